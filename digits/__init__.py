@@ -1,0 +1,23 @@
+"""Recognise handwritten digits, and run the experiments that make the recogniser.
+
+`digits.load(RUN)` gives the trained net of a run, ready for a uint8 batch. Importing the package
+costs nothing: torch comes with the first use of what needs it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from digits.training.saved import load as load
+
+__all__ = ["load"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    if name == "load":
+        from digits.training.saved import load
+
+        return load
+    raise AttributeError(f"module 'digits' has no attribute {name!r}")

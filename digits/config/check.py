@@ -1,0 +1,236 @@
+"""All faults of a configuration at once, each with its key, its value and what would be allowed. No torch."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from digits.config.schema import DESCRIBED, TRAINING_IMAGES, Experiment, Section, Target, Tree
+from digits.config.targets import TargetError, names, signature_of, takes_anything, targets_in
+
+TRAINER = "lightning.pytorch.trainer.Trainer"
+OURS_TO_SET = {"logger", "callbacks", "default_root_dir", "plugins", "enable_checkpointing", "barebones"}
+"""Arguments of Lightning's Trainer that the run directory depends on."""
+
+GIVEN_LATER = {
+    "data": {"seed", "augment"},
+    "optimizer": {"params"},
+    "scheduler": {"optimizer", "total_steps", "T_max"},
+    "logger": {"save_dir", "run_directory"},
+    "callbacks": {"run_directory"},
+}
+"""Arguments that `training/experiment.py` fills in, by group."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong with a configuration."""
+
+    key: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.problem}" if self.key else self.problem
+
+
+class ConfigError(ValueError):
+    """What was asked for can't be; holds every reason."""
+
+    def __init__(self, *faults: Fault) -> None:
+        self.faults = faults
+        super().__init__("\n".join(map(str, faults)))
+
+
+def check(config: Tree) -> Experiment:
+    """The configuration as typed objects; raises ConfigError with every fault there is."""
+    faults: list[Fault] = []
+    experiment: Experiment | None = None
+    try:
+        experiment = Experiment.model_validate(config)
+    except ValidationError as error:
+        faults += [_explain(Experiment, e) for e in error.errors()]
+    for key, section in targets_in(config):
+        faults += _check_target(key, section)
+    faults += _check_trainer(config.get("trainer"))
+    if experiment and not faults:
+        faults += [
+            *_check_split(experiment.data.tree()),
+            *_check_device(experiment),
+            *_check_paths(experiment),
+        ]
+    if faults or experiment is None:
+        raise ConfigError(*dict.fromkeys(faults))
+    return experiment
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """A guess at what was meant, as a sentence to append; else all that is known."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; there is {', '.join(known)}"
+
+
+def _check_target(key: str, section: Tree) -> list[Fault]:
+    target = section["_target_"]
+    if not isinstance(target, str):
+        return []
+    schema = DESCRIBED.get(target)
+    faults: list[Fault] = []
+    if schema:
+        try:
+            schema.model_validate(section)
+        except ValidationError as error:
+            faults += [_explain(schema, e, key) for e in error.errors()]
+    try:
+        signature = signature_of(target)
+    except TargetError as error:
+        return [*faults, Fault(f"{key}._target_", str(error))]
+    if signature is None:
+        return faults
+    group = key.split(".")[0]
+    given = set(section) - {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
+    if group == "scheduler":
+        given -= {"interval"}
+    if not takes_anything(signature):
+        unknown = sorted(given - set(names(signature)))
+        faults += [Fault(f"{key}.{k}", f"{target} has no such argument{nearest(k, names(signature))}") for k in unknown]
+    later = GIVEN_LATER.get(group, set())
+    missing = [
+        name
+        for name in names(signature)
+        if signature.parameters[name].default is inspect.Parameter.empty and name not in given | later
+    ]
+    described = set(schema.model_fields) if schema else set()
+    if "_args_" not in section:
+        faults += [Fault(f"{key}.{k}", f"{target} needs this argument") for k in missing if k not in described]
+    return faults
+
+
+def _check_trainer(trainer: object) -> list[Fault]:
+    if not isinstance(trainer, dict):
+        return []
+    from digits.config.schema import Trainer
+
+    signature = signature_of(TRAINER)
+    assert signature is not None, "Lightning moved its Trainer"
+    allowed = sorted(set(names(signature)) - OURS_TO_SET)
+    faults = []
+    for key in trainer:
+        if key in OURS_TO_SET:
+            faults.append(Fault(f"trainer.{key}", "is set by digits, so that the run directory is complete"))
+        elif key not in Trainer.model_fields and key not in allowed:
+            faults.append(Fault(f"trainer.{key}", f"Lightning's Trainer has no such argument{nearest(key, allowed)}"))
+    return faults
+
+
+def _check_split(data: Tree) -> list[Fault]:
+    """An impossible split, told before the data is touched."""
+    size, val_size = TRAINING_IMAGES.get(str(data.get("name"))), data.get("val_size")
+    classes = data.get("num_classes")
+    if size is None or not isinstance(val_size, int) or not isinstance(classes, int):
+        return []
+    if val_size > size - classes:
+        return [Fault("data.val_size", f"is {val_size}, but {data['name']} has {size} training images; leave some")]
+    if 0 < val_size < classes:
+        return [
+            Fault(
+                "data.val_size",
+                f"is {val_size}; a stratified split needs one of each of {classes} classes, or 0",
+            )
+        ]
+    return []
+
+
+def _check_device(experiment: Experiment) -> list[Fault]:
+    """A device that surely isn't there; torch, once imported, has the last word."""
+    trainer = experiment.trainer
+    fix = "take trainer=cpu or trainer=auto"
+    if trainer.accelerator in ("gpu", "cuda"):
+        gpus = gpu_count()
+        if platform.system() == "Darwin" and trainer.accelerator == "gpu":
+            return []
+        wanted = trainer.devices if isinstance(trainer.devices, int) else 1
+        if isinstance(trainer.devices, list):
+            wanted = max(trainer.devices, default=0) + 1
+        if gpus is not None and gpus < wanted:
+            found = "no GPU" if gpus == 0 else f"{gpus} GPU{'s' * (gpus > 1)}"
+            return [Fault("trainer.accelerator", f"is {trainer.accelerator} with devices={trainer.devices}, "
+                          f"but this machine has {found}; {fix}")]  # fmt: skip
+    if trainer.accelerator == "mps" and platform.system() != "Darwin":
+        return [Fault("trainer.accelerator", f"is mps, which only Apple's machines have; {fix}")]
+    return []
+
+
+def gpu_count() -> int | None:
+    """How many GPUs the system shows without any driver library; None where one can't tell."""
+    if platform.system() != "Linux" or Path("/dev/dxg").exists() or Path("/dev/kfd").exists():
+        return None  # Windows's GPUs in WSL and AMD's are not numbered files
+    return len([p for p in Path("/dev").glob("nvidia*") if p.name.removeprefix("nvidia").isdigit()])
+
+
+def _check_paths(experiment: Experiment) -> list[Fault]:
+    if experiment.init_from is not None and not Path(experiment.init_from).exists():
+        return [
+            Fault(
+                "init_from",
+                f"{experiment.init_from} does not exist; name a run's directory or a weights file",
+            )
+        ]
+    return []
+
+
+def _explain(schema: type[BaseModel], error: ErrorDetails, prefix: str = "") -> Fault:
+    """Pydantic's error in our words: key, value, what is allowed, and what the key means."""
+    path = [part for part in error["loc"] if isinstance(part, (int, str))]
+    key = prefix
+    for part in path:
+        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
+    kind, value = error["type"], error["input"]
+    known = _fields(schema, path[:-1])
+    if kind == "extra_forbidden":
+        return Fault(key, f"no such key{nearest(str(path[-1]), known)}")
+    if kind == "missing":
+        return Fault(key, "is missing")
+    for branch in ("constrained-int", "literal", "int", "float", "str", "list", "none"):
+        key = key.removesuffix(f".{branch}")
+    return Fault(
+        _without_union_tags(key),
+        f"is {value!r}; {error['msg'][0].lower() + error['msg'][1:]}" + _meaning(schema, path),
+    )
+
+
+def _without_union_tags(key: str) -> str:
+    """Pydantic names the branch of a union that failed, as in `devices.constrained-int`; no user typed that."""
+    return ".".join(part for part in key.split(".") if "[" not in part or part[0] != "l" or "literal[" not in part)
+
+
+def _fields(schema: type[BaseModel], path: list[int | str]) -> list[str]:
+    model = _descend(schema, path)
+    return [f.alias or name for name, f in model.model_fields.items()] if model else []
+
+
+def _descend(schema: type[BaseModel], path: list[int | str]) -> type[BaseModel] | None:
+    for part in path:
+        field = schema.model_fields.get(str(part))
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return None
+        schema = field.annotation
+    return schema
+
+
+def _meaning(schema: type[BaseModel], path: list[int | str]) -> str:
+    names_only = [part for part in path if isinstance(part, str)]
+    for depth in range(len(names_only), 0, -1):
+        model = _descend(schema, list(names_only[: depth - 1]))
+        field = model.model_fields.get(names_only[depth - 1]) if model else None
+        if field is not None and field.description:
+            return f" ({field.description})"
+    return ""
+
+
+__all__ = ["ConfigError", "Fault", "Section", "Target", "check", "gpu_count", "nearest"]

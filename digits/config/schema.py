@@ -1,0 +1,228 @@
+"""Every key of an experiment: its type, its range and its meaning. The values are in `conf/`.
+
+The models have no defaults, so each default stands in exactly one place, the YAML. A section with a
+`_target_` that is described here is checked against its description; any other target only against
+the signature of what it names (`digits.config.targets`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Value: TypeAlias = "None | bool | int | float | str | list[Value] | dict[str, Value]"
+"""Plain data: what YAML and JSON can hold, and all that a configuration may hold."""
+
+Tree: TypeAlias = dict[str, Value]
+"""A configuration, or a section of one."""
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A part of the configuration; keys that nobody reads are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
+
+
+class Target(Section):
+    """A section that names what it builds; further keys are that thing's arguments."""
+
+    model_config = ConfigDict(extra="allow")
+
+    target: str = Field(alias="_target_", pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$", description="what to build")
+
+    def tree(self) -> Tree:
+        """The section as plain data, `_target_` included."""
+        return self.model_dump(by_alias=True)
+
+
+class Data(Target):
+    """`data`: the pictures, their split and their batches."""
+
+    name: Literal["mnist", "fashion_mnist", "kmnist", "optdigits"] = Field(description="the data set")
+    root: str = Field(min_length=1, description="folder that holds the data sets")
+    mirrors: list[Annotated[str, Field(pattern=r"^https?://.+/$")]] | None = Field(
+        description="URLs to fetch from, each ending in /; null: torchvision's"
+    )
+    mean: float = Field(ge=0, le=1, description="mean of the training pixels, 0..1")
+    std: float = Field(gt=0, le=1, description="standard deviation of the training pixels, 0..1")
+    num_classes: Count = Field(description="number of classes")
+    image_size: Count = Field(description="side of the square pictures in pixels")
+    val_size: int = Field(ge=0, description="training images kept for validation; 0: train on all")
+    split_seed: int = Field(ge=0, description="which stratified split")
+    limit: Count | None = Field(description="at most this many images of each split")
+    batch_size: Count = Field(description="images a training step")
+    eval_batch_size: Count = Field(description="images a validation or test step")
+
+
+class RandomAffine(Target):
+    """`augment.affine`: each image turned, moved, scaled and sheared on its own."""
+
+    degrees: float = Field(ge=0, le=180, description="largest rotation, either way")
+    translate: float = Field(ge=0, description="largest shift in pixels")
+    scale: Fraction = Field(description="largest change of size, 0.1: from 0.9 to 1.1")
+    shear: float = Field(ge=0, lt=90, description="largest shear in degrees")
+
+
+class LogisticRegression(Target):
+    """`model=logistic`."""
+
+    image_size: Count = Field(description="side of the pictures in pixels")
+    num_classes: Count = Field(description="number of classes")
+
+
+class MLP(LogisticRegression):
+    """`model=mlp`."""
+
+    hidden: list[Count] = Field(description="width of each hidden layer, any number of them")
+    dropout: Fraction = Field(description="share of hidden units dropped in training")
+
+
+class CNN(Target):
+    """`model=cnn`."""
+
+    num_classes: Count = Field(description="number of classes")
+    channels: list[Count] = Field(min_length=1, max_length=4, description="channels of each stage")
+    dropout: Fraction = Field(description="share of the features dropped before the last layer")
+
+
+class ResNet(CNN):
+    """`model=resnet`."""
+
+    blocks: Count = Field(description="residual blocks a stage")
+
+
+class CrossEntropy(Target):
+    """`loss=cross_entropy`."""
+
+    label_smoothing: Fraction = Field(description="share of the target spread over all classes")
+
+
+class Optimizer(Target):
+    """Any optimizer."""
+
+    lr: float = Field(gt=0, description="learning rate; the peak, with scheduler=onecycle")
+    weight_decay: float = Field(ge=0, description="decay of the weights")
+
+
+class Adam(Optimizer):
+    """`optimizer=adam` and `optimizer=adamw`."""
+
+    betas: Annotated[list[Fraction], Field(min_length=2, max_length=2)] = Field(
+        description="decay of the running mean of gradients and of their squares"
+    )
+
+
+class SGD(Optimizer):
+    """`optimizer=sgd`."""
+
+    momentum: Fraction = Field(description="momentum")
+    nesterov: bool = Field(description="Nesterov's momentum")
+
+
+class Scheduler(Target):
+    """Any learning-rate schedule."""
+
+    interval: Literal["step", "epoch"] = Field(description="what the schedule counts")
+
+
+class ConstantLR(Scheduler):
+    """`scheduler=constant`."""
+
+    factor: float = Field(gt=0, le=1, description="multiplies the learning rate")
+
+
+class OneCycleLR(Scheduler):
+    """`scheduler=onecycle`."""
+
+    max_lr: float = Field(gt=0, description="the peak")
+    total_steps: Count | None = Field(description="length; null: the whole training")
+    pct_start: float = Field(gt=0, lt=1, description="share of the training spent going up")
+
+
+class CosineAnnealingLR(Scheduler):
+    """`scheduler=cosine`."""
+
+    T_max: Count | None = Field(description="length; null: the whole training")
+    eta_min: float = Field(ge=0, description="learning rate at the end")
+
+
+class StepLR(Scheduler):
+    """`scheduler=step`."""
+
+    step_size: Count = Field(description="length of a stair")
+    gamma: float = Field(gt=0, le=1, description="factor from one stair to the next")
+
+
+class Trainer(Section):
+    """`trainer`: where and how long. Further keys must be arguments of Lightning's Trainer."""
+
+    model_config = ConfigDict(extra="allow")
+
+    max_epochs: Count = Field(description="passes over the training images")
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"] = Field(description="what to train on")
+    devices: Count | Literal["auto"] | list[Annotated[int, Field(ge=0)]] = Field(
+        description="how many devices, or which"
+    )
+    strategy: str = Field(min_length=1, description="auto, ddp, or any other of Lightning's")
+    precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true", "bf16-true"] = Field(
+        description="number format of the computation"
+    )
+    gradient_clip_val: Annotated[float, Field(gt=0)] | None = Field(description="largest gradient norm; null: any")
+    accumulate_grad_batches: Count = Field(description="batches an optimizer step")
+    deterministic: bool | Literal["warn"] = Field(description="same command, same bits")
+    log_every_n_steps: Count = Field(description="steps between two points of the per-step curves")
+    channels_last: bool = Field(description="memory layout of pictures: channels innermost")
+    ema_decay: Fraction | None = Field(description="keep an exponential moving average of the weights; null: don't")
+
+    def lightning_arguments(self) -> Tree:
+        """What goes to Lightning's Trainer: all but the keys that are ours."""
+        return self.model_dump(exclude={"channels_last", "ema_decay"})
+
+
+class Experiment(Section):
+    """The whole configuration of one training run."""
+
+    data: Target = Field(description="group data")
+    augment: dict[str, Target] = Field(description="group augment: transforms by the batch, in order")
+    model: Target = Field(description="group model")
+    loss: Target = Field(description="group loss")
+    optimizer: Target = Field(description="group optimizer")
+    scheduler: Target = Field(description="group scheduler")
+    trainer: Trainer = Field(description="group trainer")
+    callbacks: dict[str, Target] = Field(description="group callbacks")
+    logger: dict[str, Target] = Field(description="group logger")
+    seed: int = Field(ge=0, lt=2**32, description="weights, order, dropout, augmentation")
+    test: bool = Field(description="test the best checkpoint at the end")
+    checkpoints: Literal["both", "best", "last"] = Field(description="which checkpoints to keep when done")
+    resume: str | None = Field(description="run directory to go on with")
+    init_from: str | None = Field(description="run directory or weights file to start from")
+
+    def tree(self) -> Tree:
+        """The configuration as plain data, as it goes into `result.json`."""
+        return self.model_dump(by_alias=True)
+
+
+DESCRIBED: dict[str, type[Target]] = {
+    "digits.data.MNISTDataModule": Data,
+    "digits.data.RandomAffine": RandomAffine,
+    "digits.models.LogisticRegression": LogisticRegression,
+    "digits.models.MLP": MLP,
+    "digits.models.CNN": CNN,
+    "digits.models.ResNet": ResNet,
+    "torch.nn.CrossEntropyLoss": CrossEntropy,
+    "torch.optim.Adam": Adam,
+    "torch.optim.AdamW": Adam,
+    "torch.optim.SGD": SGD,
+    "torch.optim.lr_scheduler.ConstantLR": ConstantLR,
+    "torch.optim.lr_scheduler.OneCycleLR": OneCycleLR,
+    "torch.optim.lr_scheduler.CosineAnnealingLR": CosineAnnealingLR,
+    "torch.optim.lr_scheduler.StepLR": StepLR,
+}
+"""The targets whose arguments have a schema of their own."""
+
+TRAINING_IMAGES = {"mnist": 60_000, "fashion_mnist": 60_000, "kmnist": 60_000, "optdigits": 1_437}
+"""Size of each data set's official training split (of ours, for optdigits)."""

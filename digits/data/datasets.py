@@ -1,0 +1,148 @@
+"""The data sets: each a function from a folder to arrays, and its name in `DATASETS`."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import zlib
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from digits.data.fetch import FetchError, fetch
+from digits.data.idx import parse_idx
+from digits.data.split import stratified_split
+
+
+class DataError(Exception):
+    """The data can't be had or is damaged; the message says which file, and what to do."""
+
+
+class Arrays(NamedTuple):
+    """A data set as its makers split it."""
+
+    train_images: npt.NDArray[np.uint8]  # (N, H, W)
+    train_labels: npt.NDArray[np.int64]  # (N,)
+    test_images: npt.NDArray[np.uint8]
+    test_labels: npt.NDArray[np.int64]
+    classes: tuple[str, ...]
+    checksums: dict[str, str]  # MD5 of each file that was read
+
+
+DIGITS = tuple("0123456789")
+FASHION = (
+    "T-shirt",
+    "trousers",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+)
+KUZUSHIJI = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+
+
+def mnist(root: Path, mirrors: list[str] | None) -> Arrays:
+    """MNIST: 60,000 + 10,000 handwritten digits."""
+    return _idx_files("MNIST", "MNIST", DIGITS, root, mirrors)
+
+
+def fashion_mnist(root: Path, mirrors: list[str] | None) -> Arrays:
+    """Fashion-MNIST: 60,000 + 10,000 pieces of clothing."""
+    return _idx_files("FashionMNIST", "Fashion-MNIST", FASHION, root, mirrors)
+
+
+def kmnist(root: Path, mirrors: list[str] | None) -> Arrays:
+    """Kuzushiji-MNIST: 60,000 + 10,000 hiragana."""
+    return _idx_files("KMNIST", "KMNIST", KUZUSHIJI, root, mirrors)
+
+
+def optdigits(root: Path, mirrors: list[str] | None) -> Arrays:  # noqa: ARG001 (it lies inside scikit-learn)
+    """The 1,797 digits that come with scikit-learn, as pictures of MNIST's size.
+
+    Each 8x8 picture of 0..16 is enlarged bilinearly to 20x20 of 0..255 and set in the middle of 28x28, as
+    MNIST's digits are. The set has no official split here; a fixed stratified fifth (360) is its test set.
+    """
+    import torch
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    small = torch.from_numpy(bunch.images).float().unsqueeze(1)  # (1797, 1, 8, 8), 0..16
+    large = torch.nn.functional.interpolate(small, size=(20, 20), mode="bilinear", align_corners=False)
+    pixels = torch.nn.functional.pad(large * (255 / 16), (4, 4, 4, 4)).round().to(torch.uint8)
+    images, labels = pixels.squeeze(1).numpy(), bunch.target.astype(np.int64)
+    train, test = stratified_split(labels, held_out=360, seed=0)
+    checksum = hashlib.md5(images.tobytes(), usedforsecurity=False).hexdigest()
+    return Arrays(images[train], labels[train], images[test], labels[test], DIGITS, {"optdigits": checksum})
+
+
+DATASETS: dict[str, Callable[[Path, list[str] | None], Arrays]] = {
+    "mnist": mnist,
+    "fashion_mnist": fashion_mnist,
+    "kmnist": kmnist,
+    "optdigits": optdigits,
+}
+
+
+@lru_cache(maxsize=2)
+def read_dataset(name: str, root: str, mirrors: tuple[str, ...] | None) -> Arrays:
+    """A data set by name, read once per process however many jobs of a sweep want it."""
+    return DATASETS[name](Path(root), None if mirrors is None else list(mirrors))
+
+
+def _idx_files(folder_name: str, title: str, classes: tuple[str, ...], root: Path, mirrors: list[str] | None) -> Arrays:
+    """Four idx files in torchvision's layout, `ROOT/MNIST/raw/*.gz`; torchvision knows their mirrors and sums."""
+    from torchvision import datasets
+
+    source = getattr(datasets, folder_name)
+    folder = root / folder_name / "raw"
+    mirrors = mirrors if mirrors is not None else list(source.mirrors)
+    sums: dict[str, str] = dict(source.resources)
+    arrays = {}
+    for name, md5 in sums.items():
+        try:
+            path = fetch(name, md5, folder, mirrors)
+        except FetchError as error:
+            raise DataError(
+                f"{title} can't be had: {name} isn't in {folder}, and no mirror gave it:\n{error}\n"
+                f"Put {', '.join(sums)} into {folder}, or name another mirror with data.mirrors=[URL/], "
+                "or take data=optdigits, which needs no network."
+            ) from None
+        except OSError as error:
+            raise DataError(
+                f"{title} can't be stored in {folder}: {error}; choose another folder with data.root=DIR"
+            ) from None
+        arrays[name] = parse_checked(path, md5)
+    train_images, train_labels, test_images, test_labels = arrays.values()
+    for images, labels, part in (
+        (train_images, train_labels, "training"),
+        (test_images, test_labels, "test"),
+    ):
+        if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels) or labels.max(initial=0) >= len(classes):
+            raise DataError(f"{title}'s {part} files in {folder} don't belong together: {images.shape}, {labels.shape}")
+    return Arrays(train_images, train_labels.astype(np.int64), test_images, test_labels.astype(np.int64), classes, sums)
+
+
+def parse_checked(path: Path, md5: str) -> npt.NDArray[np.uint8]:
+    """The array in a gzipped idx file whose bytes have the given MD5 sum; raises DataError, naming the file."""
+    try:
+        packed = path.read_bytes()
+        found = hashlib.md5(packed, usedforsecurity=False).hexdigest()
+        if found != md5:
+            raise DataError(
+                f"{path} is damaged: its MD5 sum is {found}, not {md5} ({len(packed)} bytes); delete it, and it is fetched anew"
+            )
+        content = bytearray(int.from_bytes(packed[-4:], "little"))  # gzip's last four bytes: the size unpacked
+        with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
+            file.readinto(content)  # straight into its place: the peak is what the data itself takes
+        return parse_idx(content, path.name)
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise DataError(f"{path} can't be read: {error}; delete it, and it is fetched anew") from None

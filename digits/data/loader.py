@@ -1,0 +1,119 @@
+"""Batches straight out of a tensor: no worker processes, no copies but the batch itself, resumable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import ceil
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Batch(NamedTuple):
+    """What a step gets. The seed makes the step's randomness (augmentation, dropout) repeatable."""
+
+    images: Tensor  # uint8 (B, 1, H, W), float32 after the DataModule's transforms
+    labels: Tensor  # int64 (B,)
+    indices: Tensor  # int64 (B,): rows of the split, to find an image again
+    seed: int
+
+
+class Split(NamedTuple):
+    """Some rows of a data set. The images are shared with the other splits, not copied."""
+
+    images: Tensor  # uint8 (N, H, W)
+    labels: Tensor  # int64 (N,)
+    rows: Tensor  # int64 (M,): which of the N belong to the split
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def pixels(self) -> Tensor:
+        """The split's own images, uint8 (M, H, W)."""
+        return self.images[self.rows]
+
+    def truth(self) -> Tensor:
+        """The split's own labels, int64 (M,)."""
+        return self.labels[self.rows]
+
+    def to(self, device: torch.device) -> Split:
+        """The split on another device."""
+        return Split(*(tensor.to(device) for tensor in self))
+
+
+class BatchLoader:
+    """Iterates a split by the batch.
+
+    With a `seed` the order of every epoch is a function of (seed, epoch); without one it is the split's.
+    `rank` and `world_size` deal the rows out to processes: in training each gets as many (a few rows come
+    twice so that all take the same number of steps), in evaluation every row comes exactly once.
+
+    Lightning calls `set_epoch` through `sampler`, and `state_dict` / `load_state_dict` to go on in the
+    middle of an epoch; it looks at `batch_sampler` too.
+    """
+
+    batch_sampler = None
+
+    def __init__(
+        self, split: Split, batch_size: int, seed: int | None = None, rank: int = 0, world_size: int = 1
+    ) -> None:
+        self.split, self.batch_size, self.seed = split, batch_size, seed
+        self.rank, self.world_size = rank, world_size
+        self.epoch = self.position = self._start = 0
+        self.sampler = self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of the next pass."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        rows = len(self.split) if self.seed is not None else len(self.split) - self.rank
+        return ceil(ceil(rows / self.world_size) / self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        images, labels, _ = self.split
+        rows = self._order()
+        start, self._start = self._start, 0
+        for step in range(start, len(self)):
+            self.position = step + 1
+            batch = rows[step * self.batch_size : (step + 1) * self.batch_size]
+            yield Batch(
+                images.index_select(0, batch).unsqueeze(1),
+                labels.index_select(0, batch),
+                batch,
+                self._step_seed(step),
+            )
+        self.position = 0
+
+    def _order(self) -> Tensor:
+        """This rank's rows for this epoch."""
+        rows = self.split.rows
+        if self.seed is not None:
+            generator = torch.Generator().manual_seed(mix(self.seed, self.epoch))
+            rows = rows[torch.randperm(len(rows), generator=generator).to(rows.device)]
+            short = -len(rows) % self.world_size
+            rows = torch.cat([rows, rows[:short]])
+        return rows[self.rank :: self.world_size]
+
+    def _step_seed(self, step: int) -> int:
+        return 0 if self.seed is None else mix(self.seed, self.epoch, step, self.rank)
+
+    def state_dict(self) -> dict[str, int]:
+        """How many batches of the epoch have been given out."""
+        return {"position": self.position}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Make the next pass start where the state says; at an epoch's end, that is the start."""
+        self._start = state["position"] % len(self)
+
+
+def mix(*numbers: int) -> int:
+    """One seed out of several whole numbers, such that neighbours share nothing (splitmix64, Steele et al. 2014)."""
+    mask, state = (1 << 64) - 1, 0
+    for number in numbers:
+        state = (state + number + 0x9E3779B97F4A7C15) & mask
+        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & mask
+        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & mask
+        state ^= state >> 31
+    return state >> 1  # torch takes seeds below 2**63

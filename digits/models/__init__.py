@@ -1,0 +1,8 @@
+"""Plain nn.Modules: normalised float32 images (B, 1, H, W) in, logits (B, num_classes) out. No Lightning."""
+
+from digits.models.cnn import CNN
+from digits.models.logistic import LogisticRegression
+from digits.models.mlp import MLP
+from digits.models.resnet import ResNet
+
+__all__ = ["CNN", "MLP", "LogisticRegression", "ResNet"]

@@ -1,0 +1,47 @@
+"""Train one digit classifier, or many with -m.
+
+    python -m digits.train model=cnn optimizer.lr=1e-3
+    python -m digits.train -m model=mlp,cnn optimizer.lr=1e-3,3e-4 seed=0,1,2
+    python -m digits.train resume=RUN
+
+Each run leaves its directory in `outputs/runs/`, a sweep's in `outputs/sweeps/`; what is in it stands in
+`digits.training.run`. `--help` lists the choices, `--cfg job` the configuration.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from digits import launch
+
+
+@hydra.main(version_base="1.3", config_path=launch.conf_directory(), config_name="train")
+def _train(config: DictConfig) -> float | None:
+    """One job; gives a sweeper what it maximises, the validation accuracy."""
+    hydra_config = HydraConfig.get()
+    overrides = list(hydra_config.overrides.task)
+    settled = launch.settle(config, overrides)
+    from digits.training.job import (
+        run_job,  # torch comes only now, when the configuration is known to be good
+    )
+
+    return run_job(settled, Path(hydra_config.runtime.output_dir), overrides)
+
+
+def _rank(sweep: Path) -> None:
+    from digits.report import print_report
+
+    print_report(sweep)
+
+
+def main() -> None:
+    """The command."""
+    launch.run_command(_train, after_sweep=_rank)
+
+
+if __name__ == "__main__":
+    main()

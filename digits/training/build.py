@@ -1,0 +1,87 @@
+"""From sections of the configuration to the objects that train: what `experiment.py` calls by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import cast
+
+import lightning as L
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.optimizer import Optimizer
+
+from digits.config.check import ConfigError, Fault
+from digits.config.schema import Experiment, Target
+from digits.config.targets import instantiate
+from digits.training.checkpoints import AtomicCheckpointIO
+from digits.training.metrics_csv import MetricsCSV
+from digits.training.module import Classifier
+
+
+def make_module(config: Experiment, net: nn.Module, num_classes: int) -> Classifier:
+    """The LightningModule around a net, with its loss, optimizer, schedule and average."""
+
+    def make_optimizer(parameters: Iterable[nn.Parameter]) -> Optimizer:
+        return cast(Optimizer, instantiate(config.optimizer.tree(), parameters))
+
+    def make_scheduler(optimizer: Optimizer, steps: int, epochs: int) -> tuple[LRScheduler, str]:
+        section = config.scheduler.tree()
+        interval = str(section.pop("interval"))
+        for length in ("total_steps", "T_max"):
+            if length in section and section[length] is None:
+                section[length] = steps if interval == "step" else epochs
+        return cast(LRScheduler, instantiate(section, optimizer)), interval
+
+    loss = cast(nn.Module, instantiate(config.loss.tree()))
+    trainer = config.trainer
+    return Classifier(net, loss, make_optimizer, make_scheduler, num_classes, trainer.channels_last, trainer.ema_decay)
+
+
+def make_loggers(sections: Mapping[str, Target], run_directory: Path, resume_from: Path | None) -> list[Logger]:
+    """The loggers, writing into the run's directory; a resumed run's forget what came after its checkpoint."""
+    step = (
+        None
+        if resume_from is None
+        else int(torch.load(resume_from, map_location="cpu", weights_only=True)["global_step"])
+    )
+    loggers: list[Logger] = []
+    for section in sections.values():
+        tree = section.tree()
+        if step is not None and section.target.endswith(f".{TensorBoardLogger.__name__}"):
+            tree["purge_step"] = step + 1
+        logger = instantiate(tree, save_dir=run_directory, run_directory=run_directory)
+        if step is not None and isinstance(logger, MetricsCSV):
+            logger.forget_after(step)
+        loggers.append(cast(Logger, logger))
+    return loggers
+
+
+def make_callbacks(sections: Mapping[str, Target], run_directory: Path, *, validates: bool) -> list[Callback]:
+    """The callbacks that the configuration names; nothing can stop early where nothing is validated."""
+    made = [cast(Callback, instantiate(section.tree(), run_directory=run_directory)) for section in sections.values()]
+    return [callback for callback in made if validates or not isinstance(callback, EarlyStopping)]
+
+
+def make_trainer(
+    config: Experiment, run_directory: Path, loggers: list[Logger], callbacks: list[Callback]
+) -> L.Trainer:
+    """Lightning's Trainer; raises ConfigError where this machine can't do what it was asked."""
+    arguments = {
+        "num_sanity_val_steps": 0,
+        "enable_model_summary": False,
+    } | config.trainer.lightning_arguments()
+    try:
+        return L.Trainer(
+            **arguments,  # type: ignore[arg-type]  # checked by name and, where the schema knows them, by type
+            default_root_dir=run_directory,
+            logger=loggers,
+            callbacks=callbacks,
+            plugins=[AtomicCheckpointIO()],
+        )
+    except (MisconfigurationException, ValueError, RuntimeError) as error:
+        raise ConfigError(Fault("trainer", str(error))) from error

@@ -1,0 +1,74 @@
+"""Every curve in one CSV file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
+
+from digits.training.run import write_text
+
+
+class MetricsCSV(Logger):
+    """Writes `metrics.csv`: one row a step, one column a metric, empty where nothing was logged.
+
+    Rows are written at every validation and at the end, the whole file beside and renamed. A run that goes on finds
+    its former rows again, up to the step it goes on from; Lightning's CSVLogger would delete them.
+    """
+
+    def __init__(self, run_directory: Path) -> None:
+        super().__init__()
+        self.path = run_directory / "metrics.csv"
+        self.rows: dict[int, dict[str, str]] = {}
+        if self.path.exists():
+            with self.path.open(newline="", encoding="utf-8") as file:
+                for row in csv.DictReader(file):
+                    self.rows[int(row["step"])] = {key: value for key, value in row.items() if value}
+
+    @property
+    def name(self) -> str:
+        """The logger's name."""
+        return ""
+
+    @property
+    def version(self) -> str:
+        """The run's version; its directory says it."""
+        return ""
+
+    def forget_after(self, step: int) -> None:
+        """Drop what was logged after the step that the run goes on from."""
+        self.rows = {s: row for s, row in self.rows.items() if s <= step}
+
+    @rank_zero_only
+    def log_hyperparams(self, params: dict[str, object] | Namespace, *args: object, **kwargs: object) -> None:
+        """Nothing: `result.json` holds the configuration."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Add to the step's row."""
+        row = self.rows.setdefault(int(step or 0), {"step": str(step or 0)})
+        row |= {key: f"{value:.6g}" for key, value in metrics.items()}
+        if "val/loss" in metrics:
+            self.save()
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Write the file."""
+        columns = sorted({key for row in self.rows.values() for key in row} - {"step", "epoch"})
+        text = io.StringIO()
+        writer = csv.DictWriter(text, ["step", "epoch", *columns], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows[step] for step in sorted(self.rows))
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(self.path, text.getvalue())
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Write the file when a loop ends, however it ended."""
+        if self.rows:
+            self.save()

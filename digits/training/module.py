@@ -1,0 +1,163 @@
+"""The LightningModule around any net that turns images into logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Literal, TypeAlias
+
+import lightning as L
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.optimizer import Optimizer
+from torch.optim.swa_utils import AveragedModel
+from torchmetrics import MeanMetric
+from torchmetrics.classification import MulticlassAccuracy
+
+from digits.data import Batch
+
+Phase: TypeAlias = Literal["train", "val", "test"]
+MakeOptimizer: TypeAlias = Callable[[Iterable[nn.Parameter]], Optimizer]
+MakeScheduler: TypeAlias = Callable[[Optimizer, int, int], tuple[LRScheduler, str]]
+"""(optimizer, steps of the training, epochs of the training) -> (schedule, what it counts: step or epoch)."""
+
+LENGTHS = ("total_steps", "T_max", "_schedule_phases")
+"""What a learning-rate schedule keeps of the training's length."""
+
+
+class Classifier(L.LightningModule):
+    """Trains a net by minimising a loss of its logits; validates and tests its moving average if there is one.
+
+    Logs `train/loss` and `train/accuracy` as means over the epoch, `val/` and `test/` likewise; every
+    `log_every_n_steps` steps `train/loss_step`, `train/gradient_norm` and `lr`. Accuracy is top-1, 0..1.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        loss: nn.Module,
+        make_optimizer: MakeOptimizer,
+        make_scheduler: MakeScheduler,
+        num_classes: int,
+        channels_last: bool = False,
+        ema_decay: float | None = None,
+    ) -> None:
+        super().__init__()
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        self.net = net.to(memory_format=layout)
+        self.averaged = None if ema_decay is None else AveragedModel(net, multi_avg_fn=ema(ema_decay), use_buffers=True)
+        self.loss = loss
+        self.make_optimizer, self.make_scheduler = make_optimizer, make_scheduler
+        self.train_loss, self.val_loss, self.test_loss = MeanMetric(), MeanMetric(), MeanMetric()
+        self.train_accuracy, self.val_accuracy, self.test_accuracy = (top1(num_classes) for _ in range(3))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised images (B, 1, H, W) to logits (B, num_classes), by the weights that are validated."""
+        logits: Tensor = self.evaluated_net(images)
+        return logits
+
+    @property
+    def evaluated_net(self) -> nn.Module:
+        """The net that is validated, tested and kept: the moving average if there is one."""
+        if self.averaged is None:
+            return self.net
+        return self.averaged.module
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of one batch."""
+        logits = self.net(batch.images)
+        loss: Tensor = self.loss(logits, batch.labels)
+        self._count("train", loss, logits, batch)
+        if self._logs_this_step():
+            self.log("train/loss_step", loss)
+            self.log("lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]  # one optimizer, no list
+        if self.trainer.is_last_batch:
+            self._log_means("train")
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count one batch of the validation split."""
+        self._evaluate("val", batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count one batch of the test split."""
+        self._evaluate("test", batch)
+
+    def _evaluate(self, split: Phase, batch: Batch) -> None:
+        logits = self(batch.images)
+        self._count(split, self.loss(logits, batch.labels), logits, batch)
+        self._log_means(split)
+
+    def _count(self, split: Phase, loss: Tensor, logits: Tensor, batch: Batch) -> None:
+        mean_loss, accuracy = self._metrics(split)
+        mean_loss.update(loss.detach(), len(batch.labels))
+        accuracy.update(logits.detach(), batch.labels)
+
+    def _log_means(self, split: Phase) -> None:
+        mean_loss, accuracy = self._metrics(split)
+        self.log_dict({f"{split}/loss": mean_loss, f"{split}/accuracy": accuracy}, on_step=False, on_epoch=True)
+
+    def _metrics(self, split: Phase) -> tuple[MeanMetric, MulticlassAccuracy]:
+        return {
+            "train": (self.train_loss, self.train_accuracy),
+            "val": (self.val_loss, self.val_accuracy),
+            "test": (self.test_loss, self.test_accuracy),
+        }[split]
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Log the norm of the gradients, before they are clipped."""
+        if self._logs_this_step():
+            gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+            self.log("train/gradient_norm", torch.nn.utils.get_total_norm(gradients))
+
+    def _logs_this_step(self) -> bool:
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # set by Lightning's logger connector
+        return every > 0 and (self.global_step + 1) % every == 0
+
+    def optimizer_step(self, *args: object, **kwargs: object) -> None:
+        """One step of the optimizer, and of the moving average."""
+        super().optimizer_step(*args, **kwargs)  # type: ignore[arg-type]  # passed on as Lightning gave them
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.net)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The optimizer and the learning-rate schedule."""
+        optimizer = self.make_optimizer(self.net.parameters())
+        epochs = self.trainer.max_epochs
+        assert epochs is not None
+        scheduler, interval = self.make_scheduler(optimizer, int(self.trainer.estimated_stepping_batches), epochs)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": interval}}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, list[dict[str, object]]]) -> None:
+        """Let a resumed run that was given more epochs have a schedule of its new length, from where it was."""
+        schedulers = self.lr_schedulers() if self._trainer and checkpoint.get("lr_schedulers") else []
+        schedulers = schedulers if isinstance(schedulers, list) else [schedulers] if schedulers else []
+        for saved, scheduler in zip(checkpoint.get("lr_schedulers", []), schedulers, strict=False):
+            saved |= {key: value for key, value in scheduler.state_dict().items() if key in LENGTHS}
+
+
+def top1(num_classes: int) -> MulticlassAccuracy:
+    """Top-1 accuracy over all images, without torchmetrics' checks of every batch, which cost as much as it does."""
+    return MulticlassAccuracy(num_classes, average="micro", validate_args=False)
+
+
+def ema(
+    decay: float,
+) -> Callable[[tuple[Tensor, ...] | list[Tensor], tuple[Tensor, ...] | list[Tensor], Tensor | int], None]:
+    """An exponential moving average whose decay grows to `decay` as (1 + n) / (10 + n), so that it forgets the start."""
+
+    def average(
+        averaged: tuple[Tensor, ...] | list[Tensor],
+        current: tuple[Tensor, ...] | list[Tensor],
+        steps: Tensor | int,
+    ) -> None:
+        n = int(steps)
+        weight = 1 - min(decay, (1 + n) / (10 + n))
+        for mean, value in zip(averaged, current, strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(value, weight)
+            else:
+                mean.copy_(value)  # BatchNorm's count of batches
+
+    return average

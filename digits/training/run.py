@@ -1,0 +1,219 @@
+"""The run directory: what a training run leaves behind, and the only thing that later commands take.
+
+    RUN/
+      result.json         the record: status, config, metrics, seed, overrides, seconds, versions, commit
+      model.json          what is needed to rebuild the net: plain data
+      model.safetensors   its weights: those of the best epoch, averaged if the run averaged
+      checkpoints/        best.ckpt, last.ckpt: to resume from
+      metrics.csv         every curve, one row a step
+      events.out.tfevents…  the same and more for TensorBoard
+      train.log           what was printed
+      error.txt           the traceback, if it failed
+      .hydra/             what Hydra was asked for; rewritten at every start, so no record
+
+`result.json` has `status`: running, done, failed or interrupted; while it runs, `pid`, `host` and `alive`
+(seconds since 1970) are its signs of life. Each file is written beside its place and renamed, so a reader sees
+the old one or the new one. Reading takes no torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import cast
+
+from digits.config.schema import Tree, Value
+
+RESULT, MODEL, WEIGHTS, ERROR = "result.json", "model.json", "model.safetensors", "error.txt"
+BEST, LAST = "checkpoints/best.ckpt", "checkpoints/last.ckpt"
+SIGN_OF_LIFE = 10.0
+"""Seconds between two signs of life; after six of them without one, a run counts as lost."""
+
+RECORDED_PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy")
+
+
+class RunError(ValueError):
+    """A run directory that isn't there or can't be used so; the message names the fix."""
+
+
+class JobFailed(Exception):  # noqa: N818 (it says what happened to the job)
+    """A run failed and said why, in its record and on the screen; `code` is what a command should exit with."""
+
+    def __init__(self, reason: str, code: int = 1) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class RunDirectory:
+    """Writes one run's record."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._record: Tree = {}
+        self._last_sign = 0.0
+
+    def begin(self, config: Tree, overrides: list[str]) -> None:
+        """Say that the run has started; a record already there (resume) keeps what it knows."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        former = read_result(self.path) if (self.path / RESULT).exists() else {}
+        self._record = {
+            "format": 1,
+            "status": "running",
+            "started": former.get("started") or datetime.now(UTC).isoformat(timespec="seconds"),
+            "overrides": former.get("overrides") or list[Value](overrides),
+            "seed": config.get("seed"),
+            "config": config,
+            "versions": dict[str, Value](python=platform.python_version(), **_package_versions()),
+            "commit": _commit(),
+            "hardware": {"cpu": _cpu_name(), "cores": os.cpu_count(), "system": platform.platform()},
+        }
+        (self.path / ERROR).unlink(missing_ok=True)
+        self.sign_of_life(at_once=True)
+
+    def sign_of_life(self, *, at_once: bool = False) -> None:
+        """Show that the process lives; cheap enough to be called every step."""
+        if at_once or time.monotonic() - self._last_sign > SIGN_OF_LIFE:
+            self._last_sign = time.monotonic()
+            self._write({"pid": os.getpid(), "host": socket.gethostname(), "alive": round(time.time(), 1)})
+
+    def finish(self, status: str, **fields: Value) -> None:
+        """Close the record with a status and what came out."""
+        self._record |= {
+            "status": status,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        } | fields
+        self._write({})
+
+    def fail(self, reason: str, traceback: str) -> None:
+        """Close the record of a run that failed."""
+        write_text(self.path / ERROR, traceback)
+        self.finish("failed", error=reason)
+
+    def _write(self, more: Tree) -> None:
+        write_json(self.path / RESULT, self._record | more)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write beside and rename, so that no reader ever sees half a file."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def write_json(path: Path, tree: Mapping[str, Value]) -> None:
+    """Write plain data as JSON, beside and renamed."""
+    write_text(path, json.dumps(tree, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_result(run: Path) -> Tree:
+    """The record of a run; raises RunError where there is none."""
+    return _read_json(run / RESULT, f"{run} is no run's directory (it has no {RESULT})")
+
+
+def read_model(run: Path) -> Tree:
+    """What is needed to rebuild a run's net; raises RunError where it isn't there."""
+    return _read_json(run / MODEL, f"{run} has no {MODEL}: it was not trained to its end")
+
+
+def _read_json(path: Path, missing: str) -> Tree:
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise RunError(missing) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise RunError(f"{path} is damaged: {error}") from None
+    if not isinstance(tree, dict):
+        raise RunError(f"{path} is damaged: it holds no JSON object")
+    return cast(Tree, tree)
+
+
+def status_of(result: Tree) -> str:
+    """The status, where a running run without a sign of life is called lost."""
+    status = str(result.get("status"))
+    if status != "running":
+        return status
+    alive, pid = result.get("alive"), result.get("pid")
+    silent = time.time() - alive if isinstance(alive, (int, float)) else float("inf")
+    if result.get("host") == socket.gethostname() and isinstance(pid, int) and not _lives(pid):
+        return "lost"
+    return "running" if silent < 6 * SIGN_OF_LIFE else "lost"
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def runs_in(folder: Path) -> Iterator[Path]:
+    """Every run's directory in a folder, at any depth, in the order of their names."""
+    for path in sorted(folder.rglob(RESULT)):
+        yield path.parent
+
+
+def find_run(name: str | None, outputs: Path = Path("outputs")) -> Path:
+    """The run that a command was given; without a name, the latest that is done."""
+    if name is not None:
+        path = Path(name)
+        if not path.is_dir():
+            raise RunError(f"there is no directory {name}; name a run's directory, as printed at its end")
+        if not (path / RESULT).exists():
+            inside = list(runs_in(path))
+            hint = f"; it holds {len(inside)} runs, name one of them, such as {inside[0]}" if inside else ""
+            raise RunError(f"{name} is no run's directory (it has no {RESULT}){hint}")
+        return path
+    done = [
+        (str(result.get("finished")), run) for run in runs_in(outputs) if (result := _peek(run)).get("status") == "done"
+    ]
+    if not done:
+        raise RunError(f"no run in {outputs}/ is done yet; train one first, or name a run's directory")
+    return max(done)[1]
+
+
+def _peek(run: Path) -> Tree:
+    try:
+        return read_result(run)
+    except RunError:
+        return {}
+
+
+def _package_versions() -> dict[str, str]:
+    return {package: metadata.version(package) for package in RECORDED_PACKAGES}
+
+
+def _commit() -> Tree:
+    """Which source this is: git's commit, and whether the tree differs from it."""
+    here = Path(__file__).resolve().parents[2]
+    if not (here / ".git").exists():
+        return {"id": None, "dirty": None}
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=False).stdout.strip()
+
+    try:
+        return {"id": git("rev-parse", "HEAD") or None, "dirty": bool(git("status", "--porcelain"))}
+    except OSError:  # git is not installed
+        return {"id": None, "dirty": None}
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")),
+        platform.processor(),
+    )
