@@ -10,10 +10,12 @@ Each run leaves its directory in `outputs/runs/`, a sweep's in `outputs/sweeps/`
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from digits import launch
@@ -22,14 +24,21 @@ from digits import launch
 @hydra.main(version_base="1.3", config_path=launch.conf_directory(), config_name="train")
 def _train(config: DictConfig) -> float | None:
     """One job; gives a sweeper what it maximises, the validation accuracy."""
+    from digits.settle import settle
+    from digits.training.run import JobFailed
+
     hydra_config = HydraConfig.get()
     overrides = list(hydra_config.overrides.task)
-    settled = launch.settle(config, overrides)
-    from digits.training.job import (
-        run_job,  # torch comes only now, when the configuration is known to be good
-    )
+    settled = settle(config, overrides)
+    # torch comes only now, when the configuration is known to be good
+    from digits.training.job import run_job
 
-    return run_job(settled, Path(hydra_config.runtime.output_dir), overrides)
+    try:
+        return run_job(settled, Path(hydra_config.runtime.output_dir), overrides)
+    except JobFailed as failure:
+        if hydra_config.mode == RunMode.MULTIRUN:
+            raise  # so that the sweeper knows; the other jobs go on
+        sys.exit(failure.code)
 
 
 def _rank(sweep: Path) -> None:

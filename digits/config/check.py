@@ -7,12 +7,13 @@ import inspect
 import platform
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
-from digits.config.schema import DESCRIBED, TRAINING_IMAGES, Experiment, Section, Target, Tree
-from digits.config.targets import TargetError, names, signature_of, takes_anything, targets_in
+from digits.config.schema import DESCRIBED, TRAINING_IMAGES, Experiment, Trainer
+from digits.config.targets import HYDRAS_KEYS, TargetError, names, signature_of, takes_anything, targets_in
+from digits.config.tree import Tree
 
 TRAINER = "lightning.pytorch.trainer.Trainer"
 OURS_TO_SET = {"logger", "callbacks", "default_root_dir", "plugins", "enable_checkpointing", "barebones"}
@@ -54,7 +55,7 @@ def check(config: Tree) -> Experiment:
     try:
         experiment = Experiment.model_validate(config)
     except ValidationError as error:
-        faults += [_explain(Experiment, e) for e in error.errors()]
+        faults += _explain(Experiment, error)
     for key, section in targets_in(config):
         faults += _check_target(key, section)
     faults += _check_trainer(config.get("trainer"))
@@ -85,7 +86,7 @@ def _check_target(key: str, section: Tree) -> list[Fault]:
         try:
             schema.model_validate(section)
         except ValidationError as error:
-            faults += [_explain(schema, e, key) for e in error.errors()]
+            faults += _explain(schema, error, prefix=key)
     try:
         signature = signature_of(target)
     except TargetError as error:
@@ -93,7 +94,7 @@ def _check_target(key: str, section: Tree) -> list[Fault]:
     if signature is None:
         return faults
     group = key.split(".")[0]
-    given = set(section) - {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
+    given = set(section) - HYDRAS_KEYS
     if group == "scheduler":
         given -= {"interval"}
     if not takes_anything(signature):
@@ -114,8 +115,6 @@ def _check_target(key: str, section: Tree) -> list[Fault]:
 def _check_trainer(trainer: object) -> list[Fault]:
     if not isinstance(trainer, dict):
         return []
-    from digits.config.schema import Trainer
-
     signature = signature_of(TRAINER)
     assert signature is not None, "Lightning moved its Trainer"
     allowed = sorted(set(names(signature)) - OURS_TO_SET)
@@ -184,53 +183,53 @@ def _check_paths(experiment: Experiment) -> list[Fault]:
     return []
 
 
-def _explain(schema: type[BaseModel], error: ErrorDetails, prefix: str = "") -> Fault:
-    """Pydantic's error in our words: key, value, what is allowed, and what the key means."""
-    path = [part for part in error["loc"] if isinstance(part, (int, str))]
-    key = prefix
-    for part in path:
-        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
-    kind, value = error["type"], error["input"]
-    known = _fields(schema, path[:-1])
-    if kind == "extra_forbidden":
-        return Fault(key, f"no such key{nearest(str(path[-1]), known)}")
-    if kind == "missing":
-        return Fault(key, "is missing")
-    for branch in ("constrained-int", "literal", "int", "float", "str", "list", "none"):
-        key = key.removesuffix(f".{branch}")
-    return Fault(
-        _without_union_tags(key),
-        f"is {value!r}; {error['msg'][0].lower() + error['msg'][1:]}" + _meaning(schema, path),
-    )
+def _explain(schema: type[BaseModel], error: ValidationError, prefix: str = "") -> list[Fault]:
+    """Pydantic's errors in our words: key, value, what is allowed, and what the key means."""
+    problems: dict[str, list[str]] = {}
+    meanings: dict[str, str] = {}
+    for detail in error.errors():
+        path, meaning, siblings = _locate(schema, detail["loc"])
+        key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in [*prefix.split("."), *path])
+        key = key.lstrip(".")
+        message = detail["msg"][0].lower() + detail["msg"][1:]
+        if detail["type"] == "extra_forbidden":
+            problem = f"no such key{nearest(str(path[-1]), siblings)}"
+        elif detail["type"] == "missing":
+            problem = "is missing"
+        elif key in problems:  # another branch of the same union
+            problem = message.removeprefix("input should be ")
+        else:
+            problem = f"is {detail['input']!r}; {message}"
+        problems.setdefault(key, []).append(problem)
+        meanings[key] = f" ({meaning})" if meaning and problem != "is missing" else ""
+    return [Fault(key, ", or ".join(dict.fromkeys(texts)) + meanings[key]) for key, texts in problems.items()]
 
 
-def _without_union_tags(key: str) -> str:
-    """Pydantic names the branch of a union that failed, as in `devices.constrained-int`; no user typed that."""
-    return ".".join(part for part in key.split(".") if "[" not in part or part[0] != "l" or "literal[" not in part)
+def _locate(schema: type[BaseModel], location: tuple[int | str, ...]) -> tuple[list[int | str], str, list[str]]:
+    """The path that a user would type, the meaning of what it leads to, and the keys beside its last.
+
+    Pydantic's own path also names the branch of a union that failed; no user types that.
+    """
+    path: list[int | str] = []
+    model: type[BaseModel] | None = schema
+    values: object = None  # what a dict field holds, where the next part is one of its keys
+    meaning, siblings = "", []
+    for part in location:
+        if isinstance(part, int):
+            path.append(part)
+        elif model is not None:
+            fields = {field.alias or name: field for name, field in model.model_fields.items()}
+            path.append(part)
+            siblings, field = list(fields), fields.get(part)
+            meaning = (field.description or "") if field else ""
+            annotation: object = field.annotation if field else None
+            values = get_args(annotation)[1] if get_origin(annotation) is dict else None
+            model = _as_model(annotation)
+        elif values is not None:
+            path.append(part)
+            model, values = _as_model(values), None
+    return path, meaning, siblings
 
 
-def _fields(schema: type[BaseModel], path: list[int | str]) -> list[str]:
-    model = _descend(schema, path)
-    return [f.alias or name for name, f in model.model_fields.items()] if model else []
-
-
-def _descend(schema: type[BaseModel], path: list[int | str]) -> type[BaseModel] | None:
-    for part in path:
-        field = schema.model_fields.get(str(part))
-        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
-            return None
-        schema = field.annotation
-    return schema
-
-
-def _meaning(schema: type[BaseModel], path: list[int | str]) -> str:
-    names_only = [part for part in path if isinstance(part, str)]
-    for depth in range(len(names_only), 0, -1):
-        model = _descend(schema, list(names_only[: depth - 1]))
-        field = model.model_fields.get(names_only[depth - 1]) if model else None
-        if field is not None and field.description:
-            return f" ({field.description})"
-    return ""
-
-
-__all__ = ["ConfigError", "Fault", "Section", "Target", "check", "gpu_count", "nearest"]
+def _as_model(annotation: object) -> type[BaseModel] | None:
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None

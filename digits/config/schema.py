@@ -7,15 +7,11 @@ the signature of what it names (`digits.config.targets`).
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Value: TypeAlias = "None | bool | int | float | str | list[Value] | dict[str, Value]"
-"""Plain data: what YAML and JSON can hold, and all that a configuration may hold."""
-
-Tree: TypeAlias = dict[str, Value]
-"""A configuration, or a section of one."""
+from digits.config.tree import Tree
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]

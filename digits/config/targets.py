@@ -11,11 +11,12 @@ import importlib
 import importlib.util
 import inspect
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import hydra.utils
 
-from digits.config.schema import Tree, Value
+from digits.config.tree import Tree, Value
 
 TRUSTED_PREFIXES = (
     "digits.",
@@ -27,10 +28,15 @@ TRUSTED_PREFIXES = (
 """Where targets may come from that were read back from a run; nothing else is ever called for a file."""
 
 
+HYDRAS_KEYS = {"_target_", "_args_", "_partial_", "_convert_", "_recursive_"}
+"""Keys of a section that Hydra reads itself."""
+
+
 class TargetError(ValueError):
     """A `_target_` that does not exist, must not be called, or doesn't take these arguments."""
 
 
+@lru_cache(maxsize=256)
 def signature_of(target: str) -> inspect.Signature | None:
     """The arguments of the class or function that a dotted path names, without importing it.
 
@@ -155,7 +161,9 @@ def instantiate(section: Mapping[str, Value], *objects: object, **named: object)
     signature = inspect.signature(build)
     wanted = {name: value for name, value in named.items() if name in signature.parameters}
     try:
-        signature.bind(*objects, **{k: v for k, v in section.items() if k != "_target_"} | wanted)
+        positional = section.get("_args_")
+        given = {key: value for key, value in section.items() if key not in HYDRAS_KEYS}
+        signature.bind(*objects, *(positional if isinstance(positional, list) else []), **given | wanted)
     except TypeError as error:
         known = "" if takes_anything(signature) else f"; its arguments are {', '.join(names(signature))}"
         raise TargetError(f"{target}: {error}{known}") from None

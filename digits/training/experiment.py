@@ -11,8 +11,9 @@ import lightning as L
 import torch
 from torch import nn
 
-from digits.config.schema import Experiment, Tree
+from digits.config.schema import Experiment
 from digits.config.targets import instantiate
+from digits.config.tree import Tree
 from digits.data import MNISTDataModule
 from digits.training import checkpoints, saved
 from digits.training.build import make_callbacks, make_loggers, make_module, make_trainer

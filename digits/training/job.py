@@ -13,8 +13,8 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from tabulate import tabulate
 
 from digits.config.check import ConfigError, check
-from digits.config.schema import Tree
 from digits.config.targets import TargetError
+from digits.config.tree import Tree
 from digits.data.datasets import DataError
 from digits.training.experiment import run_experiment
 from digits.training.run import ERROR, JobFailed, RunDirectory, RunError

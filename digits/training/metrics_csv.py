@@ -41,8 +41,11 @@ class MetricsCSV(Logger):
         return ""
 
     def forget_after(self, step: int) -> None:
-        """Drop what was logged after the step that the run goes on from."""
-        self.rows = {s: row for s, row in self.rows.items() if s <= step}
+        """Drop what was logged after the step that the run goes on from, and its test: it will be tested again."""
+        kept = {
+            s: {k: v for k, v in row.items() if not k.startswith("test/")} for s, row in self.rows.items() if s <= step
+        }
+        self.rows = {s: row for s, row in kept.items() if set(row) - {"step", "epoch"}}
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, object] | Namespace, *args: object, **kwargs: object) -> None:

@@ -130,11 +130,10 @@ class Classifier(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": interval}}
 
     def on_load_checkpoint(self, checkpoint: dict[str, list[dict[str, object]]]) -> None:
-        """Let a resumed run that was given more epochs have a schedule of its new length, from where it was."""
-        schedulers = self.lr_schedulers() if self._trainer and checkpoint.get("lr_schedulers") else []
-        schedulers = schedulers if isinstance(schedulers, list) else [schedulers] if schedulers else []
-        for saved, scheduler in zip(checkpoint.get("lr_schedulers", []), schedulers, strict=False):
-            saved |= {key: value for key, value in scheduler.state_dict().items() if key in LENGTHS}
+        """Let a run that goes on for more epochs have a schedule of its new length: only its position is restored."""
+        for saved in checkpoint.get("lr_schedulers", []):
+            for length in LENGTHS:
+                saved.pop(length, None)
 
 
 def top1(num_classes: int) -> MulticlassAccuracy:
@@ -145,7 +144,7 @@ def top1(num_classes: int) -> MulticlassAccuracy:
 def ema(
     decay: float,
 ) -> Callable[[tuple[Tensor, ...] | list[Tensor], tuple[Tensor, ...] | list[Tensor], Tensor | int], None]:
-    """An exponential moving average whose decay grows to `decay` as (1 + n) / (10 + n), so that it forgets the start."""
+    """An exponential moving average; the decay grows to `decay` as (1 + n) / (10 + n), so that the start is forgotten."""
 
     def average(
         averaged: tuple[Tensor, ...] | list[Tensor],

@@ -30,7 +30,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import cast
 
-from digits.config.schema import Tree, Value
+from digits.config.tree import Tree, Value
 
 RESULT, MODEL, WEIGHTS, ERROR = "result.json", "model.json", "model.safetensors", "error.txt"
 BEST, LAST = "checkpoints/best.ckpt", "checkpoints/last.ckpt"

@@ -11,8 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from digits.config.schema import Tree
 from digits.config.targets import instantiate, is_trusted, targets_in
+from digits.config.tree import Tree
 from digits.data import MNISTDataModule, Normalise
 from digits.training.run import MODEL, WEIGHTS, RunError, find_run, read_model, write_json
 
@@ -56,7 +56,8 @@ def build_net(record: Tree, trust: tuple[str, ...] = ()) -> nn.Module:
         target = str(section["_target_"])
         if not is_trusted(target, trust):
             raise RunError(
-                f"{MODEL} names {target}, which is not of this package; if you trust it, say --trust {target.split('.')[0]}"
+                f"{MODEL} names {target}, which is not of this package; "
+                f"if you trust it, say --trust {target.split('.')[0]}"
             )
     net = instantiate(model)
     if not isinstance(net, nn.Module):

@@ -1,0 +1,97 @@
+"""The project's chores: `nox` runs them all, `nox -s lint` one, `nox -l` lists them.
+
+All sessions share one environment in `.nox/env`, since torch alone is 5.6 GB. uv makes it where uv is there
+(beside nox or on the PATH), else venv and pip do.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "types", "tests", "commands", "wheel"]
+
+ENVIRONMENT = Path(".nox", "env").resolve()
+PYTHON = str(ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin") / "python")
+
+
+def find_uv() -> str | None:
+    """The uv that was installed beside nox, or the one on the PATH."""
+    return shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
+
+
+def install(session: nox.Session, python: str, *arguments: str) -> None:
+    """Install into an environment with uv, else with pip."""
+    if uv := find_uv():
+        session.run(uv, "pip", "install", "--quiet", "--python", python, *arguments, external=True)
+    else:
+        session.run(python, "-m", "pip", "install", "--quiet", *arguments, external=True)
+
+
+def shared_environment(session: nox.Session) -> None:
+    """Make the shared environment, once; afterwards only bring it up to date."""
+    if not Path(PYTHON).exists():
+        if uv := find_uv():
+            session.run(uv, "venv", "--quiet", "--python", sys.executable, str(ENVIRONMENT), external=True)
+        else:
+            session.run(sys.executable, "-m", "venv", str(ENVIRONMENT), external=True)
+    install(session, PYTHON, "--editable", ".[dev]")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style of the Python and the YAML files; `nox -s lint -- --fix` applies what can be applied."""
+    shared_environment(session)
+    fix = "--fix" in session.posargs
+    session.run(PYTHON, "-m", "ruff", "check", *["--fix"] * fix, ".", external=True)
+    session.run(PYTHON, "-m", "ruff", "format", *["--check"] * (not fix), ".", external=True)
+    session.run(PYTHON, "-m", "yamllint", "--strict", "conf", ".yamllint.yaml", external=True)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy --strict over everything."""
+    shared_environment(session)
+    session.run(PYTHON, "-m", "mypy", external=True)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Unit tests; arguments go to pytest: `nox -s tests -- tests/data -k split`."""
+    shared_environment(session)
+    chosen = session.posargs or ["--ignore=tests/commands"]
+    session.run(PYTHON, "-m", "pytest", *chosen, external=True)
+
+
+@nox.session
+def commands(session: nox.Session) -> None:
+    """The commands as a person runs them, a short training on real MNIST among them."""
+    shared_environment(session)
+    session.run(PYTHON, "-m", "pytest", "tests/commands", *session.posargs, external=True)
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """The wheel alone, without the checkout, in an empty folder: its commands and its conf/ work."""
+    shared_environment(session)
+    built, bare = Path(session.create_tmp()).resolve() / "dist", Path(session.create_tmp()).resolve() / "bare"
+    for folder in (built, bare):
+        shutil.rmtree(folder, ignore_errors=True)
+    if uv := find_uv():
+        session.run(uv, "build", "--quiet", "--wheel", "--python", PYTHON, "--out-dir", str(built), external=True)
+    else:
+        session.run(PYTHON, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(built), ".", external=True)
+    # A second environment of 5.6 GB would show no more: this one borrows the shared one's packages, digits excepted
+    session.run(PYTHON, "-m", "venv", "--without-pip", str(bare), external=True)
+    site = next((bare / "lib").glob("python*/site-packages"))
+    shared = next((ENVIRONMENT / "lib").glob("python*/site-packages"))
+    install(session, str(bare / "bin" / "python"), "--no-deps", *map(str, built.glob("*.whl")))
+    (site / "borrowed.pth").write_text(f"{shared}\n")
+    session.run(str(bare / "bin" / "python"), "-m", "pytest", "--version", external=True, silent=True)
+    session.run(PYTHON, "-m", "pytest", "tests/commands/wheel.py", "-p", "no:cacheprovider",
+                env={"WHEEL_PYTHON": str(bare / "bin" / "python")}, external=True)  # fmt: skip

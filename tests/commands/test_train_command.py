@@ -1,0 +1,202 @@
+"""`python -m digits.train` as a person runs it, on the digits that come with scikit-learn."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+QUICK = ("data=optdigits", "data.limit=200", "model=mlp", "model.hidden=[32]", "trainer=cpu", "trainer.max_epochs=2",
+         "callbacks=none")  # fmt: skip
+
+
+def digits(command: str, *arguments: str, cwd: Path, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    """Run one of the project's commands in a folder."""
+    return subprocess.run(
+        [sys.executable, "-m", f"digits.{command}", *arguments],
+        cwd=cwd, timeout=timeout, check=False, text=True, capture_output=True,
+    )  # fmt: skip
+
+
+def only_run(cwd: Path) -> Path:
+    (result,) = cwd.rglob("result.json")
+    return result.parent
+
+
+def result_of(run: Path) -> dict[str, object]:
+    found: dict[str, object] = json.loads((run / "result.json").read_text())
+    return found
+
+
+# ---- Answers that come before torch ---------------------------------------------------------------
+
+
+def cpu_seconds(*arguments: str, cwd: Path) -> tuple[float, subprocess.CompletedProcess[str]]:
+    """Processor time of one start: what it takes on a quiet machine, whatever else this one is doing."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = digits("train", *arguments, cwd=cwd)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done
+
+
+def test_help_lists_the_groups_and_is_quick(tmp_path: Path) -> None:
+    seconds, done = cpu_seconds("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    for line in (
+        "model: cnn, logistic, mlp, resnet",
+        "optimizer: adam, adamw, sgd",
+        "scheduler: constant, cosine, onecycle, step",
+        "trainer: auto, cpu, ddp, gpu",
+        "data: fashion_mnist, kmnist, mnist, optdigits",
+        "debug: fast_dev_run, overfit, profile",
+    ):
+        assert line in done.stdout
+    assert seconds < 0.6
+
+
+def test_the_configuration_is_shown_quickly(tmp_path: Path) -> None:
+    seconds, done = cpu_seconds("--cfg", "job", "model=mlp", "optimizer.lr=0.5", cwd=tmp_path)
+    assert "lr: 0.5" in done.stdout
+    assert seconds < 0.6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentences"),
+    [
+        (["optimizer.lr=fast", "seed=-1"], ["optimizer.lr: is 'fast'", "seed: is -1"]),
+        (["optimizer.lrr=1"], ["optimizer.lrr: no such key; did you mean lr?"]),
+        (["+bogus=1"], ["bogus: no such key"]),
+        (["+optimizer.bogus=1"], ["optimizer.bogus: torch.optim.AdamW has no such argument"]),
+        (["model=cmn"], ["model: there is no cmn; did you mean cnn?"]),
+        (["data.val_size=60000"], ["data.val_size: is 60000, but mnist has 60000 training images"]),
+        (["resume=nowhere"], ["resume: there is no directory nowhere"]),
+        (["init_from=nowhere"], ["init_from: nowhere does not exist"]),
+        (["trainer=gpu", "trainer.devices=99"], ["but this machine has"]),
+        (["-m", "model=mlp,cnn", "optimizer.lr=1e-3,3e-4,fast", "seed=0,-1"], ["optimizer.lr: is 'fast'", "seed: is -1"]),
+        (["-m", "seed=1,1"], ["two jobs of this sweep have the same overrides"]),
+    ],
+)  # fmt: skip
+def test_mistakes_are_told_at_once(tmp_path: Path, arguments: list[str], sentences: list[str]) -> None:
+    seconds, done = cpu_seconds(*arguments, cwd=tmp_path)
+    assert seconds < 1.0
+    assert done.returncode == 2
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == len(sentences)
+    for line, sentence in zip(sorted(lines), sorted(sentences), strict=True):
+        assert sentence in line
+    assert not list(tmp_path.iterdir()), "nothing is made for a run that can't be"
+
+
+def test_a_sweep_of_fifteen_is_checked_within_a_second(tmp_path: Path) -> None:
+    sweep = ("-m", "model=mlp,cnn,resnet", "optimizer.lr=1e-2,1e-3,3e-4,1e-4,fast")
+    seconds, done = cpu_seconds(*sweep, cwd=tmp_path)
+    assert done.returncode == 2
+    assert seconds < 1.0
+
+
+# ---- Runs -----------------------------------------------------------------------------------------
+
+
+def test_a_run_a_resume_and_an_interrupted_one(tmp_path: Path) -> None:
+    done = digits("train", *QUICK, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    run = only_run(tmp_path)
+    assert str(run) in done.stdout
+    assert "test" in done.stdout
+    assert "epoch 2/2" in done.stdout
+    assert (run / "train.log").read_text().count("epoch") >= 2
+
+    refused = digits("train", f"resume={run}", "optimizer.lr=1", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "optimizer.lr: can't be changed on resume" in refused.stderr
+
+    resumed = digits("train", f"resume={run}", "trainer.max_epochs=3", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert only_run(tmp_path) == run
+    assert result_of(run)["epochs"] == 3
+    assert result_of(run)["overrides"] == list(QUICK)
+
+
+@pytest.mark.parametrize(("signal_name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+def test_a_signal_ends_a_run_as_interrupted(tmp_path: Path, signal_name: str, code: int) -> None:
+    import signal
+
+    long = [option for option in QUICK if not option.startswith(("trainer.max_epochs", "data.limit"))]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "digits.train", *long, "trainer.max_epochs=100000", "scheduler=constant"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("epoch"):
+            break
+    process.send_signal(getattr(signal, signal_name))
+    process.communicate(timeout=60)
+    assert process.returncode == code
+    assert result_of(only_run(tmp_path))["status"] == "interrupted"
+
+
+def test_a_sweep_goes_on_past_a_job_that_fails(tmp_path: Path) -> None:
+    (tmp_path / "burning.py").write_text(
+        "from digits.models import MLP\n"
+        "class Net(MLP):\n"
+        "    def __init__(self, image_size: int, num_classes: int, hidden: list[int], dropout: float) -> None:\n"
+        "        if dropout == 0.5: raise RuntimeError('the net is on fire')\n"
+        "        super().__init__(image_size, num_classes, hidden, dropout)\n"
+    )
+    done = digits("train", "-m", *QUICK, "model._target_=burning.Net", "model.dropout=0.1,0.5,0.2", "seed=0,1",
+                  "hydra.sweep.dir=sweep", cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 1
+    statuses = {path.parent.name: json.loads(path.read_text())["status"] for path in tmp_path.rglob("result.json")}
+    assert sorted(statuses.values()) == ["done"] * 4 + ["failed"] * 2
+    assert all(("model.dropout=0.5" in name) == (status == "failed") for name, status in statuses.items())
+    failure = done.stdout.index("RuntimeError: the net is on fire")
+    assert failure < done.stdout.rindex("Net with"), "a failure is seen at once, before later jobs start"
+    assert "val/accuracy" in done.stdout, "the ranking closes the sweep"
+
+
+def test_jobs_of_a_sweep_side_by_side(tmp_path: Path) -> None:
+    done = digits("train", "-m", *QUICK, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=0,1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert sorted(result_of(path.parent)["seed"] for path in tmp_path.rglob("result.json")) == [0, 1]
+
+
+def test_two_processes_train_as_one(tmp_path: Path) -> None:
+    done = digits("train", *QUICK, "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = result_of(only_run(tmp_path))
+    assert result["status"] == "done"
+    metrics = result["metrics"]
+    assert isinstance(metrics, dict)
+    right = metrics["test/accuracy"] * 200
+    assert abs(right - round(right)) < 1e-3, "each of the 200 test images is counted once"
+
+
+@pytest.mark.parametrize("preset", ["fast_dev_run", "overfit", "profile"])
+def test_the_debugging_presets_run(tmp_path: Path, preset: str) -> None:
+    done = digits("train", "data=optdigits", "model=mlp", "trainer=cpu", f"debug={preset}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert result_of(only_run(tmp_path))["status"] == "done"
+
+
+def test_the_shell_completes_groups_and_choices(tmp_path: Path) -> None:
+    command = 'COMP_LINE="digits-train model=" COMP_POINT=99 digits-train -sc query=bash'
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        command, shell=True, cwd=tmp_path, env={**os.environ, "PATH": path}, text=True, capture_output=True, check=False
+    )
+    assert {"model=cnn", "model=mlp", "model=resnet", "model=logistic"} <= set(done.stdout.split())
+
+
+def test_yaml_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    (tmp_path / "mine" / "experiment" / "tiny.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - override /model: mlp\n  - override /data: optdigits\nmodel:\n  hidden: [7]\n"
+    )
+    done = digits("train", "--config-dir", "mine", "experiment=tiny", "--cfg", "job", cwd=tmp_path)
+    assert "hidden:\n  - 7" in done.stdout

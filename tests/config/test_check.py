@@ -1,0 +1,124 @@
+"""Every fault at once, each with its key, its value and the fix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from digits.config import check as check_module
+from digits.config.check import ConfigError, check
+from digits.config.schema import DESCRIBED
+from digits.config.targets import names, signature_of
+from digits.config.tree import Tree
+from digits.launch import conf_directory
+from tests.conftest import Compose
+
+
+def faults_of(tree: Tree) -> dict[str, str]:
+    with pytest.raises(ConfigError) as caught:
+        check(tree)
+    return {fault.key: fault.problem for fault in caught.value.faults}
+
+
+def test_all_faults_come_at_once_and_by_key(composed: Compose) -> None:
+    tree = composed("optimizer.lr=fast", "trainer.max_epochs=1.5", "seed=-1", "model=mlp", "model.hidden=[64,0]")
+    faults = faults_of(tree)
+    assert faults["optimizer.lr"].startswith("is 'fast'; input should be a valid number")
+    assert faults["trainer.max_epochs"].startswith("is 1.5; input should be a valid integer")
+    assert "greater than or equal to 0" in faults["seed"]
+    assert "greater than or equal to 1" in faults["model.hidden[1]"]
+
+
+def test_a_seed_of_zero_is_a_seed(composed: Compose) -> None:
+    assert check(composed("seed=0")).seed == 0
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "text"),
+    [
+        ("+bogus=1", "bogus", "no such key; there is data,"),
+        ("+trainer.max_epoch=1", "trainer.max_epoch", "did you mean max_epochs?"),
+        ("+trainer.logger=true", "trainer.logger", "is set by digits"),
+        ("+optimizer.amsgrd=true", "optimizer.amsgrd", "torch.optim.AdamW has no such argument; did you mean amsgrad?"),
+        ("+model.widht=3", "model.widht", "digits.models.CNN has no such argument"),
+        ("+callbacks.early_stopping.patiense=3", "callbacks.early_stopping.patiense", "did you mean patience?"),
+        ("data.name=emnist", "data.name", "should be 'mnist', 'fashion_mnist', 'kmnist' or 'optdigits'"),
+        ("trainer.devices=two", "trainer.devices", "is 'two'"),
+        ("trainer.gradient_clip_val=-1", "trainer.gradient_clip_val", "should be greater than 0"),
+        ("optimizer._target_=torch.optim.", "optimizer._target_", "is 'torch.optim.'"),
+        ("optimizer._target_=nopackage.Adam", "optimizer._target_", "there is no package 'nopackage'"),
+        ("data.val_size=60000", "data.val_size", "mnist has 60000 training images"),
+        ("data.val_size=3", "data.val_size", "one of each of 10 classes"),
+        ("init_from=nowhere", "init_from", "nowhere does not exist"),
+        ("data.mirrors=[ftp://x/]", "data.mirrors[0]", "is 'ftp://x/'"),
+    ],
+)
+def test_one_fault_one_sentence(composed: Compose, override: str, key: str, text: str) -> None:
+    faults = faults_of(composed(override))
+    assert list(faults) == [key]
+    assert text in faults[key]
+
+
+def test_a_plus_reaches_a_constructor_that_has_the_argument(composed: Compose) -> None:
+    assert check(composed("+optimizer.amsgrad=true")).optimizer.tree()["amsgrad"] is True
+    assert check(composed("+trainer.limit_train_batches=3")).trainer.lightning_arguments()["limit_train_batches"] == 3
+
+
+def test_a_missing_argument_of_a_target_is_told(composed: Compose) -> None:
+    tree = composed("optimizer._target_=torch.optim.LBFGS", "scheduler._target_=torch.optim.lr_scheduler.LambdaLR")
+    assert "torch.optim.LBFGS has no such argument" in faults_of(tree)["optimizer.betas"]
+    assert faults_of(tree)["scheduler.lr_lambda"] == "torch.optim.lr_scheduler.LambdaLR needs this argument"
+
+
+@pytest.mark.parametrize(
+    ("gpus", "devices", "fits"), [(0, "1", False), (1, "2", False), (2, "2", True), (1, "[1]", False)]
+)
+def test_a_gpu_that_is_not_there(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch, gpus: int, devices: str, fits: bool
+) -> None:
+    monkeypatch.setattr(check_module, "gpu_count", lambda: gpus)
+    monkeypatch.setattr(check_module.platform, "system", lambda: "Linux")
+    tree = composed("trainer=gpu", f"trainer.devices={devices}")
+    if fits:
+        assert check(tree).trainer.accelerator == "gpu"
+    else:
+        assert "take trainer=cpu or trainer=auto" in faults_of(tree)["trainer.accelerator"]
+
+
+def test_a_callable_of_ones_own_is_checked_against_its_source(
+    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ownnets.py").write_text("class Net:\n    def __init__(self, width, depth=2): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    tree = composed("~model", "+model._target_=ownnets.Net", "+model.with=3")
+    faults = faults_of(tree)
+    assert faults["model.with"] == "ownnets.Net has no such argument; did you mean width?"
+    assert faults["model.width"] == "ownnets.Net needs this argument"
+
+
+@pytest.mark.parametrize("target", DESCRIBED)
+def test_the_schema_describes_what_is_there(target: str) -> None:
+    signature = signature_of(target)
+    if signature is None:  # torch.nn re-exports from a deeper package
+        assert target == "torch.nn.CrossEntropyLoss"
+        return
+    described = {field.alias or name for name, field in DESCRIBED[target].model_fields.items()} - {
+        "_target_",
+        "interval",
+    }
+    assert described <= set(names(signature))
+
+
+def _choices() -> list[str]:
+    groups = ("data", "augment", "model", "loss", "optimizer", "scheduler", "trainer", "callbacks", "logger", "debug")
+    conf = Path(conf_directory())
+    found = [f"{group}={path.stem}" for group in groups for path in sorted((conf / group).glob("*.yaml"))]
+    found += [f"+experiment={path.stem}" for path in sorted((conf / "experiment").glob("*.yaml"))]
+    return [choice.replace("+experiment", "experiment") for choice in found if choice != "trainer=gpu"]
+
+
+@pytest.mark.parametrize("choice", _choices())
+def test_every_choice_that_ships_is_valid(composed: Callable[..., Tree], choice: str) -> None:
+    check(composed(choice))

@@ -1,0 +1,96 @@
+"""Targets: signatures read from source, gadgets refused, arguments bound before anything is called."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from digits.config.targets import TargetError, instantiate, is_trusted, names, resolve, signature_of, targets_in
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "torch.optim.AdamW",
+        "torch.optim.SGD",
+        "torch.optim.lr_scheduler.OneCycleLR",
+        "lightning.pytorch.callbacks.EarlyStopping",
+        "lightning.pytorch.loggers.TensorBoardLogger",
+        "lightning.pytorch.trainer.Trainer",
+        "digits.models.MLP",
+        "digits.data.MNISTDataModule",
+    ],
+)
+def test_the_source_says_what_the_object_says(target: str) -> None:
+    read, real = signature_of(target), inspect.signature(resolve(target))  # type: ignore[arg-type]
+    assert read is not None
+    assert names(read) == names(real)
+    required = [n for n, p in real.parameters.items() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    assert [n for n, p in read.parameters.items() if p.default is p.empty and n in names(read)] == required
+
+
+def test_reading_a_signature_imports_nothing() -> None:
+    code = (
+        "import sys; from digits.config.targets import signature_of; signature_of('torch.optim.AdamW');"
+        "signature_of('lightning.pytorch.trainer.Trainer'); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_instantiate_passes_objects_through_uncopied() -> None:
+    weight = nn.Parameter(torch.zeros(3))
+    optimizer = instantiate({"_target_": "torch.optim.SGD", "lr": 0.1}, [weight])
+    assert isinstance(optimizer, torch.optim.SGD)
+    assert optimizer.param_groups[0]["params"][0] is weight
+
+
+def test_instantiate_builds_nested_targets() -> None:
+    net = instantiate({"_target_": "torch.nn.Sequential", "_args_": [{"_target_": "torch.nn.ReLU"}]})
+    assert isinstance(net, nn.Sequential)
+    assert isinstance(net[0], nn.ReLU)
+
+
+def test_wrong_arguments_are_told_before_the_call() -> None:
+    with pytest.raises(
+        TargetError, match=r"torch\.optim\.SGD: got an unexpected keyword argument 'lrr'; its arguments are"
+    ):
+        instantiate({"_target_": "torch.optim.SGD", "lrr": 0.1}, [nn.Parameter(torch.zeros(1))])
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "digits.models.cnn.nn.Module",
+        "digits.training.run.subprocess.run",
+        "digits.config.targets.importlib.import_module",
+    ],
+)
+def test_another_package_is_not_reached_through_an_import_of_ours(target: str) -> None:
+    with pytest.raises(TargetError, match="is really"):
+        resolve(target)
+
+
+def test_what_is_read_back_may_only_name_ours_and_a_fixed_list() -> None:
+    assert is_trusted("digits.models.CNN")
+    assert is_trusted("torch.optim.AdamW")
+    assert not is_trusted("os.system")
+    assert not is_trusted("torch.load")
+    assert not is_trusted("digitsevil.Net")
+    assert is_trusted("mynets.Net", ("mynets",))
+    assert not is_trusted("mynetsevil.Net", ("mynets",))
+
+
+def test_targets_are_found_however_deep() -> None:
+    tree = {"_target_": "a.B", "list": [{"_target_": "c.D"}], "dict": {"x": {"_target_": "e.F"}}}
+    assert [key for key, _ in targets_in(tree)] == ["", "list[0]", "dict.x"]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("target", ["digits.models.Nothing", "digits.nowhere.X", "digits.launch.LENGTHS"])
+def test_a_target_that_is_not_there(target: str) -> None:
+    with pytest.raises(TargetError):
+        resolve(target)

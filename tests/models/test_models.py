@@ -1,0 +1,71 @@
+"""Each net can learn, has the size it says, and treats images of a batch apart from each other."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from digits.models import CNN, MLP, LogisticRegression, ResNet
+
+NETS = {
+    "logistic": lambda: LogisticRegression(28, 10),
+    "mlp": lambda: MLP(28, 10, hidden=[64, 32], dropout=0.0),
+    "cnn": lambda: CNN(10, channels=[8, 16, 32], dropout=0.0),
+    "resnet": lambda: ResNet(10, channels=[8, 16, 32], blocks=2, dropout=0.0),
+}
+
+
+@pytest.fixture(params=NETS)
+def net(request: pytest.FixtureRequest) -> nn.Module:
+    torch.manual_seed(0)
+    return NETS[request.param]()
+
+
+def test_it_learns_64_random_images_by_heart(net: nn.Module) -> None:
+    torch.manual_seed(1)
+    images, labels = torch.randn(64, 1, 28, 28), torch.randint(10, (64,))
+    optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3)
+    for _ in range(100):
+        loss = nn.functional.cross_entropy(net(images), labels)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    assert (net.eval()(images).argmax(1) == labels).float().mean() >= 0.95
+
+
+def test_in_evaluation_an_image_is_read_on_its_own(net: nn.Module) -> None:
+    images = torch.randn(5, 1, 28, 28)
+    net.eval()
+    torch.testing.assert_close(net(images)[2:3], net(images[2:3]), rtol=1e-4, atol=1e-5)
+
+
+def test_every_parameter_gets_a_gradient(net: nn.Module) -> None:
+    net(torch.randn(8, 1, 28, 28)).square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("logistic", 784 * 10 + 10),
+        ("mlp", 784 * 64 + 2 * 64 + 64 * 32 + 2 * 32 + 32 * 10 + 10),
+        # 3x3 convolutions without bias, scale and shift of each BatchNorm, the last layer with bias
+        ("cnn", 9 * (4 * 8 + 8 * 8 + 8 * 16 + 16 * 16 + 16 * 32 + 32 * 32) + 2 * 2 * (8 + 16 + 32) + 32 * 10 + 10),
+    ],
+)
+def test_the_number_of_parameters_is_what_the_sizes_say(name: str, count: int) -> None:
+    assert sum(p.numel() for p in NETS[name]().parameters()) == count
+
+
+def test_an_mlp_of_no_hidden_layer_is_logistic_regression() -> None:
+    mlp, logistic = MLP(28, 10, hidden=[], dropout=0.5), LogisticRegression(28, 10)
+    logistic.linear.load_state_dict(mlp.classify.state_dict())
+    images = torch.randn(3, 1, 28, 28)
+    assert torch.equal(mlp(images), logistic(images))
+
+
+@pytest.mark.parametrize("size", [8, 14, 28, 32])
+def test_convolutional_nets_take_other_sizes(size: int) -> None:
+    for name in ("cnn", "resnet"):
+        assert NETS[name]()(torch.randn(2, 1, size, size)).shape == (2, 10)
