@@ -34,7 +34,7 @@ def composed() -> Iterator[Compose]:
 @pytest.fixture
 def experiment(composed: Compose) -> Callable[..., Experiment]:
     """A small, quick and valid experiment on optdigits, with overrides."""
-    quick = ("data=optdigits", "trainer=cpu", "trainer.max_epochs=2", "callbacks=none")
+    quick = ("data=optdigits", "trainer=cpu", "trainer.max_epochs=2", "callbacks=none", "augment=none")
 
     def experiment(*overrides: str) -> Experiment:
         model = () if any(o.startswith("model=") for o in overrides) else ("model=mlp", "model.hidden=[32]")

@@ -14,6 +14,7 @@ BELOW = {
     "config": {"config"},
     "data": {"config", "data"},
     "models": {"models"},
+    "exploring": {"config", "data", "exploring"},
     "training": {"config", "data", "models", "training"},
 }
 

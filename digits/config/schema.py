@@ -77,17 +77,21 @@ class MLP(LogisticRegression):
     dropout: Fraction = Field(description="share of hidden units dropped in training")
 
 
-class CNN(Target):
+class CNN(LogisticRegression):
     """`model=cnn`."""
+
+    stages: Annotated[list[Annotated[list[Count], Field(min_length=1)]], Field(min_length=1)] = Field(
+        description="channels of every convolution, stage by stage"
+    )
+    dropout: Fraction = Field(description="share of the features dropped before the last layer")
+
+
+class ResNet(Target):
+    """`model=resnet`."""
 
     num_classes: Count = Field(description="number of classes")
     channels: list[Count] = Field(min_length=1, max_length=4, description="channels of each stage")
     dropout: Fraction = Field(description="share of the features dropped before the last layer")
-
-
-class ResNet(CNN):
-    """`model=resnet`."""
-
     blocks: Count = Field(description="residual blocks a stage")
 
 

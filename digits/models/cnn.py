@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from torch import Tensor, nn
 
 
 class CNN(nn.Module):
-    """Stages of two 3x3 convolutions, each stage at half the resolution of the one before.
+    """Stages of 3x3 convolutions, each stage halving the resolution at its end, then one linear layer.
 
-    The first stage begins by folding 2x2 pixels into 4 channels (PixelUnshuffle, Shi et al. 2016): no
-    convolution ever runs at full resolution, where most of the time would go. Any image size that is a
-    multiple of 2 will do.
+    `stages` lists the channels of every convolution, stage by stage: [[32], [64, 64]] for 28x28 pixels is one
+    convolution at 14x14, two at 7x7, and 4x4 features of 64 channels. The pictures are first folded, 2x2 pixels into 4
+    channels (PixelUnshuffle, Shi et al. 2016), and pooling comes before normalisation and activation: both keep the
+    costly element-wise work off the large maps. `image_size` must be even.
     """
 
-    def __init__(self, num_classes: int, channels: list[int], dropout: float) -> None:
+    def __init__(self, image_size: int, num_classes: int, stages: list[list[int]], dropout: float) -> None:
         super().__init__()
-        stages: list[nn.Module] = [nn.PixelUnshuffle(2)]
-        for i, (width_in, width_out) in enumerate(pairwise([4, *channels])):
-            if i:
-                stages.append(nn.MaxPool2d(2, ceil_mode=True))
-            stages += [*_convolution(width_in, width_out), *_convolution(width_out, width_out)]
-        self.features = nn.Sequential(*stages)
+        if image_size % 2:
+            raise ValueError(f"image_size is {image_size}; the net folds 2x2 pixels into one, so it must be even")
+        layers: list[nn.Module] = [nn.PixelUnshuffle(2)]
+        width, side = 4, image_size // 2
+        for stage in stages:
+            for i, width_out in enumerate(stage):
+                layers.append(nn.Conv2d(width, width_out, 3, padding=1, bias=False))
+                if i == len(stage) - 1:
+                    layers.append(nn.MaxPool2d(2, ceil_mode=True))
+                    side = (side + 1) // 2
+                layers += [nn.BatchNorm2d(width_out), nn.ReLU()]
+                width = width_out
+        self.features = nn.Sequential(*layers)
         self.dropout = nn.Dropout(dropout)
-        self.classify = nn.Linear(channels[-1], num_classes)
+        self.classify = nn.Linear(width * side**2, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, 1, H, W) to logits (B, num_classes)."""
-        features: Tensor = self.features(images)  # (B, channels[-1], h, w)
-        logits: Tensor = self.classify(self.dropout(features.amax(dim=(2, 3))))
+        features: Tensor = self.features(images)  # (B, C, h, w)
+        logits: Tensor = self.classify(self.dropout(features.flatten(1)))
         return logits
-
-
-def _convolution(width_in: int, width_out: int) -> list[nn.Module]:
-    return [nn.Conv2d(width_in, width_out, 3, padding=1, bias=False), nn.BatchNorm2d(width_out), nn.ReLU()]

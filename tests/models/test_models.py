@@ -11,7 +11,7 @@ from digits.models import CNN, MLP, LogisticRegression, ResNet
 NETS = {
     "logistic": lambda: LogisticRegression(28, 10),
     "mlp": lambda: MLP(28, 10, hidden=[64, 32], dropout=0.0),
-    "cnn": lambda: CNN(10, channels=[8, 16, 32], dropout=0.0),
+    "cnn": lambda: CNN(28, 10, stages=[[8], [16, 32]], dropout=0.0),
     "resnet": lambda: ResNet(10, channels=[8, 16, 32], blocks=2, dropout=0.0),
 }
 
@@ -51,7 +51,7 @@ def test_every_parameter_gets_a_gradient(net: nn.Module) -> None:
         ("logistic", 784 * 10 + 10),
         ("mlp", 784 * 64 + 2 * 64 + 64 * 32 + 2 * 32 + 32 * 10 + 10),
         # 3x3 convolutions without bias, scale and shift of each BatchNorm, the last layer with bias
-        ("cnn", 9 * (4 * 8 + 8 * 8 + 8 * 16 + 16 * 16 + 16 * 32 + 32 * 32) + 2 * 2 * (8 + 16 + 32) + 32 * 10 + 10),
+        ("cnn", 9 * (4 * 8 + 8 * 16 + 16 * 32) + 2 * (8 + 16 + 32) + 32 * 4 * 4 * 10 + 10),
     ],
 )
 def test_the_number_of_parameters_is_what_the_sizes_say(name: str, count: int) -> None:
@@ -67,5 +67,11 @@ def test_an_mlp_of_no_hidden_layer_is_logistic_regression() -> None:
 
 @pytest.mark.parametrize("size", [8, 14, 28, 32])
 def test_convolutional_nets_take_other_sizes(size: int) -> None:
-    for name in ("cnn", "resnet"):
-        assert NETS[name]()(torch.randn(2, 1, size, size)).shape == (2, 10)
+    images = torch.randn(2, 1, size, size)
+    assert CNN(size, 10, stages=[[8], [16]], dropout=0.0)(images).shape == (2, 10)
+    assert NETS["resnet"]()(images).shape == (2, 10)
+
+
+def test_a_cnn_says_that_it_needs_an_even_size() -> None:
+    with pytest.raises(ValueError, match="image_size is 27; the net folds 2x2 pixels into one, so it must be even"):
+        CNN(27, 10, stages=[[8]], dropout=0.0)

@@ -1,0 +1,129 @@
+"""Describe a data set: numbers, pictures, and why each preprocessing step is there.
+
+    python -m digits.explore
+    python -m digits.explore --data fashion_mnist --root ~/data
+
+Leaves in `outputs/explore/DATA/`: `index.html`, a page that needs nothing else; `statistics.json`, its numbers;
+and TensorBoard events with the same pictures. Counts are those that training with the default split uses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from digits.config.tree import Tree
+    from digits.exploring.findings import Findings
+
+EVENTS = ".explore"
+"""How the names of our event files end, so that no others are replaced."""
+
+
+def main() -> None:
+    """The command."""
+    from digits.launch import conf_directory
+
+    choices = sorted(path.stem for path in Path(conf_directory(), "data").glob("*.yaml"))
+    parser = argparse.ArgumentParser(
+        prog="python -m digits.explore",
+        description="Describe a data set: numbers, pictures, and why it is prepared so.",
+    )
+    sets = ", ".join(choices)
+    parser.add_argument("--data", default="mnist", choices=choices, metavar="SET", help=f"{sets}; mnist if not given")
+    parser.add_argument("--root", metavar="DIR", help="where the data lie or are put (default: $DIGITS_DATA, or data/)")
+    parser.add_argument("--out", metavar="DIR", help="where the page goes (default: outputs/explore/SET)")
+    arguments = parser.parse_args()
+    out = Path(arguments.out or Path("outputs/explore", arguments.data))
+    sys.exit(explore(arguments.data, arguments.root, out))
+
+
+def explore(name: str, root: str | None, out: Path) -> int:
+    """Measure, draw and write; returns the exit code."""
+    data_section, augment_section = compose_section(f"data/{name}"), compose_section("augment/affine")["affine"]
+    if root is not None:
+        data_section["root"] = str(Path(root).expanduser())
+
+    from digits.config.targets import instantiate
+    from digits.data import MNISTDataModule, RandomAffine
+    from digits.data.datasets import DataError
+    from digits.exploring.findings import examine, statistics
+    from digits.exploring.page import FIGURES, make_page, render_all
+    from digits.training.run import write_json, write_text
+
+    data = cast(MNISTDataModule, instantiate(data_section))
+    assert isinstance(augment_section, dict)
+    augment = cast(RandomAffine, instantiate(augment_section))
+    try:
+        data.setup()
+    except (DataError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    found = examine(data, augment)
+    images = render_all(found)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(out / "index.html", make_page(found, images, augment, out))
+        write_json(out / "statistics.json", statistics(found))
+        write_events(out, {name: images[name, "light"] for name in FIGURES if (name, "light") in images})
+    except OSError as error:
+        print(f"{out} can't be written: {error}; choose another folder with --out DIR", file=sys.stderr)
+        return 1
+    print(summary(found))
+    print(
+        f"\npage      {out / 'index.html'}\nnumbers   {out / 'statistics.json'}\npictures  tensorboard --logdir {out}"
+    )
+    return 0
+
+
+def compose_section(config_name: str) -> Tree:
+    """One file of conf/, as Hydra composes it, as plain data."""
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    from digits.launch import conf_directory
+
+    with initialize_config_dir(conf_directory(), version_base="1.3"):
+        section = OmegaConf.select(compose(config_name), config_name.split("/")[0])
+    return cast("Tree", OmegaConf.to_container(section, resolve=True))
+
+
+def write_events(out: Path, images: dict[str, bytes]) -> None:
+    """The pictures for TensorBoard, in the place of those that an earlier call left."""
+    import numpy as np
+    from PIL import Image
+    from torch.utils.tensorboard import SummaryWriter
+
+    for former in out.glob(f"events.out.tfevents.*{EVENTS}"):
+        former.unlink()
+    with SummaryWriter(str(out), filename_suffix=EVENTS) as writer:
+        for name, png in images.items():
+            pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+            writer.add_image(f"explore/{name}", pixels, dataformats="HWC")
+
+
+def summary(found: Findings) -> str:
+    """Counts and moments as a table for the terminal."""
+    from tabulate import tabulate
+
+    rows = [[name, *(int(count[i]) for count in found.counts.values())] for i, name in enumerate(found.classes)]
+    rows.append(["all", *(int(count.sum()) for count in found.counts.values())])
+    moments = [[name, *pair] for name, pair in found.moments.items()]
+    moments += [["train + val", *found.official], ["configured", *found.configured]]
+    repeated = sum(found.copies.counts.values())
+    return "\n".join(
+        [
+            tabulate(rows, headers=["class", *found.splits], intfmt=","),
+            "",
+            tabulate(moments, headers=["pixels", "mean", "sd"], floatfmt=".4f"),
+            "" if found.agrees else "The configured mean and sd differ from the recomputed ones.",
+            f"exact copies: {repeated:,}; under more than one label: {found.copies.conflicts:,}",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()

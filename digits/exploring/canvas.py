@@ -1,0 +1,101 @@
+"""What every figure has in common: the themes, the rendering, and pictures in rows.
+
+Never pyplot: it keeps every figure it made, and asks for a screen.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from digits.exploring.describe import Bytes, Real
+from digits.exploring.findings import Findings
+
+WIDTH = 6.4  # inches; with 11 points the text is still readable on a phone
+PALETTE = mpl.colormaps["tab10"]
+THEMES = {
+    "light": {"paper": "#fdfcf9", "ink": "#26241f", "faint": "#c9c5ba", "accent": "#b3401f", "cmap": "gray_r"},
+    "dark": {"paper": "#17181b", "ink": "#dcd8cf", "faint": "#4a4b50", "accent": "#f0875f", "cmap": "gray"},
+}
+"""Ink is dark on light paper and light on dark paper, like the text around it."""
+
+
+def render(draw: Callable[[Findings], Figure], found: Findings, theme: str) -> bytes:
+    """One figure as a PNG in a theme's colours."""
+    colours = THEMES[theme]
+    settings = {
+        "figure.facecolor": colours["paper"],
+        "axes.facecolor": colours["paper"],
+        "savefig.facecolor": colours["paper"],
+        "text.color": colours["ink"],
+        "axes.labelcolor": colours["ink"],
+        "axes.edgecolor": colours["faint"],
+        "xtick.color": colours["ink"],
+        "ytick.color": colours["ink"],
+        "grid.color": colours["faint"],
+        "axes.prop_cycle": cycler(color=[colours["accent"], "#5b8db8", "#8a8f3c", colours["ink"]]),
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlesize": 11,
+        "axes.titlelocation": "left",
+        "font.size": 11,
+        "legend.frameon": False,
+        "image.cmap": colours["cmap"],
+        "figure.constrained_layout.use": True,
+    }
+    with mpl.rc_context(settings):  # type: ignore[arg-type]  # its keys are typed one by one
+        buffer = io.BytesIO()
+        draw(found).savefig(buffer, format="png", dpi=160)
+    return buffer.getvalue()
+
+
+def name_classes(axes: Axes, classes: tuple[str, ...]) -> None:
+    """A tick for each class, slanted where the names are long."""
+    long = max(map(len, classes)) > 3
+    axes.set_xticks(np.arange(len(classes)), classes, rotation=40 if long else 0, ha="right" if long else "center")
+    axes.tick_params(axis="x", length=0)
+
+
+def gallery(pictures: Sequence[tuple[str, Real | Bytes]], columns: int) -> Figure:
+    """Pictures with a title each."""
+    rows = -(-len(pictures) // columns)
+    figure = Figure(figsize=(WIDTH, rows * (WIDTH / columns + 0.25)))
+    for i, (title, picture) in enumerate(pictures):
+        axes = figure.add_subplot(rows, columns, i + 1)
+        axes.imshow(picture, vmin=0, vmax=255)
+        axes.set_title(title, loc="center", fontsize=10)
+        axes.set_axis_off()
+    return figure
+
+
+def rows(pictures: Bytes, names: list[str], *, mark_first: bool = False) -> Figure:
+    """Pictures (R, C, H, W) as a table, each row with its name."""
+    rows, columns, height, width = pictures.shape
+    room = WIDTH - 0.12 * max(map(len, names)) - 0.1  # what the names leave to the pictures
+    figure = Figure(figsize=(WIDTH, 0.15 + room * rows * height / (columns * width)))
+    axes = figure.add_subplot()
+    tile(axes, pictures)
+    for row, name in enumerate(names):
+        axes.text(-4, (row + 0.5) * (height + 2), name, ha="right", va="center")
+    if mark_first:
+        axes.axvline(width + 0.5, color="C0", linewidth=1.5)
+    return figure
+
+
+def tile(axes: Axes, pictures: Bytes) -> None:
+    """Pictures (R, C, H, W) in one, with gaps between them in the colour of the paper."""
+    rows, columns, height, width = pictures.shape
+    sheet: npt.NDArray[np.float64] = np.full((rows * (height + 2) - 2, columns * (width + 2) - 2), np.nan)
+    for row in range(rows):
+        for column in range(columns):
+            y, x = row * (height + 2), column * (width + 2)
+            sheet[y : y + height, x : x + width] = pictures[row, column]
+    axes.imshow(sheet, vmin=0, vmax=255, interpolation="nearest")
+    axes.set_axis_off()

@@ -1,0 +1,171 @@
+"""Everything that is to be told about a data set, measured once: what the pictures, the page and the record show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from torch import nn
+
+from digits.config.tree import Tree, Value
+from digits.data.datamodule import MNISTDataModule
+from digits.exploring.demonstrate import TURNS, Demonstrations, augmented, demonstrate
+from digits.exploring.describe import (
+    Bytes,
+    Copies,
+    Map,
+    Pictures,
+    Real,
+    Whole,
+    boxes,
+    centres_of_mass,
+    class_counts,
+    class_means,
+    copies,
+    ink,
+    moments,
+    pixel_histogram,
+    project,
+)
+
+PER_CLASS = 12
+"""Pictures of each class that are shown."""
+
+
+class Findings(NamedTuple):
+    """A data set, measured. Pictures that are shown or judged by eye are training pictures only."""
+
+    name: str
+    classes: tuple[str, ...]
+    configured: tuple[float, float]  # mean and std as the configuration has them
+    splits: dict[str, Pictures]  # train, val, test; as the configuration parts them
+    official: tuple[float, float]  # mean and std of the training images as published: train and val together
+    histogram: Whole  # (256,) of the same
+    counts: dict[str, Whole]  # per split (C,)
+    moments: dict[str, tuple[float, float]]  # per split
+    ink: Real  # (N,) of train
+    boxes: Whole  # (N, 4) of train
+    centres: Real  # (N, 2) of train
+    means: Real  # (C, H, W) of train
+    samples: Bytes  # (C, PER_CLASS, H, W) of train
+    copies: Copies
+    map: Map  # of train
+    demonstrations: Demonstrations
+    augmented: Bytes  # (5, 8, H, W): training pictures, each changed seven times after itself
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the configured mean and std are the recomputed ones, to the four decimals they are given with."""
+        return all(round(a, 4) == round(b, 4) for a, b in zip(self.configured, self.official, strict=True))
+
+
+def examine(data: MNISTDataModule, augment: nn.Module) -> Findings:
+    """Measure the data set of a DataModule that is set up."""
+    splits = {
+        name: Pictures(split.pixels().numpy(), split.truth().numpy())
+        for name, split in (("train", data.train), ("val", data.val), ("test", data.test))
+        if split is not None
+    }
+    train, classes = splits["train"], len(data.classes)
+    held_out = "val" if "val" in splits else "train"
+    histograms = {name: pixel_histogram(pictures.images) for name, pictures in splits.items()}
+    histogram = sum((histograms[name] for name in splits if name != "test"), np.zeros(256, np.int64))
+    samples = _samples(train, classes)
+    some = samples[np.linspace(0, classes - 1, 5).astype(int), 0]
+    return Findings(
+        name=str(data.name),
+        classes=data.classes,
+        configured=(data.mean, data.std),
+        splits=splits,
+        official=moments(histogram),
+        histogram=histogram,
+        counts={name: class_counts(pictures.labels, classes) for name, pictures in splits.items()},
+        moments={name: moments(histograms[name]) for name in splits},
+        ink=ink(train.images),
+        boxes=boxes(train.images),
+        centres=centres_of_mass(train.images),
+        means=class_means(train, classes),
+        samples=samples,
+        copies=copies(splits),
+        map=project(train, classes),
+        demonstrations=demonstrate(train, splits[held_out], held_out, classes, data.mean, data.std),
+        augmented=np.concatenate([some[:, None], augmented(some, augment, times=7)], axis=1),
+    )
+
+
+def _samples(train: Pictures, num_classes: int) -> Bytes:
+    """The same random pictures of each class every time; a class with too few shows some twice."""
+    random = np.random.RandomState(0)
+    rows = [np.resize(random.permutation(np.flatnonzero(train.labels == c)), PER_CLASS) for c in range(num_classes)]
+    shown: Bytes = train.images[np.stack(rows)]
+    return shown
+
+
+def statistics(found: Findings) -> Tree:
+    """The findings as plain data, for `statistics.json`."""
+    shown = found.demonstrations
+    labels = found.splits["train"].labels
+    longest = found.boxes[:, 2:].max(axis=1)
+    offsets = found.centres[~np.isnan(found.centres[:, 0])]
+    return {
+        "data": found.name,
+        "classes": list(found.classes),
+        "splits": {
+            name: {
+                "images": len(pictures.labels),
+                "counts": _numbers(found.counts[name]),
+                "mean": round(found.moments[name][0], 6),
+                "std": round(found.moments[name][1], 6),
+            }
+            for name, pictures in found.splits.items()
+        },
+        "normalisation": {
+            "configured": list(found.configured),
+            "recomputed": [round(value, 6) for value in found.official],
+            "agrees": found.agrees,
+        },
+        "pixels": {
+            "histogram": _numbers(found.histogram),
+            "background": round(float(found.histogram[0] / found.histogram.sum()), 6),
+        },
+        "ink": _rounded([found.ink[labels == c].mean() for c in range(len(found.classes))]),
+        "frames": {
+            "longer_side": _numbers(np.bincount(longest)),
+            "centre_of_mass_mean": _rounded(offsets.mean(axis=0)),
+            "centre_of_mass_std": _rounded(offsets.std(axis=0)),
+        },
+        "duplicates": {
+            "counts": {f"{a}/{b}": count for (a, b), count in found.copies.counts.items()},
+            "conflicts": found.copies.conflicts,
+        },
+        "map": {
+            "pictures": len(found.map.rows),
+            "variance_of_50_components": round(float(found.map.variance[-1]), 4),
+            "nearest_alike_pixels": round(found.map.alike, 4),
+            "nearest_alike_map": round(found.map.alike_on_map, 4),
+        },
+        "demonstrations": {
+            "evaluated_on": shown.evaluated_on,
+            "rate": shown.rate,
+            "scalings": {
+                scaling.name: {
+                    "largest_eigenvalue": float(f"{scaling.largest:.5g}"),
+                    "largest_over_fiftieth": float(f"{scaling.ratio:.5g}"),
+                    "best_held_out_loss": round(float(np.nanmin(scaling.held_out)), 4),
+                    "held_out_loss_at_rate": round(float(scaling.held_out[shown.scalings[-1].held_out.argmin()]), 4),
+                }
+                for scaling in shown.scalings
+            },
+            "accuracy_by_shift": _rounded(shown.shifted),
+            "accuracy_by_turn": {how: _rounded(row) for how, row in zip(TURNS, shown.turned, strict=True)},
+        },
+    }
+
+
+def _numbers(values: Whole) -> list[Value]:
+    return [int(value) for value in values]
+
+
+def _rounded(values: Iterable[float]) -> list[Value]:
+    return [round(float(value), 4) for value in values]

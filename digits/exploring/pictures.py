@@ -1,0 +1,126 @@
+"""What is in a data set, as figures: pure functions to matplotlib's Figure, in the colours of the theme around them."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+
+from digits.exploring.canvas import PALETTE, WIDTH, gallery, name_classes, rows
+from digits.exploring.findings import Findings
+
+
+def counts(found: Findings) -> Figure:
+    """Each class's share of each split."""
+    figure = Figure(figsize=(WIDTH, 3.2))
+    axes = figure.add_subplot()
+    places = np.arange(len(found.classes))
+    width = 0.8 / len(found.splits)
+    for i, (name, count) in enumerate(found.counts.items()):
+        axes.bar(places + (i - (len(found.splits) - 1) / 2) * width, 100 * count / count.sum(), width * 0.9, label=name)
+    axes.axhline(100 / len(found.classes), color=mpl.rcParams["grid.color"], linestyle=":", zorder=0)
+    name_classes(axes, found.classes)
+    axes.set_ylabel("share of the split, %")
+    axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1))
+    return figure
+
+
+def means(found: Findings) -> Figure:
+    """The mean picture of every class."""
+    return gallery([(name, picture) for name, picture in zip(found.classes, found.means, strict=True)], columns=5)
+
+
+def samples(found: Findings) -> Figure:
+    """Some pictures of every class, a row each."""
+    return rows(found.samples, list(found.classes))
+
+
+def pixels(found: Findings) -> Figure:
+    """How often each grey value occurs."""
+    figure = Figure(figsize=(WIDTH, 2.8))
+    axes = figure.add_subplot()
+    share = 100 * found.histogram / found.histogram.sum()
+    axes.stairs(share, np.arange(257) - 0.5, fill=True)
+    axes.set(yscale="log", xlabel="grey value, 0 background to 255 full ink", ylabel="share of pixels, %")
+    axes.set_ylim(max(share[share > 0].min() / 2, 1e-4), 150)
+    return figure
+
+
+def ink(found: Findings) -> Figure:
+    """How much ink the pictures of each class have."""
+    figure = Figure(figsize=(WIDTH, 3.2))
+    axes = figure.add_subplot()
+    labels = found.splits["train"].labels
+    groups = [100 * found.ink[labels == c] for c in range(len(found.classes))]
+    parts = axes.violinplot([g if len(g) else np.zeros(1) for g in groups], np.arange(len(groups)), showextrema=False)
+    for body in cast(list[PolyCollection], parts["bodies"]):
+        body.set_alpha(0.55)
+    axes.scatter(np.arange(len(groups)), [np.median(g) if len(g) else 0 for g in groups], s=18, color="C3", zorder=3)
+    name_classes(axes, found.classes)
+    axes.set_ylabel("ink, % of a full picture")
+    axes.set_ylim(bottom=0)
+    return figure
+
+
+def frames(found: Findings) -> Figure:
+    """How large the figures are, and where they lie."""
+    figure = Figure(figsize=(WIDTH, 3.1))
+    size = found.means.shape[-1]
+    axes = figure.add_subplot(1, 2, 1)
+    edges = [pixels - 0.5 for pixels in range(size + 2)]
+    for i, side in ((2, "height"), (3, "width")):
+        axes.hist(found.boxes[:, i], edges, histtype="step", linewidth=1.6, label=side)
+    axes.set(xlabel="pixels", ylabel="pictures", title="box around the ink", xlim=(0, size + 0.5))
+    axes.legend(loc="upper left")
+    axes = figure.add_subplot(1, 2, 2)
+    reach = max(1.5, float(np.nanpercentile(np.abs(found.centres), 99.9)))
+    grid = np.linspace(-reach, reach, 61)
+    seen = ~np.isnan(found.centres[:, 0])
+    axes.hist2d(found.centres[seen, 1], found.centres[seen, 0], [grid, grid])
+    axes.axhline(0, color="C0", linewidth=0.7)
+    axes.axvline(0, color="C0", linewidth=0.7)
+    axes.set(xlabel="pixels right of the middle", ylabel="pixels below", title="centre of mass", aspect="equal")
+    axes.invert_yaxis()
+    return figure
+
+
+def duplicates(found: Findings) -> Figure:
+    """The first groups of equal pictures."""
+    groups = found.copies.groups[:3]
+    pictures = []
+    for group in groups:
+        for split, row in group[:4]:
+            label = found.classes[int(found.splits[split].labels[row])]
+            pictures.append((f"{split} {row}\n{label}", found.splits[split].images[row]))
+    return gallery(pictures, columns=6)
+
+
+def classes_map(found: Findings) -> Figure:
+    """The map of the classes."""
+    figure = Figure(figsize=(WIDTH, 5.6))
+    axes = figure.add_subplot()
+    labels = found.splits["train"].labels[found.map.rows]
+    for c, name in enumerate(found.classes):
+        points = found.map.points[labels == c]
+        if not len(points):
+            continue
+        axes.scatter(points[:, 0], points[:, 1], s=7, color=PALETTE(c % 10), linewidths=0)
+        x, y = np.median(points, axis=0)
+        box = {"boxstyle": "round,pad=0.25", "facecolor": mpl.rcParams["axes.facecolor"], "edgecolor": PALETTE(c % 10)}
+        axes.text(x, y, name, ha="center", va="center", weight="bold", bbox=box)
+    axes.set_axis_off()
+    return figure
+
+
+def variance(found: Findings) -> Figure:
+    """How much of the variance the first principal components keep."""
+    figure = Figure(figsize=(WIDTH, 2.5))
+    axes = figure.add_subplot()
+    axes.plot(np.arange(1, len(found.map.variance) + 1), 100 * found.map.variance, linewidth=2)
+    axes.set(xlabel="principal components", ylabel="variance kept, %")
+    axes.set(xlim=(0, len(found.map.variance) + 1), ylim=(0, 100))
+    axes.grid(alpha=0.5)
+    return figure

@@ -1,0 +1,170 @@
+"""The command that describes a data set, run as a person runs it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
+
+from digits.data import MNISTDataModule, RandomAffine
+from digits.data.datasets import Arrays
+from digits.exploring.findings import examine
+from digits.exploring.page import FIGURES, NOTES, UNKNOWN, make_page, render_all
+
+SECTIONS = ["counts", "samples", "pixels", "moments", "frames", "duplicates", "map", "steps"]
+STEPS = ["uint8", "normalise", "split", "frame", "flips", "augment"]
+
+
+def explore(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "digits.explore", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the command leaves when it is run twice over a folder that holds somebody else's events."""
+    out = tmp_path_factory.mktemp("explore") / "optdigits"
+    out.mkdir()
+    (out / "events.out.tfevents.1.host.1.0").write_bytes(b"")
+    (out / "events.out.tfevents.1.host.1.0.explore").write_bytes(b"of an earlier call")
+    done = explore("--data", "optdigits", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    (out / "printed").write_text(done.stdout, encoding="utf-8")
+    return out
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> str:
+    return (folder / "index.html").read_text(encoding="utf-8")
+
+
+def test_every_section_and_step_is_there_and_linked(page: str) -> None:
+    assert re.findall(r'<section id="([^"]+)"', page) == SECTIONS
+    assert re.findall(r'<h3 id="step-([^"]+)"', page) == STEPS
+    assert re.findall(r'href="#([^"]+)"', page) == SECTIONS
+    assert "$" not in re.sub(r'"data:[^"]*"', "", page)  # no place of the template is left open
+
+
+def test_the_page_loads_nothing(page: str) -> None:
+    targets = re.findall(r'(?:src|srcset|href)="([^"]*)"', page)
+    assert len(targets) > 20
+    assert [target[:40] for target in targets if not target.startswith(("data:image/png;base64,", "#"))] == []
+    assert not re.search(r"url\(|@import|<script|<link", page)
+
+
+def test_every_picture_decodes_and_is_described_in_both_themes(page: str) -> None:
+    png = 'data:image/png;base64,([^"]+)'
+    pictures = re.findall(f'<picture><source[^>]*srcset="{png}"><img src="{png}" alt="([^"]+)"', page)
+    assert [alt for _, _, alt in pictures] == [
+        words.replace("'", "&#x27;") for name, (_, words) in FIGURES.items() if name != "duplicates"
+    ]
+    for dark, light, alt in pictures:
+        shades = [np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("L")) for data in (light, dark)]
+        assert shades[0].shape == shades[1].shape, alt
+        assert shades[0].shape[1] >= 1000, alt
+        assert shades[0][0, 0] > 200 > 60 > shades[1][0, 0], alt  # the paper
+        assert shades[0].std() > 3, alt  # not an empty sheet
+
+
+def test_numbers_on_the_page_and_in_the_record_are_the_data_sets(folder: Path, page: str) -> None:
+    from digits.data.datasets import read_dataset
+
+    arrays = read_dataset("optdigits", "", None)
+    record = json.loads((folder / "statistics.json").read_text(encoding="utf-8"))
+    splits = record["splits"]
+    assert {name: split["images"] for name, split in splits.items()} == {"train": 1257, "val": 180, "test": 360}
+    together = np.add(splits["train"]["counts"], splits["val"]["counts"])
+    assert together.tolist() == np.bincount(arrays.train_labels).tolist()
+    assert splits["test"]["counts"] == np.bincount(arrays.test_labels).tolist()
+    mean, std = arrays.train_images.mean() / 255, arrays.train_images.std() / 255
+    assert record["normalisation"]["recomputed"] == pytest.approx([mean, std], abs=1e-6)
+    assert record["normalisation"]["agrees"] is True
+    assert "agree with the data" in page
+    assert f"<td>{mean:.4f}</td><td>{std:.4f}</td>" in page
+    assert f'<th scope="row">3</th><td>{splits["train"]["counts"][3]}</td>' in page
+    printed = (folder / "printed").read_text(encoding="utf-8")
+    assert re.search(r"all\s+1,257\s+180\s+360", printed)
+    assert str(folder / "index.html") in printed
+
+
+def test_the_page_says_nothing_of_other_data_sets(page: str) -> None:
+    assert NOTES["optdigits"].about in page
+    assert "MNIST" not in page
+    assert "$DIGITS" not in page
+
+
+class Squares(MNISTDataModule):
+    """A data set of somebody's own: a square at one of three places, copies among them, a name that is HTML."""
+
+    def read(self) -> Arrays:
+        random = np.random.RandomState(0)
+        labels = random.permutation(np.arange(90) % 3)
+        images = random.randint(40, size=(90, 12, 12)).astype(np.uint8)
+        for image, label in zip(images, labels, strict=True):
+            image[4 * label : 4 * label + 4, 3:7] += 200
+        images[80], labels[80] = images[5], labels[5]  # a test picture that is trained on
+        images[7], labels[6], labels[7] = images[6], 0, 1  # one picture, two labels
+        return Arrays(images[:70], labels[:70], images[70:], labels[70:], ("<top>", "middle", "bottom"), {})
+
+
+def test_a_set_of_ones_own_with_copies_and_without_validation() -> None:
+    data = Squares("squares", "", None, 0.5, 0.5, 3, 12, 0, 0, None, 10, 10)
+    data.setup()
+    augment = RandomAffine(1.0, 1.0, 0.0, 0.0)
+    found = examine(data, augment)
+    images = render_all(found)
+    assert {name for name, _ in images} == set(FIGURES)  # the duplicates are shown, too
+    page = make_page(found, images, augment, Path("here"))
+    assert UNKNOWN.about in page
+    assert "differ from the data" in page
+    assert f"data.mean={found.official[0]:.4f}" in page
+    assert "2 pictures occur more than once, and 1 of the test split" in page
+    assert '<th scope="row">the same picture under two labels</th><td>1</td>' in page
+    assert "&lt;top&gt;" in page
+    assert "<top>" not in page
+
+
+def test_tensorboard_has_the_same_pictures_once(folder: Path) -> None:
+    names = sorted(path.name for path in folder.glob("events*"))
+    ours = [name for name in names if name.endswith(".explore")]
+    assert len(ours) == 1  # the earlier call's is gone
+    assert "events.out.tfevents.1.host.1.0" in names  # somebody else's is not
+    events = EventAccumulator(str(folder / ours[0]), size_guidance={"images": 0})
+    events.Reload()
+    assert sorted(events.Tags()["images"]) == sorted(f"explore/{name}" for name in FIGURES if name != "duplicates")
+    event = events.Images("explore/map")[0]
+    assert Image.open(io.BytesIO(event.encoded_image_string)).size == (event.width, event.height)
+
+
+def test_help_and_a_wrong_set_answer_without_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; from digits import explore\n"
+        "try: explore.main()\n"
+        "finally: sys.exit(9) if {'torch', 'numpy', 'matplotlib'} & set(sys.modules) else None"
+    )
+    for arguments, expected in ((["--help"], 0), (["--data", "cats"], 2)):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, cwd=tmp_path
+        )
+        assert done.returncode == expected, done.stderr
+    assert "invalid choice: 'cats'" in done.stderr
+    for name in ("mnist", "fashion_mnist", "kmnist", "optdigits"):
+        assert name in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_data_that_cannot_be_had_is_said_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    done = explore("--root", str(tmp_path / "file"), cwd=tmp_path)
+    assert done.returncode == 1
+    assert "can't be" in done.stderr
+    assert "Traceback" not in done.stderr

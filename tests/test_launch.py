@@ -1,0 +1,104 @@
+"""Directories that can't collide, and what is settled before a start."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+
+from digits.config.check import ConfigError
+from digits.launch import conf_directory, job_directory, unique_name
+from digits.settle import sentence, settle
+
+
+def composed(*overrides: str) -> DictConfig:
+    with initialize_config_dir(conf_directory(), version_base="1.3"):
+        return compose("train", overrides=list(overrides))
+
+
+def test_no_two_starts_share_a_name() -> None:
+    assert len({unique_name() for _ in range(200)}) > 195  # of 65,536 suffixes within the same second
+
+
+def test_a_job_is_named_by_its_overrides() -> None:
+    assert job_directory("model=cnn,seed=0") == "model=cnn,seed=0"
+    assert job_directory("") == "default-e3b0c442"
+    odd = [job_directory(f"data.root={root}") for root in ("a/b", "a b", "../b", "a_b")]
+    assert len(set(odd)) == 4
+    assert not any("/" in name or " " in name for name in odd)
+    long = [job_directory("x" * 300 + end) for end in "ab"]
+    assert long[0] != long[1]
+    assert max(map(len, long)) < 200
+
+
+def recorded(tmp_path: Path, *overrides: str) -> Path:
+    """A run's directory with the record of a configuration."""
+    config = settle(composed(*overrides), [])
+    (tmp_path / "result.json").write_text(json.dumps({"config": config, "status": "interrupted"}))
+    return tmp_path
+
+
+def test_resume_takes_the_recorded_configuration(tmp_path: Path) -> None:
+    run = recorded(tmp_path, "model=mlp", "optimizer.lr=0.5", "seed=7")
+    settled = settle(composed(f"resume={run}"), [f"resume={run}"])
+    assert (settled["seed"], settled["optimizer"]["lr"]) == (7, 0.5)  # type: ignore[index, call-overload]
+    assert settled["resume"] == str(run)
+
+
+def test_resume_takes_a_new_length_and_nothing_else(tmp_path: Path) -> None:
+    run = recorded(tmp_path)
+    overrides = [f"resume={run}", "trainer.max_epochs=50"]
+    assert settle(composed(*overrides), overrides)["trainer"]["max_epochs"] == 50  # type: ignore[index, call-overload]
+    overrides = [f"resume={run}", "seed=1", "model=mlp"]
+    with pytest.raises(ConfigError) as caught:
+        settle(composed(*overrides), overrides)
+    assert [fault.key for fault in caught.value.faults] == ["model", "seed"]
+
+
+@pytest.mark.parametrize("target", ["os.system", "subprocess.run", "builtins.eval"])
+def test_resume_calls_nothing_foreign_for_a_file(tmp_path: Path, target: str) -> None:
+    run = recorded(tmp_path)
+    record = json.loads((run / "result.json").read_text())
+    record["config"]["callbacks"]["mine"] = {"_target_": target, "command": "true"}
+    (run / "result.json").write_text(json.dumps(record))
+    with pytest.raises(ConfigError, match=f"names {target}, which is not called for a file"):
+        settle(composed(f"resume={run}"), [f"resume={run}"])
+
+
+@pytest.mark.parametrize(("text", "reason"), [("{", "is damaged"), ("[]", "no JSON object"), ('{"config": 3}', "no config")])
+def test_resume_from_a_damaged_record(tmp_path: Path, text: str, reason: str) -> None:
+    (tmp_path / "result.json").write_text(text)
+    with pytest.raises(ConfigError, match=reason):
+        settle(composed(f"resume={tmp_path}"), [f"resume={tmp_path}"])
+
+
+def test_a_value_that_only_repeats_another_is_not_a_fault_of_its_own() -> None:
+    with pytest.raises(ConfigError) as caught:
+        settle(composed("optimizer.lr=fast"), [])  # scheduler.max_lr is ${optimizer.lr}
+    assert [fault.key for fault in caught.value.faults] == ["optimizer.lr"]
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("optimizer.lrr=1", "optimizer.lrr: no such key; did you mean lr? (another argument of torch.optim.AdamW is added"),
+        ("sed=1", "sed: no such key; did you mean seed?"),
+        ("model=cmn", "model: there is no cmn; did you mean cnn?"),
+        ("experiment=nothing", "Could not find 'experiment/nothing'"),
+        ("optimizer.lr=[1", "no viable alternative at input '[1'"),
+    ],
+)
+def test_hydras_own_errors_become_one_sentence(override: str, said: str) -> None:
+    with pytest.raises(HydraException) as caught:
+        composed(override)
+    text = sentence(caught.value)
+    assert said in text
+    assert len(text.splitlines()) == 1
+
+
+def test_other_errors_are_not_swallowed() -> None:
+    assert sentence(RuntimeError("a fault of ours")) == ""
