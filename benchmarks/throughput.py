@@ -26,10 +26,10 @@ WANTED = {"cnn": 0.95, "mlp": 0.80}
 
 
 def train_rate(model: str, epochs: int) -> float:
-    """Images a second of the command as people start it: metrics, TensorBoard, checkpoints, validation between epochs."""
+    """Images a second of the command as people start it: metrics, TensorBoard, checkpoints, validation."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "digits.train", f"model={model}", f"trainer.max_epochs={epochs}", "trainer=cpu",
-                   f"hydra.run.dir={folder}/run"]  # fmt: skip
+        chosen = [f"model={model}", f"trainer.max_epochs={epochs}", "trainer=cpu", f"hydra.run.dir={folder}/run"]
+        command = [sys.executable, "-m", "digits.train", *chosen]
         subprocess.run(command, check=True, capture_output=True)
         rate: float = json.loads(Path(folder, "run", "result.json").read_text())["images_per_second"]
         return rate
@@ -52,10 +52,8 @@ def training_table(rounds: int, epochs: int) -> str:
             bare.append(bare_rate(model, epochs))
             ours.append(train_rate(model, epochs))
         ratio = statistics.median(ours) / statistics.median(bare)
-        rows.append(
-            f"| {model} | {statistics.median(bare):,.0f} ({min(bare):,.0f}–{max(bare):,.0f}) "
-            f"| {statistics.median(ours):,.0f} ({min(ours):,.0f}–{max(ours):,.0f}) | **{ratio:.2f}** | ≥ {WANTED[model]:.2f} |"
-        )
+        medians = (f"{statistics.median(rates):,.0f} ({min(rates):,.0f}–{max(rates):,.0f})" for rates in (bare, ours))
+        rows.append(f"| {model} | {' | '.join(medians)} | **{ratio:.2f}** | ≥ {WANTED[model]:.2f} |")
         print(rows[-1], flush=True)
     return "\n".join(rows)
 

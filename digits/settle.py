@@ -24,8 +24,8 @@ from digits.config.tree import Tree
 from digits.launch import conf_directory
 from digits.training.run import RunError, find_run, read_result
 
-LENGTHS = {"trainer.max_epochs", "trainer.max_steps", "trainer.max_time"}
-"""What may be given anew to a run that goes on."""
+LENGTHS = {"trainer.max_epochs"}
+"""What may be given anew to a run that goes on; not max_steps, with which Lightning 2.6 repeats an epoch on resume."""
 
 
 HYDRAS_DETAILS = ("full_key:", "object_type=", "See https", "Config search path:", "provider=")

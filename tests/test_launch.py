@@ -69,7 +69,9 @@ def test_resume_calls_nothing_foreign_for_a_file(tmp_path: Path, target: str) ->
         settle(composed(f"resume={run}"), [f"resume={run}"])
 
 
-@pytest.mark.parametrize(("text", "reason"), [("{", "is damaged"), ("[]", "no JSON object"), ('{"config": 3}', "no config")])
+@pytest.mark.parametrize(
+    ("text", "reason"), [("{", "is damaged"), ("[]", "no JSON object"), ('{"config": 3}', "no configuration")]
+)
 def test_resume_from_a_damaged_record(tmp_path: Path, text: str, reason: str) -> None:
     (tmp_path / "result.json").write_text(text)
     with pytest.raises(ConfigError, match=reason):
@@ -85,7 +87,7 @@ def test_a_value_that_only_repeats_another_is_not_a_fault_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("optimizer.lrr=1", "optimizer.lrr: no such key; did you mean lr? (another argument of torch.optim.AdamW is added"),
+        ("optimizer.lrr=1", "optimizer.lrr: no such key; did you mean lr? (another argument of torch.optim.AdamW is"),
         ("sed=1", "sed: no such key; did you mean seed?"),
         ("model=cmn", "model: there is no cmn; did you mean cnn?"),
         ("experiment=nothing", "Could not find 'experiment/nothing'"),

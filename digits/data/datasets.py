@@ -95,7 +95,7 @@ DATASETS: dict[str, Callable[[Path, list[str] | None], Arrays]] = {
 @lru_cache(maxsize=2)
 def read_dataset(name: str, root: str, mirrors: tuple[str, ...] | None) -> Arrays:
     """A data set by name, read once per process however many jobs of a sweep want it."""
-    return DATASETS[name](Path(root), None if mirrors is None else list(mirrors))
+    return DATASETS[name](Path(root).expanduser(), None if mirrors is None else list(mirrors))
 
 
 def _idx_files(folder_name: str, title: str, classes: tuple[str, ...], root: Path, mirrors: list[str] | None) -> Arrays:
@@ -138,11 +138,14 @@ def parse_checked(path: Path, md5: str) -> npt.NDArray[np.uint8]:
         found = hashlib.md5(packed, usedforsecurity=False).hexdigest()
         if found != md5:
             raise DataError(
-                f"{path} is damaged: its MD5 sum is {found}, not {md5} ({len(packed)} bytes); delete it, and it is fetched anew"
+                f"{path} is damaged: its MD5 sum is {found}, not {md5} ({len(packed)} bytes); "
+                "delete it, and it is fetched anew"
             )
         content = bytearray(int.from_bytes(packed[-4:], "little"))  # gzip's last four bytes: the size unpacked
+        view, filled = memoryview(content), 0
         with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
-            file.readinto(content)  # straight into its place: the peak is what the data itself takes
+            while size := file.readinto(view[filled : filled + (1 << 20)]):  # readinto copies what it is asked for
+                filled += size
         return parse_idx(content, path.name)
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise DataError(f"{path} can't be read: {error}; delete it, and it is fetched anew") from None

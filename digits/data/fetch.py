@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -9,6 +10,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
@@ -25,13 +27,17 @@ STALL = 5.0
 SLOWEST = 4096
 """Bytes a second below which a mirror is given up: 20 kB in STALL seconds."""
 
+STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+"""What goes wrong with the disk while a mirror does its part; the next mirror would fare no better."""
+
 
 class FetchError(Exception):
     """No mirror had the file; `answers` says what each of them said."""
 
     def __init__(self, name: str, answers: dict[str, str]) -> None:
         self.name, self.answers = name, answers
-        super().__init__("\n".join(f"  {url}: {answer}" for url, answer in answers.items()))
+        lines = [f"  {url}: {answer}" for url, answer in answers.items()]
+        super().__init__("\n".join(lines or ["  there is no mirror to ask"]))
 
 
 def md5_of(path: Path) -> str:
@@ -51,23 +57,33 @@ def fetch(name: str, md5: str, folder: Path, mirrors: list[str]) -> Path:
     if path.exists():
         return path
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f".{name}.lock"):
-        if path.exists():
-            return path
-        answers: dict[str, str] = {}
-        for mirror in mirrors:
-            part = folder / f".{name}.{os.getpid()}.part"
-            try:
-                _download(mirror + name, part, PATIENCE / len(mirrors))
-                found = md5_of(part)
-                if found == md5:
-                    part.replace(path)
-                    return path
-                answers[mirror + name] = f"sent {part.stat().st_size} bytes with MD5 {found} instead of {md5}"
-            except (OSError, HTTPException, ValueError) as error:
-                answers[mirror + name] = _reason(error)
-            finally:
-                part.unlink(missing_ok=True)
+    lock = folder / f".{name}.lock"
+    with FileLock(lock):
+        try:
+            return path if path.exists() else _first_good(name, md5, folder, mirrors)
+        finally:
+            with suppress(OSError):  # Windows keeps it; elsewhere, who waits on it finds it gone and takes a new one
+                lock.unlink()
+
+
+def _first_good(name: str, md5: str, folder: Path, mirrors: list[str]) -> Path:
+    path, part = folder / name, folder / f".{name}.{os.getpid()}.part"
+    for left in folder.glob(f".{name}.*.part"):
+        left.unlink(missing_ok=True)  # by a process that was killed: who lives and fetches holds the lock
+    answers: dict[str, str] = {}
+    for mirror in mirrors:
+        try:
+            _download(mirror + name, part, PATIENCE / len(mirrors))
+            found = md5_of(part)
+            if found == md5:
+                return part.replace(path)
+            answers[mirror + name] = f"sent {part.stat().st_size} bytes with MD5 {found} instead of {md5}"
+        except (OSError, HTTPException, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in STORAGE:
+                raise
+            answers[mirror + name] = _reason(error)
+        finally:
+            part.unlink(missing_ok=True)
     raise FetchError(name, answers)
 
 
@@ -92,12 +108,16 @@ def _download(url: str, part: Path, patience: float) -> None:
 
 def _open(url: str, patience: float) -> HTTPResponse:
     """Connect within `patience` seconds, name resolution and redirects included, which sockets' time-outs are not."""
+    request = urllib.request.Request(url, headers={"User-Agent": "digits"})
     result: list[HTTPResponse | Exception] = []
+    given_up = threading.Event()
 
     def connect() -> None:
-        request = urllib.request.Request(url, headers={"User-Agent": "digits"})
         try:
-            result.append(urllib.request.urlopen(request, timeout=min(STALL, patience)))
+            response = urllib.request.urlopen(request, timeout=min(STALL, patience))
+            result.append(response)
+            if given_up.is_set():
+                response.close()
         except Exception as error:  # carried over to the waiting thread, whatever it is
             result.append(error)
 
@@ -105,6 +125,7 @@ def _open(url: str, patience: float) -> HTTPResponse:
     thread.start()
     thread.join(patience)
     if not result:
+        given_up.set()
         raise TimeoutError(f"no answer in {patience:.0f} s")
     if isinstance(result[0], Exception):
         raise result[0]

@@ -54,6 +54,7 @@ class BatchLoader:
     """
 
     batch_sampler = None
+    sampler: BatchLoader
 
     def __init__(
         self, split: Split, batch_size: int, seed: int | None = None, rank: int = 0, world_size: int = 1
@@ -61,7 +62,8 @@ class BatchLoader:
         self.split, self.batch_size, self.seed = split, batch_size, seed
         self.rank, self.world_size = rank, world_size
         self.epoch = self.position = self._start = 0
-        self.sampler = self
+        if seed is not None:
+            self.sampler = self  # what has one counts as shuffled
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order of the next pass."""
@@ -92,8 +94,8 @@ class BatchLoader:
         if self.seed is not None:
             generator = torch.Generator().manual_seed(mix(self.seed, self.epoch))
             rows = rows[torch.randperm(len(rows), generator=generator).to(rows.device)]
-            short = -len(rows) % self.world_size
-            rows = torch.cat([rows, rows[:short]])
+            even = ceil(len(rows) / self.world_size) * self.world_size
+            rows = rows[torch.arange(even, device=rows.device) % len(rows)]
         return rows[self.rank :: self.world_size]
 
     def _step_seed(self, step: int) -> int:

@@ -13,7 +13,10 @@ def stratified_split(
 
     A class's share is rounded down, and what is left goes to the largest remainders. The same seed gives
     the same split for good: `RandomState`'s stream is frozen by numpy's compatibility policy.
+    Raises ValueError when nothing would be left to train on.
     """
+    if not 0 <= held_out < len(labels):
+        raise ValueError(f"can't keep {held_out} of {len(labels)} images for validation; set data.val_size lower")
     random = np.random.RandomState(seed)
     classes, counts = np.unique(labels, return_counts=True)
     exact = counts * held_out / len(labels)

@@ -75,6 +75,8 @@ def make_trainer(
         "num_sanity_val_steps": 0,
         "enable_model_summary": False,
     } | config.trainer.lightning_arguments()
+    # deterministic=true would also fill every new tensor, to show up code that reads what it never wrote: 6 % of a step
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # set by its module class
     try:
         return L.Trainer(
             **arguments,  # type: ignore[arg-type]  # checked by name and, where the schema knows them, by type

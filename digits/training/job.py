@@ -22,7 +22,8 @@ from digits.training.run import ERROR, JobFailed, RunDirectory, RunError
 log = logging.getLogger(__name__)
 
 NOISE = (
-    "`isinstance(treespec, LeafSpec)` is deprecated",  # Lightning 2.6 with torch 2.15, once a fit
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning 2.6 with torch 2.15, once a fit
+    "Total length of `list` across ranks is zero",  # no validation loader with data.val_size=0
     "Checkpoint directory .* exists and is not empty",  # on resume that is the point
     "The number of training batches .* is smaller than the logging interval",
     "You're resuming from a checkpoint that ended before the epoch ended",

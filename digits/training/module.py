@@ -144,7 +144,7 @@ def top1(num_classes: int) -> MulticlassAccuracy:
 def ema(
     decay: float,
 ) -> Callable[[tuple[Tensor, ...] | list[Tensor], tuple[Tensor, ...] | list[Tensor], Tensor | int], None]:
-    """An exponential moving average; the decay grows to `decay` as (1 + n) / (10 + n), so that the start is forgotten."""
+    """An exponential moving average whose decay grows to `decay` as (1 + n) / (10 + n): the start is forgotten."""
 
     def average(
         averaged: tuple[Tensor, ...] | list[Tensor],

@@ -77,7 +77,7 @@ def test_the_configuration_is_shown_quickly(tmp_path: Path) -> None:
         (["resume=nowhere"], ["resume: there is no directory nowhere"]),
         (["init_from=nowhere"], ["init_from: nowhere does not exist"]),
         (["trainer=gpu", "trainer.devices=99"], ["but this machine has"]),
-        (["-m", "model=mlp,cnn", "optimizer.lr=1e-3,3e-4,fast", "seed=0,-1"], ["optimizer.lr: is 'fast'", "seed: is -1"]),
+        (["-m", "model=mlp,cnn", "optimizer.lr=1e-3,fast", "seed=0,-1"], ["optimizer.lr: is 'fast'", "seed: is -1"]),
         (["-m", "seed=1,1"], ["two jobs of this sweep have the same overrides"]),
     ],
 )  # fmt: skip
@@ -163,7 +163,7 @@ def test_a_sweep_goes_on_past_a_job_that_fails(tmp_path: Path) -> None:
 def test_jobs_of_a_sweep_side_by_side(tmp_path: Path) -> None:
     done = digits("train", "-m", *QUICK, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=0,1", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert sorted(result_of(path.parent)["seed"] for path in tmp_path.rglob("result.json")) == [0, 1]
+    assert sorted(str(result_of(path.parent)["seed"]) for path in tmp_path.rglob("result.json")) == ["0", "1"]
 
 
 def test_two_processes_train_as_one(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_the_debugging_presets_run(tmp_path: Path, preset: str) -> None:
 
 
 def test_the_shell_completes_groups_and_choices(tmp_path: Path) -> None:
-    command = 'COMP_LINE="digits-train model=" COMP_POINT=99 digits-train -sc query=bash'
+    command = 'COMP_LINE="digits-train model=" digits-train -sc query=bash'
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         command, shell=True, cwd=tmp_path, env={**os.environ, "PATH": path}, text=True, capture_output=True, check=False
@@ -196,7 +196,7 @@ def test_the_shell_completes_groups_and_choices(tmp_path: Path) -> None:
 def test_yaml_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "mine" / "experiment").mkdir(parents=True)
     (tmp_path / "mine" / "experiment" / "tiny.yaml").write_text(
-        "# @package _global_\ndefaults:\n  - override /model: mlp\n  - override /data: optdigits\nmodel:\n  hidden: [7]\n"
+        "# @package _global_\ndefaults: [override /model: mlp, override /data: optdigits]\nmodel: {hidden: [7]}\n"
     )
     done = digits("train", "--config-dir", "mine", "experiment=tiny", "--cfg", "job", cwd=tmp_path)
     assert "hidden:\n  - 7" in done.stdout

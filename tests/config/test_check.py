@@ -79,7 +79,7 @@ def test_a_gpu_that_is_not_there(
     composed: Compose, monkeypatch: pytest.MonkeyPatch, gpus: int, devices: str, fits: bool
 ) -> None:
     monkeypatch.setattr(check_module, "gpu_count", lambda: gpus)
-    monkeypatch.setattr(check_module.platform, "system", lambda: "Linux")
+    monkeypatch.setattr("platform.system", lambda: "Linux")
     tree = composed("trainer=gpu", f"trainer.devices={devices}")
     if fits:
         assert check(tree).trainer.accelerator == "gpu"

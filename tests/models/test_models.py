@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
 
 from digits.models import CNN, MLP, LogisticRegression, ResNet
 
-NETS = {
+NETS: dict[str, Callable[[], nn.Module]] = {
     "logistic": lambda: LogisticRegression(28, 10),
     "mlp": lambda: MLP(28, 10, hidden=[64, 32], dropout=0.0),
     "cnn": lambda: CNN(28, 10, stages=[[8], [16, 32]], dropout=0.0),
@@ -19,7 +21,7 @@ NETS = {
 @pytest.fixture(params=NETS)
 def net(request: pytest.FixtureRequest) -> nn.Module:
     torch.manual_seed(0)
-    return NETS[request.param]()
+    return NETS[str(request.param)]()
 
 
 def test_it_learns_64_random_images_by_heart(net: nn.Module) -> None:
@@ -42,7 +44,7 @@ def test_in_evaluation_an_image_is_read_on_its_own(net: nn.Module) -> None:
 
 def test_every_parameter_gets_a_gradient(net: nn.Module) -> None:
     net(torch.randn(8, 1, 28, 28)).square().sum().backward()
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
+    assert all(p.grad is not None and bool(p.grad.any()) for p in net.parameters())
 
 
 @pytest.mark.parametrize(

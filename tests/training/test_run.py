@@ -72,7 +72,7 @@ def test_signs_of_life_are_renewed_but_not_every_step(tmp_path: Path, monkeypatc
 def test_a_run_without_a_sign_of_life_is_lost(
     record: dict[str, object], status: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_module.socket, "gethostname", lambda: "here")
+    monkeypatch.setattr("socket.gethostname", lambda: "here")
     assert status_of(record) == status  # type: ignore[arg-type]
 
 
@@ -88,7 +88,7 @@ def test_the_latest_run_is_the_latest_that_is_done(tmp_path: Path) -> None:
 def test_what_is_no_run_is_told_with_the_fix(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="there is no directory"):
         find_run(str(tmp_path / "nowhere"))
-    with pytest.raises(RunError, match="no run in .* is done yet; train one first"):
+    with pytest.raises(RunError, match=r"no run in .* is done yet; train one first"):
         find_run(None, tmp_path)
     make_run(tmp_path / "sweep" / "job", status="done")
     with pytest.raises(RunError, match=r"it holds 1 runs, name one of them, such as .*job"):

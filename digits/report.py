@@ -1,0 +1,206 @@
+"""One table over many runs: mean ± standard deviation over seeds, ranked by validation accuracy.
+
+    python -m digits.report outputs/sweeps/SWEEP
+    python -m digits.report outputs/runs --sort val/loss
+    python -m digits.report SWEEP --csv > runs.csv
+
+Below the table: the best run's directory, and every job that failed, was cut off or shows no sign of life.
+It reads each run's `result.json` and leaves nothing behind. Runs that differ only in `seed` share a line;
+`--csv` has a line for every run. Without a SWEEP, the latest in `outputs/sweeps`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from tabulate import tabulate
+
+from digits.training.run import RunError
+from digits.training.table import (
+    RANKED_BY,
+    WITHOUT_VALIDATION,
+    Group,
+    Mean,
+    Row,
+    best,
+    common,
+    figure_names,
+    grouped,
+    lead,
+    ranked,
+    read_rows,
+)
+
+SWEEPS = Path("outputs/sweeps")
+
+
+def print_report(sweep: Path) -> None:
+    """Print the report of a sweep, or why there is none."""
+    try:
+        print(report(read(sweep), sweep))
+    except (RunError, OSError) as error:
+        print(error)
+
+
+def read(folder: Path) -> list[Row]:
+    """The runs in a folder; raises RunError where there is none."""
+    if not folder.is_dir():
+        raise RunError(f"there is no directory {folder}; name a sweep's directory, or any that holds runs")
+    rows = read_rows(folder)
+    if not rows:
+        raise RunError(f"{folder} holds no run: there is no result.json in it, at any depth")
+    return rows
+
+
+def latest_sweep(sweeps: Path = SWEEPS) -> Path:
+    """The sweep that was begun last; raises RunError where there is none."""
+
+    def begun(folder: Path) -> str:
+        dated = re.match(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", folder.name)  # else it was named with hydra.sweep.dir
+        return dated[0] if dated else f"{datetime.fromtimestamp(folder.stat().st_mtime):%Y-%m-%d_%H-%M-%S}"
+
+    found = [path for path in sweeps.iterdir() if path.is_dir()] if sweeps.is_dir() else []
+    if not found:
+        raise RunError(f"there is no sweep in {sweeps} yet; make one with python -m digits.train -m, or name a folder")
+    return max(found, key=lambda folder: (begun(folder), folder.name))
+
+
+def report(rows: list[Row], folder: Path, metric: str = RANKED_BY, *, markdown: bool = False) -> str:
+    """The whole report as text."""
+    counts = Counter(row.status for row in rows)
+    statuses = sorted(counts, key=lambda status: (status != "done", status))
+    lines = [f"{_runs(len(rows))} in {folder}: " + ", ".join(f"{counts[status]} {status}" for status in statuses)]
+    groups = ranked(grouped(rows), metric)
+    shared = common(groups)
+    if shared and groups:
+        lines.append("all with " + _typed(shared.items()))
+    repeated = counts["done"] - sum(len(group.rows) for group in groups)
+    if repeated:
+        lines.append(f"{_runs(repeated)} left out of the means: the same overrides and seed ran again later")
+    if groups:
+        lines += ["", _table(groups, shared, metric, markdown=markdown), "", *_seed_noise(groups, metric)]
+        chosen = best(rows)
+        if chosen is None:
+            lines.append(f"no best run: none has {RANKED_BY}")
+        else:
+            accuracy, path = chosen.figure(RANKED_BY), _code(str(chosen.path), markdown=markdown)
+            lines.append(f"best run by {RANKED_BY}, {accuracy:.2%}: {path}")
+    for status in statuses[counts["done"] > 0 :]:
+        lines += ["", f"{status}:", *([""] if markdown else [])]
+        for row in rows:
+            if row.status == status:
+                inside = str(row.path.relative_to(folder))
+                name = _code(inside if inside != "." else str(row.path), markdown=markdown)
+                lines.append(f"{'- ' if markdown else '  '}{name}: {row.reason}")
+    if counts.keys() & {"interrupted", "lost"}:
+        lines += ["", "python -m digits.train resume=RUN goes on with one that was interrupted or lost"]
+    return "\n".join(lines)
+
+
+def as_csv(rows: list[Row], metric: str = RANKED_BY) -> str:
+    """One line for every run, the best first; fractions in full precision."""
+    keys = sorted({key for row in rows for key, _ in row.overrides})
+    names = figure_names(rows)
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["status", "path", "seed", *keys, *names, "reason"])
+    order = {group.rows[0].path: i for i, group in enumerate(ranked([Group((), (row,)) for row in rows], metric))}
+    for row in sorted(rows, key=lambda row: (row.status != "done", order[row.path])):
+        overrides = dict(row.overrides)
+        writer.writerow(
+            [row.status, row.path, row.seed, *map(overrides.get, keys), *map(row.figure, names), row.reason]
+        )
+    return file.getvalue()
+
+
+def _table(groups: list[Group], shared: dict[str, str], metric: str, *, markdown: bool) -> str:
+    names = [metric, RANKED_BY, *([WITHOUT_VALIDATION] if any(g.mean(RANKED_BY) is None for g in groups) else [])]
+    names += ["test/accuracy", "parameters", "seconds"]
+    names = [name for name in dict.fromkeys(names) if any(group.mean(name) for group in groups)]
+    differing = [[pair for pair in group.overrides if pair[0] not in shared] for group in groups]
+    cells = [
+        [_typed(pairs) or "(defaults)", str(len(group.rows)), *(_cell(group.mean(name), name) for name in names)]
+        for pairs, group in zip(differing, groups, strict=True)
+    ]
+    headers, align = ["overrides", "n", *names], ["left", "right", *["right"] * len(names)]
+    if not any(differing):
+        headers, align, cells = headers[1:], align[1:], [row[1:] for row in cells]
+    if markdown:
+        cells = [[cell.replace("|", "\\|") for cell in row] for row in cells]
+    return tabulate(cells, headers, tablefmt="github" if markdown else "simple", colalign=align, disable_numparse=True)
+
+
+def _cell(mean: Mean | None, name: str) -> str:
+    if mean is None:
+        return ""
+    if name == "parameters":
+        return f"{mean.value:,.0f}"
+    if name in ("seconds", "images_per_second"):
+        return f"{mean.value:,.1f}"
+    scale, digits = (100, 2) if name.endswith("accuracy") else (1, 4)
+    sd = "" if mean.sd is None else f" ± {mean.sd * scale:.{digits}f}"
+    return f"{mean.value * scale:.{digits}f}{sd}{' %' if scale == 100 else ''}"
+
+
+def _seed_noise(groups: list[Group], metric: str) -> list[str]:
+    """That the first place may be luck with the seeds; nothing where it isn't, or where one seed can't tell."""
+    found = lead(groups, metric)
+    if found is None or found[0] > found[1]:
+        return []
+    ahead, error = (f"{100 * x:.2f} points" if metric.endswith("accuracy") else f"{x:.4f}" for x in found)
+    return [f"within seed noise: the first is {ahead} ahead of the second, the standard error of that is {error}"]
+
+
+def _typed(pairs: Iterable[tuple[str, str]]) -> str:
+    """Overrides as one types them."""
+    return " ".join(f"{key}={value}" if not key.startswith("~") else key for key, value in pairs)
+
+
+def _runs(n: int) -> str:
+    return "1 run" if n == 1 else f"{n} runs"
+
+
+def _code(text: str, *, markdown: bool) -> str:
+    return f"`{text}`" if markdown else text
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        "python -m digits.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("sweep", metavar="SWEEP", type=Path, nargs="?", help="a folder with runs, at any depth")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_true", help="one line for every run, for other programs")
+    form.add_argument("--markdown", action="store_true", help="the same as GitHub Markdown")
+    parser.add_argument("--sort", metavar="METRIC", default=RANKED_BY, help=f"what to rank by (default: {RANKED_BY})")
+    given = parser.parse_args(argv)
+    try:
+        folder = given.sweep if given.sweep is not None else latest_sweep()
+        rows = read(folder)
+    except RunError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    names = figure_names(row for row in rows if row.status == "done")
+    if given.sort not in {RANKED_BY, *names}:
+        print(f"no run that is done has {given.sort}; there are: {', '.join(names) or 'none'}", file=sys.stderr)
+        sys.exit(2)
+    text = as_csv(rows, given.sort) if given.csv else report(rows, folder, given.sort, markdown=given.markdown) + "\n"
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has seen enough; Python would flush again at its end, and complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    main()

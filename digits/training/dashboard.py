@@ -1,0 +1,275 @@
+"""What TensorBoard shows beyond curves: the configuration, the net, its input, its mistakes, and a row in HPARAMS."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from pathlib import Path
+
+import lightning as L
+import numpy as np
+import torch
+import yaml
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.seed import isolate_rng
+from PIL import Image
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData  # type: ignore[import-untyped]
+from torch import nn
+from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
+
+from digits.config.tree import Tree, Value
+from digits.data import BatchLoader, MNISTDataModule, Split
+from digits.training import figures
+from digits.training.callbacks import Pulse
+from digits.training.module import Classifier
+from digits.training.predictions import Predictions, predict
+from digits.training.run import RunError, read_result
+from digits.training.saved import load_weights
+from digits.training.scores import score
+
+log = logging.getLogger(__name__)
+
+LAYOUT = {
+    "curves": {
+        "loss": ["Multiline", ["^train/loss$", "^val/loss$"]],
+        "accuracy": ["Multiline", ["^train/accuracy$", "^val/accuracy$"]],
+    }
+}
+"""The charts under CUSTOM SCALARS; its tags are regular expressions."""
+
+RESULTS = ("hp/val_accuracy", "hp/val_loss", "hp/test_accuracy", "hp/test_loss")
+"""The metrics of a row in HPARAMS; not the curves' own names, whose first point a row would falsify."""
+
+HPARAMS = {
+    "data": "data.name",
+    "model": "model._target_",
+    "optimizer": "optimizer._target_",
+    "scheduler": "scheduler._target_",
+    "lr": "optimizer.lr",
+    "batch_size": "data.batch_size",
+    "epochs": "trainer.max_epochs",
+    "seed": "seed",
+}
+"""Columns that every run has: TensorBoard takes the columns from one run, and drops what others have besides."""
+
+SHOWN_INPUTS = 32
+PROJECTED = 1000
+"""Images in the projector; its sprite may be 8192 pixels wide, and t-SNE in a browser is slow beyond this."""
+
+
+class Dashboard(Callback):
+    """Writes pictures to TensorBoard at the start, after every `every_n_epochs` epochs (0: never) and at the end.
+
+    At the end they show the weights that are kept, those of the best epoch, under `best/`; before, the
+    current ones under `val/`. Steps cost nothing, and the weights are the same to the bit without it.
+    """
+
+    def __init__(self, every_n_epochs: int, run_directory: Path) -> None:
+        if every_n_epochs < 0:
+            raise ValueError(f"every_n_epochs is {every_n_epochs}; give a number of epochs, or 0 for only at the end")
+        self.every_n_epochs, self.run_directory = every_n_epochs, run_directory
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The configuration and the row in HPARAMS; the net and its input, unless an earlier start showed them."""
+        data = _data(trainer)
+        loggers = _loggers(trainer)
+        if data is None or not loggers:
+            return
+        net = _evaluated(pl_module)
+        config, overrides = self._record()
+        parameters = sum(p.numel() for p in net.parameters())
+        for logger in loggers:
+            if config:
+                row, asked = hyperparameters(config, overrides)
+                _add_row(logger.experiment, row | {"parameters": parameters}, asked)
+                logger.experiment.add_text("config", _code(yaml.safe_dump(config, sort_keys=False)))
+            logger.experiment.add_custom_scalars(LAYOUT)
+        if trainer.ckpt_path is None:
+            with isolate_rng():
+                images, labels = _first_batch(data)
+                inputs = figures.png(figures.batch(images, labels, data.classes))
+                for logger in loggers:
+                    add_picture(logger.experiment, "train/input", inputs, 0)
+                    _add_graph(logger.experiment, net, images[:1])
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The current weights and what they make of the validation split."""
+        if self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0:
+            self._show("val", trainer, _evaluated(pl_module))
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The same for the best epoch's weights, their place in the projector, and their figures in HPARAMS."""
+        best = next((c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor), None)
+        if not _loggers(trainer) or best is None or not best.best_model_path:
+            return
+        net = deepcopy(_evaluated(pl_module))
+        load_weights(net, Path(best.best_model_path))
+        self._show("best", trainer, net)
+        validated = [epoch for c in trainer.callbacks if isinstance(c, Pulse) for epoch in c.history  # type: ignore[attr-defined]
+                     if "val/accuracy" in epoch]  # fmt: skip
+        if validated:
+            _add_results(trainer, "val", max(validated, key=lambda epoch: epoch["val/accuracy"]))
+
+    def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The test's figures in HPARAMS."""
+        _add_results(trainer, "test", {name: float(value) for name, value in trainer.callback_metrics.items()})
+
+    def _record(self) -> tuple[Tree, list[str]]:
+        """The run's configuration and overrides; nothing for a trainer that works without a run directory."""
+        try:
+            record = read_result(self.run_directory)
+        except RunError:
+            return {}, []
+        config, overrides = record.get("config"), record.get("overrides")
+        return config if isinstance(config, dict) else {}, list(
+            map(str, overrides if isinstance(overrides, list) else ())
+        )
+
+    def _show(self, stage: str, trainer: L.Trainer, net: nn.Module) -> None:
+        data, loggers = _data(trainer), _loggers(trainer)
+        if data is None or data.val is None or not loggers:
+            return
+        predictions = predict(net, data.val, data.normalise, data.eval_batch_size, embed=stage == "best")
+        scores = score(predictions, data.classes)
+        drawn = {
+            name: figures.png(figure)
+            for name, figure in figures.pictures(predictions, scores, data.val, data.classes).items()
+        }
+        for logger in loggers:
+            writer, step = logger.experiment, trainer.global_step
+            for name, content in drawn.items():
+                add_picture(writer, f"{stage}/{name}", content, step)
+            for i, name in enumerate(data.classes):
+                truth, probability = predictions.labels == i, predictions.probabilities[:, i]
+                writer.add_pr_curve(f"{stage}/precision_recall/{name}", truth, probability, step)
+            weights = "weights" if stage == "val" else "best_weights"
+            for name, values in net.named_parameters():
+                writer.add_histogram(f"{weights}/{name}", values.detach().float().cpu(), step)
+            if predictions.embeddings is not None:
+                _add_embeddings(writer, predictions, data.val, data.classes)
+
+
+def hyperparameters(config: Tree, overrides: Iterable[str]) -> tuple[Tree, set[str]]:
+    """A run's row in HPARAMS: the columns that all runs have, and what this run, or its sweep, was asked to change.
+
+    Names of classes stand without their package. A group that was chosen has its choice, a key its value.
+    Also tells which of the columns were asked for.
+    """
+    row: Tree = {column: _at(config, key) for column, key in HPARAMS.items()}
+    row |= {column: str(row[column]).rsplit(".", 1)[-1] for column in ("model", "optimizer", "scheduler")}
+    columns = {key: column for column, key in HPARAMS.items()}
+    asked = set()
+    for override in overrides:
+        key, _, value = override.lstrip("+~").partition("=")
+        column = columns.get(key.partition("@")[0], key.partition("@")[0])
+        asked.add(column)
+        if column not in HPARAMS:
+            found = _at(config, column)
+            row[column] = value if found is None or isinstance(found, dict) else found
+    return row, asked
+
+
+def _at(tree: Value, key: str) -> Value:
+    for part in key.split("."):
+        tree = tree.get(part) if isinstance(tree, dict) else None
+    return tree
+
+
+def add_picture(writer: SummaryWriter, tag: str, png: bytes, step: int) -> None:
+    """A PNG file's content among TensorBoard's images."""
+    image = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))  # uint8 (H, W, 3)
+    writer.add_image(tag, image, step, dataformats="HWC")
+
+
+def _loggers(trainer: L.Trainer) -> list[TensorBoardLogger]:
+    """TensorBoard's loggers, on the first process only; none in a fast_dev_run."""
+    return [logger for logger in trainer.loggers if trainer.is_global_zero and isinstance(logger, TensorBoardLogger)]
+
+
+def _data(trainer: L.Trainer) -> MNISTDataModule | None:
+    data = trainer.datamodule  # type: ignore[attr-defined]  # set by Lightning's data connector
+    return data if isinstance(data, MNISTDataModule) else None
+
+
+def _evaluated(module: L.LightningModule) -> nn.Module:
+    assert isinstance(module, Classifier)
+    return module.evaluated_net
+
+
+def _first_batch(data: MNISTDataModule) -> tuple[torch.Tensor, torch.Tensor]:
+    """The first images of the first training batch as the net sees them: float (B, 1, H, W); labels int64 (B,)."""
+    batch = next(iter(BatchLoader(data.train, data.batch_size, data.seed)))
+    torch.manual_seed(batch.seed)
+    images = data.normalise(deepcopy(data.augment)(batch.images))
+    return images[:SHOWN_INPUTS], batch.labels[:SHOWN_INPUTS]
+
+
+def _add_graph(writer: SummaryWriter, net: nn.Module, sample: torch.Tensor) -> None:
+    """The net as a graph; not every net can be traced, and none has to be."""
+    copy = deepcopy(net).cpu().float().eval()
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):  # the writer prints what it raises
+        warnings.simplefilter("ignore")
+        try:
+            writer.add_graph(copy, sample.float())
+        except Exception as error:
+            log.debug("no graph of the net in TensorBoard: %s", error)
+
+
+def _add_row(writer: SummaryWriter, row: Tree, asked: set[str]) -> None:
+    """A row in HPARAMS, its results unknown: so that it is there even if the run dies.
+
+    TensorBoard puts the columns that differ between runs first, and draws only the first few; one run can't
+    know which those are, but those that were asked for are a good guess.
+    """
+    values = {name: value if isinstance(value, int | float | str) else str(value) for name, value in row.items()}
+    results = dict.fromkeys(RESULTS, float("nan"))
+    experiment, *session = hparams(values, results)  # type: ignore[no-untyped-call]
+    plugin = experiment.value[0].metadata.plugin_data
+    content = HParamsPluginData.FromString(plugin.content)
+    for column in content.experiment.hparam_infos:
+        column.differs = column.name in asked
+    plugin.content = content.SerializeToString()
+    for summary in (experiment, *session):
+        writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
+    for name, unknown in results.items():
+        writer.add_scalar(name, unknown, 0)
+
+
+def _add_embeddings(writer: SummaryWriter, predictions: Predictions, split: Split, classes: tuple[str, ...]) -> None:
+    """The last layer's input of up to 1,000 images, for the projector, each with its picture, truth and guess."""
+    assert predictions.embeddings is not None
+    guesses, labels, rows = (
+        t[:PROJECTED].tolist() for t in (predictions.guesses, predictions.labels, predictions.rows)
+    )
+    metadata = [
+        [classes[label] + f" read as {classes[guess]}" * (label != guess), classes[label], classes[guess], f"{row}"]
+        for label, guess, row in zip(labels, guesses, rows, strict=True)
+    ]
+    images = 1 - split.pixels()[:PROJECTED].cpu().unsqueeze(1).float() / 255  # (N, 1, H, W): ink on paper
+    with contextlib.redirect_stdout(io.StringIO()):  # a run that goes on writes into the folder that is there
+        writer.add_embedding(
+            predictions.embeddings[:PROJECTED],
+            metadata,
+            images.expand(-1, 3, -1, -1),
+            global_step="projector",  # names the folder
+            tag="best",
+            metadata_header=["answer", "truth", "guess", "index"],
+        )
+
+
+def _add_results(trainer: L.Trainer, split: str, metrics: Mapping[str, float]) -> None:
+    """A split's accuracy and loss in the run's row in HPARAMS; the last value is the one shown there."""
+    for logger in _loggers(trainer):
+        for name in ("accuracy", "loss"):
+            if f"{split}/{name}" in metrics:
+                logger.experiment.add_scalar(f"hp/{split}_{name}", metrics[f"{split}/{name}"], trainer.global_step)
+
+
+def _code(text: str) -> str:
+    return f"```yaml\n{text}```"

@@ -1,0 +1,91 @@
+"""What a net says about every image of a split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from digits.data import BatchLoader, Normalise, Split
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """A net's answers, in the split's order, on the CPU: M images, C classes."""
+
+    probabilities: Tensor  # float32 (M, C), each row sums to 1
+    guesses: Tensor  # int64 (M,): the largest logit, which rounding can make a tie among the probabilities
+    labels: Tensor  # int64 (M,)
+    losses: Tensor  # float32 (M,): cross-entropy in nats, without label smoothing
+    rows: Tensor  # int64 (M,): where each image stands in its official split
+    embeddings: Tensor | None = None  # float32 (M, D): what the last linear layer is given
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def confidences(self) -> Tensor:
+        """The probability of each guess, float32 (M,)."""
+        return self.probabilities.gather(1, self.guesses.unsqueeze(1)).squeeze(1)
+
+    @property
+    def right(self) -> Tensor:
+        """Whether each guess is the truth, bool (M,)."""
+        return self.guesses == self.labels
+
+
+def predict(net: nn.Module, split: Split, normalise: Normalise, batch_size: int, *, embed: bool = False) -> Predictions:
+    """One pass over a split in evaluation mode, on the net's device; leaves the net as it was.
+
+    With `embed`, the inputs of the net's last linear layer come too, where it has one.
+    """
+    parameter = next(net.parameters())
+    logits: list[Tensor] = []
+    features: list[Tensor] = []
+    with evaluating(net), torch.inference_mode(), _inputs_of_last_linear(net if embed else None, features):
+        for batch in BatchLoader(split, batch_size):
+            images = normalise(batch.images.to(parameter.device)).to(parameter.dtype)  # (B, 1, H, W)
+            logits.append(net(images).float().cpu())
+    scores, labels = torch.cat(logits), split.truth().cpu()  # (M, C), (M,)
+    return Predictions(
+        probabilities=scores.softmax(1),
+        guesses=scores.argmax(1),
+        labels=labels,
+        losses=F.cross_entropy(scores, labels, reduction="none"),
+        rows=split.rows.cpu(),
+        embeddings=torch.cat(features) if features else None,
+    )
+
+
+@contextmanager
+def evaluating(net: nn.Module) -> Iterator[None]:
+    """Evaluation mode, then each layer's own mode again: some may have been frozen before."""
+    modes = [(layer, layer.training) for layer in net.modules()]
+    net.eval()
+    try:
+        yield
+    finally:
+        for layer, mode in modes:
+            layer.training = mode
+
+
+@contextmanager
+def _inputs_of_last_linear(net: nn.Module | None, features: list[Tensor]) -> Iterator[None]:
+    """Collect, while it lasts, what reaches the last linear layer of a net."""
+    layers = [layer for layer in net.modules() if isinstance(layer, nn.Linear)] if net is not None else []
+    if not layers:
+        yield
+        return
+
+    def keep(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        features.append(inputs[0].flatten(1).float().cpu())  # (B, D)
+
+    handle = layers[-1].register_forward_pre_hook(keep)
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -1,0 +1,51 @@
+"""The installed wheel, from an empty folder; `nox -s wheel` runs this with WHEEL_PYTHON set."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+PYTHON = os.environ["WHEEL_PYTHON"]
+
+
+def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    return subprocess.run([*command], cwd=cwd, env=environment, text=True, capture_output=True, check=False)
+
+
+def test_the_package_is_the_wheels_and_holds_its_configuration(tmp_path: Path) -> None:
+    code = "import digits, digits.launch; print(digits.__file__); print(digits.launch.conf_directory())"
+    package, conf = run(PYTHON, "-c", code, cwd=tmp_path).stdout.split()
+    assert Path(package).is_relative_to(Path(PYTHON).parents[1])
+    assert Path(conf) == Path(package).parent / "conf"
+    assert (Path(conf) / "model" / "cnn.yaml").exists()
+
+
+def test_help_lists_the_groups(tmp_path: Path) -> None:
+    done = run(PYTHON, "-m", "digits.train", "--help", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "model: cnn, logistic, mlp, resnet" in done.stdout
+
+
+def test_the_console_scripts_are_there(tmp_path: Path) -> None:
+    for command in ("train", "evaluate", "report", "explore"):
+        done = run(str(Path(PYTHON).with_name(f"digits-{command}")), "--help", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
+
+
+def test_it_trains_and_evaluates_with_yaml_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "mine" / "model").mkdir(parents=True)
+    (tmp_path / "mine" / "model" / "narrow.yaml").write_text("defaults: [mlp, _self_]\nhidden: [16]\n")
+    done = run(
+        PYTHON, "-m", "digits.train", "--config-dir", "mine", "model=narrow", "data=optdigits", "trainer=cpu",
+        "trainer.max_epochs=2", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (result,) = (tmp_path / "outputs" / "runs").rglob("result.json")
+    assert json.loads(result.read_text())["config"]["model"]["hidden"] == [16]
+    evaluated = run(PYTHON, "-m", "digits.evaluate", "--json", cwd=tmp_path)
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert json.loads(evaluated.stdout)["accuracy"] == json.loads(result.read_text())["metrics"]["test/accuracy"]

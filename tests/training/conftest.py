@@ -1,0 +1,33 @@
+"""A trained run that several tests look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+
+from digits.launch import conf_directory
+from digits.settle import plain
+from digits.training.job import run_job
+
+SHORT = ["data=optdigits", "model=mlp", "model.hidden=[16]", "trainer=cpu", "trainer.max_epochs=3"]
+
+
+@pytest.fixture(scope="session")
+def dashboard_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three epochs on optdigits with augmentation, the dashboard after every second; 180 validation images."""
+    overrides = [
+        *SHORT,
+        "optimizer.lr=0.01",
+        "augment=affine",
+        "callbacks=dashboard",
+        "callbacks.dashboard.every_n_epochs=2",
+    ]
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(conf_directory(), version_base="1.3"):
+        tree = plain(compose("train", overrides=overrides))
+    run = tmp_path_factory.mktemp("dashboard") / "run"
+    run_job(tree, run, overrides)
+    return run

@@ -1,0 +1,251 @@
+"""The dashboard: what TensorBoard finds in a run, and that training doesn't notice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import lightning as L
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData  # type: ignore[import-untyped]
+from tensorboard.util import tensor_util  # type: ignore[import-untyped]
+
+from digits.config.schema import Experiment
+from digits.config.tree import Tree
+from digits.training import experiment as experiment_module
+from digits.training.dashboard import HPARAMS, RESULTS, Dashboard, hyperparameters
+from digits.training.job import run_job
+from digits.training.run import read_result
+
+MakeExperiment = Callable[..., Experiment]
+PICTURES = {"class_accuracy", "confusion_matrix", "reliability", "worst_mistakes"}
+
+
+def events_of(run: Path) -> EventAccumulator:
+    events = EventAccumulator(str(run), size_guidance={"scalars": 0, "images": 0, "tensors": 0, "histograms": 0})
+    events.Reload()
+    return events
+
+
+def tags(run: Path, kind: str) -> set[str]:
+    return set(events_of(run).Tags()[kind])
+
+
+def weights_in(checkpoint: Path) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(checkpoint, weights_only=True)["state_dict"]
+    return state
+
+
+def steps(run: Path, tag: str) -> list[int]:
+    return [event.step for event in events_of(run).Images(tag)]
+
+
+# ---- What is there --------------------------------------------------------------------------------
+
+
+def test_pictures_during_training_and_of_the_best_epoch(dashboard_run: Path) -> None:
+    assert tags(dashboard_run, "images") == {
+        "train/input",
+        *(f"{s}/{name}" for s in ("val", "best") for name in PICTURES),
+    }
+    batches = 1257 // 64 + 1
+    assert steps(dashboard_run, "train/input") == [0]
+    assert steps(dashboard_run, "val/confusion_matrix") == [2 * batches]
+    assert steps(dashboard_run, "best/confusion_matrix") == [3 * batches]
+
+
+def test_precision_recall_curves_of_every_class(dashboard_run: Path) -> None:
+    found = {tag for tag in tags(dashboard_run, "tensors") if "precision_recall" in tag}
+    assert found == {f"{stage}/precision_recall/{digit}" for stage in ("val", "best") for digit in range(10)}
+
+
+def test_a_precision_recall_curve_counts_the_images(dashboard_run: Path) -> None:
+    (event,) = events_of(dashboard_run).Tensors("best/precision_recall/3")
+    counts = tensor_util.make_ndarray(event.tensor_proto)  # (6, thresholds)
+    assert set(counts[:4].sum(0).tolist()) == {180.0}  # true and false positives and negatives
+    assert (counts[0] + counts[3]).tolist() == [18.0] * counts.shape[1]  # images of a 3, recognised or not
+
+
+def test_the_configuration_is_shown_as_yaml(dashboard_run: Path) -> None:
+    (event,) = events_of(dashboard_run).Tensors("config/text_summary")
+    (text,) = event.tensor_proto.string_val
+    assert text.decode().startswith("```yaml\ndata:\n  _target_: digits.data.MNISTDataModule\n")
+    assert "\n  lr: 0.01\n" in text.decode()
+
+
+def test_the_net_is_there_as_a_graph(dashboard_run: Path) -> None:
+    names = {node.name for node in events_of(dashboard_run).Graph().node}
+    assert "MLP/Linear[classify]/weight/weight" in names
+
+
+def test_the_projector_finds_vectors_names_and_pictures(dashboard_run: Path) -> None:
+    config = (dashboard_run / "projector_config.pbtxt").read_text()
+    for line in ("projector/best/tensors.tsv", "projector/best/metadata.tsv", "projector/best/sprite.png"):
+        assert line in config
+    folder = dashboard_run / "projector" / "best"
+    vectors = (folder / "tensors.tsv").read_text().splitlines()
+    header, *answers = (folder / "metadata.tsv").read_text().splitlines()
+    assert (len(vectors), len(answers)) == (180, 180)
+    assert {len(vector.split("\t")) for vector in vectors} == {16}
+    assert header == "answer\ttruth\tguess\tindex"
+    right = sum(truth == guess for _, truth, guess, _ in (answer.split("\t") for answer in answers))
+    metrics = cast(dict[str, float], read_result(dashboard_run)["metrics"])
+    assert right / 180 == pytest.approx(metrics["val/accuracy"])
+
+
+def test_the_row_in_hparams_has_the_values_asked_for_and_the_final_figures(dashboard_run: Path) -> None:
+    events = events_of(dashboard_run)
+    start = HParamsPluginData.FromString(events.summary_metadata["_hparams_/session_start_info"].plugin_data.content)
+    row = {name: value.number_value or value.string_value for name, value in start.session_start_info.hparams.items()}
+    assert row == {
+        "data": "optdigits", "model": "MLP", "optimizer": "AdamW", "scheduler": "OneCycleLR", "lr": 0.01,
+        "batch_size": 64.0, "epochs": 3.0, "seed": "", "parameters": 12_746.0,
+        "augment": "affine", "model.hidden": "[16]", "trainer": "cpu", "callbacks": "dashboard",
+        "callbacks.dashboard.every_n_epochs": 2.0,
+    }  # fmt: skip
+    metrics = cast(dict[str, float], read_result(dashboard_run)["metrics"])
+    for split in ("val", "test"):
+        for name in ("accuracy", "loss"):
+            first, last = events.Scalars(f"hp/{split}_{name}")
+            assert first.value != first.value  # unknown when the row was made
+            assert last.value == pytest.approx(metrics[f"{split}/{name}"], abs=1e-6)
+
+
+def test_the_columns_asked_for_come_first(dashboard_run: Path) -> None:
+    metadata = events_of(dashboard_run).summary_metadata["_hparams_/experiment"]
+    columns = HParamsPluginData.FromString(metadata.plugin_data.content).experiment.hparam_infos
+    assert {column.name for column in columns if column.differs} == {
+        "augment", "data", "epochs", "lr", "model", "model.hidden", "trainer", "callbacks",
+        "callbacks.dashboard.every_n_epochs",
+    }  # fmt: skip
+
+
+def test_all_rows_have_the_same_columns_whatever_was_left_to_its_default() -> None:
+    config: Tree = {
+        "data": {"name": "mnist"},
+        "model": {"_target_": "a.CNN", "channels": [8]},
+        "optimizer": {"lr": 0.1},
+    }
+    plain, _ = hyperparameters(config, [])
+    assert set(plain) == set(HPARAMS)
+    row, asked = hyperparameters(
+        config, ["optimizer.lr=0.1", "model=cnn", "model.channels=[8]", "+extra=x", "~scheduler"]
+    )
+    assert set(row) == {*HPARAMS, "model.channels", "extra"}
+    assert asked == {"lr", "model", "model.channels", "extra", "scheduler"}
+    assert (row["model"], row["lr"], row["model.channels"], row["extra"]) == ("CNN", 0.1, [8], "x")
+
+
+# ---- What is not disturbed ------------------------------------------------------------------------
+
+DISTURBABLE = ("model.dropout=0.3", "augment=affine", "trainer.max_epochs=3", "data.limit=300")
+
+
+@pytest.mark.parametrize("ema", ["null", "0.9"])
+def test_weights_are_the_same_to_the_bit_with_and_without(experiment: MakeExperiment, tmp_path: Path, ema: str) -> None:
+    overrides = (*DISTURBABLE, f"trainer.ema_decay={ema}")
+    run_job(experiment(*overrides).tree(), tmp_path / "without", [])
+    watched = ("callbacks=dashboard", "callbacks.dashboard.every_n_epochs=1")
+    run_job(experiment(*overrides, *watched).tree(), tmp_path / "with", [])
+    assert steps(tmp_path / "with", "val/reliability") == [5, 10, 15]
+    without, with_ = (weights_in(tmp_path / name / "checkpoints" / "last.ckpt") for name in ("without", "with"))
+    assert without.keys() == with_.keys()
+    assert all(torch.equal(without[name], with_[name]) for name in without)
+    left, right = (read_result(tmp_path / name) for name in ("without", "with"))
+    assert left["metrics"] == right["metrics"]
+
+
+class Watch(Callback):
+    """Notes the random numbers' state, and the layers' modes, wherever the dashboard may act."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[bytes, tuple[bool, ...]]] = []
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        modes = tuple(layer.training for layer in pl_module.modules())
+        self.seen.append((torch.get_rng_state().numpy().tobytes(), modes))
+
+    on_train_epoch_end = on_train_end = on_fit_start
+
+
+def test_random_numbers_and_modes_are_left_as_they_were(
+    experiment: MakeExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after = Watch(), Watch()
+    callbacks = [before, Dashboard(every_n_epochs=1, run_directory=tmp_path), after]
+    monkeypatch.setattr(experiment_module, "make_callbacks", lambda *_, **__: callbacks)
+    run_job(experiment("augment=affine", "model.dropout=0.3", "data.limit=300").tree(), tmp_path, [])
+    assert {"train/input", "val/reliability", "best/reliability"} <= tags(tmp_path, "images")
+    assert len(before.seen) == 4
+    assert before.seen == after.seen
+
+
+class Vandal(Callback):
+    """Spoils the weights once all checkpoints are written, so that they differ from the best for sure."""
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        with torch.no_grad():
+            for parameter in pl_module.parameters():
+                parameter.zero_()
+
+
+def test_the_final_pictures_are_of_the_weights_that_are_kept(
+    experiment: MakeExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        experiment_module,
+        "make_callbacks",
+        lambda *_, **__: [Vandal(), Dashboard(every_n_epochs=0, run_directory=tmp_path)],
+    )
+    run_job(experiment("trainer.max_epochs=3").tree(), tmp_path, [])
+    kept = load_file(tmp_path / "model.safetensors")["classify.weight"]
+    (event,) = events_of(tmp_path).Histograms("best_weights/classify.weight")
+    assert event.histogram_value.max == pytest.approx(float(kept.max()))
+    assert event.histogram_value.min == pytest.approx(float(kept.min())) != 0
+    assert not any(tag.startswith("val/") for tag in tags(tmp_path, "images"))
+
+
+# ---- Where there is less to show -------------------------------------------------------------------
+
+
+def test_without_validation_there_is_still_a_row_and_the_input(experiment: MakeExperiment, tmp_path: Path) -> None:
+    run_job(
+        experiment("data.val_size=0", "callbacks=dashboard", "callbacks.dashboard.every_n_epochs=1").tree(),
+        tmp_path,
+        [],
+    )
+    assert tags(tmp_path, "images") == {"train/input"}
+    scalars = events_of(tmp_path)
+    assert [event.value for event in scalars.Scalars("hp/test_accuracy")][-1] > 0.5
+    assert len(scalars.Scalars("hp/val_accuracy")) == 1
+    assert set(RESULTS) <= tags(tmp_path, "scalars")
+
+
+@pytest.mark.parametrize("override", ["logger=none", "debug=fast_dev_run"])
+def test_without_tensorboard_nothing_is_written(experiment: MakeExperiment, tmp_path: Path, override: str) -> None:
+    run_job(experiment(override, "callbacks=dashboard", "callbacks.dashboard.every_n_epochs=1").tree(), tmp_path, [])
+    assert read_result(tmp_path)["status"] == "done"
+    assert not list(tmp_path.rglob("*tfevents*"))
+    assert not (tmp_path / "projector").exists()
+
+
+def test_a_run_that_dies_has_a_row(experiment: MakeExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*_: object) -> None:
+        raise RuntimeError("the machine caught fire")
+
+    monkeypatch.setattr(Dashboard, "on_train_epoch_end", die)
+    with pytest.raises(Exception, match="caught fire"):
+        run_job(experiment("callbacks=dashboard").tree(), tmp_path, [])
+    assert "_hparams_/session_start_info" in events_of(tmp_path).summary_metadata
+    assert json.loads((tmp_path / "result.json").read_text())["status"] == "failed"
+
+
+def test_a_negative_interval_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="every_n_epochs is -1; give a number of epochs, or 0"):
+        Dashboard(every_n_epochs=-1, run_directory=tmp_path)
