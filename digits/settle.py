@@ -28,6 +28,10 @@ LENGTHS = {"trainer.max_epochs"}
 """What may be given anew to a run that goes on; not max_steps, with which Lightning 2.6 repeats an epoch on resume."""
 
 
+SWEEP_WITH_DDP = (
+    "is ddp, whose other processes would start the whole sweep again; with -m take trainer.strategy=ddp_fork"
+)
+
 HYDRAS_DETAILS = ("full_key:", "object_type=", "See https", "Config search path:", "provider=")
 """Lines of Hydra's messages that help whoever debugs Hydra."""
 
@@ -114,9 +118,12 @@ def check_jobs(config: DictConfig, config_name: str | None) -> None:
         if tree.get("resume") is not None:
             faults[Fault("resume", "goes on with one run; leave out -m")] = None
         try:
-            check(tree)
+            strategy = check(tree).trainer.strategy
         except ConfigError as error:
             faults |= dict.fromkeys(_where_given(composed, error).faults)
+        else:
+            if strategy == "ddp":
+                faults[Fault("trainer.strategy", SWEEP_WITH_DDP)] = None
     if faults:
         raise ConfigError(*faults)
 

@@ -194,7 +194,7 @@ def _package_versions() -> dict[str, str]:
 
 
 def _commit() -> Tree:
-    """Which source this is: git's commit, and whether the tree differs from it."""
+    """Which source this is: git's commit, and whether what a run is made of differs from it."""
     here = Path(__file__).resolve().parents[2]
     if not (here / ".git").exists():
         return {"id": None, "dirty": None}
@@ -203,7 +203,10 @@ def _commit() -> Tree:
         return subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=False).stdout.strip()
 
     try:
-        return {"id": git("rev-parse", "HEAD") or None, "dirty": bool(git("status", "--porcelain"))}
+        return {
+            "id": git("rev-parse", "HEAD") or None,
+            "dirty": bool(git("status", "--porcelain", "--", "digits", "conf")),
+        }
     except OSError:  # git is not installed
         return {"id": None, "dirty": None}
 

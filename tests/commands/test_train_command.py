@@ -78,6 +78,7 @@ def test_the_configuration_is_shown_quickly(tmp_path: Path) -> None:
         (["init_from=nowhere"], ["init_from: nowhere does not exist"]),
         (["trainer=gpu", "trainer.devices=99"], ["but this machine has"]),
         (["-m", "model=mlp,cnn", "optimizer.lr=1e-3,fast", "seed=0,-1"], ["optimizer.lr: is 'fast'", "seed: is -1"]),
+        (["-m", "trainer=ddp", "seed=0,1"], ["trainer.strategy: is ddp, whose other processes"]),
         (["-m", "seed=1,1"], ["two jobs of this sweep have the same overrides"]),
     ],
 )  # fmt: skip
