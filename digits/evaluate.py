@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import cast
 
 from digits.config.check import ConfigError
-from digits.config.targets import TargetError, is_trusted, targets_in
+from digits.config.targets import TargetError, untrusted
 from digits.config.tree import Tree, Value
 from digits.training.run import BEST, LAST, MODEL, RESULT, RunError, find_run, read_model, read_result
 
@@ -48,7 +48,9 @@ def plan(given: argparse.Namespace) -> Plan:
         raise RunError(f"{run / RESULT} has no configuration, so the run's data are not known")
     trained_on = cast(Tree, config["data"])
     weights, model = _net(run, config, given.checkpoint)
-    takes = cast(Tree, model["input"])
+    takes = model.get("input")
+    if not isinstance(takes, dict) or not {"mean", "std", "image_size"} <= set(takes):
+        raise RunError(f"{run / MODEL} is damaged: it doesn't say what the net takes")
     data = trained_on if given.data is None else _named(given.data, trained_on)
     _check_trust(data, RESULT, given.trust)
     _check_trust(model, MODEL, given.trust)
@@ -114,13 +116,9 @@ def _root(data: Tree) -> Value:
 
 
 def _check_trust(tree: Tree, file: str, trust: Sequence[str]) -> None:
-    for _, section in targets_in(tree):
-        target = str(section["_target_"])
-        if not is_trusted(target, tuple(trust)):
-            package = target.partition(".")[0]
-            raise RunError(
-                f"{file} names {target}, which is not of this package; if you trust it, say --trust {package}"
-            )
+    for _, target in untrusted(tree, trust):
+        package = target.partition(".")[0]
+        raise RunError(f"{file} names {target}, which is not of this package; if you trust it, say --trust {package}")
 
 
 def run_plan(chosen: Plan, trust: Sequence[str], *, as_json: bool) -> None:
@@ -128,10 +126,12 @@ def run_plan(chosen: Plan, trust: Sequence[str], *, as_json: bool) -> None:
     from digits.training.evaluation import as_text, evaluate, leave, other_names, read_data, rebuild
 
     net = rebuild(chosen.model, chosen.weights, tuple(trust), channels_last=chosen.channels_last)
-    data = read_data(chosen.data)
+    data = read_data(chosen.data, tuple(trust))
     scores, pictures = evaluate(net, data, chosen.split)
     classes = cast(dict[str, list[str]], chosen.model["input"]).get("classes", [])
     notes = other_names(classes, data.classes, data.name)
+    if data.limit is not None:
+        notes.append(f"only the first {len(data.split(chosen.split)):,} images: the run has data.limit={data.limit}")
     which = "last" if chosen.weights.name == Path(LAST).name else "best"
     tree: Tree = {
         "format": 1,

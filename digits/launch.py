@@ -63,10 +63,11 @@ class BeforeStart(Callback):
 
     def on_run_start(self, config: DictConfig, **_: object) -> None:
         """One run: all its faults at once, or go on."""
-        from digits.settle import settle
+        from digits.settle import check_place, settle
 
         BeforeStart.reached = True
         stop_on_fault(lambda: settle(config, list(config.hydra.overrides.task)))
+        stop_on_fault(lambda: check_place(Path(config.hydra.run.dir), config.resume))
 
     def on_multirun_start(self, config: DictConfig, config_name: str | None = None, **_: object) -> None:
         """A sweep: the faults of all its jobs, each told once."""

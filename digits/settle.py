@@ -5,7 +5,9 @@ Everything here happens before a directory is made and before torch is imported.
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import cast
 
 from hydra import compose, initialize_config_dir
@@ -19,18 +21,16 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from digits.config.check import ConfigError, Fault, check, nearest
-from digits.config.targets import TargetError, is_trusted, targets_in
+from digits.config.targets import TargetError, untrusted
 from digits.config.tree import Tree
 from digits.launch import conf_directory
-from digits.training.run import RunError, find_run, read_result
+from digits.training.run import BEST, LAST, RESULT, RunError, find_run, read_result, runs_in, status_of
 
 LENGTHS = {"trainer.max_epochs"}
 """What may be given anew to a run that goes on; not max_steps, with which Lightning 2.6 repeats an epoch on resume."""
 
 
-SWEEP_WITH_DDP = (
-    "is ddp, whose other processes would start the whole sweep again; with -m take trainer.strategy=ddp_fork"
-)
+SWEEP_OVER_DEVICES = "several processes a job would each start the whole sweep again; leave out -m, one command a job"
 
 HYDRAS_DETAILS = ("full_key:", "object_type=", "See https", "Config search path:", "provider=")
 """Lines of Hydra's messages that help whoever debugs Hydra."""
@@ -77,12 +77,12 @@ def _resumed(asked: Tree, overrides: list[str]) -> Tree:
         raise ConfigError(Fault("resume", str(error))) from None
     if not isinstance(recorded, dict):
         raise ConfigError(Fault("resume", f"{run} has no configuration in its record"))
-    for key, section in targets_in(recorded):
-        if not is_trusted(str(section["_target_"])):
-            raise ConfigError(
-                Fault(key, f"the run's record names {section['_target_']}, which is not called for a file")
-            )
-    given = {override.lstrip("+").split("=", 1)[0] for override in overrides} - {"resume"}
+    trust = asked["trust"]
+    strangers = untrusted(recorded, [str(package) for package in trust] if isinstance(trust, list) else [])
+    if strangers:
+        why = "the run's record names {0}, which is not called for a file; if you trust it, say trust=[{1}]"
+        raise ConfigError(*[Fault(key, why.format(name, name.partition(".")[0])) for key, name in strangers])
+    given = {override.lstrip("+").split("=", 1)[0] for override in overrides} - {"resume", "trust"}
     if given - LENGTHS:
         why = f"can't be changed on resume, only {', '.join(sorted(LENGTHS))} can; to start from its weights: init_from"
         raise ConfigError(*[Fault(key, why) for key in sorted(given - LENGTHS)])
@@ -90,7 +90,26 @@ def _resumed(asked: Tree, overrides: list[str]) -> Tree:
     assert isinstance(trainer, dict)
     assert isinstance(asked_trainer, dict)
     lengths = {key.removeprefix("trainer."): asked_trainer[key.removeprefix("trainer.")] for key in given}
-    return recorded | {"trainer": trainer | lengths, "resume": asked["resume"]}
+    return recorded | {"trainer": trainer | lengths, "resume": asked["resume"], "trust": trust}
+
+
+def check_place(directory: Path, resume: str | None) -> None:
+    """Whether a run may go where it would: a run's directory is its own, from its first step to its last."""
+    if "LOCAL_RANK" in os.environ:  # one of the processes of a run that has begun there
+        return
+    if resume is None:
+        if (directory / RESULT).exists():
+            raise ConfigError(Fault("hydra.run.dir", f"{directory} holds a run already; resume it, or name another"))
+        return
+    run = find_run(resume)
+    result = read_result(run)
+    if directory.resolve() != run.resolve():
+        raise ConfigError(Fault("hydra.run.dir", "a run that goes on does so in its own directory; leave it out"))
+    if status_of(result) == "running":
+        raise ConfigError(Fault("resume", f"{run} is still running (process {result.get('pid')})"))
+    if not (run / LAST).exists() and ((run / BEST).exists() or result.get("status") == "done"):
+        why = f"{run} did not keep its last checkpoint; to start anew from its weights, take init_from={run}"
+        raise ConfigError(Fault("resume", why))
 
 
 def check_jobs(config: DictConfig, config_name: str | None) -> None:
@@ -103,6 +122,8 @@ def check_jobs(config: DictConfig, config_name: str | None) -> None:
     faults: dict[Fault, None] = {}
     if len(set(map(tuple, jobs))) < len(jobs):
         faults[Fault("", "two jobs of this sweep have the same overrides; name each value once")] = None
+    if any(runs_in(Path(config.hydra.sweep.dir))):
+        faults[Fault("hydra.sweep.dir", f"{config.hydra.sweep.dir} holds runs already; name another")] = None
     for job in jobs:
         parsed = parser.parse_overrides(job)
         loader = _config_loader()
@@ -118,12 +139,12 @@ def check_jobs(config: DictConfig, config_name: str | None) -> None:
         if tree.get("resume") is not None:
             faults[Fault("resume", "goes on with one run; leave out -m")] = None
         try:
-            strategy = check(tree).trainer.strategy
+            trainer = check(tree).trainer
         except ConfigError as error:
             faults |= dict.fromkeys(_where_given(composed, error).faults)
         else:
-            if strategy == "ddp":
-                faults[Fault("trainer.strategy", SWEEP_WITH_DDP)] = None
+            if trainer.strategy != "auto" or (isinstance(trainer.devices, int) and trainer.devices > 1):
+                faults[Fault("trainer.strategy", SWEEP_OVER_DEVICES)] = None
     if faults:
         raise ConfigError(*faults)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from omegaconf import DictConfig
 
 from digits.config.check import ConfigError
 from digits.launch import conf_directory, job_directory, unique_name
-from digits.settle import sentence, settle
+from digits.settle import check_place, sentence, settle
 
 
 def composed(*overrides: str) -> DictConfig:
@@ -78,6 +80,40 @@ def test_resume_from_a_damaged_record(tmp_path: Path, text: str, reason: str) ->
         settle(composed(f"resume={tmp_path}"), [f"resume={tmp_path}"])
 
 
+def test_a_run_has_its_directory_to_itself(tmp_path: Path) -> None:
+    check_place(tmp_path / "new", None)
+    run = recorded(tmp_path)
+    with pytest.raises(ConfigError, match="holds a run already"):
+        check_place(run, None)
+    check_place(run, str(run))
+    with pytest.raises(ConfigError, match="in its own directory"):
+        check_place(tmp_path / "elsewhere", str(run))
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ({"status": "running", "pid": os.getpid(), "host": socket.gethostname()}, "is still running"),
+        ({"status": "done"}, "did not keep its last checkpoint; to start anew from its weights, take init_from"),
+    ],
+)
+def test_what_can_not_go_on_is_told(tmp_path: Path, record: dict[str, object], reason: str) -> None:
+    run = recorded(tmp_path)
+    (run / "result.json").write_text(json.dumps(record))
+    with pytest.raises(ConfigError, match=reason):
+        check_place(run, str(run))
+
+
+def test_resume_calls_a_package_that_the_user_trusts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mynets.py").write_text("class Net:\n    def __init__(self, width): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    run = recorded(tmp_path, "~model", "+model._target_=mynets.Net", "+model.width=3")
+    with pytest.raises(ConfigError, match=r"names mynets.Net, .* say trust=\[mynets\]"):
+        settle(composed(f"resume={run}"), [f"resume={run}"])
+    overrides = [f"resume={run}", "trust=[mynets]"]
+    assert settle(composed(*overrides), overrides)["model"] == {"_target_": "mynets.Net", "width": 3}
+
+
 def test_a_value_that_only_repeats_another_is_not_a_fault_of_its_own() -> None:
     with pytest.raises(ConfigError) as caught:
         settle(composed("optimizer.lr=fast"), [])  # scheduler.max_lr is ${optimizer.lr}
@@ -90,7 +126,7 @@ def test_a_value_that_only_repeats_another_is_not_a_fault_of_its_own() -> None:
         ("optimizer.lrr=1", "optimizer.lrr: no such key; did you mean lr? (another argument of torch.optim.AdamW is"),
         ("sed=1", "sed: no such key; did you mean seed?"),
         ("model=cmn", "model: there is no cmn; did you mean cnn?"),
-        ("experiment=nothing", "Could not find 'experiment/nothing'"),
+        ("experiment=nothing", "experiment: there is no nothing; there is cnn_ema"),
         ("optimizer.lr=[1", "no viable alternative at input '[1'"),
     ],
 )

@@ -11,12 +11,15 @@ from typing import get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from digits.config.schema import DESCRIBED, TRAINING_IMAGES, Experiment, Trainer
+from digits.config.schema import CLASSES, DESCRIBED, IMAGE_SIZE, TRAINING_IMAGES, Experiment, Trainer
 from digits.config.targets import HYDRAS_KEYS, TargetError, names, signature_of, takes_anything, targets_in
 from digits.config.tree import Tree
 
 TRAINER = "lightning.pytorch.trainer.Trainer"
-OURS_TO_SET = {"logger", "callbacks", "default_root_dir", "plugins", "enable_checkpointing", "barebones"}
+OURS_TO_SET = {
+    *("logger", "callbacks", "default_root_dir", "plugins", "enable_checkpointing", "barebones"),
+    *("enable_progress_bar", "check_val_every_n_epoch"),
+}
 """Arguments of Lightning's Trainer that the run directory depends on."""
 
 GIVEN_LATER = {
@@ -26,7 +29,11 @@ GIVEN_LATER = {
     "logger": {"save_dir", "run_directory"},
     "callbacks": {"run_directory"},
 }
-"""Arguments that `training/experiment.py` fills in, by group."""
+"""Arguments that `training/build.py` and `experiment.py` fill in, by group."""
+
+
+UNREAD = {"_partial_", "_convert_", "_recursive_"}
+"""Keys of Hydra's that would change how a section is built; `targets.instantiate` decides that."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ def check(config: Tree) -> Experiment:
     faults += _check_trainer(config.get("trainer"))
     if experiment and not faults:
         faults += [
-            *_check_split(experiment.data.tree()),
+            *_check_data(experiment.data.tree(), experiment.model.tree()),
             *_check_device(experiment),
             *_check_paths(experiment),
         ]
@@ -81,7 +88,7 @@ def _check_target(key: str, section: Tree) -> list[Fault]:
     if not isinstance(target, str):
         return []
     schema = DESCRIBED.get(target)
-    faults: list[Fault] = []
+    faults = [Fault(f"{key}.{k}", "is Hydra's own and not read here") for k in sorted(set(section) & UNREAD)]
     if schema:
         try:
             schema.model_validate(section)
@@ -91,22 +98,24 @@ def _check_target(key: str, section: Tree) -> list[Fault]:
         signature = signature_of(target)
     except TargetError as error:
         return [*faults, Fault(f"{key}._target_", str(error))]
+    group = key.split(".")[0]
+    later = GIVEN_LATER.get(group, set())
+    described = set(schema.model_fields) if schema else set()
+    ours = sorted(set(section) & later - described)
+    faults += [Fault(f"{key}.{k}", "is set by digits") for k in ours if k not in ("total_steps", "T_max")]
     if signature is None:
         return faults
-    group = key.split(".")[0]
     given = set(section) - HYDRAS_KEYS
     if group == "scheduler":
         given -= {"interval"}
     if not takes_anything(signature):
         unknown = sorted(given - set(names(signature)))
         faults += [Fault(f"{key}.{k}", f"{target} has no such argument{nearest(k, names(signature))}") for k in unknown]
-    later = GIVEN_LATER.get(group, set())
     missing = [
         name
         for name in names(signature)
         if signature.parameters[name].default is inspect.Parameter.empty and name not in given | later
     ]
-    described = set(schema.model_fields) if schema else set()
     if "_args_" not in section:
         faults += [Fault(f"{key}.{k}", f"{target} needs this argument") for k in missing if k not in described]
     return faults
@@ -127,28 +136,38 @@ def _check_trainer(trainer: object) -> list[Fault]:
     return faults
 
 
-def _check_split(data: Tree) -> list[Fault]:
-    """An impossible split, told before the data is touched."""
+def _check_data(data: Tree, model: Tree) -> list[Fault]:
+    """An impossible split or size, told before the data is touched."""
     size, val_size = TRAINING_IMAGES.get(str(data.get("name"))), data.get("val_size")
-    classes = data.get("num_classes")
-    if size is None or not isinstance(val_size, int) or not isinstance(classes, int):
+    if size is None or not isinstance(val_size, int):
         return []
-    if val_size > size - classes:
-        return [Fault("data.val_size", f"is {val_size}, but {data['name']} has {size} training images; leave some")]
-    if 0 < val_size < classes:
-        return [
-            Fault(
-                "data.val_size",
-                f"is {val_size}; a stratified split needs one of each of {classes} classes, or 0",
-            )
-        ]
-    return []
+    faults = [
+        Fault(f"data.{key}", f"is {data[key]}, but {data['name']} has {known}")
+        for key, known in {"num_classes": CLASSES, "image_size": IMAGE_SIZE}.items()
+        if data[key] != known
+    ] + [
+        Fault(f"model.{key}", f"is {model[key]}, but data.{key} is {data[key]}")
+        for key in ("num_classes", "image_size")
+        if key in model and model[key] != data[key]
+    ]
+    if val_size > size - CLASSES:
+        faults.append(
+            Fault("data.val_size", f"is {val_size}, but {data['name']} has {size} training images; leave some")
+        )
+    if 0 < val_size < CLASSES:
+        why = f"is {val_size}; a stratified split needs one of each of {CLASSES} classes, or 0"
+        faults.append(Fault("data.val_size", why))
+    return faults
 
 
 def _check_device(experiment: Experiment) -> list[Fault]:
     """A device that surely isn't there; torch, once imported, has the last word."""
     trainer = experiment.trainer
     fix = "take trainer=cpu or trainer=auto"
+    if trainer.strategy.endswith(("_fork", "_spawn", "_notebook")):
+        return [Fault("trainer.strategy", f"is {trainer.strategy}, whose results stay in its processes; take ddp")]
+    if trainer.accelerator == "cpu" and isinstance(trainer.devices, list):
+        return [Fault("trainer.devices", f"is {trainer.devices}; on the CPU it is a number of processes")]
     if trainer.accelerator in ("gpu", "cuda"):
         gpus = gpu_count()
         if platform.system() == "Darwin" and trainer.accelerator == "gpu":

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from digits.config.tree import Tree
 
@@ -20,7 +20,7 @@ Count = Annotated[int, Field(ge=1)]
 class Section(BaseModel):
     """A part of the configuration; keys that nobody reads are refused."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True, allow_inf_nan=False)
 
 
 class Target(Section):
@@ -122,6 +122,12 @@ class SGD(Optimizer):
     momentum: Fraction = Field(description="momentum")
     nesterov: bool = Field(description="Nesterov's momentum")
 
+    @model_validator(mode="after")
+    def _nesterov_needs_momentum(self) -> SGD:
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov needs momentum above 0; set optimizer.nesterov=false")
+        return self
+
 
 class Scheduler(Target):
     """Any learning-rate schedule."""
@@ -164,7 +170,7 @@ class Trainer(Section):
 
     max_epochs: Count = Field(description="passes over the training images")
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"] = Field(description="what to train on")
-    devices: Count | Literal["auto"] | list[Annotated[int, Field(ge=0)]] = Field(
+    devices: Count | Literal["auto"] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
         description="how many devices, or which"
     )
     strategy: str = Field(min_length=1, description="auto, ddp, or any other of Lightning's")
@@ -199,11 +205,26 @@ class Experiment(Section):
     test: bool = Field(description="test the best checkpoint at the end")
     checkpoints: Literal["both", "best", "last"] = Field(description="which checkpoints to keep when done")
     resume: str | None = Field(description="run directory to go on with")
+    trust: list[str] = Field(description="packages that a run to be resumed may name")
     init_from: str | None = Field(description="run directory or weights file to start from")
 
     def tree(self) -> Tree:
         """The configuration as plain data, as it goes into `result.json`."""
         return self.model_dump(by_alias=True)
+
+
+class EarlyStopping(Target):
+    """`callbacks.early_stopping`."""
+
+    monitor: Literal["val/accuracy", "val/loss", "train/accuracy", "train/loss"] = Field(description="what is watched")
+    mode: Literal["max", "min"] = Field(description="which way is better")
+    patience: Count = Field(description="epochs without a better value")
+
+
+class Dashboard(Target):
+    """`callbacks.dashboard`."""
+
+    every_n_epochs: int = Field(ge=0, description="epochs between pictures; 0: only at the end")
 
 
 DESCRIBED: dict[str, type[Target]] = {
@@ -221,8 +242,13 @@ DESCRIBED: dict[str, type[Target]] = {
     "torch.optim.lr_scheduler.OneCycleLR": OneCycleLR,
     "torch.optim.lr_scheduler.CosineAnnealingLR": CosineAnnealingLR,
     "torch.optim.lr_scheduler.StepLR": StepLR,
+    "lightning.pytorch.callbacks.EarlyStopping": EarlyStopping,
+    "digits.training.dashboard.Dashboard": Dashboard,
 }
 """The targets whose arguments have a schema of their own."""
 
 TRAINING_IMAGES = {"mnist": 60_000, "fashion_mnist": 60_000, "kmnist": 60_000, "optdigits": 1_437}
 """Size of each data set's official training split (of ours, for optdigits)."""
+
+CLASSES, IMAGE_SIZE = 10, 28
+"""What all of them have: ten classes, 28x28 pixels."""

@@ -10,7 +10,8 @@ import ast
 import importlib
 import importlib.util
 import inspect
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -47,10 +48,7 @@ def signature_of(target: str) -> inspect.Signature | None:
     folder_or_file = _source_of(packages, target)
     if folder_or_file is None:
         return None
-    for source in _candidates(folder_or_file):
-        text = source.read_text(encoding="utf-8")
-        if f"class {name}" not in text and f"def {name}" not in text:
-            continue
+    for text in _defining(folder_or_file, name):
         for node in ast.parse(text).body:
             if isinstance(node, ast.ClassDef) and node.name == name:
                 constructor = next(
@@ -83,9 +81,18 @@ def _source_of(packages: list[str], target: str) -> Path | None:
     return path
 
 
-def _candidates(path: Path) -> Iterator[Path]:
-    """The files that may define what a module exports: itself, or its package's direct children."""
-    yield from [path] if path.is_file() else sorted(path.glob("*.py"))
+def _defining(path: Path, name: str) -> list[str]:
+    """The sources that define a name which a module exports: its own, a direct child's, or the only deeper one."""
+    for sources, ambiguous in ((_direct(path), True), (path.rglob("*.py") if path.is_dir() else [], False)):
+        texts = [source.read_text(encoding="utf-8") for source in sources]
+        found = [text for text in texts if re.search(rf"^(class|def) {name}\b", text, re.MULTILINE)]
+        if found:
+            return found if ambiguous or len(found) == 1 else []
+    return []
+
+
+def _direct(path: Path) -> list[Path]:
+    return [path] if path.is_file() else sorted(path.glob("*.py"))
 
 
 def _signature(arguments: ast.arguments, *, drop_self: bool) -> inspect.Signature:
@@ -118,55 +125,79 @@ def names(signature: inspect.Signature) -> list[str]:
     return [name for name, p in signature.parameters.items() if p.kind not in variadic]
 
 
-def is_trusted(target: str, packages: tuple[str, ...] = ()) -> bool:
-    """Whether a target read back from a file may be called: ours, a fixed list, or a package the user named."""
+def is_trusted(target: str, packages: Sequence[str] = ()) -> bool:
+    """Whether a target's name is one that a file may bring: ours, of a fixed list, or of a package the user named."""
     return target.startswith((*TRUSTED_PREFIXES, *(f"{package}." for package in packages)))
 
 
-def resolve(target: str) -> object:
-    """Import what a dotted path names.
+def untrusted(tree: Value, packages: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """The targets in a tree read back from a file that must not be called, each with its key. By name: no import."""
+    found = [(key, str(section["_target_"])) for key, section in targets_in(tree)]
+    return [(key, target) for key, target in found if not is_trusted(target, packages)]
 
-    A module on the way must really lie inside the path's package: `digits.models.torch.load` is refused,
-    because it would reach another package through an import of ours.
+
+def resolve(target: str) -> type | Callable[..., object]:
+    """Import the class or function that a dotted path names: something of a module, no attribute of an attribute.
+
+    Raises TargetError when there is no such thing, and when it really belongs to another package: a path like
+    `digits.training.run.subprocess.run` would reach what we import, and by it anything.
     """
-    parts = target.split(".")
-    for length in range(len(parts) - 1, 0, -1):
-        module_name = ".".join(parts[:length])
-        try:
-            found: object = importlib.import_module(module_name)
-        except ModuleNotFoundError as error:
-            if error.name and module_name.startswith(error.name):
-                continue
-            raise
-        for part in parts[length:]:
-            found = getattr(found, part, None)
-        home = getattr(found, "__module__", None)
-        if found is None or not callable(found):
-            raise TargetError(f"{target}: {module_name} has nothing to call by that name")
-        if home is not None and home.split(".")[0] != parts[0]:
-            raise TargetError(f"{target}: is really {home}.{parts[-1]}; name it so")
-        return found
-    raise TargetError(f"{target}: there is no such module in this environment")
-
-
-def instantiate(section: Mapping[str, Value], *objects: object, **named: object) -> object:
-    """Build what a section's `_target_` names from its other keys and the given objects.
-
-    Named objects go in only where the target has an argument of that name, so that a run directory or
-    a seed reaches those who want one. Raises TargetError when the arguments don't fit.
-    """
-    target = str(section["_target_"])
-    build = resolve(target)
-    assert callable(build)
-    signature = inspect.signature(build)
-    wanted = {name: value for name, value in named.items() if name in signature.parameters}
+    module_name, _, name = target.rpartition(".")
     try:
-        positional = section.get("_args_")
-        given = {key: value for key, value in section.items() if key not in HYDRAS_KEYS}
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and f"{module_name}.".startswith(f"{error.name}."):
+            raise TargetError(f"{target}: there is no module {module_name} in this environment") from None
+        raise
+    found: type | Callable[..., object] | None = getattr(module, name, None)
+    if not callable(found) or inspect.ismodule(found):
+        raise TargetError(f"{target}: {module_name} has nothing to call by that name")
+    home = getattr(found, "__module__", None) or ""
+    if home.split(".")[0] != target.split(".")[0]:
+        raise TargetError(f"{target}: is really {home}.{name}; name it so")
+    return found
+
+
+def check_read_back(tree: Value, packages: Sequence[str] = ()) -> None:
+    """Refuse, before anything is built, a tree read back from a file that names other than trusted classes."""
+    for _, target in untrusted(tree, packages):
+        package = target.partition(".")[0]
+        raise TargetError(f"{target} is not of this package; if you trust it, say --trust {package}")
+    for _, section in targets_in(tree):
+        target = str(section["_target_"])
+        found = resolve(target)
+        if not isinstance(found, type):
+            raise TargetError(f"{target} is no class; only classes are built for a file")
+        if not is_trusted(f"{found.__module__}.{found.__qualname__}", packages):
+            raise TargetError(
+                f"{target} is really {found.__module__}.{found.__qualname__}, which is not of this package"
+            )
+
+
+def bind(section: Mapping[str, Value], *objects: object, **named: object) -> dict[str, object]:
+    """Check that a section's `_target_` takes its other keys and the given objects, without calling it.
+
+    Returns those of the named objects that the target has an argument for, so that a run directory or a seed reaches
+    those who want one. Raises TargetError when the arguments don't fit.
+    """
+    for _, nested in targets_in(dict(section)):
+        resolve(str(nested["_target_"]))
+    target = str(section["_target_"])
+    signature = inspect.signature(resolve(target))
+    wanted = {name: value for name, value in named.items() if name in signature.parameters}
+    positional = section.get("_args_")
+    given = {key: value for key, value in section.items() if key not in HYDRAS_KEYS}
+    try:
         signature.bind(*objects, *(positional if isinstance(positional, list) else []), **given | wanted)
     except TypeError as error:
         known = "" if takes_anything(signature) else f"; its arguments are {', '.join(names(signature))}"
         raise TargetError(f"{target}: {error}{known}") from None
+    return wanted
+
+
+def instantiate(section: Mapping[str, Value], *objects: object, **named: object) -> object:
+    """Build what a section's `_target_` names from its other keys and the given objects; see `bind`."""
+    wanted = bind(section, *objects, **named)
     # Hydra builds nested targets; the objects go around it, since it would copy them
     factory = hydra.utils.instantiate({**section, "_partial_": True, "_convert_": "all"})
     built: object = factory(*objects, **wanted)

@@ -128,7 +128,10 @@ class MNISTDataModule(L.LightningDataModule):
         if self.trainer is not None and self.trainer.training:
             seed_step(batch.seed, images.device)
             images = self.augment(images)
-        return batch._replace(images=self.normalise(images))
+        images = self.normalise(images)
+        if self.trainer is not None:  # Lightning gave the batch its precision while it was still whole numbers
+            images = self.trainer.precision_plugin.convert_input(images)
+        return batch._replace(images=images)
 
 
 def seed_step(seed: int, device: torch.device) -> None:

@@ -18,14 +18,14 @@ from filelock import FileLock
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 12.0
-"""Seconds that all mirrors together may take before the first byte of a file comes."""
+PATIENCE = 14.0
+"""Seconds that all mirrors together may waste: a half of its share each to answer in, a half to stall."""
 
 STALL = 5.0
 """Seconds a download may go without any byte; also the window over which its rate is measured."""
 
 SLOWEST = 4096
-"""Bytes a second below which a mirror is given up: 20 kB in STALL seconds."""
+"""Bytes a second below which a mirror is given up."""
 
 STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 """What goes wrong with the disk while a mirror does its part; the next mirror would fare no better."""
@@ -73,7 +73,7 @@ def _first_good(name: str, md5: str, folder: Path, mirrors: list[str]) -> Path:
     answers: dict[str, str] = {}
     for mirror in mirrors:
         try:
-            _download(mirror + name, part, PATIENCE / len(mirrors))
+            _download(mirror + name, part, PATIENCE / len(mirrors) / 2)
             found = md5_of(part)
             if found == md5:
                 return part.replace(path)
@@ -96,8 +96,8 @@ def _download(url: str, part: Path, patience: float) -> None:
             file.write(chunk)
             received += len(chunk)
             now = time.monotonic()
-            if now - window > STALL:
-                if received < SLOWEST * STALL:
+            if now - window > min(STALL, patience):
+                if received < SLOWEST * (now - window):
                     raise TimeoutError(f"sent only {received} bytes in {now - window:.0f} s")
                 window, received = now, 0
         promised = response.headers.get("Content-Length")

@@ -70,16 +70,22 @@ class BatchLoader:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        rows = len(self.split) if self.seed is not None else len(self.split) - self.rank
-        return ceil(ceil(rows / self.world_size) / self.batch_size)
+        rows = ceil(len(self.split) / self.world_size)
+        if self.seed is not None and rows > 1 and rows % self.batch_size == 1:
+            return max(1, rows // self.batch_size)  # a lone image joins the last batch: BatchNorm can't train on one
+        return ceil(rows / self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
         images, labels, _ = self.split
-        rows = self._order()
+        rows, steps = self._order(), len(self)
+        if len(rows) > (steps - 1) * self.batch_size:
+            batches = rows.tensor_split(list(range(self.batch_size, steps * self.batch_size, self.batch_size)))
+        else:  # one row fewer than another process, and so a batch: which that one would wait for in DDP's forward pass
+            batches = rows.tensor_split(steps)
         start, self._start = self._start, 0
-        for step in range(start, len(self)):
+        for step in range(start, steps):
             self.position = step + 1
-            batch = rows[step * self.batch_size : (step + 1) * self.batch_size]
+            batch = batches[step]
             yield Batch(
                 images.index_select(0, batch).unsqueeze(1),
                 labels.index_select(0, batch),

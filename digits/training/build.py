@@ -17,7 +17,7 @@ from torch.optim.optimizer import Optimizer
 
 from digits.config.check import ConfigError, Fault
 from digits.config.schema import Experiment, Target
-from digits.config.targets import instantiate
+from digits.config.targets import bind, instantiate
 from digits.training.checkpoints import AtomicCheckpointIO
 from digits.training.metrics_csv import MetricsCSV
 from digits.training.module import Classifier
@@ -31,12 +31,14 @@ def make_module(config: Experiment, net: nn.Module, num_classes: int) -> Classif
 
     def make_scheduler(optimizer: Optimizer, steps: int, epochs: int) -> tuple[LRScheduler, str]:
         section = config.scheduler.tree()
-        interval = str(section.pop("interval"))
+        interval = str(section.pop("interval", "epoch"))
         for length in ("total_steps", "T_max"):
             if length in section and section[length] is None:
                 section[length] = steps if interval == "step" else epochs
         return cast(LRScheduler, instantiate(section, optimizer)), interval
 
+    bind(config.optimizer.tree(), net.parameters())  # a fault in them is told now, not when fitting starts
+    bind({key: value for key, value in config.scheduler.tree().items() if key != "interval"}, None)
     loss = cast(nn.Module, instantiate(config.loss.tree()))
     trainer = config.trainer
     return Classifier(net, loss, make_optimizer, make_scheduler, num_classes, trainer.channels_last, trainer.ema_decay)
@@ -85,5 +87,5 @@ def make_trainer(
             callbacks=callbacks,
             plugins=[AtomicCheckpointIO()],
         )
-    except (MisconfigurationException, ValueError, RuntimeError) as error:
+    except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
         raise ConfigError(Fault("trainer", str(error))) from error

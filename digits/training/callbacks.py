@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import lightning as L
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from torch import Tensor
+from tqdm import tqdm
 
 from digits.data import Batch
 from digits.training.run import RunDirectory
@@ -21,40 +22,88 @@ CURVES = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
 
 
 class Pulse(Callback):
-    """Writes the run's signs of life, and measures its speed: images a second of training, validation left out."""
+    """Writes the run's signs of life, and measures its speed.
+
+    `images_per_second` is what training comes to with everything that an epoch costs, logs, checkpoints and pictures;
+    only the time in validation is left out, since it trains on nothing. The bar shows that of the steps alone.
+    """
 
     def __init__(self, run: RunDirectory) -> None:
         self.run = run
         self.history: list[dict[str, float]] = []
-        self._begun = self._ended = 0.0
+        self.rates: list[float] = []
+        self._former_seconds = self._fit_begun = self._fit_ended = 0.0
+        self._epoch_begun = self._validation_begun = self._validating = self._last_step = 0.0
         self._images = 0
 
     @property
     def images_per_second(self) -> float:
         """The median over the epochs, all processes together."""
-        rates = [epoch["train/images_per_second"] for epoch in self.history]
-        return statistics.median(rates) if rates else 0.0
+        return round(statistics.median(self.rates), 1) if self.rates else 0.0
 
     @property
     def current_rate(self) -> float:
-        """Images a second of the epoch so far, this process's."""
-        return self._images / max(self._ended - self._begun, 1e-9)
+        """Images a second of the epoch's steps so far, this process's."""
+        return self._images / max(self._last_step - self._epoch_begun, 1e-9)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of fitting, those before an interruption included."""
+        return self._former_seconds + (self._fit_ended or time.perf_counter()) - self._fit_begun
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock."""
+        self._fit_begun, self._fit_ended = time.perf_counter(), 0.0
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Stop the clock."""
+        self._fit_ended = time.perf_counter()
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start the clock."""
-        self._begun, self._images = time.perf_counter(), 0
+        """Start the epoch's clock, and read the former epoch's."""
+        self._close_epoch(trainer)
+        self._epoch_begun, self._validating, self._images = time.perf_counter(), 0.0, 0
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Read the last epoch's clock."""
+        self._close_epoch(trainer)
+
+    def _close_epoch(self, trainer: L.Trainer) -> None:
+        if self._images:
+            span = time.perf_counter() - self._epoch_begun - self._validating
+            self.rates.append(self._images * trainer.world_size / span)
+            self._images = 0
 
     def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: Batch, batch_idx: int
+    ) -> None:
+        """Count the batch."""
+        self._last_step = time.perf_counter()
+        self._images += len(batch.labels)
+        self._live(trainer)
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Stop the epoch's clock."""
+        self._validation_begun = time.perf_counter()
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start it again."""
+        self._validating += time.perf_counter() - self._validation_begun
+        self._live(trainer)
+
+    def on_test_batch_end(
         self,
         trainer: L.Trainer,
         pl_module: L.LightningModule,
         outputs: object,
         batch: Batch,
         batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
-        """Count the batch."""
-        self._ended = time.perf_counter()
-        self._images += len(batch.labels)
+        """A long test is a sign of life too."""
+        self._live(trainer)
+
+    def _live(self, trainer: L.Trainer) -> None:
         if trainer.is_global_zero:
             self.run.sign_of_life()
 
@@ -67,11 +116,15 @@ class Pulse(Callback):
 
     def state_dict(self) -> dict[str, object]:
         """The epochs so far, for a run that goes on."""
-        return {"history": self.history}
+        return {"history": self.history, "rates": self.rates, "seconds": self.seconds}
 
-    def load_state_dict(self, state_dict: dict[str, list[dict[str, float]]]) -> None:
+    def load_state_dict(self, state_dict: dict[str, object]) -> None:
         """Go on after the epochs of a checkpoint."""
-        self.history = list(state_dict["history"])
+        history, rates, seconds = state_dict["history"], state_dict["rates"], state_dict["seconds"]
+        assert isinstance(history, list)
+        assert isinstance(rates, list)
+        assert isinstance(seconds, float)
+        self.history, self.rates, self._former_seconds = list(history), list(rates), seconds
 
 
 class Progress(TQDMProgressBar):
@@ -102,12 +155,9 @@ class Progress(TQDMProgressBar):
         super().on_train_epoch_end(trainer, pl_module)
         if trainer.is_global_zero and not trainer.sanity_checking:
             epoch = f"epoch {trainer.current_epoch + 1:>{len(str(trainer.max_epochs))}}/{trainer.max_epochs}"
-            log.info(
-                "%s  %s  %s images/s",
-                epoch,
-                summary_line(trainer.callback_metrics),
-                f"{self.pulse.current_rate:,.0f}",
-            )
+            metrics, rate = summary_line(trainer.callback_metrics), f"{self.pulse.current_rate:,.0f}"
+            with tqdm.external_write_mode():  # on a terminal: above the bar, not behind it
+                log.info("%s  %s  %s images/s", epoch, metrics, rate)
 
 
 def summary_line(metrics: Mapping[str, Tensor | float]) -> str:

@@ -34,18 +34,35 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             part.unlink(missing_ok=True)
 
 
-def best(path: Path) -> ModelCheckpoint:
-    """Keeps the epoch with the highest validation accuracy; the earlier one where two are equal."""
-    return ModelCheckpoint(
-        path.parent, path.stem, monitor="val/accuracy", mode="max", save_top_k=1, enable_version_counter=False
-    )
+class Kept(ModelCheckpoint):
+    """One checkpoint under a name of its own; a run that was moved finds it where it is now."""
 
+    @classmethod
+    def best(cls, path: Path) -> Kept:
+        """The epoch with the highest validation accuracy; the earlier one where two are equal."""
+        return cls(
+            path.parent, path.stem, monitor="val/accuracy", mode="max", save_top_k=1, enable_version_counter=False
+        )
 
-def last(path: Path) -> ModelCheckpoint:
-    """Keeps the latest epoch."""
-    return ModelCheckpoint(
-        path.parent, path.stem, save_top_k=1, enable_version_counter=False, save_on_train_epoch_end=True
-    )
+    @classmethod
+    def last(cls, path: Path) -> Kept:
+        """The latest epoch."""
+        return cls(path.parent, path.stem, save_top_k=1, enable_version_counter=False, save_on_train_epoch_end=True)
+
+    def load_state_dict(self, state_dict: dict[str, object]) -> None:
+        """Go on with what a checkpoint knew; Lightning would forget the best so far of another folder."""
+        here = Path(str(self.dirpath))
+
+        def moved(path: object) -> str:
+            return str(here / Path(str(path)).name) if path else ""
+
+        known = state_dict["best_k_models"]
+        assert isinstance(known, dict)
+        super().load_state_dict(
+            state_dict
+            | {name: moved(state_dict[name]) for name in ("best_model_path", "kth_best_model_path", "last_model_path")}
+            | {"dirpath": str(here), "best_k_models": {moved(path): score for path, score in known.items()}}
+        )
 
 
 def keep_only(run: Path, wanted: Literal["both", "best", "last"]) -> None:

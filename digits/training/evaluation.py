@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from tabulate import tabulate
 from torch import nn
 
-from digits.config.targets import instantiate
+from digits.config.targets import check_read_back, instantiate
 from digits.config.tree import Tree
 from digits.data import MNISTDataModule
 from digits.training import figures, saved
@@ -32,11 +32,12 @@ def rebuild(record: Tree, weights: Path, trust: tuple[str, ...], *, channels_las
     return net.to(memory_format=torch.channels_last) if channels_last else net
 
 
-def read_data(section: Tree) -> MNISTDataModule:
+def read_data(section: Tree, trust: tuple[str, ...]) -> MNISTDataModule:
     """The data set that a section of the configuration describes, read and split.
 
     Raises DataError when it can't be had, RunError when its target is no DataModule of ours.
     """
+    check_read_back(section, trust)
     data = instantiate(section)
     if not isinstance(data, MNISTDataModule):
         raise RunError(f"{section['_target_']} is no MNISTDataModule, so it can't be evaluated on")

@@ -27,42 +27,34 @@ def run_experiment(config: Experiment, run: RunDirectory) -> Tree:
     """Train, validate every epoch, test the best checkpoint once; returns what goes into `result.json`."""
     started = time.perf_counter()
 
-    # ---- Data and net ---------------------------------------------------------------------------
+    # ---- Objects: all of them, before any data is touched -----------------------------------------
     L.seed_everything(config.seed, verbose=False)
     augment = [instantiate(transform.tree()) for transform in config.augment.values()]
     data = cast(MNISTDataModule, instantiate(config.data.tree(), seed=config.seed, augment=augment))
-    data.prepare_data()
-    data.setup()
     net = cast(nn.Module, instantiate(config.model.tree()))
-    if config.init_from is not None:
-        saved.load_weights(net, Path(config.init_from))
-    module = make_module(config, net, data.num_classes)
     parameters = sum(p.numel() for p in net.parameters())
-
-    # ---- Trainer --------------------------------------------------------------------------------
-    validates = data.val is not None
+    module = make_module(config, net, data.num_classes)
+    validates = data.val_size > 0
     resume_from = run.path / LAST if config.resume is not None and (run.path / LAST).exists() else None
+    if config.init_from is not None and resume_from is None:
+        saved.load_weights(net, Path(config.init_from))
     pulse = Pulse(run)
-    best, last = checkpoints.best(run.path / BEST), checkpoints.last(run.path / LAST)
+    best, last = checkpoints.Kept.best(run.path / BEST), checkpoints.Kept.last(run.path / LAST)
     chosen = best if validates else last
     loggers = make_loggers(config.logger, run.path, resume_from)
     callbacks = [pulse, Progress(pulse), *make_callbacks(config.callbacks, run.path, validates=validates)]
-    trainer = make_trainer(config, run.path, loggers, [*callbacks, last, *[best] * validates])
+    keepers = [best, last] if validates else [last]  # in this order: the last checkpoint must know of the best
+    trainer = make_trainer(config, run.path, loggers, [*callbacks, *keepers])
+
+    # ---- Data -----------------------------------------------------------------------------------
+    data.prepare_data()
+    data.setup()
     if trainer.is_global_zero:
-        name = config.model.target.rsplit(".", 1)[-1]
-        log.info(
-            "%s with %s parameters, %s images of %s: %s",
-            name,
-            f"{parameters:,}",
-            f"{len(data.train):,}",
-            data.name,
-            run.path,
-        )
+        name, images = config.model.target.rsplit(".", 1)[-1], f"{len(data.train):,} images of {data.name}"
+        log.info("%s with %s parameters, %s: %s", name, f"{parameters:,}", images, run.path)
 
     # ---- Fit ------------------------------------------------------------------------------------
-    fit_started = time.perf_counter()
     trainer.fit(module, data, ckpt_path=resume_from, weights_only=True)
-    fit_seconds = time.perf_counter() - fit_started
     epochs, steps = trainer.current_epoch, trainer.global_step
 
     # ---- Test, once, the epoch that validation chose ----------------------------------------------
@@ -88,7 +80,7 @@ def run_experiment(config: Experiment, run: RunDirectory) -> Tree:
         "steps": steps,
         "parameters": parameters,
         "images_per_second": pulse.images_per_second,
-        "seconds": {"fit": round(fit_seconds, 2), "total": round(time.perf_counter() - started, 2)},
+        "seconds": {"fit": round(pulse.seconds, 2), "this_start": round(time.perf_counter() - started, 2)},
         "device": str(trainer.strategy.root_device),
         "data": {"name": data.name, "train": len(data.train), "val": len(data.val or ()), "test": len(data.test),
                  "checksums": dict(data.checksums)},

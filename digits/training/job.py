@@ -13,7 +13,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from tabulate import tabulate
 
 from digits.config.check import ConfigError, check
-from digits.config.targets import TargetError
+from digits.config.targets import TargetError, check_read_back
 from digits.config.tree import Tree
 from digits.data.datasets import DataError
 from digits.training.experiment import run_experiment
@@ -39,10 +39,13 @@ def run_job(tree: Tree, directory: Path, overrides: list[str]) -> float | None:
     tidy_logs()
     config = check(tree)
     run = RunDirectory(directory)
-    first = os.environ.get("LOCAL_RANK", "0") == "0"  # the other processes of trainer=ddp have no record of their own
+    # the other processes of trainer=ddp, on this node or another, have no record of their own
+    first = all(os.environ.get(rank, "0") == "0" for rank in ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK"))
     if first:
         run.begin(config.tree(), overrides)
     try:
+        if config.resume is not None:
+            check_read_back(config.tree(), config.trust)
         outcome = run_experiment(config, run)
     except (KeyboardInterrupt, SIGTERMException, SystemExit) as stop:
         # Lightning turns SIGTERM into an exit of its own and an interrupt into exit code 1
@@ -55,7 +58,8 @@ def run_job(tree: Tree, directory: Path, overrides: list[str]) -> float | None:
         if first:
             run.fail(reason, traceback.format_exc())
         where = "" if expected else f"\n(traceback: {directory / ERROR})"
-        log.error("failed: %s\n%s%s", " ".join(overrides) or directory, reason, where)  # noqa: TRY400
+        if first:
+            log.error("failed: %s\n%s%s", " ".join(overrides) or directory, reason, where)  # noqa: TRY400
         raise JobFailed(reason, code=2 if isinstance(error, ConfigError | TargetError | RunError) else 1) from error
     if first:
         run.finish("done", **outcome)
@@ -91,5 +95,5 @@ def summary(outcome: Tree, directory: Path) -> str:
     table = tabulate(rows, headers=["", "accuracy", "loss"], colalign=["left", "right", "right"], disable_numparse=True)
     return (
         f"\n{table}\n\nepoch {epoch} of {outcome['epochs']}, {outcome['parameters']:,} parameters, "
-        f"{seconds['total']} s, {outcome['images_per_second']:,.0f} images/s\n{directory}"
+        f"{seconds['fit']} s of training, {outcome['images_per_second']:,.0f} images/s\n{directory}"
     )

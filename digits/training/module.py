@@ -47,6 +47,8 @@ class Classifier(L.LightningModule):
         layout = torch.channels_last if channels_last else torch.contiguous_format
         self.net = net.to(memory_format=layout)
         self.averaged = None if ema_decay is None else AveragedModel(net, multi_avg_fn=ema(ema_decay), use_buffers=True)
+        if self.averaged is not None:
+            self.averaged.requires_grad_(False)  # else DDP waits for gradients that never come
         self.loss = loss
         self.make_optimizer, self.make_scheduler = make_optimizer, make_scheduler
         self.train_loss, self.val_loss, self.test_loss = MeanMetric(), MeanMetric(), MeanMetric()
@@ -86,7 +88,8 @@ class Classifier(L.LightningModule):
 
     def _evaluate(self, split: Phase, batch: Batch) -> None:
         logits = self(batch.images)
-        self._count(split, self.loss(logits, batch.labels), logits, batch)
+        if len(batch.labels):  # a process with fewer images than batches takes part with an empty one
+            self._count(split, self.loss(logits, batch.labels), logits, batch)
         self._log_means(split)
 
     def _count(self, split: Phase, loss: Tensor, logits: Tensor, batch: Batch) -> None:
@@ -112,14 +115,22 @@ class Classifier(L.LightningModule):
             self.log("train/gradient_norm", torch.nn.utils.get_total_norm(gradients))
 
     def _logs_this_step(self) -> bool:
+        return self._log_every() > 0 and (self.global_step + 1) % self._log_every() == 0
+
+    def _log_every(self) -> int:
         every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # set by Lightning's logger connector
-        return every > 0 and (self.global_step + 1) % every == 0
+        return every
 
     def optimizer_step(self, *args: object, **kwargs: object) -> None:
         """One step of the optimizer, and of the moving average."""
         super().optimizer_step(*args, **kwargs)  # type: ignore[arg-type]  # passed on as Lightning gave them
         if self.averaged is not None:
             self.averaged.update_parameters(self.net)
+
+    def on_train_start(self) -> None:
+        """See that a short epoch has at least one point in the per-step curves."""
+        batches = int(self.trainer.num_training_batches)
+        self.trainer.log_every_n_steps = max(1, min(self._log_every(), batches))  # type: ignore[attr-defined]
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer and the learning-rate schedule."""

@@ -68,7 +68,7 @@ class RunDirectory:
             "format": 1,
             "status": "running",
             "started": former.get("started") or datetime.now(UTC).isoformat(timespec="seconds"),
-            "overrides": former.get("overrides") or list[Value](overrides),
+            "overrides": _merged(former.get("overrides"), overrides),
             "seed": config.get("seed"),
             "config": config,
             "versions": dict[str, Value](python=platform.python_version(), **_package_versions()),
@@ -141,9 +141,9 @@ def status_of(result: Tree) -> str:
     if status != "running":
         return status
     alive, pid = result.get("alive"), result.get("pid")
+    if result.get("host") == socket.gethostname() and isinstance(pid, int):
+        return "running" if _lives(pid) else "lost"
     silent = time.time() - alive if isinstance(alive, (int, float)) else float("inf")
-    if result.get("host") == socket.gethostname() and isinstance(pid, int) and not _lives(pid):
-        return "lost"
     return "running" if silent < 6 * SIGN_OF_LIFE else "lost"
 
 
@@ -175,7 +175,9 @@ def find_run(name: str | None, outputs: Path = Path("outputs")) -> Path:
             raise RunError(f"{name} is no run's directory (it has no {RESULT}){hint}")
         return path
     done = [
-        (str(result.get("finished")), run) for run in runs_in(outputs) if (result := _peek(run)).get("status") == "done"
+        (str(result.get("finished")), run)
+        for run in runs_in(outputs)
+        if (result := _peek(run)).get("status") == "done" and (run / MODEL).exists()  # a fast_dev_run leaves no net
     ]
     if not done:
         raise RunError(f"no run in {outputs}/ is done yet; train one first, or name a run's directory")
@@ -187,6 +189,15 @@ def _peek(run: Path) -> Tree:
         return read_result(run)
     except RunError:
         return {}
+
+
+def _merged(former: Value, overrides: list[str]) -> list[Value]:
+    """What a run was asked for in all: at its start, and the new lengths when it went on."""
+    asked = {str(override).split("=", 1)[0]: override for override in (former if isinstance(former, list) else [])}
+    new = {override.split("=", 1)[0]: override for override in overrides}
+    if asked:
+        new = {key: override for key, override in new.items() if key not in ("resume", "trust")}
+    return list({**asked, **new}.values())
 
 
 def _package_versions() -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import cast
 
 import torch
@@ -11,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from digits.config.targets import instantiate, is_trusted, targets_in
+from digits.config.targets import TargetError, check_read_back, instantiate, resolve
 from digits.config.tree import Tree
 from digits.data import MNISTDataModule, Normalise
 from digits.training.run import MODEL, WEIGHTS, RunError, find_run, read_model, write_json
@@ -50,19 +51,16 @@ def load(run: str | Path | None = None, trust: Sequence[str] = ()) -> nn.Module:
 def build_net(record: Tree, trust: tuple[str, ...] = ()) -> nn.Module:
     """The untrained net that a `model.json` describes; calls nothing but nets of trusted packages."""
     model = record.get("model")
-    if not isinstance(model, dict):
+    if not isinstance(model, dict) or "_target_" not in model:
         raise RunError(f"{MODEL} describes no model")
-    for _, section in targets_in(model):
-        target = str(section["_target_"])
-        if not is_trusted(target, trust):
-            raise RunError(
-                f"{MODEL} names {target}, which is not of this package; "
-                f"if you trust it, say --trust {target.split('.')[0]}"
-            )
-    net = instantiate(model)
-    if not isinstance(net, nn.Module):
+    try:
+        check_read_back(model, trust)
+    except TargetError as error:
+        raise RunError(f"{MODEL} names what is not called for a file: {error}") from None
+    found = resolve(str(model["_target_"]))
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
         raise RunError(f"{MODEL} names {model['_target_']}, which is no net")
-    return net
+    return cast(nn.Module, instantiate(model))
 
 
 def load_weights(net: nn.Module, source: Path) -> None:
@@ -79,8 +77,9 @@ def load_weights(net: nn.Module, source: Path) -> None:
         result = net.load_state_dict(tensors, strict=False)
     except FileNotFoundError:
         raise RunError(f"{path} does not exist; the run was not trained to its end") from None
-    except (SafetensorError, RuntimeError, KeyError, EOFError) as error:
-        raise RunError(f"{path} does not fit the net: {str(error).splitlines()[-1].strip()}") from None
+    except (SafetensorError, RuntimeError, KeyError, EOFError, UnpicklingError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[-1].strip()
+        raise RunError(f"{path} does not fit the net: {reason}") from None
     if result.missing_keys or result.unexpected_keys:
         wrong = [
             *(f"no {key}" for key in result.missing_keys),

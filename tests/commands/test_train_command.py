@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import resource
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -78,7 +80,7 @@ def test_the_configuration_is_shown_quickly(tmp_path: Path) -> None:
         (["init_from=nowhere"], ["init_from: nowhere does not exist"]),
         (["trainer=gpu", "trainer.devices=99"], ["but this machine has"]),
         (["-m", "model=mlp,cnn", "optimizer.lr=1e-3,fast", "seed=0,-1"], ["optimizer.lr: is 'fast'", "seed: is -1"]),
-        (["-m", "trainer=ddp", "seed=0,1"], ["trainer.strategy: is ddp, whose other processes"]),
+        (["-m", "trainer=ddp", "seed=0,1"], ["trainer.strategy: several processes a job would each start"]),
         (["-m", "seed=1,1"], ["two jobs of this sweep have the same overrides"]),
     ],
 )  # fmt: skip
@@ -164,11 +166,13 @@ def test_a_sweep_goes_on_past_a_job_that_fails(tmp_path: Path) -> None:
 def test_jobs_of_a_sweep_side_by_side(tmp_path: Path) -> None:
     done = digits("train", "-m", *QUICK, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=0,1", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    assert "val/accuracy" in done.stdout, "the ranking closes the sweep"
     assert sorted(str(result_of(path.parent)["seed"]) for path in tmp_path.rglob("result.json")) == ["0", "1"]
 
 
 def test_two_processes_train_as_one(tmp_path: Path) -> None:
-    done = digits("train", *QUICK, "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", cwd=tmp_path)
+    ddp = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.ema_decay=0.9")
+    done = digits("train", *QUICK, *ddp, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     result = result_of(only_run(tmp_path))
     assert result["status"] == "done"
@@ -176,6 +180,24 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
     assert isinstance(metrics, dict)
     right = metrics["test/accuracy"] * 200
     assert abs(right - round(right)) < 1e-3, "each of the 200 test images is counted once"
+
+
+def test_on_a_terminal_every_epoch_has_a_line_of_its_own(tmp_path: Path) -> None:
+    """The bar is cleared before the line is written, else the two share one."""
+    main, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "digits.train", *QUICK], cwd=tmp_path, stdout=terminal, stderr=terminal
+    )
+    os.close(terminal)
+    screen = b""
+    with suppress(OSError):  # Linux's way to say that the other end is closed
+        while chunk := os.read(main, 65536):
+            screen += chunk
+    os.close(main)
+    assert process.wait() == 0
+    assert b"images/s" in screen
+    lines = [line for line in screen.replace(b"\r", b"\n").split(b"\n") if b"train loss" in line]
+    assert [line.replace(b"\x1b[A", b"").strip().startswith(b"epoch") for line in lines] == [True, True]
 
 
 @pytest.mark.parametrize("preset", ["fast_dev_run", "overfit", "profile"])

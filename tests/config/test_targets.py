@@ -10,7 +10,16 @@ import pytest
 import torch
 from torch import nn
 
-from digits.config.targets import TargetError, instantiate, is_trusted, names, resolve, signature_of, targets_in
+from digits.config.targets import (
+    TargetError,
+    check_read_back,
+    instantiate,
+    is_trusted,
+    names,
+    resolve,
+    signature_of,
+    targets_in,
+)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +36,7 @@ from digits.config.targets import TargetError, instantiate, is_trusted, names, r
     ],
 )
 def test_the_source_says_what_the_object_says(target: str) -> None:
-    read, real = signature_of(target), inspect.signature(resolve(target))  # type: ignore[arg-type]
+    read, real = signature_of(target), inspect.signature(resolve(target))
     assert read is not None
     assert names(read) == names(real)
     required = [n for n, p in real.parameters.items() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
@@ -63,16 +72,30 @@ def test_wrong_arguments_are_told_before_the_call() -> None:
 
 
 @pytest.mark.parametrize(
-    "target",
+    ("target", "why"),
     [
-        "digits.models.cnn.nn.Module",
-        "digits.training.run.subprocess.run",
-        "digits.config.targets.importlib.import_module",
+        ("digits.models.cnn.nn.Module", "there is no module digits.models.cnn.nn"),
+        ("digits.training.run.subprocess.run", "there is no module"),
+        ("torch.nn.functional.torch.hub.load", "there is no module"),
+        ("digits.launch.Path", "is really pathlib"),
+        ("digits.training.run.Path.write_text", "there is no module"),
+        ("digits.training.run.subprocess", "has nothing to call"),
     ],
 )
-def test_another_package_is_not_reached_through_an_import_of_ours(target: str) -> None:
-    with pytest.raises(TargetError, match="is really"):
+def test_another_package_is_not_reached_through_an_import_of_ours(target: str, why: str) -> None:
+    with pytest.raises(TargetError, match=why):
         resolve(target)
+    for tree in ({"_target_": target}, {"_target_": "digits.models.MLP", "hidden": [{"_target_": target}]}):
+        with pytest.raises(TargetError):
+            check_read_back(tree)  # type: ignore[arg-type]
+        with pytest.raises(TargetError):
+            instantiate(tree)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("target", ["digits.load", "digits.training.run.write_text", "torch.nn.functional.relu"])
+def test_functions_are_not_called_for_a_file(target: str) -> None:
+    with pytest.raises(TargetError, match="is no class"):
+        check_read_back({"_target_": target})
 
 
 def test_what_is_read_back_may_only_name_ours_and_a_fixed_list() -> None:

@@ -132,6 +132,8 @@ def test_a_finished_run_can_be_given_more_epochs(experiment: MakeExperiment, tmp
         "scheduler=constant",
         "loss.label_smoothing=0.1",
         "trainer.precision=bf16-mixed",
+        "trainer.precision=bf16-true",
+        "trainer.precision=64-true",
         "trainer.gradient_clip_val=0.5",
         "trainer.accumulate_grad_batches=2",
         "trainer.channels_last=false",
@@ -143,6 +145,26 @@ def test_each_choice_learns(experiment: MakeExperiment, tmp_path: Path, override
     """Each beats guessing by far after a few epochs of 400 images."""
     quick = ("data.limit=400", "trainer.max_epochs=8", "data.batch_size=32", "test=false", "logger=none")
     assert metric(train(experiment(*quick, override), tmp_path), "val/accuracy") > 0.6
+
+
+def test_a_run_that_was_moved_goes_on_with_its_best(experiment: MakeExperiment, tmp_path: Path) -> None:
+    options = ("optimizer.lr=0.05", "scheduler=constant")
+    first = train(experiment(*options, "trainer.max_epochs=3"), tmp_path / "here")
+    (tmp_path / "here").rename(tmp_path / "there")
+    moved = tmp_path / "there"
+    result = train(experiment(*options, "trainer.max_epochs=4", f"resume={moved}"), moved)
+    accuracies = [epoch["val/accuracy"] for epoch in history(result)]
+    assert accuracies[:3] == [epoch["val/accuracy"] for epoch in history(first)]
+    assert result["epoch"] == accuracies.index(max(accuracies))
+    assert metric(result, "val/accuracy") == max(accuracies)
+
+
+def test_a_short_run_has_points_in_the_curves_of_steps(experiment: MakeExperiment, tmp_path: Path) -> None:
+    train(experiment("data.limit=200", "test=false"), tmp_path)
+    with (tmp_path / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert sum(bool(row["lr"]) for row in rows) >= 2
+    assert sum(bool(row["train/gradient_norm"]) for row in rows) >= 2
 
 
 def test_without_validation_the_last_epoch_is_kept(experiment: MakeExperiment, tmp_path: Path) -> None:
@@ -206,10 +228,21 @@ def test_what_a_checkpoint_of_a_run_holds_is_what_load_gives(experiment: MakeExp
 def test_a_model_json_that_names_something_else_is_not_called(experiment: MakeExperiment, tmp_path: Path) -> None:
     train(experiment("data.limit=100", "trainer.max_epochs=1"), tmp_path)
     model = json.loads((tmp_path / "model.json").read_text())
-    for target in ("os.system", "torch.load", "digits.training.run.subprocess.run"):
-        model["model"] = {"_target_": target, "command": f"touch {tmp_path / 'harm'}"}
+    harm = str(tmp_path / "harm")
+    nested = {
+        "_target_": "digits.training.run.Path.write_text",
+        "self": {"_target_": "digits.launch.Path", "_args_": [harm]},
+    }
+    for gadget in (
+        {"_target_": "os.system", "command": f"touch {harm}"},
+        {"_target_": "torch.load", "f": harm},
+        {"_target_": "digits.training.run.subprocess.run", "args": ["touch", harm]},
+        {"_target_": "torch.nn.functional.torch.hub.load", "repo_or_dir": str(tmp_path), "source": "local"},
+        {"_target_": "digits.models.MLP", "hidden": [nested | {"data": "x"}]},
+    ):
+        model["model"] = gadget
         (tmp_path / "model.json").write_text(json.dumps(model))
-        with pytest.raises(ValueError, match=r"is not of this package|is really"):
+        with pytest.raises(ValueError, match=r"what is not called for a file"):
             digits.load(tmp_path)
     assert not (tmp_path / "harm").exists()
 

@@ -79,7 +79,10 @@ def test_a_run_without_a_sign_of_life_is_lost(
 def test_the_latest_run_is_the_latest_that_is_done(tmp_path: Path) -> None:
     make_run(tmp_path / "a", status="done", finished="2026-01-02")
     make_run(tmp_path / "deep" / "b", status="done", finished="2026-01-03")
+    for run in ("a", "deep/b"):
+        (tmp_path / run / "model.json").write_text("{}")
     make_run(tmp_path / "c", status="failed", finished="2026-01-04")
+    make_run(tmp_path / "fast_dev_run", status="done", finished="2026-01-05")  # leaves no net
     make_run(tmp_path / "d", status="running")
     (make_run(tmp_path / "e") / "result.json").write_text("{half a fi")
     assert find_run(None, tmp_path) == tmp_path / "deep" / "b"
