@@ -42,7 +42,7 @@ def test_a_seed_of_zero_is_a_seed(composed: Compose) -> None:
         ("+model._partial_=true", "model._partial_", "is Hydra's own"),
         ("+loss.xyz=1", "loss.xyz", "torch.nn.CrossEntropyLoss has no such argument"),
         ("+logger.tensorboard.save_dir=x", "logger.tensorboard.save_dir", "is set by digits"),
-        ("trainer.gradient_clip_val=.inf", "trainer.gradient_clip_val", "finite number"),
+        ("trainer.gradient_clip_val=inf", "trainer.gradient_clip_val", "finite number"),
         ("data.image_size=32", "data.image_size", "but mnist has 28"),
         ("model.num_classes=5", "model.num_classes", "is 5, but data.num_classes is 10"),
         ("trainer.strategy=ddp_fork", "trainer.strategy", "take ddp"),
