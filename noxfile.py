@@ -28,7 +28,9 @@ def find_uv() -> str | None:
 def install(session: nox.Session, python: str, *arguments: str) -> None:
     """Install into an environment with uv, else with pip."""
     if uv := find_uv():
-        session.run(uv, "pip", "install", "--quiet", "--python", python, *arguments, external=True)
+        # compiled now, once, and not at every start of every command that the tests run
+        compiled = ("--compile-bytecode", "--python", python)
+        session.run(uv, "pip", "install", "--quiet", *compiled, *arguments, external=True)
     else:
         session.run(python, "-m", "pip", "install", "--quiet", *arguments, external=True)
 

@@ -1,6 +1,6 @@
 """The README's pictures, made from real runs; writes `docs/pictures/*.png`.
 
-    pip install playwright && python -m benchmarks.pictures
+    pip install ".[pictures]" && python -m benchmarks.pictures
 
 Trains the CNN and a small sweep on MNIST, evaluates, explores, and takes TensorBoard's pictures in the Chromium that
 the system has (`--browser`, by default /usr/bin/chromium). About five minutes on two cores.
@@ -27,7 +27,7 @@ from playwright.sync_api import Page, sync_playwright
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 SWEEP = (
     "model=logistic,mlp,cnn",
-    "optimizer.lr=3e-4,3e-3,3e-2",
+    "optimizer.lr=1e-3,1e-2",
     "seed=0,1",
     "data.limit=10000",
     "trainer.max_epochs=4",
@@ -43,7 +43,15 @@ def digits(command: str, *arguments: str, cwd: str) -> None:
 @contextmanager
 def tensorboard(folder: Path) -> Iterator[str]:
     """TensorBoard over a folder, once it has read it; gives its address."""
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), "--port", str(PORT), "--bind_all"]
+    command = [
+        sys.executable,
+        "-m",
+        "tensorboard.main",
+        "--logdir",
+        str(folder),
+        "--port",
+        str(PORT),
+    ]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{PORT}"
     try:

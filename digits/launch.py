@@ -13,6 +13,7 @@ import secrets
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 from hydra.experimental.callback import Callback
@@ -24,6 +25,29 @@ def conf_directory() -> str:
     package = Path(__file__).resolve().parent
     inside = package / "conf"
     return str(inside if inside.is_dir() else package.parent / "conf")
+
+
+def help_text(usage: str, arguments: list[str]) -> str:
+    """What --help says: the usage, and the choices of every group, those of a --config-dir too.
+
+    Hydra's own help composes a configuration and copies every file's several times, in 0.7 s; this reads file names.
+    """
+    folders = [Path(conf_directory())]
+    for flag, value in pairwise([*" ".join(arguments).replace("=", " ").split(), ""]):
+        if flag in ("--config-dir", "-cd"):
+            folders.append(Path(value))
+    groups: dict[str, set[str]] = {}
+    for folder in folders:
+        for path in folder.glob("*/*.yaml"):
+            groups.setdefault(path.parent.name, set()).add(path.stem)
+    lines = [f"  {group}: {', '.join(sorted(choices))}" for group, choices in sorted(groups.items())]
+    return f"{usage.strip()}\n\nGroups and their choices (group=choice):\n" + "\n".join(lines) + HELP_ON_THE_REST
+
+
+HELP_ON_THE_REST = """
+
+Keys with their values (group.key=value): --cfg job. Your own YAML files: --config-dir DIR. Many runs: -m.
+Side by side: -m hydra/launcher=joblib. Hydra's own flags: --hydra-help."""
 
 
 # ---- Names of directories -----------------------------------------------------------------------

@@ -47,8 +47,22 @@ def _rank(sweep: Path) -> None:
     print_report(sweep)
 
 
+USAGE = """
+Train one digit classifier, or many with -m.
+
+  python -m digits.train                                       a CNN on MNIST
+  python -m digits.train model=mlp optimizer.lr=3e-3 seed=1    another choice, another value
+  python -m digits.train -m model=mlp,cnn seed=0,1,2           six runs, ranked at the end
+  python -m digits.train resume=RUN                            go on with a run that was cut off
+  python -m digits.train --cfg job                             show the configuration, start nothing
+"""
+
+
 def main() -> None:
     """The command."""
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        print(launch.help_text(USAGE, sys.argv[1:]))
+        return
     launch.run_command(_train, after_sweep=_rank)
 
 
