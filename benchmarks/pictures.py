@@ -101,7 +101,8 @@ def main() -> None:
             time.sleep(10)
             for button in page.get_by_title("Toggle full screen").all():
                 button.click()
-            keep(page.screenshot(), "tensorboard-scalars.png", 1300)
+            chart = page.screenshot(clip={"x": 0, "y": 0, "width": 1300, "height": 462})
+            keep(chart, "tensorboard-scalars.png", 1300)
         with tensorboard(Path(folder, "sweep")) as address:
             page.goto(f"{address}/#hparams")
             time.sleep(10)
