@@ -107,7 +107,7 @@ def stop_on_fault(check: Callable[[], object]) -> None:
     """Run a check inside Hydra, which swallows a callback's exceptions but lets SystemExit through."""
     try:
         check()
-    except Exception as error:
+    except Exception as error:  # Hydra would swallow whatever it is; here it ends the start
         from digits.settle import sentence
 
         if not (text := sentence(error)):
@@ -125,7 +125,7 @@ def run_command(hydra_main: Callable[[], None], after_sweep: Callable[[Path], No
     code = 0
     try:
         hydra_main()
-    except Exception as error:
+    except Exception as error:  # what isn't ours or Hydra's to tell is raised again
         from digits.settle import sentence
         from digits.training.run import JobFailed
 

@@ -133,14 +133,8 @@ class Progress(TQDMProgressBar):
     def __init__(self, pulse: Pulse) -> None:
         super().__init__(refresh_rate=25)
         self.pulse = pulse
-        self._terminal = sys.stderr.isatty()
-        if not self._terminal:
+        if not sys.stderr.isatty():
             self.disable()
-
-    def disable(self) -> None:
-        """Lightning disables the bar on all but the first process."""
-        self._terminal = False
-        super().disable()
 
     def get_metrics(
         self, trainer: L.Trainer, pl_module: L.LightningModule

@@ -18,7 +18,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.seed import isolate_rng
 from PIL import Image
-from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData  # type: ignore[import-untyped]
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData  # type: ignore[import-untyped]  # generated
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
@@ -217,7 +217,7 @@ def _add_graph(writer: SummaryWriter, net: nn.Module, sample: torch.Tensor) -> N
         warnings.simplefilter("ignore")
         try:
             writer.add_graph(copy, sample.float())
-        except Exception as error:
+        except Exception as error:  # tracing a net of one's own can raise anything, and a graph is worth no run
             log.debug("no graph of the net in TensorBoard: %s", error)
 
 
@@ -229,14 +229,14 @@ def _add_row(writer: SummaryWriter, row: Tree, asked: set[str]) -> None:
     """
     values = {name: value if isinstance(value, int | float | str) else str(value) for name, value in row.items()}
     results = dict.fromkeys(RESULTS, float("nan"))
-    experiment, *session = hparams(values, results)  # type: ignore[no-untyped-call]
+    experiment, *session = hparams(values, results)  # type: ignore[no-untyped-call]  # torch's, untyped
     plugin = experiment.value[0].metadata.plugin_data
     content = HParamsPluginData.FromString(plugin.content)
     for column in content.experiment.hparam_infos:
         column.differs = column.name in asked
     plugin.content = content.SerializeToString()
     for summary in (experiment, *session):
-        writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
+        writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]  # torch's, untyped
     for name, unknown in results.items():
         writer.add_scalar(name, unknown, 0)
 

@@ -52,14 +52,14 @@ def run_job(tree: Tree, directory: Path, overrides: list[str]) -> float | None:
         if first:
             run.finish("interrupted")
         sys.exit(143 if isinstance(stop, SIGTERMException) else 130)
-    except Exception as error:
+    except Exception as error:  # whatever a job dies of belongs in its record; it is raised again as JobFailed
         expected = isinstance(error, ConfigError | TargetError | DataError | RunError)
         reason = str(error) if expected else f"{type(error).__name__}: {error}"
         if first:
             run.fail(reason, traceback.format_exc())
         where = "" if expected else f"\n(traceback: {directory / ERROR})"
         if first:
-            log.error("failed: %s\n%s%s", " ".join(overrides) or directory, reason, where)  # noqa: TRY400
+            log.error("failed: %s\n%s%s", " ".join(overrides) or directory, reason, where)  # noqa: TRY400 (the traceback is in error.txt)
         raise JobFailed(reason, code=2 if isinstance(error, ConfigError | TargetError | RunError) else 1) from error
     if first:
         run.finish("done", **outcome)
