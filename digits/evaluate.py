@@ -14,16 +14,25 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from pydantic import ValidationError
+
 from digits.config.check import ConfigError
-from digits.config.targets import TargetError, untrusted
+from digits.config.files import FileError, check_stays_inside
+from digits.config.harmful import harmful
+from digits.config.schema import Data
+from digits.config.targets import TargetError, is_trusted, untrusted
 from digits.config.tree import Tree, Value
 from digits.training.run import BEST, LAST, MODEL, RESULT, RunError, find_run, read_model, read_result
+
+NEEDED = ("name", "root", "mean", "std", "num_classes", "image_size", "val_size", "split_seed")
+"""What the data section of a DataModule from elsewhere has to say."""
 
 
 @dataclass(frozen=True)
@@ -40,23 +49,27 @@ class Plan:
 
 
 def plan(given: argparse.Namespace) -> Plan:
-    """Settle everything that can be settled without torch; raises RunError when something can't be."""
+    """Settle everything that can be settled without torch; raises RunError or FileError when something can't be."""
     run = find_run(given.run)
     record = read_result(run)
     config = record.get("config")
     if not isinstance(config, dict) or not isinstance(config.get("data"), dict):
         raise RunError(f"{run / RESULT} has no configuration, so the run's data are not known")
     trained_on = cast(Tree, config["data"])
+    _check_data(trained_on)
     weights, model = _net(run, config, given.checkpoint)
-    takes = model.get("input")
-    if not isinstance(takes, dict) or not {"mean", "std", "image_size"} <= set(takes):
-        raise RunError(f"{run / MODEL} is damaged: it doesn't say what the net takes")
-    data = trained_on if given.data is None else _named(given.data, trained_on)
-    _check_trust(data, RESULT, given.trust)
-    _check_trust(model, MODEL, given.trust)
-    data = data | {"mean": takes["mean"], "std": takes["std"], "root": given.root or _root(data)}
+    takes = cast(Tree, model["input"])
+    today = _named(given.data or "mnist", trained_on)
+    data = today if given.data else trained_on
+    _check_trust({"data": data}, RESULT, given.trust)
+    _check_trust(model, MODEL if given.checkpoint is None else RESULT, given.trust)
+    data = data | {"mean": takes["mean"], "std": takes["std"], "root": given.root or _root(data, today)}
+    if "mirrors" in data:  # a record names no server: who made it would learn of it, and could send without end
+        data["mirrors"] = today["mirrors"]
     classes = takes.get("classes", [])
-    number = len(classes) if isinstance(classes, list) and classes else trained_on["num_classes"]
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise RunError(f"{run / MODEL} is damaged: input.classes are no names")
+    number = len(classes) or trained_on["num_classes"]
     if (data["image_size"], data["num_classes"]) != (takes["image_size"], number):
         raise RunError(
             f"{data['name']} has {data['num_classes']} classes of {data['image_size']}x{data['image_size']} pixels, "
@@ -66,6 +79,8 @@ def plan(given: argparse.Namespace) -> Plan:
         raise RunError(f"{run} has no validation split (data.val_size is 0); take --split test")
     name = f"{data['name']}-{given.split}" + ("-last" if given.checkpoint == "last" else "")
     folder = given.out or run / "evaluation" / name
+    if given.out is None:
+        check_stays_inside(folder, run)
     trainer = config.get("trainer")
     channels_last = isinstance(trainer, dict) and trainer.get("channels_last") is True
     return Plan(run, model, weights, data, given.split, channels_last, folder)
@@ -103,22 +118,40 @@ def _named(name: str, trained_on: Tree) -> Tree:
     return data | {key: trained_on[key] for key in ("val_size", "split_seed") if same}
 
 
-def _root(data: Tree) -> Value:
-    """Where the data lie: where they were, unless only today's default has them, or that folder is gone."""
+def _root(data: Tree, today: Tree) -> Value:
+    """Where the data lie: where they were, if they still do; so nothing is fetched into a folder that a file names."""
     recorded, name = Path(str(data["root"])), str(data["name"]).replace("_", "")
-    today = Path(str(_named("mnist", data)["root"]))
+    try:
+        there = any(path.name.lower() == name for path in recorded.iterdir())
+    except OSError:
+        there = False
+    return str(recorded) if there else today["root"]
 
-    def has_them(root: Path) -> bool:
-        return any(path.name.lower() == name for path in root.glob("*"))
 
-    moved = not has_them(recorded) and (has_them(today) or not recorded.is_dir())
-    return str(today if moved else recorded)
+def _check_data(data: Tree) -> None:
+    """Hold the recorded section against its schema: by its name a folder is made, by its sizes the data are split."""
+    faults = []
+    if is_trusted(str(data.get("_target_"))):
+        try:
+            Data.model_validate(data)
+        except ValidationError as error:
+            for fault in error.errors():
+                key = ".".join(map(str, ("data", *fault["loc"])))
+                faults.append(f"{key} is {fault['input']!r:.80}; {fault['msg'][0].lower()}{fault['msg'][1:]}")
+    elif missing := [key for key in NEEDED if key not in data]:
+        faults.append(f"data.{missing[0]} is missing")
+    elif not re.fullmatch(r"\w[\w .-]*", str(data["name"])):
+        faults.append(f"data.name is {data['name']!r:.80}; a folder is called by it, so take letters, digits and _")
+    if faults:
+        raise RunError("\n".join(f"{RESULT}: {fault}" for fault in faults))
 
 
 def _check_trust(tree: Tree, file: str, trust: Sequence[str]) -> None:
     for _, target in untrusted(tree, trust):
         package = target.partition(".")[0]
         raise RunError(f"{file} names {target}, which is not of this package; if you trust it, say --trust {package}")
+    for key, problem in harmful(tree):
+        raise RunError(f"{file}: {key} {problem}")
 
 
 def run_plan(chosen: Plan, trust: Sequence[str], *, as_json: bool) -> None:
@@ -126,7 +159,12 @@ def run_plan(chosen: Plan, trust: Sequence[str], *, as_json: bool) -> None:
     from digits.training.evaluation import as_text, evaluate, leave, other_names, read_data, rebuild
 
     net = rebuild(chosen.model, chosen.weights, tuple(trust), channels_last=chosen.channels_last)
-    data = read_data(chosen.data, tuple(trust))
+    try:
+        data = read_data(chosen.data, tuple(trust))
+    except (RunError, TargetError):
+        raise
+    except ValueError as error:  # a split of a size or by a seed that the schema can't know to be too large
+        raise RunError(f"{RESULT}: {error}") from None
     scores, pictures = evaluate(net, data, chosen.split)
     classes = cast(dict[str, list[str]], chosen.model["input"]).get("classes", [])
     notes = other_names(classes, data.classes, data.name)
@@ -169,7 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         chosen = plan(given)
-    except (RunError, ConfigError) as error:
+    except (RunError, ConfigError, FileError) as error:
         print(error, file=sys.stderr)
         return 2
 

@@ -121,6 +121,9 @@ def stop_on_fault(check: Callable[[], object]) -> None:
 
 def run_command(hydra_main: Callable[[], None], after_sweep: Callable[[Path], None]) -> None:
     """Run a Hydra application with our exit codes: 0 done, 1 it failed, 2 asked for what can't be, 130/143 cut off."""
+    from digits.config.hydra_files import guard_hydra
+
+    guard_hydra(sys.argv[1:])
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # so that errors reach us, not Hydra's own printer
     code = 0
     try:
@@ -134,6 +137,9 @@ def run_command(hydra_main: Callable[[], None], after_sweep: Callable[[Path], No
         elif text := sentence(error):
             print(text, file=sys.stderr)
             sys.exit(1 if BeforeStart.reached else 2)
+        elif not BeforeStart.reached:  # an override that Hydra dies of, such as trust.x=0
+            print(f"{' '.join(sys.argv[1:])}: Hydra can't read this: {error}", file=sys.stderr)
+            sys.exit(2)
         else:
             raise
     if BeforeStart.sweep is not None and BeforeStart.sweep.is_dir():

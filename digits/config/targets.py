@@ -17,6 +17,7 @@ from pathlib import Path
 
 import hydra.utils
 
+from digits.config.harmful import harmful
 from digits.config.tree import Tree, Value
 
 TRUSTED_PREFIXES = (
@@ -24,10 +25,14 @@ TRUSTED_PREFIXES = (
     "torch.nn.",
     "torch.optim.",
     "lightning.pytorch.callbacks.",
-    "lightning.pytorch.loggers.",
 )
 """Where targets may come from that were read back from a run; nothing else is ever called for a file."""
 
+TRUSTED_LOGGERS = {
+    *("lightning.pytorch.loggers.TensorBoardLogger", "lightning.pytorch.loggers.tensorboard.TensorBoardLogger"),
+    *("lightning.pytorch.loggers.CSVLogger", "lightning.pytorch.loggers.csv_logs.CSVLogger"),
+}
+"""Lightning's loggers that stay on this machine; the others send what they are given to whom a file names."""
 
 HYDRAS_KEYS = {"_target_", "_args_", "_partial_", "_convert_", "_recursive_"}
 """Keys of a section that Hydra reads itself."""
@@ -127,7 +132,7 @@ def names(signature: inspect.Signature) -> list[str]:
 
 def is_trusted(target: str, packages: Sequence[str] = ()) -> bool:
     """Whether a target's name is one that a file may bring: ours, of a fixed list, or of a package the user named."""
-    return target.startswith((*TRUSTED_PREFIXES, *(f"{package}." for package in packages)))
+    return target in TRUSTED_LOGGERS or target.startswith((*TRUSTED_PREFIXES, *(f"{package}." for package in packages)))
 
 
 def untrusted(tree: Value, packages: Sequence[str] = ()) -> list[tuple[str, str]]:
@@ -163,6 +168,8 @@ def check_read_back(tree: Value, packages: Sequence[str] = ()) -> None:
     for _, target in untrusted(tree, packages):
         package = target.partition(".")[0]
         raise TargetError(f"{target} is not of this package; if you trust it, say --trust {package}")
+    for key, problem in harmful(tree):
+        raise TargetError(f"{key}: {problem}")
     for _, section in targets_in(tree):
         target = str(section["_target_"])
         found = resolve(target)

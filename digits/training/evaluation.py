@@ -26,7 +26,7 @@ def rebuild(record: Tree, weights: Path, trust: tuple[str, ...], *, channels_las
 
     Raises RunError when the record names what must not be called, or the weights are another net's.
     """
-    net = saved.build_net(record, trust)
+    net = saved.build_net(record, trust, weights)
     saved.load_weights(net, weights)
     net = net.to("cuda" if torch.cuda.is_available() else "cpu")
     return net.to(memory_format=torch.channels_last) if channels_last else net

@@ -4,11 +4,12 @@
       result.json         the record: status, config, metrics, seed, overrides, seconds, versions, commit
       model.json          what is needed to rebuild the net: plain data
       model.safetensors   its weights: those of the best epoch, averaged if the run averaged
-      checkpoints/        best.ckpt, last.ckpt: to resume from
+      checkpoints/        best.ckpt, last.ckpt to resume from, and, until it is done, the one before that
       metrics.csv         every curve, one row a step
       events.out.tfevents…  the same and more for TensorBoard
       train.log           what was printed
       error.txt           the traceback, if it failed
+      nonfinite.json      the batch whose loss or gradient was not finite, if there was one
       .hydra/             what Hydra was asked for; rewritten at every start, so no record
 
 `result.json` has `status`: running, done, failed or interrupted; while it runs, `pid`, `host` and `alive`
@@ -25,15 +26,17 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import cast
 
+from digits.config.files import MODEL_LIMIT, RECORD_LIMIT, FileError, read_json
 from digits.config.tree import Tree, Value
 
 RESULT, MODEL, WEIGHTS, ERROR = "result.json", "model.json", "model.safetensors", "error.txt"
-BEST, LAST = "checkpoints/best.ckpt", "checkpoints/last.ckpt"
+BEST, LAST, PREVIOUS = "checkpoints/best.ckpt", "checkpoints/last.ckpt", "checkpoints/previous.ckpt"
+NONFINITE = "nonfinite.json"
 SIGN_OF_LIFE = 10.0
 """Seconds between two signs of life; after six of them without one, a run counts as lost."""
 
@@ -52,19 +55,29 @@ class JobFailed(Exception):  # noqa: N818 (it says what happened to the job)
         self.code = code
 
 
+class StorageError(OSError):
+    """Something can't be written; the message says what and why, `errno` in the system's terms."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(f"{path} can't be written: {error.strerror}")
+        self.errno = error.errno
+
+
 class RunDirectory:
     """Writes one run's record."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._record: Tree = {}
+        self.record: Tree = {}
         self._last_sign = 0.0
 
     def begin(self, config: Tree, overrides: list[str]) -> None:
         """Say that the run has started; a record already there (resume) keeps what it knows."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        (self.path / LAST).parent.mkdir(parents=True, exist_ok=True)
+        for left in [*self.path.glob(".*.part"), *self.path.glob("checkpoints/.*.part")]:
+            left.unlink(missing_ok=True)  # by a process that was killed
         former = read_result(self.path) if (self.path / RESULT).exists() else {}
-        self._record = {
+        self.record = {
             "format": 1,
             "status": "running",
             "started": former.get("started") or datetime.now(UTC).isoformat(timespec="seconds"),
@@ -75,7 +88,8 @@ class RunDirectory:
             "commit": _commit(),
             "hardware": {"cpu": _cpu_name(), "cores": os.cpu_count(), "system": platform.platform()},
         }
-        (self.path / ERROR).unlink(missing_ok=True)
+        for name in (ERROR, NONFINITE):
+            (self.path / name).unlink(missing_ok=True)
         self.sign_of_life(at_once=True)
 
     def sign_of_life(self, *, at_once: bool = False) -> None:
@@ -84,9 +98,14 @@ class RunDirectory:
             self._last_sign = time.monotonic()
             self._write({"pid": os.getpid(), "host": socket.gethostname(), "alive": round(time.time(), 1)})
 
+    def add(self, **fields: Value) -> None:
+        """Add to the record what is known by now."""
+        self.record |= fields
+        self.sign_of_life(at_once=True)
+
     def finish(self, status: str, **fields: Value) -> None:
         """Close the record with a status and what came out."""
-        self._record |= {
+        self.record |= {
             "status": status,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         } | fields
@@ -98,14 +117,33 @@ class RunDirectory:
         self.finish("failed", error=reason)
 
     def _write(self, more: Tree) -> None:
-        write_json(self.path / RESULT, self._record | more)
+        write_json(self.path / RESULT, self.record | more)
+
+
+def write_bytes(path: Path, content: bytes | memoryview, keep_as: Path | None = None) -> None:
+    """Write beside and rename, so that no reader ever sees half a file; `keep_as` is where the former file goes.
+
+    Raises StorageError where that can't be done; the former file is then still there.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # else a power failure could leave the new name with nothing in it
+        if keep_as is not None and path.exists():
+            path.replace(keep_as)
+        part.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
+        raise StorageError(path, error) from None
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write beside and rename, so that no reader ever sees half a file."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    """Write text as `write_bytes` does."""
+    # halves of characters, as in names that are no UTF-8, become \\udcff, which JSON reads back
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_json(path: Path, tree: Mapping[str, Value]) -> None:
@@ -114,25 +152,27 @@ def write_json(path: Path, tree: Mapping[str, Value]) -> None:
 
 
 def read_result(run: Path) -> Tree:
-    """The record of a run; raises RunError where there is none."""
-    return _read_json(run / RESULT, f"{run} is no run's directory (it has no {RESULT})")
+    """The record of a run; raises RunError where there is none, or none that can be read (`digits.config.files`)."""
+    return _read_json(run / RESULT, RECORD_LIMIT, f"{run} is no run's directory (it has no {RESULT})")
 
 
 def read_model(run: Path) -> Tree:
-    """What is needed to rebuild a run's net; raises RunError where it isn't there."""
-    return _read_json(run / MODEL, f"{run} has no {MODEL}: it was not trained to its end")
+    """What is needed to rebuild a run's net: `model`, and in `input` what it takes; raises RunError where it isn't."""
+    record = _read_json(run / MODEL, MODEL_LIMIT, f"{run} has no {MODEL}: it was not trained to its end", finite=True)
+    takes = record.get("input")
+    numbers = [takes.get(key) for key in ("std", "mean", "image_size")] if isinstance(takes, dict) else []
+    if not numbers or not all(isinstance(n, int | float) and n >= 0 for n in numbers) or numbers[0] == 0:
+        raise RunError(f"{run / MODEL} is damaged: it doesn't say what the net takes (input.mean, .std, .image_size)")
+    return record
 
 
-def _read_json(path: Path, missing: str) -> Tree:
+def _read_json(path: Path, limit: int, missing: str, *, finite: bool = False) -> Tree:
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path, limit, finite=finite)
     except (FileNotFoundError, NotADirectoryError):
         raise RunError(missing) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RunError(f"{path} is damaged: {error}") from None
-    if not isinstance(tree, dict):
-        raise RunError(f"{path} is damaged: it holds no JSON object")
-    return cast(Tree, tree)
+    except FileError as error:
+        raise RunError(str(error)) from None
 
 
 def status_of(result: Tree) -> str:
@@ -143,14 +183,16 @@ def status_of(result: Tree) -> str:
     alive, pid = result.get("alive"), result.get("pid")
     if result.get("host") == socket.gethostname() and isinstance(pid, int):
         return "running" if _lives(pid) else "lost"
-    silent = time.time() - alive if isinstance(alive, (int, float)) else float("inf")
-    return "running" if silent < 6 * SIGN_OF_LIFE else "lost"
+    # compared, not subtracted: a record may hold a number that no float can be
+    return "running" if isinstance(alive, int | float) and alive > time.time() - 6 * SIGN_OF_LIFE else "lost"
 
 
 def _lives(pid: int) -> bool:
+    if pid <= 0:  # which would be groups of processes, our own among them
+        return False
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         pass
@@ -160,16 +202,17 @@ def _lives(pid: int) -> bool:
 def runs_in(folder: Path) -> Iterator[Path]:
     """Every run's directory in a folder, at any depth, in the order of their names."""
     for path in sorted(folder.rglob(RESULT)):
-        yield path.parent
+        if path.is_file():
+            yield path.parent
 
 
 def find_run(name: str | None, outputs: Path = Path("outputs")) -> Path:
     """The run that a command was given; without a name, the latest that is done."""
     if name is not None:
         path = Path(name)
-        if not path.is_dir():
+        if not os.path.isdir(path):  # noqa: PTH112 (Path's raises for a name too long)
             raise RunError(f"there is no directory {name}; name a run's directory, as printed at its end")
-        if not (path / RESULT).exists():
+        if not (path / RESULT).is_file():
             inside = list(runs_in(path))
             hint = f"; it holds {len(inside)} runs, name one of them, such as {inside[0]}" if inside else ""
             raise RunError(f"{name} is no run's directory (it has no {RESULT}){hint}")

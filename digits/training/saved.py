@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
+import pickletools
+import re
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import cast
+from typing import BinaryIO, cast
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialised
 from torch import nn
+from torch.nn.modules import module as torch_module
 
-from digits.config.targets import TargetError, check_read_back, instantiate, resolve
+from digits.config.files import FileError, open_regular
+from digits.config.targets import TargetError, check_read_back, instantiate, is_trusted, resolve, targets_in
 from digits.config.tree import Tree
 from digits.data import MNISTDataModule, Normalise
-from digits.training.run import MODEL, WEIGHTS, RunError, find_run, read_model, write_json
+from digits.training.run import MODEL, WEIGHTS, RunError, find_run, read_model, write_bytes, write_json
+
+PLAIN = re.compile(
+    r"collections (OrderedDict|Counter)|(builtins|__builtin__) set|_codecs encode"
+    r"|torch\._utils _rebuild_(tensor_v2|parameter)"
+    r"|torch (Size|device|[A-Z]\w+Storage|b?float\d+|u?int\d+|complex\d+|bool)"
+)
+"""What a checkpoint's pickle may name: tensors and plain containers. Fewer than torch allows, which would take
+bytearray(10**12) for data, and whatever an imported package has added to its list."""
+
+MOST_TENSORS = 20_000
+"""Parameters and buffers of a net that a file may describe; a residual net of 1,000 layers has 5,000."""
 
 
 def save(run: Path, net: nn.Module, model: Tree, data: MNISTDataModule) -> None:
     """Leave a net in its run's directory, with what is needed to rebuild it and to feed it."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
-    part = run / f".{WEIGHTS}.part"
-    save_file(tensors, part)
-    part.chmod(0o644)  # safetensors writes for the owner alone
-    part.replace(run / WEIGHTS)
+    write_bytes(run / WEIGHTS, serialised(tensors))
     input_data: Tree = {
         "mean": data.mean,
         "std": data.std,
@@ -42,14 +55,18 @@ def load(run: str | Path | None = None, trust: Sequence[str] = ()) -> nn.Module:
     """
     directory = find_run(None if run is None else str(run))
     record = read_model(directory)
-    net = build_net(record, tuple(trust))
+    net = build_net(record, tuple(trust), directory)
     load_weights(net, directory)
     input_data = cast(dict[str, float], record["input"])
     return nn.Sequential(Normalise(input_data["mean"], input_data["std"]), net).eval()
 
 
-def build_net(record: Tree, trust: tuple[str, ...] = ()) -> nn.Module:
-    """The untrained net that a `model.json` describes; calls nothing but nets of trusted packages."""
+def build_net(record: Tree, trust: tuple[str, ...] = (), weights: Path | None = None) -> nn.Module:
+    """The untrained net that a `model.json` describes; calls nothing but nets of trusted packages.
+
+    With `weights`, a run's directory or a file, a net that can't be in there is refused before it takes memory.
+    Raises RunError.
+    """
     model = record.get("model")
     if not isinstance(model, dict) or "_target_" not in model:
         raise RunError(f"{MODEL} describes no model")
@@ -60,24 +77,66 @@ def build_net(record: Tree, trust: tuple[str, ...] = ()) -> nn.Module:
     found = resolve(str(model["_target_"]))
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         raise RunError(f"{MODEL} names {model['_target_']}, which is no net")
-    return cast(nn.Module, instantiate(model))
+    if weights is not None:
+        check_size(model, weights)
+    return _built(model)
+
+
+def check_size(model: Tree, weights: Path) -> None:
+    """Refuse a net that would be larger than the file of its weights, before any memory is given to it.
+
+    A net of a package that the user trusts is left alone: not every constructor can do without memory.
+    Raises RunError.
+    """
+    path = weights / WEIGHTS if weights.is_dir() else weights
+    if not path.is_file() or not all(is_trusted(str(section["_target_"])) for _, section in targets_in(model)):
+        return
+    room, tensors, numbers = path.stat().st_size, 0, 0
+
+    def count(_module: nn.Module, _name: str, tensor: torch.Tensor | None) -> None:
+        nonlocal tensors, numbers
+        tensors += 1
+        numbers += 0 if tensor is None or torch.nn.parameter.is_lazy(tensor) else tensor.numel()
+        if numbers > room or tensors > MOST_TENSORS:
+            raise RunError(f"the net that is described has {numbers:,} parameters or more in {tensors:,} tensors, "
+                           f"which can't be in the {room:,} bytes of {path}")  # fmt: skip
+
+    hooks = [
+        torch_module.register_module_parameter_registration_hook(count),
+        torch_module.register_module_buffer_registration_hook(count),
+    ]
+    try:
+        with torch.device("meta"), torch.random.fork_rng(devices=()):
+            _built(model)
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _built(model: Tree) -> nn.Module:
+    try:
+        return cast(nn.Module, instantiate(model))
+    except RunError:
+        raise
+    except Exception as error:  # a constructor can die of anything that a file may tell it
+        raise RunError(f"{MODEL} describes a net that can't be built: {type(error).__name__}: {error}") from None
 
 
 def load_weights(net: nn.Module, source: Path) -> None:
     """Put a run's weights, or those of a safetensors file or a checkpoint of this project, into a net.
 
-    Raises RunError, with what doesn't fit, when they are another net's.
+    Raises RunError, with what doesn't fit, when they are another net's, or when the file is not read.
     """
     path = source / WEIGHTS if source.is_dir() else source
     try:
-        if path.suffix == ".ckpt":
-            tensors = _from_checkpoint(path)
-        else:
-            tensors = load_file(path)
+        open_regular(path).close()
+        tensors = _from_checkpoint(path) if path.suffix == ".ckpt" else load_file(path)
         result = net.load_state_dict(tensors, strict=False)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise RunError(f"{path} does not exist; the run was not trained to its end") from None
-    except (SafetensorError, RuntimeError, KeyError, EOFError, UnpicklingError) as error:
+    except FileError as error:
+        raise RunError(str(error)) from None
+    except (SafetensorError, RuntimeError, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[-1].strip()
         raise RunError(f"{path} does not fit the net: {reason}") from None
     if result.missing_keys or result.unexpected_keys:
@@ -90,11 +149,58 @@ def load_weights(net: nn.Module, source: Path) -> None:
         )
 
 
+def read_checkpoint(path: Path) -> dict[str, object]:
+    """What a Lightning checkpoint holds, on the CPU: plain data and tensors; nothing that it names is called.
+
+    Raises RunError, naming the file, where there is none, where it is damaged, and where it holds anything else.
+    """
+    try:
+        with open_regular(path) as file:
+            _check_archive(path, file)
+            file.seek(0)
+            content = torch.load(file, map_location="cpu", weights_only=True)
+    except (FileNotFoundError, NotADirectoryError):
+        raise RunError(f"there is no checkpoint {path}") from None
+    except FileError as error:
+        raise RunError(str(error)) from None
+    except RunError:
+        raise
+    except Exception as error:  # bytes that were damaged, or made to do damage, can raise anything
+        reason = (str(error).splitlines() or [""])[0]
+        raise RunError(f"{path} is damaged: {type(error).__name__}: {reason}") from None
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise RunError(f"{path} is no checkpoint: it holds no names")
+    return cast(dict[str, object], content)
+
+
+def _check_archive(path: Path, file: BinaryIO) -> None:
+    """Refuse what torch.save never writes: no zip archive, entries larger than it, pickles that name functions."""
+    size = path.stat().st_size
+    try:
+        archive = zipfile.ZipFile(file)
+    except zipfile.BadZipFile:
+        raise RunError(f"{path} is damaged: it is no whole zip archive, which torch.save writes") from None
+    if damaged := archive.testzip():  # torch looks at no checksum, and one wrong bit is a wrong weight
+        raise RunError(f"{path} is damaged: the checksum of {damaged} in it is wrong")
+    unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > size:
+        raise RunError(f"{path} is not read: its {size:,} bytes would unpack to {unpacked:,}")
+    for entry in archive.infolist():
+        if not entry.filename.lower().endswith(".pkl"):  # torch looks for data.pkl without minding the case
+            continue
+        for opcode, argument, _ in pickletools.genops(archive.read(entry)):
+            if opcode.name in ("GLOBAL", "INST") and not PLAIN.fullmatch(str(argument)):
+                raise RunError(f"{path} holds what is not plain data: {str(argument).replace(' ', '.')}")
+            if opcode.name == "STACK_GLOBAL" or opcode.name.startswith("EXT"):
+                raise RunError(f"{path} holds what is not plain data: a name by the pickle opcode {opcode.name}")
+
+
 def _from_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     """The weights that were validated in a Lightning checkpoint: the moving average if there is one."""
-    state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    state = read_checkpoint(path).get("state_dict")
+    state = state if isinstance(state, dict) and all(isinstance(key, str) for key in state) else {}
     for prefix in ("averaged.module.", "net."):
         tensors = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
         if tensors:
             return tensors
-    raise KeyError("no net in the checkpoint")
+    raise RunError(f"{path} holds no net of this project")

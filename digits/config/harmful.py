@@ -1,0 +1,75 @@
+"""What a tree read back from a file must not hold, whatever packages are trusted. By name, nothing is imported.
+
+`digits.config.targets` says which classes a file may name; this says what it may tell them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+
+from digits.config.tree import Value
+
+WRITERS = ("callbacks", "logger", "trainer")
+"""The sections of a configuration whose objects write files."""
+
+PLACES = re.compile(r"(.*_)?(dir|dirpath|directory|folder|root|path|file)|model_registry")
+"""Their arguments that say where to write or send."""
+
+MOST_TARGETS = 1000
+"""Objects that a file may have built; a configuration has about ten."""
+
+MOST_PROCESSES = 64
+"""Devices that a record may ask for where the machine has fewer cores: on the CPU each is a process."""
+
+
+def harmful(tree: Value) -> list[tuple[str, str]]:
+    """The keys of a whole configuration, or of a section of one, that hold what does harm, each with what is wrong.
+
+    Interpolations, which would read the environment, or make a section with a target of its own, when the object is
+    built. Keys that change how Hydra builds. In `WRITERS`: places, and paths that lead out of the run's directory.
+    """
+    found = [(key, problem) for key, value in _leaves(tree) if (problem := _problem(key, value))]
+    if sum(key.endswith("_target_") for key, _ in _leaves(tree)) > MOST_TARGETS:
+        found.append(("_target_", f"more than {MOST_TARGETS:,} objects are to be built"))
+    return found
+
+
+def _problem(key: str, value: Value) -> str:
+    text = value if isinstance(value, str) else ""
+    shown = f"is {value!r:.80}"
+    name = re.sub(r"(\[\d+\])+$", "", key).rpartition(".")[2]
+    if "${" in key or "${" in text:
+        return f"{shown}, an interpolation; a record holds values"
+    if name in ("_partial_", "_convert_", "_recursive_"):
+        return "is Hydra's own and not read here"
+    if key == "trainer.devices" and isinstance(value, int) and value > max(MOST_PROCESSES, os.cpu_count() or 1):
+        return f"is {value}, more processes than this machine has cores"
+    if key.split(".")[0] not in WRITERS or value is None:
+        return ""
+    if name == "_args_":
+        return "is an argument without a name, which a record doesn't have"
+    if PLACES.fullmatch(name):
+        return f"{shown}; a record doesn't choose where files go, so leave it out"
+    if _leads_away(text):
+        return f"{shown}, which leads out of the run's directory; take a plain name"
+    return ""
+
+
+def _leads_away(text: str) -> bool:
+    """Whether a text, taken for a path, is absolute, somebody's home, a URL, or climbs."""
+    address = re.match(r"[/\\~]|[A-Za-z]:[/\\]|\w[\w+.-]*://", text)
+    return address is not None or "::" in text or ".." in re.split(r"[/\\]", text)
+
+
+def _leaves(tree: Value, path: str = "") -> Iterator[tuple[str, Value]]:
+    """Every value that is no section or list, and every empty one, with its key."""
+    if isinstance(tree, dict) and tree:
+        for key, value in tree.items():
+            yield from _leaves(value, f"{path}.{key}" if path else key)
+    elif isinstance(tree, list) and tree:
+        for i, value in enumerate(tree):
+            yield from _leaves(value, f"{path}[{i}]")
+    else:
+        yield path, tree

@@ -1,0 +1,54 @@
+"""Guards around Hydra's own reading of files: YAML within limits, no run's leftovers, no pickles."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from hydra._internal.core_plugins import file_config_source
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra._internal.utils import get_args_parser
+from hydra.plugins.config_source import ConfigResult
+
+from digits.config.files import FileError, check_yaml
+
+
+class FileConfigSource(file_config_source.FileConfigSource):
+    """Hydra's folder of YAML files (conf/, --config-dir, --config-path, hydra.searchpath), each checked as it is read.
+
+    Hydra looks for files as it composes, so this is the one place that sees just those that are used. Its name is
+    that of Hydra's own, by which the registry knows that it has one: so it stays, also in joblib's processes.
+    """
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Read one file; raises ConfigError where it isn't read."""
+        path = Path(self.path, self._normalize_file_name(config_path)).resolve()
+        for folder in path.parents:
+            if folder.name == ".hydra":
+                why = f"{path} is what Hydra noted of a run, and no record; take config_from={folder.parent}"
+                raise _refused(why)
+        try:
+            check_yaml(path)
+        except FileError as error:
+            raise _refused(str(error)) from None
+        except OSError:
+            pass  # Hydra says what is missing
+        return super().load_config(config_path)
+
+
+def _refused(why: str) -> Exception:
+    from digits.config.check import ConfigError, Fault  # takes 0.1 s, which --cfg does without
+
+    return ConfigError(Fault("", why))
+
+
+def guard_hydra(arguments: list[str]) -> None:
+    """Have Hydra read YAML within limits; exits with 2 where it is asked to run what a pickle holds.
+
+    Hydra's own parser looks at the arguments, since it also takes --exp for --experimental-rerun.
+    """
+    if get_args_parser().parse_args(arguments).experimental_rerun is not None:
+        print("--experimental-rerun would run whatever code the file holds; to do a run again take config_from=RUN, "
+              "to go on with it resume=RUN", file=sys.stderr)  # fmt: skip
+        sys.exit(2)
+    SourcesRegistry.instance().types["file"] = FileConfigSource
