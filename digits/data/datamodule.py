@@ -8,7 +8,7 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 
-from digits.data.datasets import Arrays, read_dataset
+from digits.data.datasets import Arrays, fault_in, read_dataset
 from digits.data.loader import Batch, BatchLoader, Split
 from digits.data.normalise import Normalise
 from digits.data.split import stratified_split
@@ -70,6 +70,8 @@ class MNISTDataModule(L.LightningDataModule):
         if hasattr(self, "train"):
             return
         arrays = self.read()
+        if fault := fault_in(arrays):
+            raise ValueError(f"{self.name} can't be used: {fault}; correct what {type(self).__name__}.read returns")
         side = arrays.train_images.shape[1:]
         if side != (self.image_size, self.image_size) or len(arrays.classes) != self.num_classes:
             raise ValueError(
@@ -98,8 +100,10 @@ class MNISTDataModule(L.LightningDataModule):
     def train_dataloader(self) -> BatchLoader:
         """Shuffled batches of this process's share; with trainer.overfit_batches the same ones every epoch."""
         loader = self._loader(self.train, self.batch_size, self.seed)
-        if getattr(self.trainer, "overfit_batches", 0):
-            del loader.sampler  # so nobody calls set_epoch; Lightning can fix the order of its own loaders only
+        if self.trainer is not None:
+            loader.limit = self.trainer.limit_train_batches  # overfit_batches is one too
+            if getattr(self.trainer, "overfit_batches", 0):
+                del loader.sampler  # so nobody calls set_epoch; Lightning can fix the order of its own loaders only
         return loader
 
     def val_dataloader(self) -> BatchLoader | list[BatchLoader]:

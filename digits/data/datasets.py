@@ -14,9 +14,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from digits.data.download import LARGEST
 from digits.data.fetch import FetchError, fetch
 from digits.data.idx import parse_idx
 from digits.data.split import stratified_split
+
+LARGEST_UNPACKED = 1 << 28
+"""Bytes that a file may unpack to: 268 MB, where the largest has 47."""
 
 
 class DataError(Exception):
@@ -120,32 +124,79 @@ def _idx_files(folder_name: str, title: str, classes: tuple[str, ...], root: Pat
             raise DataError(
                 f"{title} can't be stored in {folder}: {error}; choose another folder with data.root=DIR"
             ) from None
-        arrays[name] = parse_checked(path, md5)
+        arrays[name] = parse_checked(path, sums)
     train_images, train_labels, test_images, test_labels = arrays.values()
-    for images, labels, part in (
-        (train_images, train_labels, "training"),
-        (test_images, test_labels, "test"),
+    found = Arrays(
+        train_images, train_labels.astype(np.int64), test_images, test_labels.astype(np.int64), classes, sums
+    )
+    if fault := fault_in(found):
+        raise DataError(f"{title}'s files in {folder} can't be used: {fault}; delete them, and they are fetched anew")
+    return found
+
+
+def fault_in(arrays: Arrays) -> str:
+    """What is wrong with a data set's arrays, in words; empty where nothing is."""
+    for part, images, labels in (
+        ("training", arrays.train_images, arrays.train_labels),
+        ("test", arrays.test_images, arrays.test_labels),
     ):
-        if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels) or labels.max(initial=0) >= len(classes):
-            raise DataError(f"{title}'s {part} files in {folder} don't belong together: {images.shape}, {labels.shape}")
-    return Arrays(train_images, train_labels.astype(np.int64), test_images, test_labels.astype(np.int64), classes, sums)
+        if images.ndim != 3 or labels.ndim != 1:
+            return f"the {part} images have the shape {images.shape} and the labels {labels.shape}, not (N, H, W), (N,)"
+        if images.dtype != np.uint8:
+            return f"the {part} images are {images.dtype}, not uint8"
+        if len(images) != len(labels):
+            return f"there are {len(images)} {part} images, but {len(labels)} labels"
+        if images.size == 0:
+            return f"the {part} images have the shape {images.shape}, in which there is no pixel"
+        if images.shape[1] != images.shape[2]:
+            return f"the {part} images have {images.shape[1]}x{images.shape[2]} pixels, which is not square"
+        if images.shape[1:] != arrays.train_images.shape[1:]:
+            return f"the test images have the side {images.shape[1]}, the training images {len(arrays.train_images[0])}"
+        outside = labels[(labels < 0) | (labels >= len(arrays.classes))]
+        if len(outside):
+            return f"a {part} label is {outside[0]}, where they go from 0 to {len(arrays.classes) - 1}"
+    return ""
 
 
-def parse_checked(path: Path, md5: str) -> npt.NDArray[np.uint8]:
-    """The array in a gzipped idx file whose bytes have the given MD5 sum; raises DataError, naming the file."""
+def parse_checked(path: Path, sums: dict[str, str]) -> npt.NDArray[np.uint8]:
+    """The array in a gzipped idx file that has the MD5 sum that belongs to its name.
+
+    Raises DataError, naming the file, for whatever else may lie in its place.
+    """
     try:
+        if not path.is_file():  # a named pipe would be waited on for ever
+            raise DataError(f"{path} is no file; move it away, and the file is fetched anew")
+        size = path.stat().st_size
+        if size > LARGEST:
+            raise DataError(f"{path} is damaged: it has {size} bytes; delete it, and it is fetched anew")
         packed = path.read_bytes()
         found = hashlib.md5(packed, usedforsecurity=False).hexdigest()
-        if found != md5:
+        if found != sums[path.name]:
+            twin = next((f" (it is really {name})" for name, md5 in sums.items() if md5 == found), "")
             raise DataError(
-                f"{path} is damaged: its MD5 sum is {found}, not {md5} ({len(packed)} bytes); "
+                f"{path} is damaged: its MD5 sum is {found}, not {sums[path.name]} ({len(packed)} bytes){twin}; "
                 "delete it, and it is fetched anew"
             )
-        content = bytearray(int.from_bytes(packed[-4:], "little"))  # gzip's last four bytes: the size unpacked
-        view, filled = memoryview(content), 0
-        with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
-            while size := file.readinto(view[filled : filled + (1 << 20)]):  # readinto copies what it is asked for
-                filled += size
-        return parse_idx(content, path.name)
+        return parse_idx(unpacked(packed), path.name)
+    except PermissionError:
+        raise DataError(f"{path} may not be read by this user; give it the permission, or delete the file") from None
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise DataError(f"{path} can't be read: {error}; delete it, and it is fetched anew") from None
+
+
+def unpacked(packed: bytes) -> bytearray:
+    """What gzip packed, straight into its place; raises ValueError when it is larger than any data set's file.
+
+    A second copy would be 47 MB more for MNIST, in every process.
+    """
+    promised = int.from_bytes(packed[-4:], "little")  # gzip's last four bytes
+    if promised > LARGEST_UNPACKED:
+        raise ValueError(f"it would unpack to {promised} bytes")
+    content = bytearray(promised)
+    view, filled = memoryview(content), 0
+    with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
+        while size := file.readinto(view[filled : filled + (1 << 20)]):  # readinto copies what it is asked for
+            filled += size
+        if filled < promised or file.read(1):  # this read also makes gzip compare its own checksum
+            raise ValueError(f"it doesn't unpack to the {promised} bytes that it promises")
+    return content

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import logging
 import os
-import threading
 import time
-import urllib.error
-import urllib.request
 from contextlib import suppress
-from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
 from filelock import FileLock
 
-log = logging.getLogger(__name__)
+from digits.data.download import DownloadError, download
 
 PATIENCE = 14.0
 """Seconds that all mirrors together may waste: a half of its share each to answer in, a half to stall."""
 
-STALL = 5.0
-"""Seconds a download may go without any byte; also the window over which its rate is measured."""
+SLOW = 1.0
+"""Seconds from which on a mirror's failure is remembered, lest every job of a sweep wait for it again."""
 
-SLOWEST = 4096
-"""Bytes a second below which a mirror is given up."""
+ASK_AGAIN = 120.0
+"""Seconds for which it is."""
 
-STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
-"""What goes wrong with the disk while a mirror does its part; the next mirror would fare no better."""
+_failed: dict[str, tuple[float, str]] = {}
+"""When, and with what answer, each URL was slow to fail in this process."""
 
 
 class FetchError(Exception):
@@ -71,70 +65,36 @@ def _first_good(name: str, md5: str, folder: Path, mirrors: list[str]) -> Path:
     for left in folder.glob(f".{name}.*.part"):
         left.unlink(missing_ok=True)  # by a process that was killed: who lives and fetches holds the lock
     answers: dict[str, str] = {}
-    for mirror in mirrors:
+    for url in (mirror + name for mirror in mirrors):
+        asked, answer = _failed.get(url, (0.0, ""))
+        ago = time.monotonic() - asked
+        if answer and ago < ASK_AGAIN:
+            answers[url] = f"{answer} ({ago:.0f} s ago; it is asked again {ASK_AGAIN:.0f} s after that)"
+            continue
+        begun = time.monotonic()
         try:
-            _download(mirror + name, part, PATIENCE / len(mirrors) / 2)
-            found = md5_of(part)
-            if found == md5:
+            problem = _try(url, md5, part, PATIENCE / len(mirrors) / 2)
+            if not problem:
                 return part.replace(path)
-            answers[mirror + name] = f"sent {part.stat().st_size} bytes with MD5 {found} instead of {md5}"
-        except (OSError, HTTPException, ValueError) as error:
-            if isinstance(error, OSError) and error.errno in STORAGE:
-                raise
-            answers[mirror + name] = _reason(error)
         finally:
             part.unlink(missing_ok=True)
+        answers[url] = problem
+        if time.monotonic() - begun > SLOW:
+            _failed[url] = time.monotonic(), problem
     raise FetchError(name, answers)
 
 
-def _download(url: str, part: Path, patience: float) -> None:
-    log.info("fetching %s", url)
-    with _open(url, patience) as response, part.open("wb") as file:
-        begun = window = time.monotonic()
-        received = 0
-        while chunk := response.read1(1 << 16):
-            file.write(chunk)
-            received += len(chunk)
-            now = time.monotonic()
-            if now - window > min(STALL, patience):
-                if received < SLOWEST * (now - window):
-                    raise TimeoutError(f"sent only {received} bytes in {now - window:.0f} s")
-                window, received = now, 0
-        promised = response.headers.get("Content-Length")
-    size = part.stat().st_size
-    if promised is not None and size != int(promised):
-        raise OSError(f"broke off after {size} of {promised} bytes, {time.monotonic() - begun:.0f} s")
-
-
-def _open(url: str, patience: float) -> HTTPResponse:
-    """Connect within `patience` seconds, name resolution and redirects included, which sockets' time-outs are not."""
-    request = urllib.request.Request(url, headers={"User-Agent": "digits"})
-    result: list[HTTPResponse | Exception] = []
-    given_up = threading.Event()
-
-    def connect() -> None:
-        try:
-            response = urllib.request.urlopen(request, timeout=min(STALL, patience))
-            result.append(response)
-            if given_up.is_set():
-                response.close()
-        except Exception as error:  # carried over to the waiting thread, whatever it is
-            result.append(error)
-
-    thread = threading.Thread(target=connect, daemon=True)
-    thread.start()
-    thread.join(patience)
-    if not result:
-        given_up.set()
-        raise TimeoutError(f"no answer in {patience:.0f} s")
-    if isinstance(result[0], Exception):
-        raise result[0]
-    return result[0]
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, urllib.error.HTTPError):
-        return f"HTTP {error.code} {error.reason}"
-    if isinstance(error, urllib.error.URLError):
-        return str(error.reason)
-    return str(error) or type(error).__name__
+def _try(url: str, md5: str, part: Path, patience: float) -> str:
+    """Download; what the mirror did wrong, or nothing."""
+    try:
+        with part.open("wb") as file:
+            download(url, file, patience)
+    except DownloadError as error:
+        return str(error)
+    found = md5_of(part)
+    if found == md5:
+        return ""
+    with part.open("rb") as file:
+        page = file.read(200).lstrip().lower().startswith((b"<!doctype", b"<html"))
+    hint = ", a web page (does this network want a login?)" if page else ""
+    return f"sent {part.stat().st_size} bytes with MD5 {found} instead of {md5}{hint}"

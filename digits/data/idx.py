@@ -27,4 +27,7 @@ def parse_idx(content: bytes | bytearray, name: str) -> npt.NDArray[np.uint8]:
     expected = start + int(np.prod(shape, dtype=object))
     if len(content) != expected:
         raise ValueError(f"{name} has {len(content)} bytes where its header, {shape}, promises {expected}")
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    try:
+        return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    except ValueError:  # no elements, but other sizes too large for numpy
+        raise ValueError(f"{name} has a damaged header: the sizes {shape}") from None

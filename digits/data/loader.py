@@ -50,11 +50,13 @@ class BatchLoader:
     twice so that all take the same number of steps), in evaluation every row comes exactly once.
 
     Lightning calls `set_epoch` through `sampler`, and `state_dict` / `load_state_dict` to go on in the
-    middle of an epoch; it looks at `batch_sampler` too.
+    middle of an epoch; it looks at `batch_sampler` too. Where it stops every pass early, `limit` says so as
+    `trainer.limit_train_batches` does: a number of batches, or as a float a share of them.
     """
 
     batch_sampler = None
     sampler: BatchLoader
+    limit: int | float = 1.0
 
     def __init__(
         self, split: Split, batch_size: int, seed: int | None = None, rank: int = 0, world_size: int = 1
@@ -112,8 +114,22 @@ class BatchLoader:
         return {"position": self.position}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Make the next pass start where the state says; at an epoch's end, that is the start."""
-        self._start = state["position"] % len(self)
+        """Make the next pass start where the state says; at an epoch's end, that is the start.
+
+        Raises ValueError when there is no such place in an epoch.
+        """
+        position: object = state.get("position") if isinstance(state, dict) else state
+        steps = self._steps()
+        if type(position) is not int or not 0 <= position <= steps:
+            raise ValueError(
+                f"the checkpoint says to go on after batch {position!r:.40} of an epoch of {steps}: it is damaged, "
+                "or of other data; take the run's other checkpoint, or start anew from its weights with init_from"
+            )
+        self.position = self._start = position % steps if steps else 0
+
+    def _steps(self) -> int:
+        """How many batches a pass really has."""
+        return int(len(self) * self.limit) if isinstance(self.limit, float) else min(len(self), self.limit)
 
 
 def mix(*numbers: int) -> int:

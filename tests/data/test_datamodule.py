@@ -1,13 +1,8 @@
-"""The DataModule on idx files that the tests make themselves, and on optdigits."""
+"""The DataModule on idx files that the tests make themselves, on optdigits, and on a data set of one's own."""
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import re
-import struct
-import tracemalloc
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import lightning as L
@@ -15,37 +10,10 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torchvision import datasets
 
 from digits.data import Batch, BatchLoader, MNISTDataModule
-from digits.data.datasets import DataError, parse_checked, read_dataset
-
-NAMES = [f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
-TRAIN, TEST = 200, 50
-
-
-def idx(array: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
-    return gzip.compress(struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes())
-
-
-def resources_of(folder: Path) -> list[tuple[str, str]]:
-    return [(name, hashlib.md5((folder / name).read_bytes(), usedforsecurity=False).hexdigest()) for name in NAMES]
-
-
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """250 pictures of 6x6 in MNIST's files; each is filled with a number of its own, training 0…199, test 200…249."""
-    folder = tmp_path / "MNIST" / "raw"
-    folder.mkdir(parents=True)
-    pixels = np.arange(TRAIN + TEST, dtype=np.uint8).reshape(-1, 1, 1).repeat(6, 1).repeat(6, 2)
-    labels = (np.arange(TRAIN + TEST) % 10).astype(np.uint8)
-    for name, array in zip(NAMES, (pixels[:TRAIN], labels[:TRAIN], pixels[TRAIN:], labels[TRAIN:]), strict=True):
-        (folder / name).write_bytes(idx(array))
-    monkeypatch.setattr(datasets.MNIST, "resources", resources_of(folder))
-    monkeypatch.setattr(datasets.MNIST, "mirrors", ["http://127.0.0.1:9/"])  # nobody answers there
-    read_dataset.cache_clear()
-    yield tmp_path
-    read_dataset.cache_clear()
+from digits.data.datasets import Arrays, read_dataset
+from tests.data.files import NAMES, resources_of
 
 
 def make(
@@ -138,51 +106,6 @@ def test_setup_twice_keeps_the_splits(root: Path) -> None:
     assert data.train is train
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:-100], lambda b: b + b"\0", lambda b: b[:60] + b"\xff" + b[61:]])
-def test_damaged_file_is_named(root: Path, damage: Callable[[bytes], bytes]) -> None:
-    path = root / "MNIST" / "raw" / NAMES[2]
-    whole = path.read_bytes()
-    path.write_bytes(damage(whole))
-    expected = hashlib.md5(whole, usedforsecurity=False).hexdigest()
-    with pytest.raises(DataError) as caught:
-        make(root)
-    assert str(caught.value).startswith(f"{path} is damaged: its MD5 sum is ")
-    assert f"not {expected}" in str(caught.value)
-    assert str(caught.value).endswith("delete it, and it is fetched anew")
-
-
-def test_missing_file_is_named_and_not_called_damaged(root: Path) -> None:
-    (root / "MNIST" / "raw" / NAMES[1]).unlink()
-    with pytest.raises(DataError) as caught:
-        make(root)
-    assert str(caught.value).startswith(f"MNIST can't be had: {NAMES[1]} isn't in {root / 'MNIST' / 'raw'}")
-    assert f"http://127.0.0.1:9/{NAMES[1]}: " in str(caught.value)
-    assert "damaged" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        (NAMES[0], b"no gzip\1\0\0\0", "Not a gzipped file"),
-        (NAMES[0], gzip.compress(b"no idx"), "is not an idx file"),
-        (
-            NAMES[3],
-            idx(np.zeros(49, np.uint8)),
-            r"MNIST's test files in .* don't belong together: \(50, 6, 6\), \(49,\)",
-        ),
-        (NAMES[1], idx(np.full(TRAIN, 10, np.uint8)), "MNIST's training files in .* don't belong together"),
-        (NAMES[1], idx(np.zeros((TRAIN, 1), np.uint8)), "MNIST's training files in .* don't belong together"),
-    ],
-)
-def test_content_that_cannot_be_is_refused_even_with_the_right_sum(
-    root: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes, message: str
-) -> None:
-    (root / "MNIST" / "raw" / name).write_bytes(content)
-    monkeypatch.setattr(datasets.MNIST, "resources", resources_of(root / "MNIST" / "raw"))
-    with pytest.raises(DataError, match=message):
-        make(root)
-
-
 def test_configuration_that_does_not_fit_the_data(root: Path) -> None:
     message = re.escape("mnist has 10 classes of 6x6 pixels; set data.num_classes=10 data.image_size=6")
     with pytest.raises(ValueError, match=message):
@@ -191,6 +114,31 @@ def test_configuration_that_does_not_fit_the_data(root: Path) -> None:
         make(root, num_classes=9)
     with pytest.raises(ValueError, match=r"can't keep 200 of 200 images for validation; set data\.val_size lower"):
         make(root, val_size=200)
+
+
+class Own(MNISTDataModule):
+    """As somebody would bring a data set of their own."""
+
+    labels = np.arange(20) % 2
+
+    def read(self) -> Arrays:
+        pixels = np.zeros((20, 6, 6), np.uint8)
+        return Arrays(pixels, self.labels, pixels, self.labels, ("no", "yes"), {})
+
+
+def test_a_data_set_of_ones_own_is_looked_at_too() -> None:
+    data = Own("own", "nowhere", None, 0.5, 0.25, 2, 6, 0, 0, None, 32, 64)
+    data.setup()
+    assert len(data.train) == 20
+    for labels, fault in (
+        (np.arange(20) % 3, "a training label is 2, where they go from 0 to 1"),
+        (np.arange(20) % 2 - 1, "a training label is -1, where they go from 0 to 1"),
+        (np.zeros(19, np.int64), "there are 20 training images, but 19 labels"),
+    ):
+        data = Own("own", "nowhere", None, 0.5, 0.25, 2, 6, 0, 0, None, 32, 64)
+        data.labels = labels
+        with pytest.raises(ValueError, match=f"own can't be used: {fault}; correct what Own.read returns"):
+            data.setup()
 
 
 def test_home_folder_may_be_written_short(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,20 +155,6 @@ def test_batches_reach_the_net_normalised_and_unaugmented_outside_of_training(ro
     # picture 200: (200 / 255 - 0.5) / 0.25 = 1.13725
     assert sent.images[0, 0, 0, 0].item() == pytest.approx(1.1372549, abs=1e-6)
     assert sent.labels is batch.labels
-
-
-def test_memory_while_reading_is_that_of_the_data(tmp_path: Path) -> None:
-    """Unpacking goes straight to its place; a second copy would be 47 MB more for MNIST, in every process."""
-    path = tmp_path / "images.gz"
-    path.write_bytes(idx(np.zeros((20_000, 28, 28), np.uint8)))  # 15.7 MB, packed 15 kB
-    md5 = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-    tracemalloc.start()
-    try:
-        array = parse_checked(path, md5)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak < 1.5 * array.nbytes
 
 
 # ---- With a Trainer -----------------------------------------------------------------------------

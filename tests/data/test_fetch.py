@@ -1,130 +1,23 @@
-"""Fetching against a real server that does everything a mirror can do wrong."""
+"""Fetching: what comes where, in which order, and with several processes at once."""
 
 from __future__ import annotations
 
-import hashlib
+import errno
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-import urllib.request
-from collections.abc import Iterator
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from torchvision import datasets
 
 from digits.data import fetch as module
 from digits.data.datasets import DataError, mnist
 from digits.data.fetch import FetchError, fetch
-
-NAME = "pixels.gz"
-BODY = bytes(range(256)) * 400  # 100 kB
-PAGE = b"<html>Log in to the hotel's network</html>"
-
-
-def md5(content: bytes) -> str:
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
-
-
-MD5 = md5(BODY)
-
-
-class Server(ThreadingHTTPServer):
-    """One server, a mirror for each first part of the path."""
-
-    daemon_threads = True
-    request_queue_size = 20
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.asked: list[str] = []
-        self.came, self.release = threading.Event(), threading.Event()
-
-    def mirror(self, kind: str) -> str:
-        return f"http://127.0.0.1:{self.server_port}/{kind}/"
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hung up is what is being tested."""
-
-
-class Handler(BaseHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class names it so)
-        pass
-
-    def do_GET(self) -> None:
-        server = self.server
-        assert isinstance(server, Server)
-        server.asked.append(self.path)
-        server.came.set()
-        kind = self.path.removeprefix("http://mnist.invalid").split("/")[1]
-        if kind == "missing":
-            self.send_error(404)
-        elif kind == "loop":
-            self.send_response(302)
-            self.send_header("Location", self.path)
-            self.end_headers()
-        elif kind == "hang":
-            server.release.wait(30)
-        elif kind == "headers":  # the connection lives, the answer never comes
-            self.wfile.write(b"HTTP/1.0 200 OK\r\n")
-            while not server.release.wait(0.2):
-                self.wfile.write(b"X-Patience: yes\r\n")
-        elif kind == "html":
-            self.answer(PAGE)
-        elif kind == "half":
-            self.answer(BODY[:1000], len(BODY))
-        elif kind == "stall":
-            self.answer(BODY[:1000], len(BODY))
-            server.release.wait(30)
-        elif kind == "drip":
-            self.answer(b"", len(BODY))
-            while not server.release.wait(0.02):
-                self.wfile.write(b"x")
-        elif kind == "late":
-            server.release.wait(30)
-            self.answer(BODY)
-        else:
-            self.answer(BODY)
-
-    def answer(self, body: bytes, promised: int | None = None) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body) if promised is None else promised))
-        self.end_headers()
-        self.wfile.write(body)
-        self.wfile.flush()
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(urllib.request, "_opener", None)  # it keeps the proxies of its first use
-    server = Server()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    yield server
-    server.release.set()
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 1.6)
-    monkeypatch.setattr(module, "STALL", 0.5)
-
-
-@pytest.fixture
-def refusing() -> str:
-    """A mirror that isn't there."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return f"http://127.0.0.1:{port}/"
+from tests.data.mirrors import BODY, MD5, NAME, Server
 
 
 def test_good_mirror(server: Server, tmp_path: Path) -> None:
@@ -142,32 +35,6 @@ def test_file_that_is_there_is_not_fetched(server: Server, tmp_path: Path) -> No
     assert server.asked == []
 
 
-@pytest.mark.parametrize(
-    ("kind", "answer"),
-    [
-        ("missing", "HTTP 404 Not Found"),
-        ("html", f"sent {len(PAGE)} bytes with MD5 {md5(PAGE)} instead of {MD5}"),
-        ("hang", "timed out"),
-        ("headers", "no answer in 1 s"),
-        ("half", f"broke off after 1000 of {len(BODY)} bytes"),
-        ("stall", "timed out"),
-        ("drip", "sent only "),
-        ("loop", "HTTP 302"),
-    ],
-)
-@pytest.mark.usefixtures("impatient")
-def test_bad_mirror_is_named_with_its_answer_and_nothing_is_left(
-    server: Server, tmp_path: Path, kind: str, answer: str
-) -> None:
-    begun = time.monotonic()
-    with pytest.raises(FetchError) as caught:
-        fetch(NAME, MD5, tmp_path, [server.mirror(kind)])
-    assert time.monotonic() - begun < 5
-    assert f"{server.mirror(kind)}{NAME}: " in str(caught.value)
-    assert answer in str(caught.value)
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.usefixtures("impatient")
 def test_every_mirror_is_asked_and_named(server: Server, refusing: str, tmp_path: Path) -> None:
     mirrors = [server.mirror("missing"), refusing, "ftp//nonsense/"]
@@ -179,15 +46,6 @@ def test_every_mirror_is_asked_and_named(server: Server, refusing: str, tmp_path
     assert "Connection refused" in lines[1]
     assert "unknown url type" in lines[2]
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("bad", ["missing", "html", "half", "drip", "hang"])
-@pytest.mark.usefixtures("impatient")
-def test_second_mirror_is_used_when_the_first_is_bad(server: Server, tmp_path: Path, bad: str) -> None:
-    path = fetch(NAME, MD5, tmp_path, [server.mirror(bad), server.mirror("good"), server.mirror("never")])
-    assert path.read_bytes() == BODY
-    assert server.asked == [f"/{bad}/{NAME}", f"/good/{NAME}"]
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_no_mirror_at_all(tmp_path: Path) -> None:
@@ -213,7 +71,7 @@ def test_name_server_that_never_answers(server: Server, tmp_path: Path, monkeypa
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     begun = time.monotonic()
-    with pytest.raises(FetchError, match=r"http://mnist\.invalid/pixels\.gz: no answer in 1 s"):
+    with pytest.raises(FetchError, match=r"http://mnist\.invalid/pixels\.gz: no answer in 0\.8 s"):
         fetch(NAME, MD5, tmp_path, ["http://mnist.invalid/"])
     assert time.monotonic() - begun < 5
     assert list(tmp_path.iterdir()) == []
@@ -262,21 +120,22 @@ def test_what_to_do_when_nothing_can_be_fetched(refusing: str, tmp_path: Path) -
 
 # ---- Several processes --------------------------------------------------------------------------
 
-# The file alone, for `digits.data` would import torch first
+# Without what is in `digits/data/__init__.py`, which would import torch first
 CHILD = """
-import importlib.util, sys
+import sys, types
 from pathlib import Path
-spec = importlib.util.spec_from_file_location("fetch", {file!r})
-module = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(module)
+sys.modules["digits.data"] = package = types.ModuleType("digits.data")
+package.__path__ = [{package!r}]
+from digits.data.fetch import fetch
 print("begins", flush=True)
-print(module.fetch({name!r}, {md5!r}, Path({folder!r}), [{mirror!r}]), flush=True)
+print(fetch({name!r}, {md5!r}, Path({folder!r}), [{mirror!r}]), flush=True)
 """
 
 
 def start_child(folder: Path, mirror: str, *, before: str = "") -> subprocess.Popen[str]:
     assert module.__file__ is not None
-    code = CHILD.format(file=module.__file__, name=NAME, md5=MD5, folder=str(folder), mirror=mirror)
+    package = str(Path(module.__file__).parent)
+    code = CHILD.format(package=package, name=NAME, md5=MD5, folder=str(folder), mirror=mirror)
     child = subprocess.Popen(
         [sys.executable, "-c", before + code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -315,8 +174,11 @@ def test_killed_process_leaves_nothing_in_the_way(server: Server, tmp_path: Path
     assert list(tmp_path.iterdir()) == [path]
 
 
+# ---- The disk -----------------------------------------------------------------------------------
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="limits on the size of files are POSIX's")
-def test_full_disk_is_not_blamed_on_the_mirror(server: Server, tmp_path: Path) -> None:
+def test_limit_on_the_size_of_files_is_not_blamed_on_the_mirror(server: Server, tmp_path: Path) -> None:
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
     child = start_child(tmp_path, server.mirror("good"), before=limit)
     _, err = child.communicate(timeout=20)
@@ -324,3 +186,47 @@ def test_full_disk_is_not_blamed_on_the_mirror(server: Server, tmp_path: Path) -
     assert "OSError: [Errno 27] File too large" in err
     assert "FetchError" not in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_disk_that_fills_is_not_blamed_on_the_mirror(server: Server, small_disk: Path) -> None:
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        fetch(NAME, MD5, small_disk, [server.mirror("good"), server.mirror("never_asked")])
+    assert caught.value.errno == errno.ENOSPC
+    assert list(small_disk.iterdir()) == []
+    assert server.asked == [f"/good/{NAME}"], "the next mirror would fare no better"
+
+
+def test_disk_that_fills_is_one_sentence(server: Server, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets.MNIST, "resources", [(NAME, MD5)])
+    with pytest.raises(DataError) as caught:
+        mnist(small_disk, [server.mirror("good")])
+    folder = small_disk / "MNIST" / "raw"
+    assert str(caught.value) == (
+        f"MNIST can't be stored in {folder}: [Errno 28] No space left on device; "
+        "choose another folder with data.root=DIR"
+    )
+
+
+# ---- A mirror that was slow to fail -------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_slow_failure_is_remembered_for_a_while(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a sweep without a network, each of whose jobs would wait for every mirror."""
+    monkeypatch.setattr(module, "SLOW", 0.2)
+    mirrors = [server.mirror("hang"), server.mirror("missing")]
+    for asked in (["hang", "missing"], ["missing"]):
+        server.asked.clear()
+        with pytest.raises(FetchError) as caught:
+            fetch(NAME, MD5, tmp_path, mirrors)
+        assert server.asked == [f"/{kind}/{NAME}" for kind in asked], "what failed at once may be asked again at once"
+    assert caught.value.answers[mirrors[0] + NAME].endswith(" (0 s ago; it is asked again 120 s after that)")
+    assert f"{mirrors[1]}{NAME}: HTTP 404 Not Found" in str(caught.value)
+
+    monkeypatch.setattr(module, "ASK_AGAIN", 0.1)
+    time.sleep(0.2)
+    with pytest.raises(FetchError):
+        fetch(NAME, MD5, tmp_path, mirrors)
+    assert server.asked[-2:] == [f"/hang/{NAME}", f"/missing/{NAME}"]

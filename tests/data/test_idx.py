@@ -2,23 +2,21 @@ from __future__ import annotations
 
 import re
 import struct
+import tracemalloc
+from contextlib import suppress
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from digits.data.idx import parse_idx
+from tests.data.files import idx_bytes
 
 SHAPES = st.lists(st.integers(0, 9), min_size=1, max_size=3).map(tuple)
 UINT8 = arrays(np.uint8, SHAPES)
-
-
-def idx_bytes(array: npt.NDArray[np.uint8]) -> bytes:
-    """As Y. LeCun's page describes the format."""
-    return struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
 
 
 @given(UINT8)
@@ -81,3 +79,67 @@ def test_sizes_that_overflow_are_refused() -> None:
     content = b"\0\0\x08\x03" + b"\xff" * 12
     with pytest.raises(ValueError, match=str((2**32 - 1) ** 3 + 16)):
         parse_idx(content, "images")
+
+
+# ---- Any bytes ----------------------------------------------------------------------------------
+
+
+def read_slowly(content: bytes) -> tuple[list[int], list[int]] | None:
+    """Sizes and elements as the format's description has them, a byte at a time; None where it has no such file."""
+    if len(content) < 4 or content[:3] != b"\0\0\x08" or not 1 <= content[3] <= 3:
+        return None
+    head = 4 + 4 * content[3]
+    sizes = [struct.unpack(">I", content[i : i + 4])[0] for i in range(4, head, 4) if len(content) >= i + 4]
+    elements = list(content[head:])
+    number = 1
+    for size in sizes:
+        number *= size
+    return (sizes, elements) if len(sizes) == content[3] and number == len(elements) else None
+
+
+SIZE = st.integers(0, 4) | st.sampled_from([255, 256, 2**16, 2**31 - 1, 2**31, 2**32 - 1])
+HEADED = st.builds(
+    lambda sizes, dimensions, elements: (
+        struct.pack(f">BBBB{len(sizes)}I", 0, 0, 8, len(sizes) if dimensions is None else dimensions, *sizes) + elements
+    ),
+    st.lists(SIZE, max_size=4),
+    st.none() | st.integers(0, 255),
+    st.binary(max_size=64),
+)
+
+
+@given(st.binary(max_size=40) | HEADED | UINT8.map(idx_bytes))
+@example(struct.pack(">BBBB3I", 0, 0, 8, 3, 0, 2**32 - 1, 2**32 - 1))
+@example(struct.pack(">BBBB3I", 0, 0, 8, 3, 2**32 - 1, 0, 2**32 - 1))
+@example(struct.pack(">BBBB2I", 0, 0, 8, 2, 2**32 - 1, 2**32 - 1))
+@example(struct.pack(">BBBB3I", 0, 0, 8, 3, 0, 2**31, 2**31))
+@settings(max_examples=500, deadline=None)
+def test_any_bytes_are_what_they_say_or_refused_by_name(content: bytes) -> None:
+    """Found: no elements, but other sizes too large for numpy, was numpy's ValueError and named no file."""
+    expected = read_slowly(content)
+    try:
+        parsed = parse_idx(content, "pixels.gz")
+    except ValueError as error:
+        refused = str(error)
+    else:
+        assert expected == (list(parsed.shape), parsed.flatten().tolist())
+        return
+    assert refused.startswith("pixels.gz ")
+    assert expected is None or expected[1] == [], "a file that can be read was refused"
+
+
+def test_sizes_that_are_only_claimed_take_no_memory() -> None:
+    for content in (
+        struct.pack(">BBBB3I", 0, 0, 8, 3, 60_000, 2**31, 2**31),
+        struct.pack(">BBBB1I", 0, 0, 8, 1, 2**32 - 1) + bytes(9),
+        struct.pack(">BBBB3I", 0, 0, 8, 3, 0, 2**31, 2**31),
+        b"\0\0\x08\xff" + b"\xff" * 1020,
+    ):
+        tracemalloc.start()
+        try:
+            with suppress(ValueError):
+                parse_idx(content, "pixels")
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak < 100_000
