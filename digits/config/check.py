@@ -5,15 +5,17 @@ from __future__ import annotations
 import difflib
 import inspect
 import platform
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from digits.config.schema import CLASSES, DESCRIBED, IMAGE_SIZE, TRAINING_IMAGES, Experiment, Trainer
+from digits.config.schema import CLASSES, DESCRIBED, IMAGE_SIZE, TARGET, TRAINING_IMAGES, Experiment, Trainer
 from digits.config.targets import HYDRAS_KEYS, TargetError, names, signature_of, takes_anything, targets_in
-from digits.config.tree import Tree
+from digits.config.tree import Tree, Value
 
 TRAINER = "lightning.pytorch.trainer.Trainer"
 OURS_TO_SET = {
@@ -31,6 +33,9 @@ GIVEN_LATER = {
 }
 """Arguments that `training/build.py` and `experiment.py` fill in, by group."""
 
+
+DEEPEST = 16
+"""Levels of nesting that a configuration may have; those that ship have four."""
 
 UNREAD = {"_partial_", "_convert_", "_recursive_"}
 """Keys of Hydra's that would change how a section is built; `targets.instantiate` decides that."""
@@ -57,14 +62,17 @@ class ConfigError(ValueError):
 
 def check(config: Tree) -> Experiment:
     """The configuration as typed objects; raises ConfigError with every fault there is."""
-    faults: list[Fault] = []
+    faults = list(_check_shape(config))
+    if faults:  # what is not even a tree of plain data can't be looked at further
+        raise ConfigError(*faults)
     experiment: Experiment | None = None
     try:
         experiment = Experiment.model_validate(config)
     except ValidationError as error:
         faults += _explain(Experiment, error)
+    told = {fault.key for fault in faults}
     for key, section in targets_in(config):
-        faults += _check_target(key, section)
+        faults += [fault for fault in _check_target(key, section) if fault.key not in told]
     faults += _check_trainer(config.get("trainer"))
     if experiment and not faults:
         faults += [
@@ -77,6 +85,21 @@ def check(config: Tree) -> Experiment:
     return experiment
 
 
+def _check_shape(tree: Value, path: str = "", depth: int = 0) -> Iterator[Fault]:
+    """Keys that are no text, which JSON can't record, and nesting deeper than recursion can follow."""
+    if depth > DEEPEST:
+        yield Fault(path, f"is nested more than {DEEPEST} deep")
+    elif isinstance(tree, dict):
+        for key, value in tree.items():
+            here = f"{path}.{key}" if path else f"{key}"
+            if not isinstance(key, str):
+                yield Fault(here, "is a key that is no text; put it in quotes")
+            yield from _check_shape(value, here, depth + 1)
+    elif isinstance(tree, list):
+        for i, value in enumerate(tree):
+            yield from _check_shape(value, f"{path}[{i}]", depth + 1)
+
+
 def nearest(word: str, known: list[str]) -> str:
     """A guess at what was meant, as a sentence to append; else all that is known."""
     close = difflib.get_close_matches(word, known, n=1)
@@ -85,8 +108,8 @@ def nearest(word: str, known: list[str]) -> str:
 
 def _check_target(key: str, section: Tree) -> list[Fault]:
     target = section["_target_"]
-    if not isinstance(target, str):
-        return []
+    if not isinstance(target, str) or not re.fullmatch(TARGET, target):
+        return [Fault(f"{key}._target_", f"is {target!r}; it should be a dotted path such as torch.optim.Adam")]
     schema = DESCRIBED.get(target)
     faults = [Fault(f"{key}.{k}", "is Hydra's own and not read here") for k in sorted(set(section) & UNREAD)]
     if schema:
@@ -144,11 +167,11 @@ def _check_data(data: Tree, model: Tree) -> list[Fault]:
     faults = [
         Fault(f"data.{key}", f"is {data[key]}, but {data['name']} has {known}")
         for key, known in {"num_classes": CLASSES, "image_size": IMAGE_SIZE}.items()
-        if data[key] != known
+        if key in data and data[key] != known
     ] + [
         Fault(f"model.{key}", f"is {model[key]}, but data.{key} is {data[key]}")
         for key in ("num_classes", "image_size")
-        if key in model and model[key] != data[key]
+        if key in model and key in data and model[key] != data[key]
     ]
     if val_size > size - CLASSES:
         faults.append(
@@ -192,7 +215,13 @@ def gpu_count() -> int | None:
 
 
 def _check_paths(experiment: Experiment) -> list[Fault]:
-    if experiment.init_from is not None and not Path(experiment.init_from).exists():
+    if experiment.init_from is None:
+        return []
+    try:
+        there = Path(experiment.init_from).exists()
+    except OSError:  # a name too long for any file
+        there = False
+    if not there:
         return [
             Fault(
                 "init_from",
@@ -208,8 +237,8 @@ def _explain(schema: type[BaseModel], error: ValidationError, prefix: str = "") 
     meanings: dict[str, str] = {}
     for detail in error.errors():
         path, meaning, siblings = _locate(schema, detail["loc"])
-        key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in [*prefix.split("."), *path])
-        key = key.lstrip(".")
+        parts = [f"[{part}]" if isinstance(part, int) else f".{part}" if part else ".''" for part in path]
+        key = (prefix + "".join(parts)) if prefix else "".join(parts).removeprefix(".") or ascii(detail["input"])
         message = detail["msg"][0].lower() + detail["msg"][1:]
         if detail["type"] == "extra_forbidden":
             problem = f"no such key{nearest(str(path[-1]), siblings)}"

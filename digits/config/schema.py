@@ -16,6 +16,9 @@ from digits.config.tree import Tree
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 
+TARGET = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$"
+"""A dotted path: a module and what to build of it."""
+
 
 class Section(BaseModel):
     """A part of the configuration; keys that nobody reads are refused."""
@@ -28,7 +31,7 @@ class Target(Section):
 
     model_config = ConfigDict(extra="allow")
 
-    target: str = Field(alias="_target_", pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$", description="what to build")
+    target: str = Field(alias="_target_", pattern=TARGET, description="what to build")
 
     def tree(self) -> Tree:
         """The section as plain data, `_target_` included."""
@@ -183,10 +186,11 @@ class Trainer(Section):
     log_every_n_steps: Count = Field(description="steps between two points of the per-step curves")
     channels_last: bool = Field(description="memory layout of pictures: channels innermost")
     ema_decay: Fraction | None = Field(description="keep an exponential moving average of the weights; null: don't")
+    on_nonfinite: Literal["stop", "skip", "ignore"] = Field(description="at a loss or gradient that is not finite")
 
     def lightning_arguments(self) -> Tree:
         """What goes to Lightning's Trainer: all but the keys that are ours."""
-        return self.model_dump(exclude={"channels_last", "ema_decay"})
+        return self.model_dump(exclude={"channels_last", "ema_decay", "on_nonfinite"})
 
 
 class Experiment(Section):
@@ -204,6 +208,9 @@ class Experiment(Section):
     seed: int = Field(ge=0, lt=2**32, description="weights, order, dropout, augmentation")
     test: bool = Field(description="test the best checkpoint at the end")
     checkpoints: Literal["both", "best", "last"] = Field(description="which checkpoints to keep when done")
+    checkpoint_minutes: Annotated[float, Field(gt=0)] | None = Field(
+        description="minutes between checkpoints within an epoch; null: only after each"
+    )
     resume: str | None = Field(description="run directory to go on with")
     trust: list[str] = Field(description="packages that a run to be resumed may name")
     init_from: str | None = Field(description="run directory or weights file to start from")
