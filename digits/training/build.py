@@ -18,7 +18,7 @@ from torch.optim.optimizer import Optimizer
 from digits.config.check import ConfigError, Fault
 from digits.config.schema import Experiment, Target
 from digits.config.targets import bind, instantiate
-from digits.training.checkpoints import AtomicCheckpointIO
+from digits.training.checkpoints import CheckpointFiles
 from digits.training.metrics_csv import MetricsCSV
 from digits.training.module import Classifier
 
@@ -44,21 +44,16 @@ def make_module(config: Experiment, net: nn.Module, num_classes: int) -> Classif
     return Classifier(net, loss, make_optimizer, make_scheduler, num_classes, trainer.channels_last, trainer.ema_decay)
 
 
-def make_loggers(sections: Mapping[str, Target], run_directory: Path, resume_from: Path | None) -> list[Logger]:
-    """The loggers, writing into the run's directory; a resumed run's forget what came after its checkpoint."""
-    step = (
-        None
-        if resume_from is None
-        else int(torch.load(resume_from, map_location="cpu", weights_only=True)["global_step"])
-    )
+def make_loggers(sections: Mapping[str, Target], run_directory: Path, from_step: int | None) -> list[Logger]:
+    """The loggers, writing into the run's directory; with `from_step` they forget what was logged from there on."""
     loggers: list[Logger] = []
     for section in sections.values():
         tree = section.tree()
-        if step is not None and section.target.endswith(f".{TensorBoardLogger.__name__}"):
-            tree["purge_step"] = step + 1
+        if from_step is not None and section.target.endswith(f".{TensorBoardLogger.__name__}"):
+            tree["purge_step"] = from_step
         logger = instantiate(tree, save_dir=run_directory, run_directory=run_directory)
-        if step is not None and isinstance(logger, MetricsCSV):
-            logger.forget_after(step)
+        if from_step is not None and isinstance(logger, MetricsCSV):
+            logger.forget_from(from_step)
         loggers.append(cast(Logger, logger))
     return loggers
 
@@ -70,7 +65,7 @@ def make_callbacks(sections: Mapping[str, Target], run_directory: Path, *, valid
 
 
 def make_trainer(
-    config: Experiment, run_directory: Path, loggers: list[Logger], callbacks: list[Callback]
+    config: Experiment, run_directory: Path, loggers: list[Logger], callbacks: list[Callback], files: CheckpointFiles
 ) -> L.Trainer:
     """Lightning's Trainer; raises ConfigError where this machine can't do what it was asked."""
     arguments = {
@@ -85,7 +80,7 @@ def make_trainer(
             default_root_dir=run_directory,
             logger=loggers,
             callbacks=callbacks,
-            plugins=[AtomicCheckpointIO()],
+            plugins=[files],
         )
     except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
         raise ConfigError(Fault("trainer", str(error))) from error

@@ -14,6 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from digits.data import Batch
+from digits.training.module import Classifier
 from digits.training.run import RunDirectory
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,10 @@ class Pulse(Callback):
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Stop the clock."""
         self._fit_ended = time.perf_counter()
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock of an epoch that goes on in its middle, where it has no start."""
+        self._epoch_begun = time.perf_counter()
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the epoch's clock, and read the former epoch's."""
@@ -108,7 +113,9 @@ class Pulse(Callback):
             self.run.sign_of_life()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Log the epoch's speed, and keep its metrics."""
+        """Log the epoch's means and its speed, and keep them."""
+        assert isinstance(pl_module, Classifier)
+        pl_module.log_means("train")
         rate = self.current_rate * trainer.world_size
         pl_module.log("train/images_per_second", rate, rank_zero_only=True)
         means = {name: float(value) for name, value in trainer.callback_metrics.items() if name in CURVES}

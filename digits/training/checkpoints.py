@@ -1,71 +1,241 @@
-"""Checkpoints: the best epoch and the last, written beside and renamed."""
+"""Checkpoints: the best epoch's, and the last from which a run goes on as if it had never stopped.
+
+A checkpoint holds weights, optimizer, schedule, position in the data, counters of the callbacks and the epoch's
+running means. What is drawn at random needs no state: it follows from (seed, epoch, step).
+"""
 
 from __future__ import annotations
 
-import os
+import io
+import logging
+import time
 from pathlib import Path
 from typing import Literal
 
+import lightning as L
 import torch
 from lightning.fabric.utilities.types import _PATH
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loops.progress import _ProcessedTracker
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from digits.training.run import BEST, LAST
+from digits.data import Batch
+from digits.training.leaving import Signals
+from digits.training.run import BEST, LAST, PREVIOUS, RunError, write_bytes
+from digits.training.saved import read_checkpoint
+
+log = logging.getLogger(__name__)
+
+SAVE, LEAVE = 1, 2
+"""What a process may want after a step."""
 
 
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and renames it: a kill leaves the old file or the new one.
+class CheckpointFiles(TorchCheckpointIO):
+    """Writes checkpoints beside their place and renames them: a kill leaves the old file or the new one.
 
-    Lightning's own writes to the system's temporary folder and moves, which copies where that is another
-    file system.
+    `last.ckpt` is only taken down at first; `write_taken` writes it. Lightning's own plugin writes to the system's
+    temporary folder and moves, which copies where that is another file system.
     """
+
+    def __init__(self, run: Path, resumed_from: Path | None) -> None:
+        super().__init__()
+        self.last, self.previous = run / LAST, run / PREVIOUS
+        self.taken: bytes | None = None
+        self._last_is_good = resumed_from == self.last  # else it is damaged, and the one before is all there is
 
     def save_checkpoint(self, checkpoint: dict[str, object], path: _PATH, storage_options: object = None) -> None:
         """Save plain data and tensors to a path."""
         assert storage_options is None, "a local file has no storage options"
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
-            torch.save(checkpoint, part)
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        if Path(path) == self.last:
+            self.taken = content.getvalue()
+        else:
+            write_bytes(Path(path), content.getbuffer())
+
+    def load_checkpoint(
+        self, path: _PATH, map_location: object = None, weights_only: bool | None = None
+    ) -> dict[str, object]:
+        """What a checkpoint holds, on the CPU; nothing but plain data and tensors is read."""
+        return read_checkpoint(Path(path))
+
+    def write_taken(self) -> None:
+        """Write what was taken for `last.ckpt`; the one that is there becomes `previous.ckpt`."""
+        if self.taken is not None:
+            write_bytes(self.last, self.taken, keep_as=self.previous if self._last_is_good else None)
+            self.taken, self._last_is_good = None, True
 
 
-class Kept(ModelCheckpoint):
-    """One checkpoint under a name of its own; a run that was moved finds it where it is now."""
+class Best(ModelCheckpoint):
+    """The epoch with the highest validation accuracy; the earlier one where two are equal."""
 
-    @classmethod
-    def best(cls, path: Path) -> Kept:
-        """The epoch with the highest validation accuracy; the earlier one where two are equal."""
-        return cls(
+    def __init__(self, run: Path) -> None:
+        path = run / BEST
+        super().__init__(
             path.parent, path.stem, monitor="val/accuracy", mode="max", save_top_k=1, enable_version_counter=False
         )
 
-    @classmethod
-    def last(cls, path: Path) -> Kept:
-        """The latest epoch."""
-        return cls(path.parent, path.stem, save_top_k=1, enable_version_counter=False, save_on_train_epoch_end=True)
-
     def load_state_dict(self, state_dict: dict[str, object]) -> None:
-        """Go on with what a checkpoint knew; Lightning would forget the best so far of another folder."""
-        here = Path(str(self.dirpath))
+        """Go on with what a checkpoint knew; Lightning would forget the best so far of a run that was moved.
 
-        def moved(path: object) -> str:
-            return str(here / Path(str(path)).name) if path else ""
-
+        Of its paths only whether they are there is read: Lightning removes what they name.
+        """
+        here = str(Path(str(self.dirpath)) / Path(BEST).name)
         known = state_dict["best_k_models"]
         assert isinstance(known, dict)
+        paths = {name: here if state_dict[name] else "" for name in ("best_model_path", "kth_best_model_path")}
+        best = dict(zip([here], known.values(), strict=False))
         super().load_state_dict(
-            state_dict
-            | {name: moved(state_dict[name]) for name in ("best_model_path", "kth_best_model_path", "last_model_path")}
-            | {"dirpath": str(here), "best_k_models": {moved(path): score for path, score in known.items()}}
+            state_dict | paths | {"last_model_path": "", "dirpath": self.dirpath, "best_k_models": best}
         )
+
+
+class Last(Checkpoint):
+    """Keeps `last.ckpt`: after every epoch, every few minutes in between, and when a signal asks the run to leave.
+
+    It is taken where Lightning can go on from: after a step that moved the weights, at an epoch's end, in validation
+    (which then starts again). It is written a hook later, when what was logged until then is on the disk: so a run
+    that goes on finds each point of its curves written, or still to come.
+    """
+
+    def __init__(self, files: CheckpointFiles, minutes: float | None, signals: Signals) -> None:
+        self.files, self.signals = files, signals
+        self.seconds = float("inf") if minutes is None else 60 * minutes
+        self._saved = time.monotonic()
+        self._leaving = False
+
+    # ---- Where a checkpoint is taken ------------------------------------------------------------
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: Batch, batch_idx: int
+    ) -> None:
+        """After a step, if it is time; not in the middle of an accumulated one, nor where validation follows."""
+        validates = trainer.is_last_batch or (batch_idx + 1) % (trainer.val_check_batch or 1) == 0
+        if (batch_idx + 1) % trainer.accumulate_grad_batches or validates:
+            return
+        if wanted := self._wanted(trainer):
+            self._take(trainer, leaving=wanted == LEAVE)
+
+    def on_validation_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: object,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Validation is not waited for."""
+        if trainer.state.fn == "fit" and self._wanted(trainer) == LEAVE:
+            self._take(trainer, leaving=True)
+            self._write(trainer)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """After every epoch."""
+        self._take(trainer, leaving=self._wanted(trainer) == LEAVE)
+
+    def on_save_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, dict[str, dict[str, object]]]
+    ) -> None:
+        """In validation, write down Lightning's counters as they are in its first batch: so it is done over again."""
+        if trainer.validating:
+            loop = checkpoint["loops"]["fit_loop"]
+            first = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
+            loop["epoch_loop.val_loop.batch_progress"] = {"total": first, "current": first, "is_last_batch": False}
+            if trainer.is_last_batch:  # all batches of the epoch are behind it: the next pass starts at the first
+                loop["state_dict"] = {}
+
+    # ---- Where it is written --------------------------------------------------------------------
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        """What the last step logged is now with the loggers."""
+        self._write(trainer)
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """And what the last epoch logged."""
+        self._write(trainer)
+
+    # ---- From the start of training to its end --------------------------------------------------
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """A run that early stopping had ended stays so; Lightning would train one more epoch to find out."""
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]  # set by Lightning's callback connector
+            if isinstance(callback, EarlyStopping) and callback.wait_count >= callback.patience:
+                trainer.should_stop = True
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Signals wait from here on."""
+        # Lightning 2.6 tells the loader where to go on when it makes it, but estimating the number of steps for the
+        # schedule has made it before there was a checkpoint; it has not been asked for a batch yet
+        trainer.fit_loop._load_combined_loader_states()
+        self._saved = time.monotonic()
+        self.signals.hold()
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Until here."""
+        self._write(trainer)
+        trainer.strategy.barrier("training has ended")  # before any process reads what the first one wrote
+        self.signals.release()
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Count the last epoch of a run that had nothing left to train, as Lightning does when it has."""
+        epochs = trainer.fit_loop.epoch_progress.current
+        assert isinstance(epochs, _ProcessedTracker)
+        epochs.completed = epochs.processed
+
+    def _wanted(self, trainer: L.Trainer) -> int:
+        """Nothing, SAVE or LEAVE: what any of the processes wants, since they have to do it together."""
+        if self.signals.received is not None:
+            wish = LEAVE
+        else:
+            wish = SAVE if time.monotonic() - self._saved > self.seconds else 0
+        if trainer.world_size == 1:
+            return wish
+        strongest = torch.tensor(wish, dtype=torch.float32, device=trainer.strategy.root_device)
+        return int(trainer.strategy.reduce(strongest, reduce_op="max"))
+
+    def _take(self, trainer: L.Trainer, *, leaving: bool) -> None:
+        self._leaving = self._leaving or leaving
+        self._saved = time.monotonic()
+        if not trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by Lightning's connector of debugging flags
+            trainer.save_checkpoint(self.files.last)
+
+    def _write(self, trainer: L.Trainer) -> None:
+        for logger in trainer.loggers if self.files.taken else ():
+            logger.save()
+        self.files.write_taken()
+        if self._leaving:
+            trainer.strategy.barrier("last checkpoint")  # whoever leaves early takes the others down with it
+            self.signals.leave()
+
+
+def latest(run: Path) -> tuple[Path, int] | None:
+    """The checkpoint to go on from, and its step; None where a run was cut off before it had one.
+
+    Raises RunError when there are some and none can be read.
+    """
+    faults = []
+    for name in (LAST, PREVIOUS):
+        path = run / name
+        if path.exists():
+            try:
+                step = read_checkpoint(path)["global_step"]
+                assert isinstance(step, int)
+            except RunError as error:
+                faults.append(str(error))
+            else:
+                for fault in faults:
+                    log.warning("%s; going on from %s", fault, path)
+                return path, step
+    if faults:
+        raise RunError(f"{'; '.join(faults)}; to start from its best weights: init_from={run}")
+    return None
 
 
 def keep_only(run: Path, wanted: Literal["both", "best", "last"]) -> None:
     """Remove the checkpoints that nobody wanted to keep of a run that is done."""
+    (run / PREVIOUS).unlink(missing_ok=True)
     if wanted != "both" and (run / BEST).exists():
         (run / (LAST if wanted == "best" else BEST)).unlink(missing_ok=True)

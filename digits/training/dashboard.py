@@ -58,6 +58,9 @@ HPARAMS = {
 }
 """Columns that every run has: TensorBoard takes the columns from one run, and drops what others have besides."""
 
+ORIGIN = ("overrides", "versions", "commit", "hardware", "device", "data")
+"""What of the record, with the configuration, is needed to do a run again."""
+
 SHOWN_INPUTS = 32
 PROJECTED = 1000
 """Images in the projector; its sprite may be 8192 pixels wide, and t-SNE in a browser is slow beyond this."""
@@ -82,15 +85,19 @@ class Dashboard(Callback):
         if data is None or not loggers:
             return
         net = _evaluated(pl_module)
-        config, overrides = self._record()
+        record = self._record()
+        config, overrides = record.get("config"), record.get("overrides")
+        fresh = trainer.ckpt_path is None
         parameters = sum(p.numel() for p in net.parameters())
         for logger in loggers:
-            if config:
-                row, asked = hyperparameters(config, overrides)
-                _add_row(logger.experiment, row | {"parameters": parameters}, asked)
-                logger.experiment.add_text("config", _code(yaml.safe_dump(config, sort_keys=False)))
+            if isinstance(config, dict):
+                asked = [str(override) for override in (overrides if isinstance(overrides, list) else ())]
+                row, columns = hyperparameters(config, asked)
+                _add_row(logger.experiment, row | {"parameters": parameters}, columns, fresh=fresh)
+                logger.experiment.add_text("config", _code(config))
+                logger.experiment.add_text("origin", _code({key: record[key] for key in ORIGIN if key in record}))
             logger.experiment.add_custom_scalars(LAYOUT)
-        if trainer.ckpt_path is None:
+        if fresh:
             with isolate_rng():
                 images, labels = _first_batch(data)
                 inputs = figures.png(figures.batch(images, labels, data.classes))
@@ -101,16 +108,19 @@ class Dashboard(Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """The current weights and what they make of the validation split."""
         if self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0:
-            self._show("val", trainer, _evaluated(pl_module))
+            self._show("val", trainer, _evaluated(pl_module), trainer.global_step - 1)  # the curves' last step
 
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The same for the best epoch's weights, their place in the projector, and their figures in HPARAMS."""
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The same for the best epoch's weights, their place in the projector, and their figures in HPARAMS.
+
+        Not when training ends: a run that was cut off after that has nothing left to train when it goes on.
+        """
         best = next((c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor), None)
         if not _loggers(trainer) or best is None or not best.best_model_path:
             return
         net = deepcopy(_evaluated(pl_module))
         load_weights(net, Path(best.best_model_path))
-        self._show("best", trainer, net)
+        self._show("best", trainer, net.to(trainer.strategy.root_device), trainer.global_step)
         validated = [epoch for c in trainer.callbacks if isinstance(c, Pulse) for epoch in c.history  # type: ignore[attr-defined]
                      if "val/accuracy" in epoch]  # fmt: skip
         if validated:
@@ -120,18 +130,14 @@ class Dashboard(Callback):
         """The test's figures in HPARAMS."""
         _add_results(trainer, "test", {name: float(value) for name, value in trainer.callback_metrics.items()})
 
-    def _record(self) -> tuple[Tree, list[str]]:
-        """The run's configuration and overrides; nothing for a trainer that works without a run directory."""
+    def _record(self) -> Tree:
+        """What the run's record holds by now; nothing for a trainer that works without a run directory."""
         try:
-            record = read_result(self.run_directory)
+            return read_result(self.run_directory)
         except RunError:
-            return {}, []
-        config, overrides = record.get("config"), record.get("overrides")
-        return config if isinstance(config, dict) else {}, list(
-            map(str, overrides if isinstance(overrides, list) else ())
-        )
+            return {}
 
-    def _show(self, stage: str, trainer: L.Trainer, net: nn.Module) -> None:
+    def _show(self, stage: str, trainer: L.Trainer, net: nn.Module, step: int) -> None:
         data, loggers = _data(trainer), _loggers(trainer)
         if data is None or data.val is None or not loggers:
             return
@@ -142,7 +148,7 @@ class Dashboard(Callback):
             for name, figure in figures.pictures(predictions, scores, data.val, data.classes).items()
         }
         for logger in loggers:
-            writer, step = logger.experiment, trainer.global_step
+            writer = logger.experiment
             for name, content in drawn.items():
                 add_picture(writer, f"{stage}/{name}", content, step)
             for i, name in enumerate(data.classes):
@@ -221,7 +227,7 @@ def _add_graph(writer: SummaryWriter, net: nn.Module, sample: torch.Tensor) -> N
             log.debug("no graph of the net in TensorBoard: %s", error)
 
 
-def _add_row(writer: SummaryWriter, row: Tree, asked: set[str]) -> None:
+def _add_row(writer: SummaryWriter, row: Tree, asked: set[str], *, fresh: bool) -> None:
     """A row in HPARAMS, its results unknown: so that it is there even if the run dies.
 
     TensorBoard puts the columns that differ between runs first, and draws only the first few; one run can't
@@ -237,7 +243,7 @@ def _add_row(writer: SummaryWriter, row: Tree, asked: set[str]) -> None:
     plugin.content = content.SerializeToString()
     for summary in (experiment, *session):
         writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]  # torch's, untyped
-    for name, unknown in results.items():
+    for name, unknown in results.items() if fresh else ():
         writer.add_scalar(name, unknown, 0)
 
 
@@ -271,5 +277,5 @@ def _add_results(trainer: L.Trainer, split: str, metrics: Mapping[str, float]) -
                 logger.experiment.add_scalar(f"hp/{split}_{name}", metrics[f"{split}/{name}"], trainer.global_step)
 
 
-def _code(text: str) -> str:
-    return f"```yaml\n{text}```"
+def _code(tree: Tree) -> str:
+    return f"```yaml\n{yaml.safe_dump(tree, sort_keys=False)}```"

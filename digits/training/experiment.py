@@ -18,51 +18,65 @@ from digits.data import MNISTDataModule
 from digits.training import checkpoints, saved
 from digits.training.build import make_callbacks, make_loggers, make_module, make_trainer
 from digits.training.callbacks import Progress, Pulse
+from digits.training.leaving import Signals
+from digits.training.nonfinite import NonfiniteGuard
 from digits.training.run import BEST, LAST, RunDirectory
 
 log = logging.getLogger(__name__)
 
 
-def run_experiment(config: Experiment, run: RunDirectory) -> Tree:
-    """Train, validate every epoch, test the best checkpoint once; returns what goes into `result.json`."""
+def run_experiment(config: Experiment, run: RunDirectory, signals: Signals) -> Tree:
+    """Train, validate every epoch, test the best checkpoint once; returns what goes into `result.json`.
+
+    With `resume` it goes on from the run's last checkpoint, or starts anew where there is none yet.
+    """
     started = time.perf_counter()
 
     # ---- Objects: all of them, before any data is touched -----------------------------------------
     L.seed_everything(config.seed, verbose=False)
     augment = [instantiate(transform.tree()) for transform in config.augment.values()]
     data = cast(MNISTDataModule, instantiate(config.data.tree(), seed=config.seed, augment=augment))
+    checkpoint, step = (checkpoints.latest(run.path) if config.resume is not None else None) or (None, 0)
+    if checkpoint is not None:
+        saved.check_size(config.model.tree(), checkpoint)
     net = cast(nn.Module, instantiate(config.model.tree()))
     parameters = sum(p.numel() for p in net.parameters())
     module = make_module(config, net, data.num_classes)
     validates = data.val_size > 0
-    resume_from = run.path / LAST if config.resume is not None and (run.path / LAST).exists() else None
-    if config.init_from is not None and resume_from is None:
+    if config.init_from is not None and checkpoint is None:
         saved.load_weights(net, Path(config.init_from))
+    loggers = make_loggers(config.logger, run.path, None if config.resume is None else step)
     pulse = Pulse(run)
-    best, last = checkpoints.Kept.best(run.path / BEST), checkpoints.Kept.last(run.path / LAST)
-    chosen = best if validates else last
-    loggers = make_loggers(config.logger, run.path, resume_from)
-    callbacks = [pulse, Progress(pulse), *make_callbacks(config.callbacks, run.path, validates=validates)]
+    guard = NonfiniteGuard(config.trainer.on_nonfinite, run.path)
+    callbacks = [pulse, Progress(pulse), guard, *make_callbacks(config.callbacks, run.path, validates=validates)]
+    files = checkpoints.CheckpointFiles(run.path, checkpoint)
+    best, last = checkpoints.Best(run.path), checkpoints.Last(files, config.checkpoint_minutes, signals)
     keepers = [best, last] if validates else [last]  # in this order: the last checkpoint must know of the best
-    trainer = make_trainer(config, run.path, loggers, [*callbacks, *keepers])
+    trainer = make_trainer(config, run.path, loggers, [*callbacks, *keepers], files)
 
     # ---- Data -----------------------------------------------------------------------------------
     data.prepare_data()
     data.setup()
     if trainer.is_global_zero:
+        sizes = {"train": len(data.train), "val": len(data.val or ()), "test": len(data.test)}
+        run.add(parameters=parameters, data={"name": data.name, **sizes, "checksums": dict(data.checksums)},
+                device=str(trainer.strategy.root_device))  # fmt: skip
         name, images = config.model.target.rsplit(".", 1)[-1], f"{len(data.train):,} images of {data.name}"
         log.info("%s with %s parameters, %s: %s", name, f"{parameters:,}", images, run.path)
+        if checkpoint is not None:
+            log.info("going on from step %s", f"{step:,}")
 
     # ---- Fit ------------------------------------------------------------------------------------
-    trainer.fit(module, data, ckpt_path=resume_from, weights_only=True)
-    epochs, steps = trainer.current_epoch, trainer.global_step
+    trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+    epochs, steps = len(pulse.history), trainer.global_step
 
     # ---- Test, once, the epoch that validation chose ----------------------------------------------
+    chosen = run.path / (BEST if validates else LAST)
     chosen_epoch = epochs - 1
-    if chosen.best_model_path:
-        checkpoint = torch.load(chosen.best_model_path, map_location="cpu", weights_only=True)
-        module.load_state_dict(checkpoint["state_dict"])
-        chosen_epoch = int(checkpoint["epoch"])
+    if chosen.exists():
+        kept = saved.read_checkpoint(chosen)
+        module.load_state_dict(cast(dict[str, torch.Tensor], kept["state_dict"]))
+        chosen_epoch = cast(int, kept["epoch"])
     metrics = next((dict(epoch) for epoch in pulse.history if epoch["epoch"] == chosen_epoch), {})
     for key in ("epoch", "train/images_per_second"):
         metrics.pop(key, None)
@@ -70,7 +84,7 @@ def run_experiment(config: Experiment, run: RunDirectory) -> Tree:
         metrics |= trainer.test(module, data, verbose=False)[0]
 
     # ---- What the run leaves behind ---------------------------------------------------------------
-    if trainer.is_global_zero and chosen.best_model_path:
+    if trainer.is_global_zero and chosen.exists():
         saved.save(run.path, module.evaluated_net, config.model.tree(), data)
         checkpoints.keep_only(run.path, config.checkpoints)
     return {
@@ -78,11 +92,7 @@ def run_experiment(config: Experiment, run: RunDirectory) -> Tree:
         "epoch": chosen_epoch,
         "epochs": epochs,
         "steps": steps,
-        "parameters": parameters,
         "images_per_second": pulse.images_per_second,
         "seconds": {"fit": round(pulse.seconds, 2), "this_start": round(time.perf_counter() - started, 2)},
-        "device": str(trainer.strategy.root_device),
-        "data": {"name": data.name, "train": len(data.train), "val": len(data.val or ()), "test": len(data.test),
-                 "checksums": dict(data.checksums)},
         "history": [dict(epoch) for epoch in pulse.history],
-    }  # fmt: skip
+    }

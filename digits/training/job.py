@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
+import threading
 import traceback
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 from tabulate import tabulate
 
 from digits.config.check import ConfigError, check
@@ -17,7 +19,9 @@ from digits.config.targets import TargetError, check_read_back
 from digits.config.tree import Tree
 from digits.data.datasets import DataError
 from digits.training.experiment import run_experiment
-from digits.training.run import ERROR, JobFailed, RunDirectory, RunError
+from digits.training.leaving import Interrupted, Signals
+from digits.training.nonfinite import NonfiniteError
+from digits.training.run import ERROR, JobFailed, RunDirectory, RunError, StorageError
 
 log = logging.getLogger(__name__)
 
@@ -26,48 +30,69 @@ NOISE = (
     "Total length of `list` across ranks is zero",  # no validation loader with data.val_size=0
     "Checkpoint directory .* exists and is not empty",  # on resume that is the point
     "The number of training batches .* is smaller than the logging interval",
-    "You're resuming from a checkpoint that ended before the epoch ended",
+    "The ``compute`` method of metric .* was called before the ``update`` method",  # its sums are the checkpoint's
 )
+
+NO_STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE}
+"""What a disk that is full, read-only, broken or gone says."""
 
 
 def run_job(tree: Tree, directory: Path, overrides: list[str]) -> float | None:
     """Run one experiment; returns its best validation accuracy, or None where nothing was validated.
 
-    Raises JobFailed when it failed, after its record and the log say why; SystemExit(143) after SIGTERM,
-    SystemExit(130) after an interrupt.
+    Raises JobFailed when it failed, after its record and the log say why; Interrupted, an exit with 143 after SIGTERM
+    and 130 after Ctrl-C, when it was asked to leave.
     """
     tidy_logs()
     config = check(tree)
     run = RunDirectory(directory)
     # the other processes of trainer=ddp, on this node or another, have no record of their own
     first = all(os.environ.get(rank, "0") == "0" for rank in ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK"))
+    with Signals() as signals:
+        try:
+            if first:
+                run.begin(config.tree(), overrides)
+            if config.resume is not None:
+                check_read_back(config.tree(), config.trust)
+            outcome = run_experiment(config, run, signals)
+            if first:
+                run.finish("done", **outcome)
+        except Interrupted as left:
+            if not first:  # whoever started this process takes any other code for a failure
+                sys.exit(0)
+            if run.record:  # else it was cut off before it began
+                with suppress(StorageError):
+                    run.finish("interrupted")
+            log.info("interrupted; to go on: python -m digits.train resume=%s", directory)
+            raise left from None
+        except Exception as error:  # whatever a job dies of belongs in its record; it is raised again as JobFailed
+            raise _failed(error, run if first else None, overrides) from error
     if first:
-        run.begin(config.tree(), overrides)
-    try:
-        if config.resume is not None:
-            check_read_back(config.tree(), config.trust)
-        outcome = run_experiment(config, run)
-    except (KeyboardInterrupt, SIGTERMException, SystemExit) as stop:
-        # Lightning turns SIGTERM into an exit of its own and an interrupt into exit code 1
-        if first:
-            run.finish("interrupted")
-        sys.exit(143 if isinstance(stop, SIGTERMException) else 130)
-    except Exception as error:  # whatever a job dies of belongs in its record; it is raised again as JobFailed
-        expected = isinstance(error, ConfigError | TargetError | DataError | RunError)
-        reason = str(error) if expected else f"{type(error).__name__}: {error}"
-        if first:
-            run.fail(reason, traceback.format_exc())
-        where = "" if expected else f"\n(traceback: {directory / ERROR})"
-        if first:
-            log.error("failed: %s\n%s%s", " ".join(overrides) or directory, reason, where)  # noqa: TRY400 (the traceback is in error.txt)
-        raise JobFailed(reason, code=2 if isinstance(error, ConfigError | TargetError | RunError) else 1) from error
-    if first:
-        run.finish("done", **outcome)
-        log.info("%s", summary(outcome, directory))
+        log.info("%s", summary(run.record, directory))
     metrics = outcome["metrics"]
     assert isinstance(metrics, dict)
     accuracy = metrics.get("val/accuracy")
     return accuracy if isinstance(accuracy, float) else None
+
+
+def _failed(error: Exception, run: RunDirectory | None, overrides: list[str]) -> JobFailed:
+    """Say in the run's record and in the log what it died of."""
+    expected = isinstance(error, ConfigError | TargetError | DataError | RunError | NonfiniteError)
+    reason = str(error) if expected else f"{type(error).__name__}: {error}"
+    if run is not None:
+        storage = False
+        if isinstance(error, OSError) and (error.errno in NO_STORAGE or not run.path.exists()):
+            storage = True
+            what = error if isinstance(error, StorageError) else f"{run.path} can't be written: {error.strerror}"
+            reason = f"{what}; when it can be again, go on with resume={run.path}"
+        try:
+            run.fail(reason, "".join(traceback.format_exception(error)))
+        except StorageError as full:  # its last sign of life is then the end of its record
+            if not storage:
+                log.error("%s", full)  # noqa: TRY400 (the traceback helps nobody)
+        where = "" if expected or storage else f"\n(traceback: {run.path / ERROR})"
+        log.error("failed: %s\n%s%s", " ".join(overrides) or run.path, reason, where)
+    return JobFailed(reason, code=2 if isinstance(error, ConfigError | TargetError | RunError) else 1)
 
 
 def tidy_logs() -> None:
@@ -77,13 +102,21 @@ def tidy_logs() -> None:
         logger.handlers.clear()
         logger.propagate = True
         logger.setLevel(logging.WARNING)
+    logging.raiseExceptions = False  # a log that can't be written any more is no reason to print its tracebacks
+    threading.excepthook = _quiet_about_storage
     for message in NOISE:
         warnings.filterwarnings("ignore", message=f".*{message}")
 
 
-def summary(outcome: Tree, directory: Path) -> str:
+def _quiet_about_storage(failure: threading.ExceptHookArgs) -> None:
+    """TensorBoard's thread says on the screen what it also raises at the next write."""
+    if not isinstance(failure.exc_value, OSError):
+        threading.__excepthook__(failure)
+
+
+def summary(record: Tree, directory: Path) -> str:
     """What a run came to, as a small table."""
-    metrics, seconds = outcome["metrics"], outcome["seconds"]
+    metrics, seconds = record["metrics"], record["seconds"]
     assert isinstance(metrics, dict)
     assert isinstance(seconds, dict)
     rows = []
@@ -91,9 +124,9 @@ def summary(outcome: Tree, directory: Path) -> str:
         loss, accuracy = metrics.get(f"{split}/loss"), metrics.get(f"{split}/accuracy")
         if isinstance(loss, float) and isinstance(accuracy, float):
             rows.append([split, f"{accuracy:.2%}", f"{loss:.4f}"])
-    epoch = int(str(outcome["epoch"])) + 1
+    epoch = int(str(record["epoch"])) + 1
     table = tabulate(rows, headers=["", "accuracy", "loss"], colalign=["left", "right", "right"], disable_numparse=True)
     return (
-        f"\n{table}\n\nepoch {epoch} of {outcome['epochs']}, {outcome['parameters']:,} parameters, "
-        f"{seconds['fit']} s of training, {outcome['images_per_second']:,.0f} images/s\n{directory}"
+        f"\n{table}\n\nepoch {epoch} of {record['epochs']}, {record['parameters']:,} parameters, "
+        f"{seconds['fit']} s of training, {record['images_per_second']:,.0f} images/s\n{directory}"
     )

@@ -11,14 +11,19 @@ from pathlib import Path
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from digits.training.run import write_text
+from digits.config.files import FileError, read_text
+from digits.training.run import RunError, write_text
+
+LARGEST = 1 << 28
+"""Bytes of a file that is read back; a million rows have a tenth of it."""
 
 
 class MetricsCSV(Logger):
     """Writes `metrics.csv`: one row a step, one column a metric, empty where nothing was logged.
 
-    Rows are written at every validation and at the end, the whole file beside and renamed. A run that goes on finds
-    its former rows again, up to the step it goes on from; Lightning's CSVLogger would delete them.
+    Rows are written at every validation, with every checkpoint and at the end, the whole file beside and renamed. A
+    run that goes on finds its former rows again, up to the step it goes on from; Lightning's CSVLogger would delete
+    them.
     """
 
     def __init__(self, run_directory: Path) -> None:
@@ -26,9 +31,13 @@ class MetricsCSV(Logger):
         self.path = run_directory / "metrics.csv"
         self.rows: dict[int, dict[str, str]] = {}
         if self.path.exists():
-            with self.path.open(newline="", encoding="utf-8") as file:
-                for row in csv.DictReader(file):
+            try:
+                for row in csv.DictReader(io.StringIO(read_text(self.path, LARGEST))):
                     self.rows[int(row["step"])] = {key: value for key, value in row.items() if value}
+            except (FileError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
+                raise RunError(
+                    f"{self.path} is damaged ({error}); move it away, and the run goes on without it"
+                ) from None
 
     @property
     def name(self) -> str:
@@ -40,12 +49,9 @@ class MetricsCSV(Logger):
         """The run's version; its directory says it."""
         return ""
 
-    def forget_after(self, step: int) -> None:
-        """Drop what was logged after the step that the run goes on from, and its test: it will be tested again."""
-        kept = {
-            s: {k: v for k, v in row.items() if not k.startswith("test/")} for s, row in self.rows.items() if s <= step
-        }
-        self.rows = {s: row for s, row in kept.items() if set(row) - {"step", "epoch"}}
+    def forget_from(self, step: int) -> None:
+        """Drop what was logged at a step and after it: a run that goes on from there will log it again."""
+        self.rows = {s: row for s, row in self.rows.items() if s < step}
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, object] | Namespace, *args: object, **kwargs: object) -> None:
@@ -67,7 +73,6 @@ class MetricsCSV(Logger):
         writer = csv.DictWriter(text, ["step", "epoch", *columns], lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows[step] for step in sorted(self.rows))
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         write_text(self.path, text.getvalue())
 
     @rank_zero_only

@@ -26,6 +26,10 @@ LENGTHS = ("total_steps", "T_max", "_schedule_phases")
 """What a learning-rate schedule keeps of the training's length."""
 
 
+SUMS = "train_sums"
+"""Where a checkpoint keeps what the running means of a training epoch are made of."""
+
+
 class Classifier(L.LightningModule):
     """Trains a net by minimising a loss of its logits; validates and tests its moving average if there is one.
 
@@ -51,7 +55,7 @@ class Classifier(L.LightningModule):
             self.averaged.requires_grad_(False)  # else DDP waits for gradients that never come
         self.loss = loss
         self.make_optimizer, self.make_scheduler = make_optimizer, make_scheduler
-        self.train_loss, self.val_loss, self.test_loss = MeanMetric(), MeanMetric(), MeanMetric()
+        self.train_loss, self.val_loss, self.test_loss = (MeanMetric(nan_strategy="disable") for _ in range(3))
         self.train_accuracy, self.val_accuracy, self.test_accuracy = (top1(num_classes) for _ in range(3))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -74,8 +78,6 @@ class Classifier(L.LightningModule):
         if self._logs_this_step():
             self.log("train/loss_step", loss)
             self.log("lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]  # one optimizer, no list
-        if self.trainer.is_last_batch:
-            self._log_means("train")
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -90,14 +92,20 @@ class Classifier(L.LightningModule):
         logits = self(batch.images)
         if len(batch.labels):  # a process with fewer images than batches takes part with an empty one
             self._count(split, self.loss(logits, batch.labels), logits, batch)
-        self._log_means(split)
+        self.log_means(split)
 
     def _count(self, split: Phase, loss: Tensor, logits: Tensor, batch: Batch) -> None:
         mean_loss, accuracy = self._metrics(split)
-        mean_loss.update(loss.detach(), len(batch.labels))
+        loss = loss.detach()
+        if split == "train":  # a step that trainer.on_nonfinite=skip leaves out isn't counted either
+            finite = torch.isfinite(loss)
+            mean_loss.update(torch.where(finite, loss, 0), finite * len(batch.labels))
+        else:
+            mean_loss.update(loss, len(batch.labels))
         accuracy.update(logits.detach(), batch.labels)
 
-    def _log_means(self, split: Phase) -> None:
+    def log_means(self, split: Phase) -> None:
+        """Log the means over the epoch so far; `Pulse` does so for the training split, once it has ended."""
         mean_loss, accuracy = self._metrics(split)
         self.log_dict({f"{split}/loss": mean_loss, f"{split}/accuracy": accuracy}, on_step=False, on_epoch=True)
 
@@ -127,6 +135,11 @@ class Classifier(L.LightningModule):
         if self.averaged is not None:
             self.averaged.update_parameters(self.net)
 
+    def on_train_epoch_start(self) -> None:
+        """Start the epoch's means; an epoch that a checkpoint cut in two goes on with its own."""
+        for metric in self._metrics("train"):
+            metric.reset()
+
     def on_train_start(self) -> None:
         """See that a short epoch has at least one point in the per-step curves."""
         batches = int(self.trainer.num_training_batches)
@@ -140,9 +153,22 @@ class Classifier(L.LightningModule):
         scheduler, interval = self.make_scheduler(optimizer, int(self.trainer.estimated_stepping_batches), epochs)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": interval}}
 
-    def on_load_checkpoint(self, checkpoint: dict[str, list[dict[str, object]]]) -> None:
-        """Let a run that goes on for more epochs have a schedule of its new length: only its position is restored."""
+    def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
+        """Add the sums behind the epoch's means, those of every process."""
+        sums = {f"{i}.{name}": value for i, metric in enumerate(self._metrics("train")) for name, value in
+                metric.metric_state.items()}  # fmt: skip
+        gathered = self.all_gather(sums)
+        assert isinstance(gathered, dict)
+        checkpoint[SUMS] = {name: value.reshape(self.trainer.world_size).cpu() for name, value in gathered.items()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, dict[str, Tensor]]) -> None:
+        """Take up the sums. Let a run that goes on for longer have a schedule of its new length, at its position."""
+        for i, metric in enumerate(self._metrics("train")):
+            for name, value in metric.metric_state.items():
+                assert isinstance(value, Tensor)
+                setattr(metric, name, checkpoint[SUMS][f"{i}.{name}"][self.global_rank].reshape(value.shape))
         for saved in checkpoint.get("lr_schedulers", []):
+            assert isinstance(saved, dict)
             for length in LENGTHS:
                 saved.pop(length, None)
 

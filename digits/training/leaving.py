@@ -1,0 +1,100 @@
+"""Leaving when asked to: a signal ends a run between two steps, never within one.
+
+SIGTERM and SIGINT (Ctrl-C) end a run, a second one at once. On a SLURM cluster SIGUSR1
+(`#SBATCH --signal=SIGUSR1@90`) does so too, and has the job queued again, as Lightning documents it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import threading
+from types import FrameType, TracebackType
+
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+
+log = logging.getLogger(__name__)
+
+
+class Interrupted(SystemExit):
+    """A run left because a signal asked it to; as an exit code, 128 and the signal's number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+
+
+class Signals:
+    """What the process was asked by signals: told at once by raising Interrupted, or held until it suits.
+
+    Held, a second signal ends the process on the spot, and the run counts as lost.
+    """
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._held = False
+        self._former: dict[int, object] = {}
+        self._wanted = [signal.SIGTERM, signal.SIGINT]
+        if SLURMEnvironment.detect() and hasattr(signal, "SIGUSR1"):
+            self._wanted.append(signal.SIGUSR1)
+
+    def __enter__(self) -> Signals:
+        self._former = {number: signal.getsignal(number) for number in self._wanted}
+        self._install()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number, former in self._former.items():
+                signal.signal(number, former)  # type: ignore[arg-type]  # what getsignal gave
+
+    def hold(self) -> None:
+        """From now on only note a signal: Lightning has put its own handlers in place of ours, which don't wait."""
+        self._held = True
+        self._install()
+
+    def release(self) -> None:
+        """Stop holding; raises Interrupted for what came meanwhile."""
+        self._held = False
+        if self.received is not None:
+            self.leave()
+
+    def leave(self) -> None:
+        """Leave now, between two steps, everything saved; on SIGUSR1 SLURM is told to start the job again.
+
+        A process that got no signal itself leaves because another of the same run did.
+        """
+        self._held = False
+        number = self.received or signal.SIGTERM
+        if number not in (signal.SIGTERM, signal.SIGINT):
+            requeue()
+        raise Interrupted(number)
+
+    def _install(self) -> None:
+        if threading.current_thread() is threading.main_thread():  # Python lets no other thread do it
+            for number in self._wanted:
+                signal.signal(number, self._handle)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.received is not None:
+            os._exit(128 + number)
+        self.received = number
+        if self._held:
+            log.info("leaving after this step (%s); once more to leave at once", signal.Signals(number).name)
+        else:
+            self.leave()
+
+
+def requeue() -> None:
+    """Have SLURM start this job again, under the same number."""
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    job = f"{array}_{task}" if array else os.environ.get("SLURM_JOB_ID", "")
+    if int(os.environ.get("SLURM_PROCID", "0")) == 0:
+        log.info("requeueing SLURM job %s", job)
+        try:
+            subprocess.run(["scontrol", "requeue", job], check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            log.warning("SLURM job %s could not be requeued: %s; submit it again, and it goes on", job, error)

@@ -1,0 +1,108 @@
+"""What happens to a loss or a gradient that is not finite: the step is not made."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Literal
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.plugins import MixedPrecision
+from torch import Tensor
+from torch.optim.optimizer import Optimizer
+
+from digits.config.tree import Tree, Value
+from digits.data import Batch
+from digits.training.run import NONFINITE, write_json
+
+log = logging.getLogger(__name__)
+
+OnNonfinite = Literal["stop", "skip", "ignore"]
+
+MOST_SKIPS = 20
+"""Steps in a row that may be left out; after so many the weights themselves are at fault."""
+
+WHAT_TO_TRY = (
+    "a smaller optimizer.lr, trainer.gradient_clip_val=1, trainer.precision=32-true, "
+    "or trainer.on_nonfinite=skip to leave such batches out"
+)
+
+
+class NonfiniteError(Exception):
+    """A loss or a gradient was not finite; the message says where, and what to try."""
+
+
+class NonfiniteGuard(Callback):
+    """Looks at every loss and gradient before the optimizer does: a step that would spoil the weights isn't made.
+
+    `stop` ends the run with NonfiniteError and leaves `nonfinite.json`: indices (rows of the training images), seed
+    and loss of the step's batches, to make it again. `skip` leaves the step out, BatchNorm's statistics included;
+    after 20 in a row it stops as well. `ignore` looks at nothing, which on a GPU saves waiting for each step.
+    """
+
+    def __init__(self, on_nonfinite: OnNonfinite, run: Path) -> None:
+        self.on_nonfinite, self.run = on_nonfinite, run
+        self._batches: list[tuple[Batch, Tensor]] = []  # since the last step of the optimizer, each with its loss
+        self._buffers: list[Tensor] = []
+        self._batch: Batch | None = None
+        self._skipped = 0
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        """Remember what the forward pass may spoil."""
+        self._batch = batch
+        if self.on_nonfinite == "skip" and not self._batches:
+            self._buffers = [buffer.clone() for buffer in pl_module.buffers()]
+
+    def on_before_backward(self, trainer: L.Trainer, pl_module: L.LightningModule, loss: Tensor) -> None:
+        """Remember the loss."""
+        assert self._batch is not None
+        if self.on_nonfinite != "ignore":
+            self._batches.append((self._batch, loss.detach()))
+
+    def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Optimizer) -> None:
+        """Look at the losses since the last step, and at the gradients they gave."""
+        if self.on_nonfinite == "ignore":
+            return
+        batches, self._batches = self._batches, []
+        gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        plugin = trainer.precision_plugin
+        scaled = isinstance(plugin, MixedPrecision) and plugin.scaler is not None  # it leaves out such steps by itself
+        norm = torch.zeros(()) if scaled or not gradients else torch.nn.utils.get_total_norm(gradients)
+        spoilt = not all(bool(torch.isfinite(value)) for value in (norm, *(loss for _, loss in batches)))
+        if trainer.world_size > 1:
+            spoilt = trainer.strategy.reduce_boolean_decision(spoilt, all=False)
+        if not spoilt:
+            self._skipped = 0
+            return
+        self._skipped += 1
+        if self.on_nonfinite == "stop" or self._skipped > MOST_SKIPS:
+            raise NonfiniteError(self._leave_behind(trainer, batches, float(norm)))
+        log.warning("step %d left out: its loss or gradient is not finite", trainer.global_step)
+        for buffer, former in zip(pl_module.buffers(), self._buffers, strict=True):
+            buffer.copy_(former)
+        optimizer.zero_grad(set_to_none=True)  # torch's optimizers pass over what has no gradient
+
+    def _leave_behind(self, trainer: L.Trainer, batches: list[tuple[Batch, Tensor]], norm: float) -> str:
+        """Write down what is needed to make the step again; gives the sentence to stop with."""
+        losses = [float(loss) for _, loss in batches]
+        name = NONFINITE if trainer.is_global_zero else f"rank-{trainer.global_rank}-{NONFINITE}"
+        tree: Tree = {
+            "epoch": trainer.current_epoch,
+            "step": trainer.global_step,
+            "gradient_norm": str(norm),
+            "batches": list[Value](
+                {"indices": batch.indices.tolist(), "seed": batch.seed, "loss": str(loss)}
+                for (batch, _), loss in zip(batches, losses, strict=True)
+            ),
+        }
+        write_json(self.run / name, tree)
+        times = f", {self._skipped} times in a row," if self._skipped > 1 else ""
+        return (
+            f"the loss ({losses[-1]:g}) or its gradient (norm {norm:g}) is not finite{times} in epoch "
+            f"{trainer.current_epoch + 1}, step {trainer.global_step}; the weights are as they were before it, and its "
+            f"images and seed are in {name}. Try {WHAT_TO_TRY}"
+        )

@@ -1,0 +1,111 @@
+"""A loss or gradient that is not finite: the step isn't made, and can be made again."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from digits.config.schema import Experiment
+from digits.config.tree import Tree
+from digits.data import BatchLoader, MNISTDataModule
+from digits.training.job import run_job
+from digits.training.run import LAST, JobFailed, read_result
+
+MakeExperiment = Callable[..., Experiment]
+
+POISON: Tree = {"_target_": "tests.training.poison.PoisonedLoss", "at": [13]}  # the second epoch's fourth step
+SHORT = ("data.batch_size=128", "checkpoint_minutes=1e-6", "test=false")
+
+
+def poisoned(config: Experiment, loss: Tree) -> Tree:
+    return config.tree() | {"loss": loss}
+
+
+@pytest.mark.parametrize("gradient_only", [False, True])
+def test_a_run_stops_before_its_weights_are_spoilt(
+    experiment: MakeExperiment, tmp_path: Path, gradient_only: bool
+) -> None:
+    with pytest.raises(JobFailed, match=r"not finite in epoch 2, step 13.*nonfinite\.json\. Try a smaller") as failure:
+        run_job(poisoned(experiment(*SHORT), POISON | {"gradient_only": gradient_only}), tmp_path, [])
+    assert failure.value.code == 1
+    result = read_result(tmp_path)
+    assert result["status"] == "failed"
+    assert "not finite" in str(result["error"])
+    checkpoint = torch.load(tmp_path / LAST, weights_only=True)
+    assert checkpoint["global_step"] == 13, "the steps before it are kept"
+    assert all(value.isfinite().all() for value in checkpoint["state_dict"].values())
+
+
+def test_the_batch_can_be_made_again(experiment: MakeExperiment, tmp_path: Path) -> None:
+    config = experiment(*SHORT)
+    with pytest.raises(JobFailed):
+        run_job(poisoned(config, POISON), tmp_path, [])
+    left = json.loads((tmp_path / "nonfinite.json").read_text())
+    assert (left["epoch"], left["step"], left["batches"][0]["loss"]) == (1, 13, "inf")
+    data = MNISTDataModule(
+        **{k: v for k, v in config.data.tree().items() if k != "_target_"},  # type: ignore[arg-type]
+        seed=config.seed,
+    )
+    data.setup()
+    loader = BatchLoader(data.train, 128, seed=config.seed)
+    loader.set_epoch(1)
+    batch = list(loader)[3]
+    assert left["batches"] == [{"indices": batch.indices.tolist(), "seed": batch.seed, "loss": "inf"}]
+
+
+def test_skip_leaves_the_step_out_and_nothing_else(
+    experiment: MakeExperiment, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = experiment(*SHORT, "trainer.on_nonfinite=skip", "scheduler=constant")
+    with caplog.at_level(logging.WARNING):
+        run_job(poisoned(config, POISON), tmp_path, [])
+    assert [line for line in caplog.messages if "left out" in line] == [
+        "step 13 left out: its loss or gradient is not finite"
+    ]
+    result = read_result(tmp_path)
+    assert (result["status"], result["steps"]) == ("done", 20)
+    history = cast(list[dict[str, float]], result["history"])
+    assert all(torch.tensor(list(epoch.values())).isfinite().all() for epoch in history)
+
+
+def test_skip_keeps_what_the_forward_pass_would_spoil(experiment: MakeExperiment, tmp_path: Path) -> None:
+    config = experiment(*SHORT, "trainer.on_nonfinite=skip")
+    net: Tree = {
+        "_target_": "tests.training.poison.PoisonousNet",
+        "image_size": 28,
+        "num_classes": 10,
+        "poison": 7,
+    }
+    run_job(config.tree() | {"model": net}, tmp_path, [])
+    tensors = load_file(tmp_path / "model.safetensors")
+    assert all(value.isfinite().all() for value in tensors.values())
+    assert int(tensors["norm.num_batches_tracked"]) in (9, 19), "of the 10 or 20 steps one was taken back"
+
+
+def test_weights_that_are_lost_are_not_skipped_for_ever(experiment: MakeExperiment, tmp_path: Path) -> None:
+    config = experiment(*SHORT, "trainer.on_nonfinite=skip", "trainer.max_epochs=4")
+    with pytest.raises(JobFailed, match="not finite, 21 times in a row"):
+        run_job(poisoned(config, POISON | {"at": list(range(5, 40))}), tmp_path, [])
+
+
+def test_ignore_looks_at_nothing(experiment: MakeExperiment, tmp_path: Path) -> None:
+    config = experiment(*SHORT, "trainer.on_nonfinite=ignore", "trainer.max_epochs=1")
+    run_job(poisoned(config, POISON | {"at": [3]}), tmp_path, [])
+    tensors = load_file(tmp_path / "model.safetensors")
+    assert not all(value.isfinite().all() for value in tensors.values())
+
+
+def test_every_batch_of_an_accumulated_step_is_kept(experiment: MakeExperiment, tmp_path: Path) -> None:
+    config = experiment(*SHORT, "trainer.accumulate_grad_batches=2")
+    with pytest.raises(JobFailed):
+        run_job(poisoned(config, POISON | {"at": [2]}), tmp_path, [])
+    left = json.loads((tmp_path / "nonfinite.json").read_text())
+    assert [batch["loss"] == "inf" for batch in left["batches"]] == [True, False]
+    assert all(len(batch["indices"]) == 128 for batch in left["batches"])

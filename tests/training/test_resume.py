@@ -1,0 +1,244 @@
+"""A run that was cut off ends as one that never was. Real kills: tests/commands/test_faults.py."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import logging
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
+    EventAccumulator,
+)
+
+from digits.config.schema import Experiment
+from digits.config.tree import Tree
+from digits.training.job import run_job
+from digits.training.leaving import Interrupted
+from digits.training.run import BEST, LAST, PREVIOUS, JobFailed, read_result
+
+MakeExperiment = Callable[..., Experiment]
+
+OFTEN = ("checkpoint_minutes=1e-6", "data.batch_size=128", "trainer.max_epochs=3", "trainer.log_every_n_steps=3")
+"""A checkpoint after every step that can have one; 10 steps an epoch."""
+
+
+SPEED = "train/images_per_second"
+HALVES = "+trainer.val_check_interval=0.5"
+
+
+class End(NamedTuple):
+    """What has to be the same however often a run was cut off."""
+
+    weights: str
+    record: Tree
+    curves: list[dict[str, str]]
+    points: dict[str, list[tuple[int, str]]]
+
+
+def end(run: Path) -> End:
+    tensors = load_file(run / "model.safetensors")
+    result = read_result(run)
+    record = {key: result[key] for key in ("status", "metrics", "epoch", "epochs", "steps", "parameters", "data")}
+    record["history"] = [
+        {key: value for key, value in epoch.items() if key != SPEED}
+        for epoch in cast(list[dict[str, float]], result["history"])
+    ]
+    with (run / "metrics.csv").open(newline="") as file:
+        rows = [{key: value for key, value in row.items() if key != SPEED} for row in csv.DictReader(file)]
+    events = EventAccumulator(str(run), size_guidance={"scalars": 0})
+    events.Reload()
+    tags = [tag for tag in events.Tags()["scalars"] if tag != SPEED]
+    return End(
+        hashlib.sha256(b"".join(tensors[name].numpy().tobytes() for name in sorted(tensors))).hexdigest(),
+        record,
+        rows,
+        {tag: sorted((event.step, repr(event.value)) for event in events.Scalars(tag)) for tag in tags},
+    )
+
+
+def train(config: Experiment, run: Path) -> End:
+    run_job(config.tree(), run, [])
+    return end(run)
+
+
+def cut(config: Experiment, run: Path, hook: str, at: int, signal_name: str = "") -> None:
+    """Run until a bomb goes off."""
+    bomb: Tree = {"_target_": "tests.training.bomb.Bomb", "hook": hook, "at": at, "signal_name": signal_name}
+    tree = config.tree()
+    callbacks = cast(Tree, tree["callbacks"])
+    with pytest.raises(Interrupted if signal_name else JobFailed):
+        run_job(tree | {"callbacks": callbacks | {"bomb": bomb}}, run, [])
+
+
+def go_on(config: Experiment, run: Path) -> End:
+    second = int(time.time())
+    while int(time.time()) == second:  # TensorBoard orders the files of a run by the second in their names
+        time.sleep(0.01)
+    run_job(config.tree() | {"resume": str(run)}, run, [])
+    return end(run)
+
+
+CONFIGURATIONS = {
+    "ema": ("augment=affine", "model.dropout=0.2", "trainer.ema_decay=0.9"),
+    "dashboard": ("callbacks=dashboard", "callbacks.dashboard.every_n_epochs=2"),
+    "accumulate": ("trainer.precision=bf16-mixed", "trainer.accumulate_grad_batches=3", "scheduler=cosine"),
+    "halves": ("scheduler=step", "scheduler.step_size=1", "trainer.gradient_clip_val=0.5", HALVES),
+    "no-validation": ("scheduler=constant", "data.val_size=0", "checkpoint_minutes=null"),
+}
+EVERYWHERE = [
+    ("train", 1),  # nothing is saved yet: it starts anew
+    ("train", 5),
+    ("train", 10),  # an epoch's last batch
+    ("train", 11),  # the next epoch's first
+    ("validation", 2),
+    ("epoch_end", 2),
+    ("fit_end", 1),
+    ("test", 1),
+]
+PLACES = [("ema", *place) for place in EVERYWHERE] + [
+    *(("accumulate", "train", at) for at in (8, 10, 15)),
+    *(
+        ("halves", *place)
+        for place in (("train", 5), ("train", 6), ("train", 17), ("validation", 1), ("validation", 3))
+    ),
+    *(("dashboard", *place) for place in (("train", 1), ("fit_end", 1), ("test", 1))),
+    *(("no-validation", *place) for place in (("train", 20), ("train", 25), ("epoch_end", 3))),
+]
+
+
+@pytest.mark.parametrize("signal_name", ["", "SIGTERM"], ids=["dies", "asked"])
+@pytest.mark.parametrize(("name", "hook", "at"), PLACES)
+def test_a_run_that_was_cut_off_ends_as_one_that_never_was(
+    experiment: MakeExperiment,
+    tmp_path: Path,
+    whole: Callable[[Experiment], End],
+    name: str,
+    hook: str,
+    at: int,
+    signal_name: str,
+) -> None:
+    config = experiment(*OFTEN, *CONFIGURATIONS[name])
+    cut(config, tmp_path / "cut", hook, at, signal_name)
+    status = read_result(tmp_path / "cut")["status"]
+    assert status == ("interrupted" if signal_name else "failed")
+    assert go_on(config, tmp_path / "cut") == whole(config)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Experiment], End]:
+    """How a run ends that nothing interrupts; each configuration is run once."""
+    ends: dict[str, End] = {}
+
+    def whole(config: Experiment) -> End:
+        key = str(config.tree())
+        if key not in ends:
+            ends[key] = train(config, tmp_path_factory.mktemp("whole") / "run")
+        return ends[key]
+
+    return whole
+
+
+def test_a_signal_saves_where_the_run_is(experiment: MakeExperiment, tmp_path: Path) -> None:
+    config = experiment(*OFTEN, "checkpoint_minutes=null")
+    for hook, at, step in (("train", 15, 15), ("validation", 2, 20), ("train", 20, 20)):
+        run = tmp_path / f"{hook}{at}"
+        cut(config, run, hook, at, "SIGTERM")
+        assert torch.load(run / LAST, weights_only=True)["global_step"] == step
+        assert torch.load(run / BEST, weights_only=True)["global_step"] == 10
+
+
+def test_a_run_cut_off_again_and_again(
+    experiment: MakeExperiment, tmp_path: Path, whole: Callable[[Experiment], End]
+) -> None:
+    config = experiment(*OFTEN, "augment=affine", "trainer.ema_decay=0.9")
+    run = tmp_path / "run"
+    cut(config, run, "train", 4)
+    resumed = config.model_copy(update={"resume": str(run), "trust": ["tests"]})
+    for hook, at, signal_name in (
+        ("train", 3, "SIGINT"),
+        ("validation", 1, "SIGTERM"),
+        ("train", 9, ""),
+        ("train", 6, ""),
+    ):
+        cut(resumed, run, hook, at, signal_name)
+        time.sleep(1)
+    assert go_on(config, run) == whole(config)
+
+
+def test_a_run_that_early_stopping_ended_stays_so(
+    experiment: MakeExperiment, tmp_path: Path, whole: Callable[[Experiment], End]
+) -> None:
+    config = experiment(
+        *OFTEN,
+        "callbacks=early_stopping",
+        "callbacks.early_stopping.patience=1",
+        "optimizer.lr=1e-9",
+        "trainer.max_epochs=9",
+    )
+    cut(config, tmp_path / "cut", "fit_end", 1)
+    assert go_on(config, tmp_path / "cut") == whole(config)
+    assert cast(int, whole(config).record["epochs"]) < 9
+
+
+# ---- Damaged checkpoints --------------------------------------------------------------------------
+
+
+def flip(path: Path) -> None:
+    """One wrong bit in the middle, where the weights are."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "cut short": lambda path: path.write_bytes(path.read_bytes()[:-1000]),
+    "empty": lambda path: path.write_bytes(b""),
+    "zeroed": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "another file": lambda path: path.write_text("not a checkpoint\n"),
+    "one bit": flip,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=list(DAMAGES))
+def test_a_damaged_last_checkpoint_gives_way_to_the_one_before(
+    experiment: MakeExperiment,
+    tmp_path: Path,
+    whole: Callable[[Experiment], End],
+    caplog: pytest.LogCaptureFixture,
+    damage: Callable[[Path], object],
+) -> None:
+    config, run = experiment(*OFTEN), tmp_path / "run"
+    cut(config, run, "train", 15)
+    damage(run / LAST)
+    with caplog.at_level(logging.WARNING):
+        assert go_on(config, run) == whole(config)
+    assert any("last.ckpt" in line and "previous.ckpt" in line for line in caplog.messages)
+    assert not (run / PREVIOUS).exists(), "a run that is done needs no spare"
+
+
+def test_with_no_good_checkpoint_left_nothing_is_overwritten(experiment: MakeExperiment, tmp_path: Path) -> None:
+    config, run = experiment(*OFTEN), tmp_path / "run"
+    cut(config, run, "train", 25)
+    for name in (LAST, PREVIOUS):
+        flip(run / name)
+    before = (run / BEST).read_bytes()
+    with pytest.raises(JobFailed, match=r"last\.ckpt.*previous\.ckpt.*init_from="):
+        go_on(config, run)
+    assert (run / BEST).read_bytes() == before
+
+
+def test_a_kill_between_the_two_renames_loses_nothing(
+    experiment: MakeExperiment, tmp_path: Path, whole: Callable[[Experiment], End]
+) -> None:
+    config, run = experiment(*OFTEN), tmp_path / "run"
+    cut(config, run, "train", 15)
+    shutil.move(run / LAST, run / PREVIOUS)
+    assert go_on(config, run) == whole(config)
