@@ -97,3 +97,10 @@ def wheel(session: nox.Session) -> None:
     session.run(str(bare / "bin" / "python"), "-m", "pytest", "--version", external=True, silent=True)
     session.run(PYTHON, "-m", "pytest", "tests/commands/wheel.py", "-p", "no:cacheprovider",
                 env={"WHEEL_PYTHON": str(bare / "bin" / "python")}, external=True)  # fmt: skip
+
+
+@nox.session
+def reliability(session: nox.Session) -> None:
+    """The long fault-injection suite, about an hour on two cores; writes benchmarks/RELIABILITY.md. Needs root."""
+    shared_environment(session)
+    session.run(PYTHON, "-m", "benchmarks.reliability", *session.posargs, external=True)
