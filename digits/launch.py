@@ -10,14 +10,18 @@ import hashlib
 import os
 import re
 import secrets
+import signal
 import sys
 from collections.abc import Callable
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeVar
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
+
+Checked = TypeVar("Checked")
 
 
 def conf_directory() -> str:
@@ -71,6 +75,21 @@ def job_directory(override_dirname: str) -> str:
     return name
 
 
+PATHS = {"resume", "config_from", "init_from", "hydra.run.dir", "hydra.sweep.dir"}
+"""Keys whose values are paths."""
+
+
+def as_path(argument: str) -> str:
+    """An override that names a path which is there, quoted where Hydra's grammar would read more than a path in it.
+
+    The name of a sweep's job has `=` and `,` in it.
+    """
+    key, _, value = argument.partition("=")
+    if key not in PATHS or re.fullmatch(r"[\w./+@-]*", value) or re.search(r"[\\$]", value) or not Path(value).exists():
+        return argument
+    return "{}='{}'".format(key, value.replace("'", "\\'"))
+
+
 OmegaConf.register_new_resolver("unique_name", unique_name, use_cache=True, replace=True)
 OmegaConf.register_new_resolver("run_directory", run_directory, use_cache=True, replace=True)
 OmegaConf.register_new_resolver("job_directory", job_directory, replace=True)
@@ -87,26 +106,32 @@ class BeforeStart(Callback):
 
     def on_run_start(self, config: DictConfig, **_: object) -> None:
         """One run: all its faults at once, or go on."""
-        from digits.settle import check_place, settle
+        from digits.settle import settle_run
 
         BeforeStart.reached = True
-        stop_on_fault(lambda: settle(config, list(config.hydra.overrides.task)))
-        stop_on_fault(lambda: check_place(Path(config.hydra.run.dir), config.resume))
+        overrides, directory = list(config.hydra.overrides.task), Path(config.hydra.run.dir)
+        taken = stop_on_fault(lambda: settle_run(config, overrides, directory))
+        if taken.tree is None:
+            print(taken.remark)
+            sys.exit(0)
 
     def on_multirun_start(self, config: DictConfig, config_name: str | None = None, **_: object) -> None:
         """A sweep: the faults of all its jobs, each told once."""
         from digits.settle import check_jobs
+        from digits.training.isolated import SIGNALS, leave_sweep
 
         BeforeStart.reached = True
         BeforeStart.sweep = Path(config.hydra.sweep.dir)
+        for number in SIGNALS:
+            signal.signal(number, leave_sweep)
         if "BasicSweeper" in config.hydra.sweeper._target_:
             stop_on_fault(lambda: check_jobs(config, config_name))
 
 
-def stop_on_fault(check: Callable[[], object]) -> None:
+def stop_on_fault(check: Callable[[], Checked]) -> Checked:
     """Run a check inside Hydra, which swallows a callback's exceptions but lets SystemExit through."""
     try:
-        check()
+        return check()
     except Exception as error:  # Hydra would swallow whatever it is; here it ends the start
         from digits.settle import sentence
 
@@ -128,6 +153,10 @@ def run_command(hydra_main: Callable[[], None], after_sweep: Callable[[Path], No
     code = 0
     try:
         hydra_main()
+    except SystemExit as stop:
+        if BeforeStart.sweep is not None and stop.code in (130, 143):
+            print(f"interrupted; the same command with hydra.sweep.dir={BeforeStart.sweep} goes on")
+        raise
     except Exception as error:  # what isn't ours or Hydra's to tell is raised again
         from digits.settle import sentence
         from digits.training.run import JobFailed

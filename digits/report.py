@@ -101,7 +101,9 @@ def report(rows: list[Row], folder: Path, metric: str = RANKED_BY, *, markdown: 
                 inside = str(row.path.relative_to(folder))
                 name = _code(inside if inside != "." else str(row.path), markdown=markdown)
                 lines.append(f"{'- ' if markdown else '  '}{name}: {row.reason}")
-    if counts.keys() & {"interrupted", "lost"}:
+    if (folder / "multirun.yaml").exists() and set(counts) != {"done"}:
+        lines += ["", f"the sweep's own command with hydra.sweep.dir={folder} goes on with all that isn't done"]
+    elif counts.keys() & {"interrupted", "lost"}:
         lines += ["", "python -m digits.train resume=RUN goes on with one that was interrupted or lost"]
     return "\n".join(lines)
 

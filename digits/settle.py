@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from pathlib import Path
 from typing import cast
 
@@ -21,14 +22,11 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from digits.config.check import ConfigError, Fault, check, nearest
-from digits.config.targets import TargetError, untrusted
+from digits.config.targets import TargetError
 from digits.config.tree import Tree
 from digits.launch import conf_directory
-from digits.training.run import BEST, LAST, RESULT, RunError, find_run, read_result, runs_in, status_of
-
-LENGTHS = {"trainer.max_epochs"}
-"""What may be given anew to a run that goes on; not max_steps, with which Lightning 2.6 repeats an epoch on resume."""
-
+from digits.recorded import TakenUp, once_more, resumable, resumed, still_running, taken_up
+from digits.training.run import RESULT, SIGN_OF_LIFE, RunError, find_run, first_process, read_result, status_of
 
 SWEEP_OVER_DEVICES = "several processes a job would each start the whole sweep again; leave out -m, one command a job"
 
@@ -45,10 +43,14 @@ def plain(config: DictConfig) -> Tree:
 
 
 def settle(config: DictConfig, overrides: list[str]) -> Tree:
-    """The configuration that a run will really have: what was asked for, or on resume what was recorded."""
+    """The configuration that a run will really have: what was asked for, or what was recorded of another start."""
     tree = plain(config)
+    if tree.get("resume") is not None and tree.get("config_from") is not None:
+        raise ConfigError(Fault("config_from", "starts a new run, resume goes on with an old one; give one of the two"))
     if tree.get("resume") is not None:
-        tree = _resumed(tree, overrides)
+        tree = resumed(tree, overrides)
+    elif tree.get("config_from") is not None:
+        tree = once_more(tree, overrides)
     try:
         check(tree)
     except ConfigError as error:
@@ -68,34 +70,52 @@ def _is_interpolation(config: DictConfig, key: str) -> bool:
     return isinstance(parent, DictConfig) and leaf in parent and OmegaConf.is_interpolation(parent, leaf)
 
 
-def _resumed(asked: Tree, overrides: list[str]) -> Tree:
-    """A run's own recorded configuration, with the lengths that were given anew."""
-    try:
-        run = find_run(str(asked["resume"]))
-        recorded = read_result(run).get("config")
-    except RunError as error:
-        raise ConfigError(Fault("resume", str(error))) from None
-    if not isinstance(recorded, dict):
-        raise ConfigError(Fault("resume", f"{run} has no configuration in its record"))
-    trust = asked["trust"]
-    strangers = untrusted(recorded, [str(package) for package in trust] if isinstance(trust, list) else [])
-    if strangers:
-        why = "the run's record names {0}, which is not called for a file; if you trust it, say trust=[{1}]"
-        raise ConfigError(*[Fault(key, why.format(name, name.partition(".")[0])) for key, name in strangers])
-    given = {override.lstrip("+").split("=", 1)[0] for override in overrides} - {"resume", "trust"}
-    if given - LENGTHS:
-        why = f"can't be changed on resume, only {', '.join(sorted(LENGTHS))} can; to start from its weights: init_from"
-        raise ConfigError(*[Fault(key, why) for key in sorted(given - LENGTHS)])
-    trainer, asked_trainer = recorded["trainer"], asked["trainer"]
-    assert isinstance(trainer, dict)
-    assert isinstance(asked_trainer, dict)
-    lengths = {key.removeprefix("trainer."): asked_trainer[key.removeprefix("trainer.")] for key in given}
-    return recorded | {"trainer": trainer | lengths, "resume": asked["resume"], "trust": trust}
+def settle_run(config: DictConfig, overrides: list[str], directory: Path) -> TakenUp:
+    """What a single run does in its directory, which is its own from its first step to its last.
+
+    Where SLURM has started a job again (`--requeue`, a node that failed, `#SBATCH --signal=SIGUSR1@90`), the same
+    command in the same `hydra.run.dir` goes on with the run in it.
+    """
+    tree = settle(config, overrides)
+    if tree["resume"] is None and requeued() and (directory / RESULT).exists():
+        return _met_again(tree, overrides, directory)
+    check_place(directory, None if tree["resume"] is None else str(tree["resume"]))
+    return TakenUp(tree)
+
+
+def settle_job(config: DictConfig, overrides: list[str], directory: Path) -> TakenUp:
+    """What a sweep's job does in its directory, where it may have been when the sweep was started before."""
+    return _met_again(settle(config, overrides), overrides, directory)
+
+
+def _met_again(tree: Tree, overrides: list[str], directory: Path) -> TakenUp:
+    if requeued() and (directory / RESULT).exists():
+        _wait_for_another_sign(directory)
+    taken = taken_up(tree, overrides, directory)
+    if taken.tree is not None:
+        check(taken.tree)  # a record was checked when it was written, perhaps by another version
+    return taken
+
+
+def requeued() -> bool:
+    """Whether SLURM has started this job before."""
+    count = os.environ.get("SLURM_RESTART_COUNT", "0")
+    return count.isdigit() and int(count) > 0
+
+
+def _wait_for_another_sign(run: Path) -> None:
+    """After a node's failure its run seems alive for a minute yet; one that really is gives another sign of life."""
+    first, end = read_result(run).get("alive"), time.monotonic() + 7 * SIGN_OF_LIFE
+    while first_process() and time.monotonic() < end:
+        now = read_result(run)
+        if status_of(now) != "running" or now.get("alive") != first:
+            break
+        time.sleep(1)
 
 
 def check_place(directory: Path, resume: str | None) -> None:
-    """Whether a run may go where it would: a run's directory is its own, from its first step to its last."""
-    if "LOCAL_RANK" in os.environ:  # one of the processes of a run that has begun there
+    """Whether a run may go where it would."""
+    if not first_process():  # the first has begun there
         return
     if resume is None:
         if (directory / RESULT).exists():
@@ -106,14 +126,17 @@ def check_place(directory: Path, resume: str | None) -> None:
     if directory.resolve() != run.resolve():
         raise ConfigError(Fault("hydra.run.dir", "a run that goes on does so in its own directory; leave it out"))
     if status_of(result) == "running":
-        raise ConfigError(Fault("resume", f"{run} is still running (process {result.get('pid')})"))
-    if not (run / LAST).exists() and ((run / BEST).exists() or result.get("status") == "done"):
-        why = f"{run} did not keep its last checkpoint; to start anew from its weights, take init_from={run}"
-        raise ConfigError(Fault("resume", why))
+        raise ConfigError(Fault("resume", f"{run} {still_running(result)}"))
+    if result.get("status") == "done" and not resumable(run):
+        why = "is done and did not keep its last checkpoint; to start anew from its weights, take init_from="
+        raise ConfigError(Fault("resume", f"{run} {why}{run}"))
 
 
 def check_jobs(config: DictConfig, config_name: str | None) -> None:
-    """Compose and check each job of a sweep; two jobs that would share a directory are a fault."""
+    """Compose and check each job of a sweep; two jobs that would share a directory are a fault.
+
+    What a directory that the sweep has used before holds is looked at when its job's turn comes (`settle_job`).
+    """
     parser = OverridesParser.create(config_loader=_config_loader())
     parameters = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
     overrides = parser.parse_overrides([*parameters, *config.hydra.overrides.task])
@@ -122,8 +145,6 @@ def check_jobs(config: DictConfig, config_name: str | None) -> None:
     faults: dict[Fault, None] = {}
     if len(set(map(tuple, jobs))) < len(jobs):
         faults[Fault("", "two jobs of this sweep have the same overrides; name each value once")] = None
-    if any(runs_in(Path(config.hydra.sweep.dir))):
-        faults[Fault("hydra.sweep.dir", f"{config.hydra.sweep.dir} holds runs already; name another")] = None
     for job in jobs:
         parsed = parser.parse_overrides(job)
         loader = _config_loader()
@@ -135,16 +156,17 @@ def check_jobs(config: DictConfig, config_name: str | None) -> None:
         composed = compositions[groups].copy()
         OmegaConf.set_struct(composed, True)
         ConfigLoaderImpl._apply_overrides_to_config(values, composed)
-        tree = plain(composed)
-        if tree.get("resume") is not None:
+        if composed.get("resume") is not None:
             faults[Fault("resume", "goes on with one run; leave out -m")] = None
+            continue
         try:
-            trainer = check(tree).trainer
+            trainer = settle(composed, job)["trainer"]
         except ConfigError as error:
-            faults |= dict.fromkeys(_where_given(composed, error).faults)
-        else:
-            if trainer.strategy != "auto" or (isinstance(trainer.devices, int) and trainer.devices > 1):
-                faults[Fault("trainer.strategy", SWEEP_OVER_DEVICES)] = None
+            faults |= dict.fromkeys(error.faults)
+            continue
+        assert isinstance(trainer, dict)
+        if trainer["strategy"] != "auto" or (isinstance(trainer["devices"], int) and trainer["devices"] > 1):
+            faults[Fault("trainer.strategy", SWEEP_OVER_DEVICES)] = None
     if faults:
         raise ConfigError(*faults)
 
@@ -157,7 +179,7 @@ def _config_loader() -> ConfigLoader:
 
 def sentence(error: Exception) -> str:
     """What Hydra's grammar or our schema refused, in as few words as will do; empty for any other error."""
-    if isinstance(error, ConfigError | TargetError):
+    if isinstance(error, ConfigError | TargetError | RunError):
         return str(error)
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return ""

@@ -3,13 +3,16 @@
     python -m digits.train model=cnn optimizer.lr=1e-3
     python -m digits.train -m model=mlp,cnn optimizer.lr=1e-3,3e-4 seed=0,1,2
     python -m digits.train resume=RUN
+    python -m digits.train config_from=RUN
 
 Each run leaves its directory in `outputs/runs/`, a sweep's in `outputs/sweeps/`; what is in it stands in
-`digits.training.run`. `--help` lists the choices, `--cfg job` the configuration.
+`digits.training.run`. A sweep started again in its `hydra.sweep.dir` does what isn't done of it. `--help` lists the
+choices, `--cfg job` the configuration.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
@@ -20,25 +23,58 @@ from omegaconf import DictConfig
 
 from digits import launch
 
+log = logging.getLogger(__name__)
+
 
 @hydra.main(version_base="1.3", config_path=launch.conf_directory(), config_name="train")
 def _train(config: DictConfig) -> float | None:
     """One job; gives a sweeper what it maximises, the validation accuracy."""
-    from digits.settle import settle
     from digits.training.run import JobFailed
 
     hydra_config = HydraConfig.get()
-    overrides = list(hydra_config.overrides.task)
-    settled = settle(config, overrides)
+    overrides, directory = list(hydra_config.overrides.task), Path(hydra_config.runtime.output_dir)
+    if hydra_config.mode == RunMode.MULTIRUN:
+        return _train_in_sweep(config, overrides, directory)
+    from digits.settle import settle_run
+
+    taken = settle_run(config, overrides, directory)
+    assert taken.tree is not None, "BeforeStart has ended the start of a run that is done"
+    if taken.remark:
+        log.warning("%s", taken.remark)
     # torch comes only now, when the configuration is known to be good
     from digits.training.job import run_job
 
     try:
-        return run_job(settled, Path(hydra_config.runtime.output_dir), overrides)
+        return run_job(taken.tree, directory, overrides)
     except JobFailed as failure:
-        if hydra_config.mode == RunMode.MULTIRUN:
-            raise  # so that the sweeper knows; the other jobs go on
         sys.exit(failure.code)
+
+
+def _train_in_sweep(config: DictConfig, overrides: list[str], directory: Path) -> float | None:
+    """One job of many: left as it is if it is done, else begun or gone on with, in a process of its own.
+
+    Raises JobFailed, so that the sweeper knows; the other jobs go on. What is said of a directory that isn't this
+    job's to write in goes to the screen only, past its log.
+    """
+    from digits.config.check import ConfigError
+    from digits.settle import settle_job
+    from digits.training.run import JobFailed, RunError
+
+    try:
+        taken = settle_job(config, overrides, directory)
+    except (ConfigError, RunError) as error:
+        print(f"failed: {' '.join(overrides) or directory}\n{error}", flush=True)
+        raise JobFailed(str(error), code=2) from None
+    tree = taken.tree
+    if tree is None:
+        print(taken.remark, flush=True)
+        return taken.accuracy
+    if taken.remark:
+        log.warning("%s", taken.remark)
+    from digits.training.isolated import run_isolated
+    from digits.training.job import run_job
+
+    return run_isolated(lambda: run_job(tree, directory, overrides), directory, overrides)
 
 
 def _rank(sweep: Path) -> None:
@@ -53,7 +89,9 @@ Train one digit classifier, or many with -m.
   python -m digits.train                                       a CNN on MNIST
   python -m digits.train model=mlp optimizer.lr=3e-3 seed=1    another choice, another value
   python -m digits.train -m model=mlp,cnn seed=0,1,2           six runs, ranked at the end
+  python -m digits.train -m … hydra.sweep.dir=SWEEP            the same sweep again: what isn't done of it
   python -m digits.train resume=RUN                            go on with a run that was cut off
+  python -m digits.train config_from=RUN                       do a run once more, in a new directory
   python -m digits.train --cfg job                             show the configuration, start nothing
 """
 
@@ -63,6 +101,7 @@ def main() -> None:
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(launch.help_text(USAGE, sys.argv[1:]))
         return
+    sys.argv[1:] = map(launch.as_path, sys.argv[1:])
     launch.run_command(_train, after_sweep=_rank)
 
 

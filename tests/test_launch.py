@@ -13,7 +13,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from digits.config.check import ConfigError
-from digits.launch import conf_directory, job_directory, unique_name
+from digits.launch import as_path, conf_directory, job_directory, unique_name
 from digits.settle import check_place, sentence, settle
 
 
@@ -35,6 +35,20 @@ def test_a_job_is_named_by_its_overrides() -> None:
     long = [job_directory("x" * 300 + end) for end in "ab"]
     assert long[0] != long[1]
     assert max(map(len, long)) < 200
+
+
+@pytest.mark.parametrize("name", ["model=cnn,seed=0", "it's a 'run'", "a b", "[1]", "plain-1.0"])
+def test_a_path_that_is_there_can_be_named_without_quotes(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    typed = as_path(f"resume={tmp_path / name}")
+    assert composed(typed).resume == str(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "argument", ["init_from=a,b", "resume=not=there", "resume=$HOME/a=b", "optimizer.lr=1,2", "resume='quoted=already'"]
+)
+def test_anything_else_is_left_to_hydra(argument: str) -> None:
+    assert as_path(argument) == argument
 
 
 def recorded(tmp_path: Path, *overrides: str) -> Path:
@@ -93,15 +107,64 @@ def test_a_run_has_its_directory_to_itself(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("record", "reason"),
     [
-        ({"status": "running", "pid": os.getpid(), "host": socket.gethostname()}, "is still running"),
-        ({"status": "done"}, "did not keep its last checkpoint; to start anew from its weights, take init_from"),
+        ({"status": "running", "pid": os.getpid(), "host": socket.gethostname()}, r"is still running \(process \d+ on"),
+        (
+            {"status": "done"},
+            "is done and did not keep its last checkpoint; to start anew from its weights, take init_",
+        ),
     ],
 )
 def test_what_can_not_go_on_is_told(tmp_path: Path, record: dict[str, object], reason: str) -> None:
     run = recorded(tmp_path)
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints" / "best.ckpt").touch()
     (run / "result.json").write_text(json.dumps(record))
     with pytest.raises(ConfigError, match=reason):
         check_place(run, str(run))
+
+
+@pytest.mark.parametrize("status", ["interrupted", "failed", "running"])
+@pytest.mark.parametrize("saved", [[], ["best.ckpt"], ["best.ckpt", "last.ckpt"], ["previous.ckpt"]])
+def test_whatever_was_saved_an_unfinished_run_goes_on(tmp_path: Path, status: str, saved: list[str]) -> None:
+    """Without a checkpoint to go on from it starts anew, which is no reason to refuse; nor is a process long dead."""
+    run = recorded(tmp_path)
+    (run / "checkpoints").mkdir()
+    for name in saved:
+        (run / "checkpoints" / name).touch()
+    record = {"status": status, "pid": 2**22 + 1, "host": socket.gethostname()}
+    (run / "result.json").write_text(json.dumps(record))
+    check_place(run, str(run))
+
+
+@pytest.mark.parametrize("kept", ["last.ckpt", "previous.ckpt"])
+def test_a_run_that_is_done_goes_on_from_what_it_kept(tmp_path: Path, kept: str) -> None:
+    run = recorded(tmp_path)
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints" / kept).touch()
+    (run / "result.json").write_text('{"status": "done"}')
+    check_place(run, str(run))
+
+
+def test_killed_before_anything_was_recorded(tmp_path: Path) -> None:
+    (tmp_path / ".hydra").mkdir()
+    overrides = [f"resume={tmp_path}"]
+    with pytest.raises(
+        ConfigError, match=r"before anything was recorded; give its command again with hydra\.run\.dir="
+    ):
+        settle(composed(*overrides), overrides)
+    check_place(tmp_path, None)
+
+
+@pytest.mark.parametrize("rank", ["RANK", "LOCAL_RANK", "SLURM_PROCID", "NODE_RANK"])
+def test_the_other_processes_of_a_run_are_not_refused_its_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank: str
+) -> None:
+    run = recorded(tmp_path)
+    monkeypatch.setenv(rank, "0")
+    with pytest.raises(ConfigError, match="holds a run already"):
+        check_place(run, None)
+    monkeypatch.setenv(rank, "1")
+    check_place(run, None)
 
 
 def test_resume_calls_a_package_that_the_user_trusts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

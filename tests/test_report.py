@@ -205,6 +205,9 @@ def test_jobs_that_did_not_end_are_listed_with_their_reason(sweep: Path, capsys:
     ):
         assert block in text
     assert "resume=RUN goes on with one that was interrupted or lost" in text
+    (sweep / "multirun.yaml").touch()  # Hydra's, in a sweep's folder
+    told = f"the sweep's own command with hydra.sweep.dir={sweep} goes on with all that isn't done"
+    assert told in output(capsys, sweep)
 
 
 def test_csv_has_a_line_for_every_run_in_full_precision(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:

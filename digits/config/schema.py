@@ -212,7 +212,8 @@ class Experiment(Section):
         description="minutes between checkpoints within an epoch; null: only after each"
     )
     resume: str | None = Field(description="run directory to go on with")
-    trust: list[str] = Field(description="packages that a run to be resumed may name")
+    config_from: str | None = Field(description="run directory whose configuration is run once more")
+    trust: list[str] = Field(description="packages that a run to be resumed or done again may name")
     init_from: str | None = Field(description="run directory or weights file to start from")
 
     def tree(self) -> Tree:

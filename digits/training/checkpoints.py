@@ -21,7 +21,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from digits.data import Batch
 from digits.training.leaving import Signals
-from digits.training.run import BEST, LAST, PREVIOUS, RunError, write_bytes
+from digits.training.run import BEST, DAMAGED, LAST, PREVIOUS, RunError, first_process, write_bytes
 from digits.training.saved import read_checkpoint
 
 log = logging.getLogger(__name__)
@@ -37,11 +37,10 @@ class CheckpointFiles(TorchCheckpointIO):
     temporary folder and moves, which copies where that is another file system.
     """
 
-    def __init__(self, run: Path, resumed_from: Path | None) -> None:
+    def __init__(self, run: Path) -> None:
         super().__init__()
         self.last, self.previous = run / LAST, run / PREVIOUS
         self.taken: bytes | None = None
-        self._last_is_good = resumed_from == self.last  # else it is damaged, and the one before is all there is
 
     def save_checkpoint(self, checkpoint: dict[str, object], path: _PATH, storage_options: object = None) -> None:
         """Save plain data and tensors to a path."""
@@ -62,8 +61,8 @@ class CheckpointFiles(TorchCheckpointIO):
     def write_taken(self) -> None:
         """Write what was taken for `last.ckpt`; the one that is there becomes `previous.ckpt`."""
         if self.taken is not None:
-            write_bytes(self.last, self.taken, keep_as=self.previous if self._last_is_good else None)
-            self.taken, self._last_is_good = None, True
+            write_bytes(self.last, self.taken, keep_as=self.previous)
+            self.taken = None
 
 
 class Best(ModelCheckpoint):
@@ -214,28 +213,29 @@ class Last(Checkpoint):
 def latest(run: Path) -> tuple[Path, int] | None:
     """The checkpoint to go on from, and its step; None where a run was cut off before it had one.
 
-    Raises RunError when there are some and none can be read.
+    A damaged `last.ckpt` gives way to the one before, and is put aside. Raises RunError when neither can be read.
     """
     faults = []
-    for name in (LAST, PREVIOUS):
-        path = run / name
-        if path.exists():
-            try:
-                step = read_checkpoint(path)["global_step"]
-                assert isinstance(step, int)
-            except RunError as error:
-                faults.append(str(error))
-            else:
-                for fault in faults:
-                    log.warning("%s; going on from %s", fault, path)
-                return path, step
-    if faults:
-        raise RunError(f"{'; '.join(faults)}; to start from its best weights: init_from={run}")
-    return None
+    for path in (run / LAST, run / PREVIOUS):
+        try:
+            step = read_checkpoint(path)["global_step"]
+            assert isinstance(step, int)
+        except RunError as error:
+            faults.append(str(error))
+        else:
+            for fault in faults:
+                log.warning("%s; going on from %s", fault, path.name)
+            if faults and first_process() and (run / LAST).exists():
+                (run / LAST).replace(run / DAMAGED)
+            return path, step
+    if not (run / LAST).exists() and not (run / PREVIOUS).exists():
+        return None
+    raise RunError(f"{'; '.join(faults)}; to start from its best weights: init_from={run}")
 
 
 def keep_only(run: Path, wanted: Literal["both", "best", "last"]) -> None:
     """Remove the checkpoints that nobody wanted to keep of a run that is done."""
-    (run / PREVIOUS).unlink(missing_ok=True)
+    for spare in (PREVIOUS, DAMAGED):
+        (run / spare).unlink(missing_ok=True)
     if wanted != "both" and (run / BEST).exists():
         (run / (LAST if wanted == "best" else BEST)).unlink(missing_ok=True)

@@ -49,7 +49,7 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals) -> T
     pulse = Pulse(run)
     guard = NonfiniteGuard(config.trainer.on_nonfinite, run.path)
     callbacks = [pulse, Progress(pulse), guard, *make_callbacks(config.callbacks, run.path, validates=validates)]
-    files = checkpoints.CheckpointFiles(run.path, checkpoint)
+    files = checkpoints.CheckpointFiles(run.path)
     best, last = checkpoints.Best(run.path), checkpoints.Last(files, config.checkpoint_minutes, signals)
     keepers = [best, last] if validates else [last]  # in this order: the last checkpoint must know of the best
     trainer = make_trainer(config, run.path, loggers, [*callbacks, *keepers], files)
@@ -59,8 +59,9 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals) -> T
     data.setup()
     if trainer.is_global_zero:
         sizes = {"train": len(data.train), "val": len(data.val or ()), "test": len(data.test)}
-        run.add(parameters=parameters, data={"name": data.name, **sizes, "checksums": dict(data.checksums)},
-                device=str(trainer.strategy.root_device))  # fmt: skip
+        hardware = cast(Tree, run.record["hardware"]) | {"threads": torch.get_num_threads()}
+        origin: Tree = {"name": data.name, **sizes, "checksums": dict(data.checksums)}
+        run.add(hardware=hardware, device=str(trainer.strategy.root_device), parameters=parameters, data=origin)
         name, images = config.model.target.rsplit(".", 1)[-1], f"{len(data.train):,} images of {data.name}"
         log.info("%s with %s parameters, %s: %s", name, f"{parameters:,}", images, run.path)
         if checkpoint is not None:
@@ -86,7 +87,6 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals) -> T
     # ---- What the run leaves behind ---------------------------------------------------------------
     if trainer.is_global_zero and chosen.exists():
         saved.save(run.path, module.evaluated_net, config.model.tree(), data)
-        checkpoints.keep_only(run.path, config.checkpoints)
     return {
         "metrics": dict(metrics),
         "epoch": chosen_epoch,

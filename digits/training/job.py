@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import sys
 import threading
 import traceback
@@ -18,10 +17,20 @@ from digits.config.check import ConfigError, check
 from digits.config.targets import TargetError, check_read_back
 from digits.config.tree import Tree
 from digits.data.datasets import DataError
+from digits.training import checkpoints
 from digits.training.experiment import run_experiment
 from digits.training.leaving import Interrupted, Signals
 from digits.training.nonfinite import NonfiniteError
-from digits.training.run import ERROR, JobFailed, RunDirectory, RunError, StorageError
+from digits.training.reproduce import compare, differences
+from digits.training.run import (
+    ERROR,
+    JobFailed,
+    RunDirectory,
+    RunError,
+    StorageError,
+    first_process,
+    read_result,
+)
 
 log = logging.getLogger(__name__)
 
@@ -46,17 +55,20 @@ def run_job(tree: Tree, directory: Path, overrides: list[str]) -> float | None:
     tidy_logs()
     config = check(tree)
     run = RunDirectory(directory)
-    # the other processes of trainer=ddp, on this node or another, have no record of their own
-    first = all(os.environ.get(rank, "0") == "0" for rank in ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK"))
+    first = first_process()  # the others of trainer=ddp have no record of their own
     with Signals() as signals:
         try:
             if first:
                 run.begin(config.tree(), overrides)
-            if config.resume is not None:
+            if config.resume is not None or config.config_from is not None:
                 check_read_back(config.tree(), config.trust)
+            origin = recorded_at(config.config_from)
+            for sentence in differences(origin, run.record) if origin and first else []:
+                log.warning("%s: %s", config.config_from, sentence)
             outcome = run_experiment(config, run, signals)
             if first:
                 run.finish("done", **outcome)
+                checkpoints.keep_only(directory, config.checkpoints)
         except Interrupted as left:
             if not first:  # whoever started this process takes any other code for a failure
                 sys.exit(0)
@@ -65,17 +77,26 @@ def run_job(tree: Tree, directory: Path, overrides: list[str]) -> float | None:
                     run.finish("interrupted")
             log.info("interrupted; to go on: python -m digits.train resume=%s", directory)
             raise left from None
-        except Exception as error:  # whatever a job dies of belongs in its record; it is raised again as JobFailed
+        except (Exception, SystemExit) as error:  # whatever a job dies of belongs in its record
             raise _failed(error, run if first else None, overrides) from error
     if first:
         log.info("%s", summary(run.record, directory))
+        if origin:
+            log.info("%s", compare(origin, run.record))
     metrics = outcome["metrics"]
     assert isinstance(metrics, dict)
     accuracy = metrics.get("val/accuracy")
     return accuracy if isinstance(accuracy, float) else None
 
 
-def _failed(error: Exception, run: RunDirectory | None, overrides: list[str]) -> JobFailed:
+def recorded_at(config_from: str | None) -> Tree:
+    """The record of the run that is done once more; empty where there is none, or none any more."""
+    with suppress(RunError):
+        return read_result(Path(config_from)) if config_from is not None else {}
+    return {}
+
+
+def _failed(error: BaseException, run: RunDirectory | None, overrides: list[str]) -> JobFailed:
     """Say in the run's record and in the log what it died of."""
     expected = isinstance(error, ConfigError | TargetError | DataError | RunError | NonfiniteError)
     reason = str(error) if expected else f"{type(error).__name__}: {error}"

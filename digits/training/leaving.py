@@ -11,11 +11,16 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from types import FrameType, TracebackType
 
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
 log = logging.getLogger(__name__)
+
+
+SAME = 0.2
+"""Seconds within which a second signal is the first once more: `timeout` sends it to a process and to its group."""
 
 
 class Interrupted(SystemExit):
@@ -33,6 +38,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self._since = 0.0
         self._held = False
         self._former: dict[int, object] = {}
         self._wanted = [signal.SIGTERM, signal.SIGINT]
@@ -80,8 +86,10 @@ class Signals:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
+            if number == self.received and time.monotonic() - self._since < SAME:
+                return
             os._exit(128 + number)
-        self.received = number
+        self.received, self._since = number, time.monotonic()
         if self._held:
             log.info("leaving after this step (%s); once more to leave at once", signal.Signals(number).name)
         else:

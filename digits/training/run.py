@@ -36,6 +36,7 @@ from digits.config.tree import Tree, Value
 
 RESULT, MODEL, WEIGHTS, ERROR = "result.json", "model.json", "model.safetensors", "error.txt"
 BEST, LAST, PREVIOUS = "checkpoints/best.ckpt", "checkpoints/last.ckpt", "checkpoints/previous.ckpt"
+DAMAGED = "checkpoints/last.damaged"
 NONFINITE = "nonfinite.json"
 SIGN_OF_LIFE = 10.0
 """Seconds between two signs of life; after six of them without one, a run counts as lost."""
@@ -173,6 +174,11 @@ def _read_json(path: Path, limit: int, missing: str, *, finite: bool = False) ->
         raise RunError(missing) from None
     except FileError as error:
         raise RunError(str(error)) from None
+
+
+def first_process() -> bool:
+    """Whether this is a run's only process or the first of several, on this node or another: it keeps the record."""
+    return all(os.environ.get(rank, "0") == "0" for rank in ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK"))
 
 
 def status_of(result: Tree) -> str:

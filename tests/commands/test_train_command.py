@@ -78,6 +78,8 @@ def test_the_configuration_is_shown_quickly(tmp_path: Path) -> None:
         (["data.val_size=60000"], ["data.val_size: is 60000, but mnist has 60000 training images"]),
         (["resume=nowhere"], ["resume: there is no directory nowhere"]),
         (["init_from=nowhere"], ["init_from: nowhere does not exist"]),
+        (["config_from=nowhere"], ["config_from: there is no directory nowhere"]),
+        (["-m", "config_from=nowhere", "seed=0,1"], ["config_from: there is no directory nowhere"]),
         (["trainer=gpu", "trainer.devices=99"], ["but this machine has"]),
         (["-m", "model=mlp,cnn", "optimizer.lr=1e-3,fast", "seed=0,-1"], ["optimizer.lr: is 'fast'", "seed: is -1"]),
         (["-m", "trainer=ddp", "seed=0,1"], ["trainer.strategy: several processes a job would each start"]),
@@ -143,32 +145,6 @@ def test_a_signal_ends_a_run_as_interrupted(tmp_path: Path, signal_name: str, co
     process.communicate(timeout=60)
     assert process.returncode == code
     assert result_of(only_run(tmp_path))["status"] == "interrupted"
-
-
-def test_a_sweep_goes_on_past_a_job_that_fails(tmp_path: Path) -> None:
-    (tmp_path / "burning.py").write_text(
-        "from digits.models import MLP\n"
-        "class Net(MLP):\n"
-        "    def __init__(self, image_size: int, num_classes: int, hidden: list[int], dropout: float) -> None:\n"
-        "        if dropout == 0.5: raise RuntimeError('the net is on fire')\n"
-        "        super().__init__(image_size, num_classes, hidden, dropout)\n"
-    )
-    done = digits("train", "-m", *QUICK, "model._target_=burning.Net", "model.dropout=0.1,0.5,0.2", "seed=0,1",
-                  "hydra.sweep.dir=sweep", cwd=tmp_path)  # fmt: skip
-    assert done.returncode == 1
-    statuses = {path.parent.name: json.loads(path.read_text())["status"] for path in tmp_path.rglob("result.json")}
-    assert sorted(statuses.values()) == ["done"] * 4 + ["failed"] * 2
-    assert all(("model.dropout=0.5" in name) == (status == "failed") for name, status in statuses.items())
-    failure = done.stdout.index("RuntimeError: the net is on fire")
-    assert failure < done.stdout.rindex("Net with"), "a failure is seen at once, before later jobs start"
-    assert "val/accuracy" in done.stdout, "the ranking closes the sweep"
-
-
-def test_jobs_of_a_sweep_side_by_side(tmp_path: Path) -> None:
-    done = digits("train", "-m", *QUICK, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=0,1", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "val/accuracy" in done.stdout, "the ranking closes the sweep"
-    assert sorted(str(result_of(path.parent)["seed"]) for path in tmp_path.rglob("result.json")) == ["0", "1"]
 
 
 def test_two_processes_train_as_one(tmp_path: Path) -> None:

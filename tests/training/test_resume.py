@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
     EventAccumulator,
 )
+from tensorboard.summary.writer import event_file_writer  # type: ignore[import-untyped]
 
 from digits.config.schema import Experiment
 from digits.config.tree import Tree
@@ -60,11 +61,12 @@ def end(run: Path) -> End:
         hashlib.sha256(b"".join(tensors[name].numpy().tobytes() for name in sorted(tensors))).hexdigest(),
         record,
         rows,
-        {tag: sorted((event.step, repr(event.value)) for event in events.Scalars(tag)) for tag in tags},
+        {tag: [(event.step, repr(event.value)) for event in events.Scalars(tag)] for tag in tags},
     )
 
 
 def train(config: Experiment, run: Path) -> End:
+    event_file_writer._global_uid = event_file_writer.AtomicCounter(0)
     run_job(config.tree(), run, [])
     return end(run)
 
@@ -74,11 +76,13 @@ def cut(config: Experiment, run: Path, hook: str, at: int, signal_name: str = ""
     bomb: Tree = {"_target_": "tests.training.bomb.Bomb", "hook": hook, "at": at, "signal_name": signal_name}
     tree = config.tree()
     callbacks = cast(Tree, tree["callbacks"])
+    event_file_writer._global_uid = event_file_writer.AtomicCounter(0)
     with pytest.raises(Interrupted if signal_name else JobFailed):
         run_job(tree | {"callbacks": callbacks | {"bomb": bomb}}, run, [])
 
 
 def go_on(config: Experiment, run: Path) -> End:
+    event_file_writer._global_uid = event_file_writer.AtomicCounter(0)  # as in a process of its own
     second = int(time.time())
     while int(time.time()) == second:  # TensorBoard orders the files of a run by the second in their names
         time.sleep(0.01)

@@ -1,0 +1,223 @@
+"""Sweeps as a person runs them: jobs that die, the same sweep started again, signals, and runs done once more."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from digits.launch import job_directory
+from digits.training.reproduce import compare, differences
+from tests.commands.test_train_command import QUICK, digits, result_of
+
+JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+BURNING = (*QUICK, "model._target_=burning.Net")
+SLOW = (*(o for o in QUICK if "max_epochs" not in o), "trainer.max_epochs=8", "model._target_=slow.Net")
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="jobs have processes of their own on Linux only")
+
+
+def write_burning(folder: Path) -> None:
+    """A net that dies in several ways while the folder holds a file named fire."""
+    (folder / "fire").touch()
+    (folder / "burning.py").write_text(
+        "import os, signal\n"
+        "from pathlib import Path\n"
+        "from digits.models import MLP\n"
+        "class Net(MLP):\n"
+        "    def __init__(self, image_size: int, num_classes: int, hidden: list[int], dropout: float) -> None:\n"
+        "        burns = Path('fire').exists()\n"
+        "        if burns and dropout == 0.3: raise RuntimeError('the net is on fire')\n"
+        "        if burns and dropout == 0.4: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "        if burns and dropout == 0.5: os._exit(7)\n"
+        "        super().__init__(image_size, num_classes, hidden, dropout)\n"
+    )
+
+
+def write_slow(folder: Path) -> None:
+    """A net that takes its time while the folder holds a file named slow."""
+    (folder / "slow").touch()
+    (folder / "slow.py").write_text(
+        "import time\n"
+        "from pathlib import Path\n"
+        "from torch import Tensor\n"
+        "from digits.models import MLP\n"
+        "class Net(MLP):\n"
+        "    def forward(self, pixels: Tensor) -> Tensor:\n"
+        "        if Path('slow').exists(): time.sleep(0.15)\n"
+        "        return super().forward(pixels)\n"
+    )
+
+
+def directory_of(*overrides: str) -> Path:
+    """Where a job of a sweep goes, whichever place it has in it."""
+    return Path("sweep", job_directory(",".join(sorted(overrides))))
+
+
+def digest(run: Path) -> dict[str, str]:
+    """Every file of a run, bit for bit, but for `.hydra/`, which Hydra writes at every start."""
+    files = [path for path in run.rglob("*") if path.is_file() and ".hydra" not in path.parts]
+    return {str(path.relative_to(run)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+# ---- Jobs that die, and the same sweep again ------------------------------------------------------
+
+
+def burning(cwd: Path, *dropouts: float, more: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    values = ",".join(map(str, dropouts))
+    return digits("train", "-m", *BURNING, f"model.dropout={values}", "hydra.sweep.dir=sweep", *more, cwd=cwd)
+
+
+def job(cwd: Path, dropout: float) -> Path:
+    return cwd / directory_of(*BURNING, f"model.dropout={dropout}")
+
+
+@on_linux
+def test_jobs_that_die_are_named_and_the_same_sweep_again_does_what_is_left(tmp_path: Path) -> None:
+    write_burning(tmp_path)
+    done = burning(tmp_path, 0.1, 0.5, 0.4, 0.3, 0.2)
+    assert done.returncode == 1
+    deaths = {
+        0.5: "its process died with exit code 7",
+        0.4: "its process was killed by signal 9 (SIGKILL); out of memory?",
+        0.3: "RuntimeError: the net is on fire",
+    }
+    for dropout, reason in deaths.items():
+        told = f"failed: {' '.join(BURNING)} model.dropout={dropout}\n{reason}"
+        assert told in done.stdout, "by name and at once"
+        assert done.stdout.index(told) < done.stdout.rindex("Net with"), "before later jobs start"
+        assert reason in (job(tmp_path, dropout) / "train.log").read_text()
+        record = result_of(job(tmp_path, dropout))
+        assert (record["status"], record["error"]) == ("failed", reason)
+        assert f"{job(tmp_path, dropout).name}: {reason}" in done.stdout[done.stdout.index("val/accuracy") :]
+    assert [result_of(job(tmp_path, d))["status"] for d in (0.1, 0.2)] == ["done", "done"]
+    assert done.stdout.count("epoch 2/2") == 2, "nothing is printed twice"
+
+    kept = {dropout: digest(job(tmp_path, dropout)) for dropout in (0.1, 0.2)}
+    assert {"result.json", "model.safetensors", "checkpoints/last.ckpt", "metrics.csv", "train.log"} < kept[0.1].keys()
+    alive = job(tmp_path, 0.6)
+    alive.mkdir()
+    running = {"status": "running", "pid": os.getpid(), "host": socket.gethostname()}
+    (alive / "result.json").write_text(json.dumps(result_of(job(tmp_path, 0.1)) | running))
+    record_alive = digest(alive)
+    (tmp_path / "fire").unlink()
+    again = burning(tmp_path, 0.25, 0.2, 0.6, 0.5, 0.4, 0.3, 0.1)
+    assert again.returncode == 1, "for the job that another process has"
+    told = f"failed: {' '.join(BURNING)} model.dropout=0.6\n{alive} is still running (process {os.getpid()} on "
+    assert told in again.stdout
+    assert digest(alive)["result.json"] == record_alive["result.json"]
+    assert again.stdout.count("done already: ") == 2
+    assert {dropout: digest(job(tmp_path, dropout)) for dropout in (0.1, 0.2)} == kept
+    for dropout in (0.25, 0.5, 0.4, 0.3):
+        assert result_of(job(tmp_path, dropout))["status"] == "done"
+        assert not (job(tmp_path, dropout) / "error.txt").exists()
+
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    third = burning(tmp_path, 0.1, 0.3)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert third.returncode == 0, third.stdout + third.stderr
+    assert third.stdout.count("done already: ") == 2
+    assert "best run by val/accuracy" in third.stdout
+    assert after.ru_utime - before.ru_utime < 1.5, "torch is not imported for jobs that are done"
+    assert digest(job(tmp_path, 0.1)) == kept[0.1]
+
+
+@on_linux
+def test_jobs_side_by_side_and_those_that_die_take_no_other_with_them(tmp_path: Path) -> None:
+    write_burning(tmp_path)
+    done = burning(tmp_path, 0.1, 0.5, 0.4, 0.2, more=JOBLIB)
+    assert done.returncode == 1
+    statuses = {dropout: result_of(job(tmp_path, dropout))["status"] for dropout in (0.1, 0.5, 0.4, 0.2)}
+    assert statuses == {0.1: "done", 0.5: "failed", 0.4: "failed", 0.2: "done"}
+    assert "its process died with exit code 7" in done.stdout
+    assert "its process was killed by signal 9 (SIGKILL)" in done.stdout
+    assert "val/accuracy" in done.stdout, "the ranking closes the sweep"
+
+
+# ---- Signals, and a run done once more ------------------------------------------------------------
+
+
+def stopped(cwd: Path, *arguments: str) -> tuple[int, str]:
+    """Start a sweep, end it by SIGTERM to its own process alone once a job trains; its exit code and what it said."""
+    write_slow(cwd)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "digits.train", "-m", *SLOW, "hydra.sweep.dir=sweep", *arguments],
+        cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if line.startswith("epoch 2"):
+            break
+    process.send_signal(signal.SIGTERM)
+    rest, _ = process.communicate(timeout=60)
+    (cwd / "slow").unlink()
+    return process.returncode, said + rest
+
+
+@on_linux
+def test_an_interrupted_sweep_goes_on_and_a_run_done_once_more_is_the_same_to_the_bit(tmp_path: Path) -> None:
+    code, said = stopped(tmp_path, "seed=0,1")
+    assert code == 143
+    assert "interrupted; the same command with hydra.sweep.dir=sweep goes on" in said
+    first, second = (tmp_path / directory_of(*SLOW, f"seed={seed}") for seed in (0, 1))
+    assert result_of(first)["status"] == "interrupted"
+    assert not second.exists(), "no later job is started"
+    started = result_of(first)["started"]
+
+    again = digits("train", "-m", *SLOW, "seed=0,1", "hydra.sweep.dir=sweep", cwd=tmp_path)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert [result_of(run)["status"] for run in (first, second)] == ["done", "done"]
+    assert (result_of(first)["started"], result_of(first)["epochs"]) == (started, 8)
+    assert again.stdout.count("epoch 1/8") == 1, "the first job went on where it was"
+
+    refused = digits("train", "-m", f"config_from={first}", "seed=0,1", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "model: the run's record names slow.Net" in refused.stderr
+    copy = digits("train", "-m", f"config_from={first}", "trust=[slow]", "seed=0,1", "hydra.sweep.dir=copy",
+                  cwd=tmp_path)  # fmt: skip
+    assert copy.returncode == 0, copy.stdout + copy.stderr
+    copies = {result_of(path.parent)["seed"]: path.parent for path in (tmp_path / "copy").rglob("result.json")}
+    for seed, run in {0: first, 1: second}.items():
+        assert digest(copies[seed])["model.safetensors"] == digest(run)["model.safetensors"]
+        then, now = result_of(run), result_of(copies[seed])
+        assert differences(then, now) == [s for s in differences(then, now) if "uncommitted" in s]  # type: ignore[arg-type]
+        assert compare(then, now) == f"the same metrics to the bit as {first}"  # type: ignore[arg-type]
+
+
+@on_linux
+def test_jobs_in_workers_leave_when_their_sweep_is_told_to(tmp_path: Path) -> None:
+    code, said = stopped(tmp_path, "seed=0,1,2", *JOBLIB)
+    assert code == 143
+    assert "interrupted; the same command with hydra.sweep.dir=sweep goes on" in said
+    statuses = [result_of(path.parent)["status"] for path in tmp_path.rglob("result.json")]
+    assert statuses == ["interrupted"] * len(statuses)
+    assert 1 <= len(statuses) <= 2, "no later job is started"
+
+
+# ---- A job that SLURM has started again -----------------------------------------------------------
+
+
+def test_a_requeued_job_that_is_done_says_so(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "digits.train", "seed=3", "hydra.run.dir=run"]
+    (tmp_path / "run").mkdir()
+    record = {"status": "done", "overrides": ["seed=3"], "metrics": {"val/accuracy": 0.5}}
+    (tmp_path / "run" / "result.json").write_text(json.dumps(record))
+    kept = digest(tmp_path / "run")
+    for count, code, said in (("0", 2, "holds a run already"), ("1", 0, "done already: run")):
+        done = subprocess.run(
+            command, cwd=tmp_path, env={**os.environ, "SLURM_RESTART_COUNT": count}, text=True, capture_output=True,
+            check=False,
+        )  # fmt: skip
+        assert done.returncode == code
+        assert said in done.stdout + done.stderr
+    assert digest(tmp_path / "run") == kept
