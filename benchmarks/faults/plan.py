@@ -142,9 +142,9 @@ def signals(dice: random.Random, configuration: str, reference: Reference, run: 
         at = drawn(dice, reference, (*MID_EPOCH, *LAST_BATCH, "validation_step", "rename:last.ckpt"), 5)
         whom = dice.choice(["", "group"]) if processes(configuration) > 1 else ""
         if number is None:
-            number = dice.choice([signal.SIGTERM, signal.SIGINT])
-            name = {signal.SIGTERM: "term", signal.SIGINT: "int"}[number] + whom
-            twice = Fault(f"{name} {drawn(dice, reference, MID_EPOCH, 5)};{name} rename:last.ckpt 1")
+            number, names = dice.choice([(signal.SIGTERM, ("int", "term")), (signal.SIGINT, ("term", "int"))])
+            first, second = (name + whom for name in names)  # the same one at once counts as the first once more
+            twice = Fault(f"{first} {drawn(dice, reference, MID_EPOCH, 5)};{second} rename:last.ckpt 1")
             steps.append(Step("a second signal", twice, left_at_once(number)))
         else:
             name = {signal.SIGTERM: "term", signal.SIGINT: "int"}[number] + whom

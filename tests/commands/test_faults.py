@@ -122,7 +122,7 @@ def test_signals_end_a_run_cleanly_and_one_that_stopped_early_stays_stopped(alon
     steps = [
         Step("SIGTERM", Fault("term training_step 60", command=keep), left_cleanly(signal.SIGTERM, best)),
         Step("SIGINT", Fault("int validation_step 2", command=keep), left_cleanly(signal.SIGINT, best)),
-        Step("twice", Fault("int optimizer_step 20;int rename:last.ckpt 1"), left_at_once(signal.SIGINT)),
+        Step("twice", Fault("int optimizer_step 20;term rename:last.ckpt 1"), left_at_once(signal.SIGTERM)),
         kill("kill on_test_start 1"),
     ]
     survives("early-stopping", alone, run, steps)
@@ -136,7 +136,7 @@ def test_a_damaged_checkpoint_falls_back_on_the_one_before(alone: References, ru
     steps = [
         Step("truncated", Fault("kill training_step 170"), killed, storage.damage("truncated", 0), next_says=LAST),
         kill("kill rename:*.ckpt 2"),
-        Step("deleted", Fault("kill last_training_step 1"), killed, storage.damage("deleted", 0), next_says=LAST),
+        Step("deleted", Fault("kill last_training_step 2"), killed, storage.damage("deleted", 0), next_says=LAST),
     ]
     survives("mlp", alone, run, steps)
 
