@@ -49,8 +49,10 @@ def make_loggers(sections: Mapping[str, Target], run_directory: Path, from_step:
     loggers: list[Logger] = []
     for section in sections.values():
         tree = section.tree()
-        if from_step is not None and section.target.endswith(f".{TensorBoardLogger.__name__}"):
-            tree["purge_step"] = from_step
+        if section.target.endswith(f".{TensorBoardLogger.__name__}"):
+            tree["purge_step"] = (
+                from_step or 0
+            )  # always: TensorBoard takes a log's first note of a start for no restart
         logger = instantiate(tree, save_dir=run_directory, run_directory=run_directory)
         if from_step is not None and isinstance(logger, MetricsCSV):
             logger.forget_from(from_step)

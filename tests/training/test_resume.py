@@ -14,7 +14,7 @@ from typing import NamedTuple, cast
 import pytest
 import torch
 from safetensors.torch import load_file
-from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
+from tensorboard.backend.event_processing.plugin_event_accumulator import (  # type: ignore[import-untyped]
     EventAccumulator,
 )
 from tensorboard.summary.writer import event_file_writer  # type: ignore[import-untyped]
@@ -54,14 +54,14 @@ def end(run: Path) -> End:
     ]
     with (run / "metrics.csv").open(newline="") as file:
         rows = [{key: value for key, value in row.items() if key != SPEED} for row in csv.DictReader(file)]
-    events = EventAccumulator(str(run), size_guidance={"scalars": 0})
+    events = EventAccumulator(str(run), tensor_size_guidance={"scalars": 0})  # as TensorBoard reads
     events.Reload()
-    tags = [tag for tag in events.Tags()["scalars"] if tag != SPEED]
+    tags = [tag for tag in events.PluginTagToContent("scalars") if tag != SPEED]
     return End(
         hashlib.sha256(b"".join(tensors[name].numpy().tobytes() for name in sorted(tensors))).hexdigest(),
         record,
         rows,
-        {tag: [(event.step, repr(event.value)) for event in events.Scalars(tag)] for tag in tags},
+        {tag: [(e.step, repr(e.tensor_proto.float_val[0])) for e in events.Tensors(tag)] for tag in tags},
     )
 
 
