@@ -171,6 +171,8 @@ def damages(name: str, dice: random.Random, configuration: str, reference: Refer
     action = "kill" if processes(configuration) == 1 else "killgroup"
     seed = dice.randrange(1000)
     if number % 7 == 6:
+        if how == "deleted":  # with none left it starts anew, as after a kill before the first
+            how = "zeroed"
         both = storage.damage(how, seed, LAST, storage.PREVIOUS)
         kind = f"last.ckpt and the one before: {how}"
         fault = Step(kind, Fault(f"{action} training_step {step}"), killed, afterwards=both, next_says="last.ckpt")

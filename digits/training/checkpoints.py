@@ -18,6 +18,7 @@ from lightning.fabric.utilities.types import _PATH
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loops.progress import _ProcessedTracker
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.trainer.states import TrainerFn
 
 from digits.data import Batch
 from digits.training.leaving import Signals
@@ -26,7 +27,7 @@ from digits.training.saved import read_checkpoint
 
 log = logging.getLogger(__name__)
 
-SAVE, LEAVE = 1, 2
+NOTHING, SAVE, LEAVE = 0, 1, 2
 """What a process may want after a step."""
 
 
@@ -92,28 +93,44 @@ class Best(ModelCheckpoint):
 class Last(Checkpoint):
     """Keeps `last.ckpt`: after every epoch, every few minutes in between, and when a signal asks the run to leave.
 
-    It is taken where Lightning can go on from: after a step that moved the weights, at an epoch's end, in validation
-    (which then starts again). It is written a hook later, when what was logged until then is on the disk: so a run
-    that goes on finds each point of its curves written, or still to come.
+    It is taken where Lightning can go on from: after a step that moved the weights, and at an epoch's end. It is
+    written a hook later, when what was logged until then is on the disk: so a run that goes on finds each point of its
+    curves written, or still to come. Validation is not waited for: the step before it is then made again.
     """
 
     def __init__(self, files: CheckpointFiles, minutes: float | None, signals: Signals) -> None:
         self.files, self.signals = files, signals
         self.seconds = float("inf") if minutes is None else 60 * minutes
         self._saved = time.monotonic()
-        self._leaving = False
+        self._wanted = NOTHING
 
     # ---- Where a checkpoint is taken ------------------------------------------------------------
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: Batch, batch_idx: int
     ) -> None:
-        """After a step, if it is time; not in the middle of an accumulated one, nor where validation follows."""
-        validates = trainer.is_last_batch or (batch_idx + 1) % (trainer.val_check_batch or 1) == 0
-        if (batch_idx + 1) % trainer.accumulate_grad_batches or validates:
-            return
-        if wanted := self._wanted(trainer):
-            self._take(trainer, leaving=wanted == LEAVE)
+        """After a step, if it is time, and always before the last step that validation follows."""
+        steps, every = batch_idx + 1, trainer.val_check_batch or 1
+        accumulated = trainer.accumulate_grad_batches
+        if steps % accumulated or steps % every == 0 or trainer.is_last_batch:
+            return  # in the middle of an accumulated step, or where validation belongs to what would be taken
+        self._ask(trainer)
+        if self._wanted or steps % every + accumulated >= every:
+            self._take(trainer)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """After every epoch."""
+        self._ask(trainer)
+        self._wanted = max(self._wanted, SAVE)
+        self._take(trainer)
+
+    # ---- Where it is written --------------------------------------------------------------------
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        """What the last step logged is now with the loggers."""
+        self._write(trainer)
 
     def on_validation_batch_end(
         self,
@@ -124,36 +141,15 @@ class Last(Checkpoint):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Validation is not waited for."""
-        if trainer.state.fn == "fit" and self._wanted(trainer) == LEAVE:
-            self._take(trainer, leaving=True)
-            self._write(trainer)
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """After every epoch."""
-        self._take(trainer, leaving=self._wanted(trainer) == LEAVE)
-
-    def on_save_checkpoint(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, dict[str, dict[str, object]]]
-    ) -> None:
-        """In validation, write down Lightning's counters as they are in its first batch: so it is done over again."""
-        if trainer.validating:
-            loop = checkpoint["loops"]["fit_loop"]
-            first = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
-            loop["epoch_loop.val_loop.batch_progress"] = {"total": first, "current": first, "is_last_batch": False}
-            if trainer.is_last_batch:  # all batches of the epoch are behind it: the next pass starts at the first
-                loop["state_dict"] = {}
-
-    # ---- Where it is written --------------------------------------------------------------------
-
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Batch, batch_idx: int
-    ) -> None:
-        """What the last step logged is now with the loggers."""
-        self._write(trainer)
+        """When it is asked to leave, a run leaves here with what was taken before."""
+        if trainer.state.fn == TrainerFn.FITTING:
+            self._ask(trainer)
+            if self._wanted == LEAVE:
+                self._write(trainer)
+            self._wanted = NOTHING
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """And what the last epoch logged."""
+        """What the last epoch logged is now with the loggers."""
         self._write(trainer)
 
     # ---- From the start of training to its end --------------------------------------------------
@@ -184,28 +180,31 @@ class Last(Checkpoint):
         assert isinstance(epochs, _ProcessedTracker)
         epochs.completed = epochs.processed
 
-    def _wanted(self, trainer: L.Trainer) -> int:
-        """Nothing, SAVE or LEAVE: what any of the processes wants, since they have to do it together."""
+    def _ask(self, trainer: L.Trainer) -> None:
+        """Note the most that any of the processes wants, since they have to do it together."""
         if self.signals.received is not None:
-            wish = LEAVE
+            wanted = LEAVE
         else:
-            wish = SAVE if time.monotonic() - self._saved > self.seconds else 0
-        if trainer.world_size == 1:
-            return wish
-        strongest = torch.tensor(wish, dtype=torch.float32, device=trainer.strategy.root_device)
-        return int(trainer.strategy.reduce(strongest, reduce_op="max"))
+            wanted = SAVE if time.monotonic() - self._saved > self.seconds else NOTHING
+        if trainer.world_size > 1:
+            most = torch.tensor(wanted, dtype=torch.float32, device=trainer.strategy.root_device)
+            wanted = int(trainer.strategy.reduce(most, reduce_op="max"))
+        self._wanted = wanted
 
-    def _take(self, trainer: L.Trainer, *, leaving: bool) -> None:
-        self._leaving = self._leaving or leaving
-        self._saved = time.monotonic()
+    def _take(self, trainer: L.Trainer) -> None:
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by Lightning's connector of debugging flags
             trainer.save_checkpoint(self.files.last)
 
     def _write(self, trainer: L.Trainer) -> None:
-        for logger in trainer.loggers if self.files.taken else ():
-            logger.save()
-        self.files.write_taken()
-        if self._leaving:
+        wanted, self._wanted = self._wanted, NOTHING
+        if not wanted:
+            return
+        if self.files.taken is not None:
+            for logger in trainer.loggers:
+                logger.save()
+            self.files.write_taken()
+        self._saved = time.monotonic()
+        if wanted == LEAVE:
             trainer.strategy.barrier("last checkpoint")  # whoever leaves early takes the others down with it
             self.signals.leave()
 

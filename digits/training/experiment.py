@@ -64,8 +64,8 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals) -> T
         run.add(hardware=hardware, device=str(trainer.strategy.root_device), parameters=parameters, data=origin)
         name, images = config.model.target.rsplit(".", 1)[-1], f"{len(data.train):,} images of {data.name}"
         log.info("%s with %s parameters, %s: %s", name, f"{parameters:,}", images, run.path)
-        if checkpoint is not None:
-            log.info("going on from step %s", f"{step:,}")
+        if config.resume is not None:
+            log.info("%s", f"going on from step {step:,}" if checkpoint else "there is no checkpoint: starting anew")
 
     # ---- Fit ------------------------------------------------------------------------------------
     trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
