@@ -157,6 +157,12 @@ def run_command(hydra_main: Callable[[], None], after_sweep: Callable[[Path], No
         if BeforeStart.sweep is not None and stop.code in (130, 143):
             print(f"interrupted; the same command with hydra.sweep.dir={BeforeStart.sweep} goes on")
         raise
+    except KeyboardInterrupt:  # before there was a run
+        sys.exit(130)
+    except OSError as error:  # Hydra makes the directory, and its log, before the run begins
+        print(f"{error.filename} can't be written: {error.strerror}; choose another folder, with hydra.run.dir=DIR or, "
+              "for a sweep, hydra.sweep.dir=DIR", file=sys.stderr)  # fmt: skip
+        sys.exit(1)
     except Exception as error:  # what isn't ours or Hydra's to tell is raised again
         from digits.settle import sentence
         from digits.training.run import JobFailed

@@ -6,8 +6,10 @@ import json
 import os
 import pty
 import resource
+import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -200,3 +202,26 @@ def test_yaml_of_ones_own(tmp_path: Path) -> None:
     )
     done = digits("train", "--config-dir", "mine", "experiment=tiny", "--cfg", "job", cwd=tmp_path)
     assert "hidden:\n  - 7" in done.stdout
+
+
+def test_a_place_that_can_not_be_written_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "outputs").write_text("a file where a folder should be")
+    done = digits("train", *QUICK, cwd=tmp_path)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "can't be written: Not a directory; choose another folder, with hydra.run.dir=DIR" in line
+
+
+def test_an_interrupt_before_the_run_has_begun_leaves_no_traceback(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "digits.train", *QUICK, "hydra.run.dir=run"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (tmp_path / "run").exists():  # made just before torch is imported
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in said
