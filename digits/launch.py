@@ -154,21 +154,25 @@ def run_command(hydra_main: Callable[[], None], after_sweep: Callable[[Path], No
     try:
         hydra_main()
     except SystemExit as stop:
-        if BeforeStart.sweep is not None and stop.code in (130, 143):
+        if BeforeStart.sweep is not None and stop.code in (130, 138, 143):
             print(f"interrupted; the same command with hydra.sweep.dir={BeforeStart.sweep} goes on")
         raise
     except KeyboardInterrupt:  # before there was a run
         sys.exit(130)
-    except OSError as error:  # Hydra makes the directory, and its log, before the run begins
-        print(f"{error.filename} can't be written: {error.strerror}; choose another folder, with hydra.run.dir=DIR or, "
-              "for a sweep, hydra.sweep.dir=DIR", file=sys.stderr)  # fmt: skip
+    except BrokenPipeError:  # whoever read what is said has closed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python says so once more when it ends
         sys.exit(1)
     except Exception as error:  # what isn't ours or Hydra's to tell is raised again
         from digits.settle import sentence
         from digits.training.run import JobFailed
 
+        disk = error if isinstance(error, OSError) else error.__cause__  # Hydra makes the directory and its log
         if isinstance(error, JobFailed):  # a job of a sweep; it has said why
             code = 1
+        elif isinstance(disk, OSError) and disk.filename is not None:
+            print(f"{disk.filename} can't be written: {disk.strerror}; make it writable, or choose another folder with "
+                  "hydra.run.dir=DIR, for a sweep hydra.sweep.dir=DIR", file=sys.stderr)  # fmt: skip
+            sys.exit(1)
         elif text := sentence(error):
             print(text, file=sys.stderr)
             sys.exit(1 if BeforeStart.reached else 2)

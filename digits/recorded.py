@@ -36,14 +36,17 @@ NOTHING_RECORDED = (
 def resumed(asked: Tree, overrides: list[str]) -> Tree:
     """A run's own recorded configuration, with the lengths that were given anew."""
     recorded = _recorded(asked, "resume")
-    try:
-        check_stays_inside(Path(str(asked["resume"])), Path(str(asked["resume"])))
-    except FileError as error:
-        raise ConfigError(Fault("resume", str(error))) from None
+    _refuse_links(Path(str(asked["resume"])))
     given = _keys(overrides) - {"resume", "trust"}
     if refused := sorted(given - LENGTHS):
         raise ConfigError(*[Fault(key, NO_LENGTH.format(", ".join(LENGTHS))) for key in refused])
-    return _given_anew(recorded, asked, given) | {"resume": asked["resume"], "trust": asked["trust"]}
+    tree = _given_anew(recorded, asked, given) | {"resume": asked["resume"], "trust": asked["trust"]}
+    trainer, done = tree.get("trainer"), read_result(Path(str(asked["resume"]))).get("epochs")
+    length = trainer.get("max_epochs") if isinstance(trainer, dict) else None
+    if isinstance(length, int) and isinstance(done, int) and length < done:
+        why = f"is {length}, but {asked['resume']} has done {done} epochs; give as many or more"
+        raise ConfigError(Fault("trainer.max_epochs", why))
+    return tree
 
 
 def once_more(asked: Tree, overrides: list[str]) -> Tree:
@@ -76,6 +79,7 @@ def taken_up(asked: Tree, overrides: list[str], directory: Path) -> TakenUp:
         result = read_result(directory)
     except RunError as error:
         raise ConfigError(Fault("", f"{error}; delete {directory} to start it anew")) from None
+    _refuse_links(directory)
     status, config, former = status_of(result), result.get("config"), result.get("overrides")
     if status == "running" and first_process():
         raise ConfigError(Fault("", f"{directory} {still_running(result)}"))
@@ -123,6 +127,14 @@ def _recorded(asked: Tree, key: str) -> Tree:
         raise ConfigError(Fault(key, f"{run} has no configuration in its record"))
     _refuse(recorded, untrusted(recorded, _packages(asked)))
     return _completed(recorded, asked)
+
+
+def _refuse_links(run: Path) -> None:
+    """Raise ConfigError where a link in a run's directory leads out of it: a run writes by the names of its files."""
+    try:
+        check_stays_inside(run, run)
+    except FileError as error:
+        raise ConfigError(Fault("resume", str(error))) from None
 
 
 def _refuse(recorded: Tree, strangers: list[tuple[str, str]]) -> None:

@@ -26,7 +26,7 @@ from digits.config.targets import TargetError
 from digits.config.tree import Tree
 from digits.launch import conf_directory
 from digits.recorded import TakenUp, once_more, resumable, resumed, still_running, taken_up
-from digits.training.run import RESULT, SIGN_OF_LIFE, RunError, find_run, first_process, read_result, status_of
+from digits.training.run import BEST, RESULT, SIGN_OF_LIFE, RunError, find_run, first_process, read_result, status_of
 
 SWEEP_OVER_DEVICES = "several processes a job would each start the whole sweep again; leave out -m, one command a job"
 
@@ -51,6 +51,8 @@ def settle(config: DictConfig, overrides: list[str]) -> Tree:
         tree = resumed(tree, overrides)
     elif tree.get("config_from") is not None:
         tree = once_more(tree, overrides)
+    if isinstance(tree.get("init_from"), str):
+        tree["init_from"] = os.path.abspath(str(tree["init_from"]))  # noqa: PTH100 (nothing has to be there)
     try:
         check(tree)
     except ConfigError as error:
@@ -79,6 +81,8 @@ def settle_run(config: DictConfig, overrides: list[str], directory: Path) -> Tak
     tree = settle(config, overrides)
     if tree["resume"] is None and requeued() and (directory / RESULT).exists():
         return _met_again(tree, overrides, directory)
+    if requeued() and tree["resume"] is not None:
+        _wait_for_another_sign(find_run(str(tree["resume"])))
     check_place(directory, None if tree["resume"] is None else str(tree["resume"]))
     return TakenUp(tree)
 
@@ -127,9 +131,17 @@ def check_place(directory: Path, resume: str | None) -> None:
         raise ConfigError(Fault("hydra.run.dir", "a run that goes on does so in its own directory; leave it out"))
     if status_of(result) == "running":
         raise ConfigError(Fault("resume", f"{run} {still_running(result)}"))
-    if result.get("status") == "done" and not resumable(run):
-        why = "is done and did not keep its last checkpoint; to start anew from its weights, take init_from="
-        raise ConfigError(Fault("resume", f"{run} {why}{run}"))
+    kept = {"last": resumable(run), "best": (run / BEST).exists() or not _validates(result)}
+    if result.get("status") == "done" and not all(kept.values()):
+        lacks = "last" if not kept["last"] else "best"
+        why = f"is done and did not keep its {lacks} checkpoint; to start anew from its weights, take init_from={run}"
+        raise ConfigError(Fault("resume", f"{run} {why}"))
+
+
+def _validates(result: Tree) -> bool:
+    config = result.get("config")
+    data = config.get("data") if isinstance(config, dict) else None
+    return isinstance(data, dict) and data.get("val_size") != 0
 
 
 def check_jobs(config: DictConfig, config_name: str | None) -> None:

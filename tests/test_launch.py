@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -104,10 +105,13 @@ def test_a_run_has_its_directory_to_itself(tmp_path: Path) -> None:
         check_place(tmp_path / "elsewhere", str(run))
 
 
+HERE_AND_NOW = {"status": "running", "pid": os.getpid(), "host": socket.gethostname(), "alive": time.time()}
+
+
 @pytest.mark.parametrize(
     ("record", "reason"),
     [
-        ({"status": "running", "pid": os.getpid(), "host": socket.gethostname()}, r"is still running \(process \d+ on"),
+        (HERE_AND_NOW, r"is still running \(process \d+ on"),
         (
             {"status": "done"},
             "is done and did not keep its last checkpoint; to start anew from its weights, take init_",

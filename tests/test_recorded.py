@@ -170,7 +170,7 @@ def test_a_job_that_had_saved_nothing_starts_anew_as_it_is_asked_for_now(tmp_pat
 
 
 def test_a_job_that_runs_elsewhere_is_refused(tmp_path: Path) -> None:
-    run = record(tmp_path, "seed=3", status="running", pid=os.getpid(), host=socket.gethostname())
+    run = record(tmp_path, "seed=3", status="running", pid=os.getpid(), host=socket.gethostname(), alive=time.time())
     with pytest.raises(ConfigError, match=rf"is still running \(process {os.getpid()} on {socket.gethostname()}\)"):
         met_again(run, "seed=3")
 
@@ -227,7 +227,7 @@ def test_the_record_of_a_node_that_failed_is_waited_for(
 ) -> None:
     """Its last sign of life is less than a minute old; one that lives gives another."""
     begun = time.time()
-    run = record(tmp_path, saved=("last.ckpt",), status="running", host="elsewhere", pid=1, alive=begun - 58)
+    run = record(tmp_path, saved=("last.ckpt",), status="running", host="elsewhere", pid=1, alive=begun - 30)
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     if lives:
         found = json.loads((run / "result.json").read_text())

@@ -156,6 +156,9 @@ def _check_trainer(trainer: object) -> list[Fault]:
             faults.append(Fault(f"trainer.{key}", "is set by digits, so that the run directory is complete"))
         elif key not in Trainer.model_fields and key not in allowed:
             faults.append(Fault(f"trainer.{key}", f"Lightning's Trainer has no such argument{nearest(key, allowed)}"))
+    if isinstance(trainer.get("val_check_interval"), str | dict):
+        why = "is a time, so the same command would not give the same; take a number of batches or a share of an epoch"
+        faults.append(Fault("trainer.val_check_interval", why))
     return faults
 
 
@@ -215,7 +218,7 @@ def gpu_count() -> int | None:
 
 
 def _check_paths(experiment: Experiment) -> list[Fault]:
-    if experiment.init_from is None:
+    if experiment.init_from is None or experiment.resume is not None:  # what a run began with it needs no more
         return []
     try:
         there = Path(experiment.init_from).exists()

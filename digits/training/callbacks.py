@@ -19,8 +19,6 @@ from digits.training.run import RunDirectory
 
 log = logging.getLogger(__name__)
 
-CURVES = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
-
 
 class Pulse(Callback):
     """Writes the run's signs of life, and measures its speed.
@@ -33,6 +31,7 @@ class Pulse(Callback):
         self.run = run
         self.history: list[dict[str, float]] = []
         self.rates: list[float] = []
+        self._validated: dict[str, float] = {}  # in this epoch, when last
         self._former_seconds = self._fit_begun = self._fit_ended = 0.0
         self._epoch_begun = self._validation_begun = self._validating = self._last_step = 0.0
         self._images = 0
@@ -68,6 +67,7 @@ class Pulse(Callback):
         """Start the epoch's clock, and read the former epoch's."""
         self._close_epoch(trainer)
         self._epoch_begun, self._validating, self._images = time.perf_counter(), 0.0, 0
+        self._validated = {}
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Read the last epoch's clock."""
@@ -94,6 +94,7 @@ class Pulse(Callback):
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start it again."""
         self._validating += time.perf_counter() - self._validation_begun
+        self._validated = means(trainer, "val")
         self._live(trainer)
 
     def on_test_batch_end(
@@ -118,12 +119,13 @@ class Pulse(Callback):
         pl_module.log_means("train")
         rate = self.current_rate * trainer.world_size
         pl_module.log("train/images_per_second", rate, rank_zero_only=True)
-        means = {name: float(value) for name, value in trainer.callback_metrics.items() if name in CURVES}
-        self.history.append({"epoch": trainer.current_epoch, **means, "train/images_per_second": round(rate, 1)})
+        epoch = {"epoch": trainer.current_epoch, **means(trainer, "train"), **self._validated}
+        self.history.append({**epoch, "train/images_per_second": round(rate, 1)})
 
     def state_dict(self) -> dict[str, object]:
         """The epochs so far, for a run that goes on."""
-        return {"history": self.history, "rates": self.rates, "seconds": self.seconds}
+        state = {"history": self.history, "rates": self.rates, "seconds": self.seconds}
+        return {**state, "validated": self._validated}
 
     def load_state_dict(self, state_dict: dict[str, object]) -> None:
         """Go on after the epochs of a checkpoint."""
@@ -131,7 +133,16 @@ class Pulse(Callback):
         assert isinstance(history, list)
         assert isinstance(rates, list)
         assert isinstance(seconds, float)
+        validated = state_dict["validated"]
+        assert isinstance(validated, dict)
+        self._validated = dict(validated)
         self.history, self.rates, self._former_seconds = list(history), list(rates), seconds
+
+
+def means(trainer: L.Trainer, split: str) -> dict[str, float]:
+    """Loss and accuracy of a split as they were logged last."""
+    names = (f"{split}/loss", f"{split}/accuracy")
+    return {name: float(trainer.callback_metrics[name]) for name in names if name in trainer.callback_metrics}
 
 
 class Progress(TQDMProgressBar):

@@ -15,13 +15,14 @@ from typing import Literal
 import lightning as L
 import torch
 from lightning.fabric.utilities.types import _PATH
-from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.loops.progress import _ProcessedTracker
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.trainer.states import TrainerFn
 
 from digits.data import Batch
 from digits.training.leaving import Signals
+from digits.training.module import SUMS
 from digits.training.run import BEST, DAMAGED, LAST, PREVIOUS, RunError, first_process, write_bytes
 from digits.training.saved import read_checkpoint
 
@@ -59,6 +60,12 @@ class CheckpointFiles(TorchCheckpointIO):
         """What a checkpoint holds, on the CPU; nothing but plain data and tensors is read."""
         return read_checkpoint(Path(path))
 
+    def remove_checkpoint(self, path: _PATH) -> None:
+        """Remove a checkpoint of this run; the state of a callback that keeps some could name anything else."""
+        place = Path(path).resolve()
+        if place.suffix == ".ckpt" and place.is_relative_to(self.last.parent.parent.resolve()):
+            place.unlink(missing_ok=True)
+
     def write_taken(self) -> None:
         """Write what was taken for `last.ckpt`; the one that is there becomes `previous.ckpt`."""
         if self.taken is not None:
@@ -81,10 +88,13 @@ class Best(ModelCheckpoint):
         Of its paths only whether they are there is read: Lightning removes what they name.
         """
         here = str(Path(str(self.dirpath)) / Path(BEST).name)
+        is_there = Path(here).exists()
         known = state_dict["best_k_models"]
         assert isinstance(known, dict)
-        paths = {name: here if state_dict[name] else "" for name in ("best_model_path", "kth_best_model_path")}
-        best = dict(zip([here], known.values(), strict=False))
+        paths = {
+            name: here if state_dict[name] and is_there else "" for name in ("best_model_path", "kth_best_model_path")
+        }
+        best = dict(zip([here] * is_there, known.values(), strict=False))
         super().load_state_dict(
             state_dict | paths | {"last_model_path": "", "dirpath": self.dirpath, "best_k_models": best}
         )
@@ -103,6 +113,7 @@ class Last(Checkpoint):
         self.seconds = float("inf") if minutes is None else 60 * minutes
         self._saved = time.monotonic()
         self._wanted = NOTHING
+        self._stopped = False
 
     # ---- Where a checkpoint is taken ------------------------------------------------------------
 
@@ -121,7 +132,7 @@ class Last(Checkpoint):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """After every epoch."""
         self._ask(trainer)
-        self._wanted = max(self._wanted, SAVE)
+        self._wanted, self._stopped = max(self._wanted, SAVE), trainer.should_stop
         self._take(trainer)
 
     # ---- Where it is written --------------------------------------------------------------------
@@ -156,9 +167,17 @@ class Last(Checkpoint):
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """A run that early stopping had ended stays so; Lightning would train one more epoch to find out."""
-        for callback in trainer.callbacks:  # type: ignore[attr-defined]  # set by Lightning's callback connector
-            if isinstance(callback, EarlyStopping) and callback.wait_count >= callback.patience:
-                trainer.should_stop = True
+        if self._stopped:
+            log.info("it had been stopped early, and is not trained any further")
+            trainer.should_stop = True
+
+    def state_dict(self) -> dict[str, bool]:
+        """Whether training was stopped after the epoch that a checkpoint closes."""
+        return {"stopped": self._stopped}
+
+    def load_state_dict(self, state_dict: dict[str, bool]) -> None:
+        """Stay stopped."""
+        self._stopped = state_dict["stopped"]
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Signals wait from here on."""
@@ -209,16 +228,15 @@ class Last(Checkpoint):
             self.signals.leave()
 
 
-def latest(run: Path) -> tuple[Path, int] | None:
-    """The checkpoint to go on from, and its step; None where a run was cut off before it had one.
+def latest(run: Path) -> tuple[Path | None, int]:
+    """The checkpoint to go on from, and its step; no checkpoint where a run was cut off before it had one.
 
     A damaged `last.ckpt` gives way to the one before, and is put aside. Raises RunError when neither can be read.
     """
     faults = []
     for path in (run / LAST, run / PREVIOUS):
         try:
-            step = read_checkpoint(path)["global_step"]
-            assert isinstance(step, int)
+            step = _step_of(path)
         except RunError as error:
             faults.append(str(error))
         else:
@@ -228,8 +246,17 @@ def latest(run: Path) -> tuple[Path, int] | None:
                 (run / LAST).replace(run / DAMAGED)
             return path, step
     if not (run / LAST).exists() and not (run / PREVIOUS).exists():
-        return None
-    raise RunError(f"{'; '.join(faults)}; to start from its best weights: init_from={run}")
+        return None, 0
+    best = f"; to start from its best weights: init_from={run / BEST}" if (run / BEST).exists() else ""
+    raise RunError("; ".join(faults) + best)
+
+
+def _step_of(path: Path) -> int:
+    content = read_checkpoint(path)
+    step = content.get("global_step")
+    if not isinstance(step, int) or not {"state_dict", "loops", SUMS} <= set(content):
+        raise RunError(f"{path} is nothing that a run of this version can go on from")
+    return step
 
 
 def keep_only(run: Path, wanted: Literal["both", "best", "last"]) -> None:

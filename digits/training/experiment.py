@@ -36,7 +36,7 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals) -> T
     L.seed_everything(config.seed, verbose=False)
     augment = [instantiate(transform.tree()) for transform in config.augment.values()]
     data = cast(MNISTDataModule, instantiate(config.data.tree(), seed=config.seed, augment=augment))
-    checkpoint, step = (checkpoints.latest(run.path) if config.resume is not None else None) or (None, 0)
+    checkpoint, step = checkpoints.latest(run.path) if config.resume is not None else (None, 0)
     if checkpoint is not None:
         saved.check_size(config.model.tree(), checkpoint)
     net = cast(nn.Module, instantiate(config.model.tree()))

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 CAN_FORK = sys.platform == "linux"
 """macOS has os.fork too, but its frameworks abort in a forked process that uses them."""
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, *([signal.SIGUSR1] if "SLURM_JOB_ID" in os.environ else []))
 SAME = 0.5
 """Seconds within which a second signal is the first once more: `timeout` sends it to a process and to its group."""
 

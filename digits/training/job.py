@@ -42,8 +42,8 @@ NOISE = (
     "The ``compute`` method of metric .* was called before the ``update`` method",  # its sums are the checkpoint's
 )
 
-NO_STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE}
-"""What a disk that is full, read-only, broken or gone says."""
+NO_STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EACCES, errno.EPERM}
+"""What a disk that is full, read-only, broken or gone says, and a folder that is somebody else's."""
 
 
 def run_job(tree: Tree, directory: Path, overrides: list[str]) -> float | None:
@@ -66,6 +66,7 @@ def run_job(tree: Tree, directory: Path, overrides: list[str]) -> float | None:
             for sentence in differences(origin, run.record) if origin and first else []:
                 log.warning("%s: %s", config.config_from, sentence)
             outcome = run_experiment(config, run, signals)
+            signals.hold()  # what is done is not made undone by leaving now
             if first:
                 run.finish("done", **outcome)
                 checkpoints.keep_only(directory, config.checkpoints)
@@ -102,7 +103,9 @@ def _failed(error: BaseException, run: RunDirectory | None, overrides: list[str]
     reason = str(error) if expected else f"{type(error).__name__}: {error}"
     if run is not None:
         storage = False
-        if isinstance(error, OSError) and (error.errno in NO_STORAGE or not run.path.exists()):
+        if isinstance(error, OSError) and (
+            isinstance(error, StorageError) or error.errno in NO_STORAGE or not run.path.exists()
+        ):
             storage = True
             what = error if isinstance(error, StorageError) else f"{run.path} can't be written: {error.strerror}"
             reason = f"{what}; when it can be again, go on with resume={run.path}"

@@ -54,7 +54,9 @@ class Classifier(L.LightningModule):
         if self.averaged is not None:
             self.averaged.requires_grad_(False)  # else DDP waits for gradients that never come
         self.loss = loss
+        self.step_loss = torch.zeros(())  # of the last training batch
         self.make_optimizer, self.make_scheduler = make_optimizer, make_scheduler
+        # without its check of every value for NaN, which waits for a GPU; weights are ignored then, so none are given
         self.train_loss, self.val_loss, self.test_loss = (MeanMetric(nan_strategy="disable") for _ in range(3))
         self.train_accuracy, self.val_accuracy, self.test_accuracy = (top1(num_classes) for _ in range(3))
 
@@ -74,6 +76,7 @@ class Classifier(L.LightningModule):
         """The loss of one batch."""
         logits = self.net(batch.images)
         loss: Tensor = self.loss(logits, batch.labels)
+        self.step_loss = loss.detach()
         self._count("train", loss, logits, batch)
         if self._logs_this_step():
             self.log("train/loss_step", loss)
@@ -96,12 +99,7 @@ class Classifier(L.LightningModule):
 
     def _count(self, split: Phase, loss: Tensor, logits: Tensor, batch: Batch) -> None:
         mean_loss, accuracy = self._metrics(split)
-        loss = loss.detach()
-        if split == "train":  # a step that trainer.on_nonfinite=skip leaves out isn't counted either
-            finite = torch.isfinite(loss)
-            mean_loss.update(torch.where(finite, loss, 0), finite * len(batch.labels))
-        else:
-            mean_loss.update(loss, len(batch.labels))
+        mean_loss.update(loss.detach().expand(len(batch.labels)))
         accuracy.update(logits.detach(), batch.labels)
 
     def log_means(self, split: Phase) -> None:
@@ -130,9 +128,9 @@ class Classifier(L.LightningModule):
         return every
 
     def optimizer_step(self, *args: object, **kwargs: object) -> None:
-        """One step of the optimizer, and of the moving average."""
+        """One step of the optimizer, and of the moving average unless the step was left out."""
         super().optimizer_step(*args, **kwargs)  # type: ignore[arg-type]  # passed on as Lightning gave them
-        if self.averaged is not None:
+        if self.averaged is not None and any(p.grad is not None for p in self.net.parameters()):
             self.averaged.update_parameters(self.net)
 
     def on_train_epoch_start(self) -> None:
@@ -153,20 +151,30 @@ class Classifier(L.LightningModule):
         scheduler, interval = self.make_scheduler(optimizer, int(self.trainer.estimated_stepping_batches), epochs)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": interval}}
 
+    @property
+    def sums(self) -> dict[str, Tensor]:
+        """What the means of the training epoch are made of so far; this process's share."""
+        metrics = enumerate(self._metrics("train"))
+        states = {f"{i}.{name}": value for i, metric in metrics for name, value in metric.metric_state.items()}
+        return {name: value.clone() for name, value in states.items() if isinstance(value, Tensor)}
+
+    @sums.setter
+    def sums(self, sums: dict[str, Tensor]) -> None:
+        for i, metric in enumerate(self._metrics("train")):
+            for name in metric.metric_state:
+                setattr(metric, name, sums[f"{i}.{name}"])
+
     def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
         """Add the sums behind the epoch's means, those of every process."""
-        sums = {f"{i}.{name}": value for i, metric in enumerate(self._metrics("train")) for name, value in
-                metric.metric_state.items()}  # fmt: skip
-        gathered = self.all_gather(sums)
+        gathered = self.all_gather(self.sums)
         assert isinstance(gathered, dict)
         checkpoint[SUMS] = {name: value.reshape(self.trainer.world_size).cpu() for name, value in gathered.items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, dict[str, Tensor]]) -> None:
         """Take up the sums. Let a run that goes on for longer have a schedule of its new length, at its position."""
-        for i, metric in enumerate(self._metrics("train")):
-            for name, value in metric.metric_state.items():
-                assert isinstance(value, Tensor)
-                setattr(metric, name, checkpoint[SUMS][f"{i}.{name}"][self.global_rank].reshape(value.shape))
+        self.sums = {
+            name: checkpoint[SUMS][name][self.global_rank].reshape(value.shape) for name, value in self.sums.items()
+        }
         for saved in checkpoint.get("lr_schedulers", []):
             assert isinstance(saved, dict)
             for length in LENGTHS:

@@ -15,19 +15,16 @@ from torch.optim.optimizer import Optimizer
 
 from digits.config.tree import Tree, Value
 from digits.data import Batch
+from digits.training.module import Classifier
 from digits.training.run import NONFINITE, write_json
 
 log = logging.getLogger(__name__)
 
-OnNonfinite = Literal["stop", "skip", "ignore"]
-
 MOST_SKIPS = 20
 """Steps in a row that may be left out; after so many the weights themselves are at fault."""
 
-WHAT_TO_TRY = (
-    "a smaller optimizer.lr, trainer.gradient_clip_val=1, trainer.precision=32-true, "
-    "or trainer.on_nonfinite=skip to leave such batches out"
-)
+WHAT_TO_TRY = "Start anew with a smaller optimizer.lr, trainer.gradient_clip_val=1 or trainer.precision=32-true"
+OR_SKIP = ", or trainer.on_nonfinite=skip to leave such batches out"
 
 
 class NonfiniteError(Exception):
@@ -42,12 +39,21 @@ class NonfiniteGuard(Callback):
     after 20 in a row it stops as well. `ignore` looks at nothing, which on a GPU saves waiting for each step.
     """
 
-    def __init__(self, on_nonfinite: OnNonfinite, run: Path) -> None:
+    def __init__(self, on_nonfinite: Literal["stop", "skip", "ignore"], run: Path) -> None:
         self.on_nonfinite, self.run = on_nonfinite, run
         self._batches: list[tuple[Batch, Tensor]] = []  # since the last step of the optimizer, each with its loss
         self._buffers: list[Tensor] = []
+        self._sums: dict[str, Tensor] = {}
         self._batch: Batch | None = None
         self._skipped = 0
+
+    def state_dict(self) -> dict[str, int]:
+        """How many steps in a row were left out."""
+        return {"skipped": self._skipped}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Go on counting."""
+        self._skipped = state_dict["skipped"]
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Batch, batch_idx: int
@@ -55,13 +61,15 @@ class NonfiniteGuard(Callback):
         """Remember what the forward pass may spoil."""
         self._batch = batch
         if self.on_nonfinite == "skip" and not self._batches:
-            self._buffers = [buffer.clone() for buffer in pl_module.buffers()]
+            assert isinstance(pl_module, Classifier)
+            self._buffers, self._sums = [buffer.clone() for buffer in pl_module.buffers()], pl_module.sums
 
     def on_before_backward(self, trainer: L.Trainer, pl_module: L.LightningModule, loss: Tensor) -> None:
         """Remember the loss."""
         assert self._batch is not None
+        assert isinstance(pl_module, Classifier)
         if self.on_nonfinite != "ignore":
-            self._batches.append((self._batch, loss.detach()))
+            self._batches.append((self._batch, pl_module.step_loss))  # not `loss`, which is a share of it, and scaled
 
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Optimizer) -> None:
         """Look at the losses since the last step, and at the gradients they gave."""
@@ -70,8 +78,7 @@ class NonfiniteGuard(Callback):
         batches, self._batches = self._batches, []
         gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         plugin = trainer.precision_plugin
-        scaled = isinstance(plugin, MixedPrecision) and plugin.scaler is not None  # it leaves out such steps by itself
-        norm = torch.zeros(()) if scaled or not gradients else torch.nn.utils.get_total_norm(gradients)
+        norm = torch.nn.utils.get_total_norm(gradients) if gradients else torch.zeros(())
         spoilt = not all(bool(torch.isfinite(value)) for value in (norm, *(loss for _, loss in batches)))
         if trainer.world_size > 1:
             spoilt = trainer.strategy.reduce_boolean_decision(spoilt, all=False)
@@ -79,11 +86,15 @@ class NonfiniteGuard(Callback):
             self._skipped = 0
             return
         self._skipped += 1
+        if isinstance(plugin, MixedPrecision) and plugin.scaler is not None and self._skipped <= MOST_SKIPS:
+            return  # it leaves out such steps by itself, and scales the next by less
         if self.on_nonfinite == "stop" or self._skipped > MOST_SKIPS:
             raise NonfiniteError(self._leave_behind(trainer, batches, float(norm)))
         log.warning("step %d left out: its loss or gradient is not finite", trainer.global_step)
         for buffer, former in zip(pl_module.buffers(), self._buffers, strict=True):
             buffer.copy_(former)
+        assert isinstance(pl_module, Classifier)
+        pl_module.sums = self._sums
         optimizer.zero_grad(set_to_none=True)  # torch's optimizers pass over what has no gradient
 
     def _leave_behind(self, trainer: L.Trainer, batches: list[tuple[Batch, Tensor]], norm: float) -> str:
@@ -100,9 +111,9 @@ class NonfiniteGuard(Callback):
             ),
         }
         write_json(self.run / name, tree)
-        times = f", {self._skipped} times in a row," if self._skipped > 1 else ""
+        skips = f" (the {MOST_SKIPS} steps before it were left out as well)" if self._skipped > 1 else ""
         return (
-            f"the loss ({losses[-1]:g}) or its gradient (norm {norm:g}) is not finite{times} in epoch "
-            f"{trainer.current_epoch + 1}, step {trainer.global_step}; the weights are as they were before it, and its "
-            f"images and seed are in {name}. Try {WHAT_TO_TRY}"
+            f"epoch {trainer.current_epoch + 1}, step {trainer.global_step}: the loss is {losses[-1]:g}, "
+            f"the norm of its gradient {norm:g}{skips}; the step was not made, its images and seed are in {name}. "
+            f"{WHAT_TO_TRY}{OR_SKIP * (self.on_nonfinite == 'stop')}"
         )

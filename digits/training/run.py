@@ -22,6 +22,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import socket
 import subprocess
 import time
@@ -42,6 +43,10 @@ SIGN_OF_LIFE = 10.0
 """Seconds between two signs of life; after six of them without one, a run counts as lost."""
 
 RECORDED_PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy")
+
+
+OUTCOME = ("metrics", "epoch", "epochs", "steps", "images_per_second", "seconds", "history")
+"""What the record says of a run that was done; it stays while the run goes on for longer."""
 
 
 class RunError(ValueError):
@@ -78,7 +83,7 @@ class RunDirectory:
         for left in [*self.path.glob(".*.part"), *self.path.glob("checkpoints/.*.part")]:
             left.unlink(missing_ok=True)  # by a process that was killed
         former = read_result(self.path) if (self.path / RESULT).exists() else {}
-        self.record = {
+        self.record = {key: former[key] for key in OUTCOME if key in former} | {
             "format": 1,
             "status": "running",
             "started": former.get("started") or datetime.now(UTC).isoformat(timespec="seconds"),
@@ -89,8 +94,8 @@ class RunDirectory:
             "commit": _commit(),
             "hardware": {"cpu": _cpu_name(), "cores": os.cpu_count(), "system": platform.platform()},
         }
-        for name in (ERROR, NONFINITE):
-            (self.path / name).unlink(missing_ok=True)
+        for path in (self.path / ERROR, *self.path.glob(f"*{NONFINITE}")):
+            path.unlink(missing_ok=True)
         self.sign_of_life(at_once=True)
 
     def sign_of_life(self, *, at_once: bool = False) -> None:
@@ -186,14 +191,16 @@ def status_of(result: Tree) -> str:
     status = str(result.get("status"))
     if status != "running":
         return status
-    alive, pid = result.get("alive"), result.get("pid")
+    pid, alive = result.get("pid"), result.get("alive")
+    alive = alive if isinstance(alive, int | float) else 0
     if result.get("host") == socket.gethostname() and isinstance(pid, int):
-        return "running" if _lives(pid) else "lost"
+        return "running" if _lives(pid, alive) else "lost"
     # compared, not subtracted: a record may hold a number that no float can be
-    return "running" if isinstance(alive, int | float) and alive > time.time() - 6 * SIGN_OF_LIFE else "lost"
+    return "running" if alive > time.time() - 6 * SIGN_OF_LIFE else "lost"
 
 
-def _lives(pid: int) -> bool:
+def _lives(pid: int, alive: float) -> bool:
+    """Whether a process is there, and was when it gave its last sign: after a restart another may have its number."""
     if pid <= 0:  # which would be groups of processes, our own among them
         return False
     try:
@@ -202,7 +209,12 @@ def _lives(pid: int) -> bool:
         return False
     except PermissionError:
         pass
-    return True
+    try:
+        began = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+        boot = re.search(r"^btime (\d+)", Path("/proc/stat").read_text(encoding="utf-8"), re.MULTILINE)
+    except (OSError, IndexError):  # no Linux
+        return True
+    return boot is None or int(boot[1]) + int(began) / os.sysconf("SC_CLK_TCK") < alive + 2
 
 
 def runs_in(folder: Path) -> Iterator[Path]:

@@ -163,7 +163,7 @@ def read_checkpoint(path: Path) -> dict[str, object]:
         raise RunError(f"there is no checkpoint {path}") from None
     except FileError as error:
         raise RunError(str(error)) from None
-    except RunError:
+    except (RunError, OSError, MemoryError):  # a disk that can't be read says nothing of the file
         raise
     except Exception as error:  # bytes that were damaged, or made to do damage, can raise anything
         reason = (str(error).splitlines() or [""])[0]
@@ -180,11 +180,11 @@ def _check_archive(path: Path, file: BinaryIO) -> None:
         archive = zipfile.ZipFile(file)
     except zipfile.BadZipFile:
         raise RunError(f"{path} is damaged: it is no whole zip archive, which torch.save writes") from None
-    if damaged := archive.testzip():  # torch looks at no checksum, and one wrong bit is a wrong weight
-        raise RunError(f"{path} is damaged: the checksum of {damaged} in it is wrong")
     unpacked = sum(entry.file_size for entry in archive.infolist())
     if unpacked > size:
         raise RunError(f"{path} is not read: its {size:,} bytes would unpack to {unpacked:,}")
+    if damaged := archive.testzip():  # torch looks at no checksum, and one wrong bit is a wrong weight
+        raise RunError(f"{path} is damaged: the checksum of {damaged} in it is wrong")
     for entry in archive.infolist():
         if not entry.filename.lower().endswith(".pkl"):  # torch looks for data.pkl without minding the case
             continue

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import resource
 import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -105,7 +105,7 @@ def test_jobs_that_die_are_named_and_the_same_sweep_again_does_what_is_left(tmp_
     assert {"result.json", "model.safetensors", "checkpoints/last.ckpt", "metrics.csv", "train.log"} < kept[0.1].keys()
     alive = job(tmp_path, 0.6)
     alive.mkdir()
-    running = {"status": "running", "pid": os.getpid(), "host": socket.gethostname()}
+    running = {"status": "running", "pid": os.getpid(), "host": socket.gethostname(), "alive": time.time()}
     (alive / "result.json").write_text(json.dumps(result_of(job(tmp_path, 0.1)) | running))
     record_alive = digest(alive)
     (tmp_path / "fire").unlink()
@@ -120,13 +120,11 @@ def test_jobs_that_die_are_named_and_the_same_sweep_again_does_what_is_left(tmp_
         assert result_of(job(tmp_path, dropout))["status"] == "done"
         assert not (job(tmp_path, dropout) / "error.txt").exists()
 
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    (tmp_path / "torch.py").write_text("raise ImportError('jobs that are done need no torch')\n")
     third = burning(tmp_path, 0.1, 0.3)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert third.returncode == 0, third.stdout + third.stderr
     assert third.stdout.count("done already: ") == 2
     assert "best run by val/accuracy" in third.stdout
-    assert after.ru_utime - before.ru_utime < 1.5, "torch is not imported for jobs that are done"
     assert digest(job(tmp_path, 0.1)) == kept[0.1]
 
 

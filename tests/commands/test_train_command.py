@@ -209,7 +209,9 @@ def test_a_place_that_can_not_be_written_is_told_in_one_line(tmp_path: Path) -> 
     done = digits("train", *QUICK, cwd=tmp_path)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert "can't be written: Not a directory; choose another folder, with hydra.run.dir=DIR" in line
+    assert (
+        "can't be written: Not a directory; make it writable, or choose another folder with hydra.run.dir=DIR" in line
+    )
 
 
 def test_an_interrupt_before_the_run_has_begun_leaves_no_traceback(tmp_path: Path) -> None:

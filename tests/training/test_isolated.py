@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from digits.training.isolated import SAME
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="jobs have processes of their own on Linux only")
 
 BEGIN = """
@@ -125,7 +127,10 @@ def listen():
     print("listening", os.getpid(), flush=True)
     while not heard:
         time.sleep(0.01)
-    time.sleep(0.9)  # for a second one
+    print("one", flush=True)
+    until = time.monotonic() + WAIT
+    while len(heard) < 2 and time.monotonic() < until:  # for a second one
+        time.sleep(0.01)
     print("heard", heard, flush=True)
     raise SystemExit(128 + heard[0])
 isolated(listen)
@@ -145,7 +150,7 @@ def started(tmp_path: Path, code: str) -> tuple[subprocess.Popen[str], int]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("reach", ["the parent", "the group", "the parent, then the group", "the job"])
 def test_a_signal_reaches_the_job_once_and_stops_the_sweep(tmp_path: Path, number: signal.Signals, reach: str) -> None:
-    process, job = started(tmp_path, LISTEN)
+    process, job = started(tmp_path, LISTEN.replace("WAIT", "0.9"))
     if "parent" in reach:
         process.send_signal(number)
     if "group" in reach:  # as a terminal does, as `timeout` does after the other
@@ -153,22 +158,24 @@ def test_a_signal_reaches_the_job_once_and_stops_the_sweep(tmp_path: Path, numbe
     if "job" in reach:
         os.kill(job, number)
     said, _ = process.communicate(timeout=20)
-    assert said == f"heard [{int(number)}]\n"
+    assert said == f"one\nheard [{int(number)}]\n"
     assert process.returncode == 128 + number
 
 
 def test_a_second_signal_is_passed_on_as_well(tmp_path: Path) -> None:
-    process, _ = started(tmp_path, LISTEN)
+    process, _ = started(tmp_path, LISTEN.replace("WAIT", "15"))
     process.send_signal(signal.SIGTERM)
-    time.sleep(0.6)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "one\n"
+    time.sleep(SAME + 0.3)
     process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=20)
+    said, _ = process.communicate(timeout=30)
     assert said == "heard [15, 15]\n"
     assert process.returncode == 143
 
 
 def test_a_job_does_not_outlive_whoever_waits_for_it(tmp_path: Path) -> None:
-    process, job = started(tmp_path, LISTEN)
+    process, job = started(tmp_path, LISTEN.replace("WAIT", "0.9"))
     process.kill()
     process.communicate(timeout=20)
     for _ in range(100):

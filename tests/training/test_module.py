@@ -32,10 +32,14 @@ def test_the_average_follows_its_formula() -> None:
 
 
 def test_training_is_what_a_bare_loop_does(experiment: Callable[..., Experiment], tmp_path: Path) -> None:
-    """The same weights, losses and accuracies as fifteen lines of PyTorch, dropout and schedule included."""
+    """The same weights, losses and accuracies as fifteen lines of PyTorch, dropout and schedule included.
+
+    Batches are unequal, in training and in validation: a mean over images is not one over batches.
+    """
     config = experiment(
-        "data.limit=320",
+        "data.limit=300",
         "data.batch_size=64",
+        "data.eval_batch_size=70",
         "trainer.channels_last=false",
         "test=false",
         "seed=5",
@@ -70,8 +74,8 @@ def test_training_is_what_a_bare_loop_does(experiment: Callable[..., Experiment]
         with torch.inference_mode():
             logits = net.eval()(data.normalise(data.val.pixels()))
         history.append({
-            "train/loss": total_loss / 320,
-            "train/accuracy": right / 320,
+            "train/loss": total_loss / 300,
+            "train/accuracy": right / 300,
             "val/loss": float(nn.functional.cross_entropy(logits, data.val.truth())),
             "val/accuracy": float((logits.argmax(1) == data.val.truth()).float().mean()),
         })  # fmt: skip

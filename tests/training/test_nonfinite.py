@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from digits.config.schema import Experiment
+from digits.config.targets import instantiate
 from digits.config.tree import Tree
 from digits.data import BatchLoader, MNISTDataModule
 from digits.training.job import run_job
@@ -32,12 +33,14 @@ def poisoned(config: Experiment, loss: Tree) -> Tree:
 def test_a_run_stops_before_its_weights_are_spoilt(
     experiment: MakeExperiment, tmp_path: Path, gradient_only: bool
 ) -> None:
-    with pytest.raises(JobFailed, match=r"not finite in epoch 2, step 13.*nonfinite\.json\. Try a smaller") as failure:
+    with pytest.raises(
+        JobFailed, match=r"epoch 2, step 13: the loss is .* nonfinite\.json\. Start anew with a smaller"
+    ) as failure:
         run_job(poisoned(experiment(*SHORT), POISON | {"gradient_only": gradient_only}), tmp_path, [])
     assert failure.value.code == 1
     result = read_result(tmp_path)
     assert result["status"] == "failed"
-    assert "not finite" in str(result["error"])
+    assert "trainer.on_nonfinite=skip" in str(result["error"])
     checkpoint = torch.load(tmp_path / LAST, weights_only=True)
     assert checkpoint["global_step"] == 13, "the steps before it are kept"
     assert all(value.isfinite().all() for value in checkpoint["state_dict"].values())
@@ -71,8 +74,36 @@ def test_skip_leaves_the_step_out_and_nothing_else(
     ]
     result = read_result(tmp_path)
     assert (result["status"], result["steps"]) == ("done", 20)
-    history = cast(list[dict[str, float]], result["history"])
-    assert all(torch.tensor(list(epoch.values())).isfinite().all() for epoch in history)
+    tensors = load_file(tmp_path / "model.safetensors")
+    assert all(value.isfinite().all() for value in tensors.values())
+
+
+def test_a_step_that_is_left_out_is_in_no_mean_and_no_average(experiment: MakeExperiment, tmp_path: Path) -> None:
+    """With weights that don't move, the epoch's mean is that of the other batches."""
+    frozen = ("optimizer.lr=1e-30", "optimizer.weight_decay=0", "model.dropout=0", "trainer.max_epochs=1")
+    config = experiment(*SHORT, *frozen, "trainer.on_nonfinite=skip", "trainer.ema_decay=0.9", "data.limit=500")
+    losses, right, count = 0.0, 0.0, 0
+    run_job(poisoned(config, POISON | {"at": [2]}), tmp_path, [])
+    (epoch,) = cast(list[dict[str, float]], read_result(tmp_path)["history"])
+    state = torch.load(tmp_path / LAST, weights_only=True)["state_dict"]
+    assert int(state["averaged.n_averaged"]) == 3, "of the 4 steps"
+
+    data = MNISTDataModule(
+        **{k: v for k, v in config.data.tree().items() if k != "_target_"},  # type: ignore[arg-type]
+        seed=config.seed,
+    )
+    data.setup()
+    torch.manual_seed(config.seed)
+    net = cast(torch.nn.Module, instantiate(config.model.tree())).train()
+    for i, batch in enumerate(BatchLoader(data.train, 128, seed=config.seed)):
+        if i != 2:
+            logits = net(data.normalise(batch.images))
+            losses += float(torch.nn.functional.cross_entropy(logits, batch.labels, reduction="sum"))
+            right += float((logits.argmax(1) == batch.labels).sum())
+            count += len(batch.labels)
+    assert count == 500 - 128
+    assert epoch["train/loss"] == pytest.approx(losses / count, rel=1e-4)
+    assert epoch["train/accuracy"] == pytest.approx(right / count)
 
 
 def test_skip_keeps_what_the_forward_pass_would_spoil(experiment: MakeExperiment, tmp_path: Path) -> None:
@@ -91,7 +122,7 @@ def test_skip_keeps_what_the_forward_pass_would_spoil(experiment: MakeExperiment
 
 def test_weights_that_are_lost_are_not_skipped_for_ever(experiment: MakeExperiment, tmp_path: Path) -> None:
     config = experiment(*SHORT, "trainer.on_nonfinite=skip", "trainer.max_epochs=4")
-    with pytest.raises(JobFailed, match="not finite, 21 times in a row"):
+    with pytest.raises(JobFailed, match=r"the 20 steps before it were left out as well.*32-true$"):
         run_job(poisoned(config, POISON | {"at": list(range(5, 40))}), tmp_path, [])
 
 

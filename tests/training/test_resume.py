@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import logging
+import os
 import shutil
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,10 +22,10 @@ from tensorboard.backend.event_processing.plugin_event_accumulator import (  # t
 from tensorboard.summary.writer import event_file_writer  # type: ignore[import-untyped]
 
 from digits.config.schema import Experiment
-from digits.config.tree import Tree
+from digits.config.tree import Tree, Value
 from digits.training.job import run_job
 from digits.training.leaving import Interrupted
-from digits.training.run import BEST, LAST, PREVIOUS, JobFailed, read_result
+from digits.training.run import BEST, LAST, PREVIOUS, JobFailed, RunDirectory, read_result
 
 MakeExperiment = Callable[..., Experiment]
 
@@ -95,6 +97,7 @@ CONFIGURATIONS = {
     "dashboard": ("callbacks=dashboard", "callbacks.dashboard.every_n_epochs=2"),
     "accumulate": ("trainer.precision=bf16-mixed", "trainer.accumulate_grad_batches=3", "scheduler=cosine"),
     "halves": ("scheduler=step", "scheduler.step_size=1", "trainer.gradient_clip_val=0.5", HALVES),
+    "thirds": ("+trainer.val_check_interval=0.4",),  # after the 4th and the 8th batch of 10
     "no-validation": ("scheduler=constant", "data.val_size=0", "checkpoint_minutes=null"),
 }
 EVERYWHERE = [
@@ -114,6 +117,7 @@ PLACES = [("ema", *place) for place in EVERYWHERE] + [
         for place in (("train", 5), ("train", 6), ("train", 17), ("validation", 1), ("validation", 3))
     ),
     *(("dashboard", *place) for place in (("train", 1), ("fit_end", 1), ("test", 1))),
+    *(("thirds", "train", at) for at in (5, 9, 10)),
     *(("no-validation", *place) for place in (("train", 20), ("train", 25), ("epoch_end", 3))),
 ]
 
@@ -177,16 +181,17 @@ def test_a_run_cut_off_again_and_again(
     assert go_on(config, run) == whole(config)
 
 
+@pytest.mark.parametrize(
+    "stop",
+    [
+        ("callbacks.early_stopping.patience=1", "optimizer.lr=1e-9"),
+        ("+callbacks.early_stopping.stopping_threshold=0.5",),  # which stops in the very first epoch
+    ],
+)
 def test_a_run_that_early_stopping_ended_stays_so(
-    experiment: MakeExperiment, tmp_path: Path, whole: Callable[[Experiment], End]
+    experiment: MakeExperiment, tmp_path: Path, whole: Callable[[Experiment], End], stop: tuple[str, ...]
 ) -> None:
-    config = experiment(
-        *OFTEN,
-        "callbacks=early_stopping",
-        "callbacks.early_stopping.patience=1",
-        "optimizer.lr=1e-9",
-        "trainer.max_epochs=9",
-    )
+    config = experiment(*OFTEN, "callbacks=early_stopping", *stop, "trainer.max_epochs=9")
     cut(config, tmp_path / "cut", "fit_end", 1)
     assert go_on(config, tmp_path / "cut") == whole(config)
     assert cast(int, whole(config).record["epochs"]) < 9
@@ -246,3 +251,63 @@ def test_a_kill_between_the_two_renames_loses_nothing(
     cut(config, run, "train", 15)
     shutil.move(run / LAST, run / PREVIOUS)
     assert go_on(config, run) == whole(config)
+
+
+# ---- Runs that were done --------------------------------------------------------------------------
+
+
+def test_what_a_run_had_come_to_is_not_lost_when_it_goes_on(experiment: MakeExperiment, tmp_path: Path) -> None:
+    config, run = experiment(*OFTEN, "scheduler=constant"), tmp_path / "run"
+    first = train(config, run)
+    longer = experiment(*OFTEN, "scheduler=constant", "trainer.max_epochs=5", f"resume={run}", "trust=[tests]")
+    cut(longer, run, "train", 5, "SIGTERM")
+    result = read_result(run)
+    assert result["status"] == "interrupted"
+    assert result["metrics"] == first.record["metrics"]
+    assert go_on(longer, run).record["epochs"] == 5
+
+
+def test_a_signal_that_comes_when_all_is_done_undoes_nothing(
+    experiment: MakeExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = RunDirectory.finish
+
+    def finish_and_be_asked(self: RunDirectory, status: str, **fields: Value) -> None:
+        finish(self, status, **fields)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(RunDirectory, "finish", finish_and_be_asked)
+    run_job(experiment(*OFTEN).tree(), tmp_path, [])
+    assert read_result(tmp_path)["status"] == "done"
+
+
+def test_a_checkpoint_of_another_kind_gives_way_too(
+    experiment: MakeExperiment, tmp_path: Path, whole: Callable[[Experiment], End]
+) -> None:
+    config, run = experiment(*OFTEN), tmp_path / "run"
+    cut(config, run, "train", 15)
+    torch.save({"state_dict": {}}, run / LAST)
+    assert go_on(config, run) == whole(config)
+
+
+@pytest.mark.parametrize("address", ["{}", "local://{}", "{}/checkpoints/../../victim"])
+def test_the_state_of_a_callback_names_nothing_to_remove(
+    experiment: MakeExperiment, tmp_path: Path, address: str
+) -> None:
+    """Lightning's ModelCheckpoint removes what its state calls the worst of the best, folders included."""
+    victim, run = tmp_path / "victim", tmp_path / "run"
+    victim.mkdir()
+    (victim / "thesis.ckpt").write_text("years of work")
+    keeper: Tree = {"_target_": "lightning.pytorch.callbacks.ModelCheckpoint", "monitor": "train/loss"}
+    tree = experiment(*OFTEN, "scheduler=constant").tree() | {"callbacks": {"keeper": keeper}}
+    run_job(tree, run, [])
+    content = torch.load(run / LAST, weights_only=True)
+    (key,) = [key for key in content["callbacks"] if key.startswith("ModelCheckpoint")]
+    named = address.format(victim if "checkpoints" not in address else run)
+    state = content["callbacks"][key]
+    state |= {"kth_best_model_path": named, "best_model_path": named, "best_k_models": {named: torch.tensor(9e9)}}
+    state.pop("dirpath", None)
+    torch.save(content, run / LAST)
+    trainer = cast(Tree, tree["trainer"]) | {"max_epochs": 5}
+    run_job(tree | {"resume": str(run), "trainer": trainer}, run, [])
+    assert (victim / "thesis.ckpt").read_text() == "years of work"

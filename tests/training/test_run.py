@@ -66,6 +66,8 @@ def test_signs_of_life_are_renewed_but_not_every_step(tmp_path: Path, monkeypatc
         ({"status": "running", "alive": time.time() + 1e6, "host": "elsewhere", "pid": 1}, "running"),
         ({"status": "running", "alive": time.time() - 120, "host": "elsewhere", "pid": 1}, "lost"),
         ({"status": "running", "host": "elsewhere", "pid": 1}, "lost"),
+        ({"status": "running", "alive": time.time(), "host": "here", "pid": os.getpid()}, "running"),
+        ({"status": "running", "alive": 1e9, "host": "here", "pid": os.getpid()}, "lost"),  # before this process began
         ({"status": "running", "alive": time.time() + 1e6, "host": "here", "pid": 2**22 + 1}, "lost"),
     ],
 )

@@ -99,6 +99,7 @@ def test_weights_that_are_no_numbers_are_weights(tmp_path: Path, net: MLP) -> No
 @pytest.mark.parametrize(
     "changes",
     [
+        {"hidden": [50_000]},  # which fits into memory, so nothing else would stop it
         {"hidden": [10**9]},
         {"hidden": [4] * 4000},
         {"image_size": 10**6},
@@ -115,7 +116,7 @@ def test_a_net_that_its_weights_can_not_fill_is_never_made(
     save_file(net.state_dict(), tmp_path / "model.safetensors")
     model_json(tmp_path, **(changes if "_target_" in changes else MLP_OF | changes))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(RunError, match=r"which can't be in the [0-9,]+ bytes of .*model\.safetensors|can't be built"):
+    with pytest.raises(RunError, match=r"which can't be in the [0-9,]+ bytes of .*model\.safetensors"):
         digits.load(tmp_path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500 << 10  # KiB
 
