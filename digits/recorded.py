@@ -23,13 +23,10 @@ ANEW = {"seed", "test", "checkpoints", "data.root", "data.mirrors"}
 """What may be given anew to a run that is done once more."""
 
 NO_LENGTH = "can't be changed on resume, only {0} can; to start from its weights: init_from"
-NOT_THE_SAME = (
-    "can't be given beside config_from, only {0} and trust can: values that were computed from it, as scheduler.max_lr "
-    "is from optimizer.lr, would stay what they were; give the run's own command with the change instead"
-)
+NOT_THE_SAME = "can't be changed with config_from, only {0} can; give the run's own command with the change instead"
 NOTHING_RECORDED = (
-    "{0} was cut off before anything was recorded; give its command again with hydra.run.dir={0} (what it was asked "
-    "for is in {0}/.hydra/overrides.yaml)"
+    "{0} has only just begun, or was cut off before anything was recorded; if so, give its command again with "
+    "hydra.run.dir={0} (what it was asked for is in {0}/.hydra/overrides.yaml)"
 )
 
 
@@ -50,11 +47,14 @@ def resumed(asked: Tree, overrides: list[str]) -> Tree:
 
 
 def once_more(asked: Tree, overrides: list[str]) -> Tree:
-    """The recorded configuration of another run, for a new one: but for seed, places and what is kept, the same."""
+    """The recorded configuration of another run, for a new one: but for seed, places and what is kept, the same.
+
+    Nothing else, since what was computed from it, as scheduler.max_lr is from optimizer.lr, would stay what it was.
+    """
     recorded = _recorded(asked, "config_from")
     given = _keys(overrides) - {"config_from", "trust"}
     if refused := sorted(given - ANEW):
-        raise ConfigError(Fault(", ".join(refused), NOT_THE_SAME.format(", ".join(sorted(ANEW)))))
+        raise ConfigError(*[Fault(key, NOT_THE_SAME.format(", ".join(sorted(ANEW)))) for key in refused])
     own: Tree = {"resume": None, "config_from": asked["config_from"], "trust": asked["trust"]}
     return _given_anew(recorded, asked, given) | own
 
@@ -111,7 +111,7 @@ def resumable(run: Path) -> bool:
 
 def still_running(result: Tree) -> str:
     """What a run is that can't be touched now."""
-    return f"is still running (process {result.get('pid')} on {result.get('host')})"
+    return f"is still running (process {result.get('pid')} on {result.get('host')}); end it first"
 
 
 def _recorded(asked: Tree, key: str) -> Tree:
@@ -123,8 +123,8 @@ def _recorded(asked: Tree, key: str) -> Tree:
     except RunError as error:
         nothing = (Path(name) / ".hydra").is_dir() and not (Path(name) / RESULT).exists()
         raise ConfigError(Fault(key, NOTHING_RECORDED.format(name) if nothing else str(error))) from None
-    if not isinstance(recorded, dict):
-        raise ConfigError(Fault(key, f"{run} has no configuration in its record"))
+    if not isinstance(recorded, dict) or not {"data", "model", "loss", "optimizer", "trainer"} <= set(recorded):
+        raise ConfigError(Fault(key, f"{run} has no whole configuration in its record"))
     _refuse(recorded, untrusted(recorded, _packages(asked)))
     return _completed(recorded, asked)
 

@@ -109,6 +109,8 @@ def requeued() -> bool:
 
 def _wait_for_another_sign(run: Path) -> None:
     """After a node's failure its run seems alive for a minute yet; one that really is gives another sign of life."""
+    if first_process() and status_of(read_result(run)) == "running":
+        print(f"{run} seems alive; waiting for another sign of it, at most {7 * SIGN_OF_LIFE:.0f} s", flush=True)
     first, end = read_result(run).get("alive"), time.monotonic() + 7 * SIGN_OF_LIFE
     while first_process() and time.monotonic() < end:
         now = read_result(run)

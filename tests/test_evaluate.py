@@ -162,7 +162,7 @@ def test_wrong_questions_are_answered_in_a_sentence_before_torch(tmp_path: Path,
         return done.returncode, done.stderr.strip()
 
     assert answer() == (2, "no run in outputs/ is done yet; train one first, or name a run's directory")
-    assert answer("nowhere") == (2, "there is no directory nowhere; name a run's directory, as printed at its end")
+    assert answer("nowhere") == (2, "there is no directory nowhere; name a run's directory, as printed when it starts")
     assert answer(str(run), "--data", "mist") == (
         2, "there is no data set mist; there is fashion_mnist, kmnist, mnist, optdigits")  # fmt: skip
     returned, error = answer(str(run), "--split", "train")

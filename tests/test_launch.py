@@ -87,7 +87,7 @@ def test_resume_calls_nothing_foreign_for_a_file(tmp_path: Path, target: str) ->
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"), [("{", "is damaged"), ("[]", "no JSON object"), ('{"config": 3}', "no configuration")]
+    ("text", "reason"), [("{", "is damaged"), ("[]", "no JSON object"), ('{"config": 3}', "no whole configuration")]
 )
 def test_resume_from_a_damaged_record(tmp_path: Path, text: str, reason: str) -> None:
     (tmp_path / "result.json").write_text(text)
@@ -153,7 +153,7 @@ def test_killed_before_anything_was_recorded(tmp_path: Path) -> None:
     (tmp_path / ".hydra").mkdir()
     overrides = [f"resume={tmp_path}"]
     with pytest.raises(
-        ConfigError, match=r"before anything was recorded; give its command again with hydra\.run\.dir="
+        ConfigError, match=r"before anything was recorded; if so, give its command again with hydra\.run\.dir="
     ):
         settle(composed(*overrides), overrides)
     check_place(tmp_path, None)

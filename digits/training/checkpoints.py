@@ -23,8 +23,9 @@ from lightning.pytorch.trainer.states import TrainerFn
 from digits.data import Batch
 from digits.training.leaving import Signals
 from digits.training.module import SUMS
-from digits.training.run import BEST, DAMAGED, LAST, PREVIOUS, RunError, first_process, write_bytes
+from digits.training.run import BEST, DAMAGED, LAST, PREVIOUS, RunError, first_process
 from digits.training.saved import read_checkpoint
+from digits.training.storage import write_bytes
 
 log = logging.getLogger(__name__)
 

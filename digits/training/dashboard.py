@@ -29,7 +29,7 @@ from digits.training import figures
 from digits.training.callbacks import Pulse
 from digits.training.module import Classifier
 from digits.training.predictions import Predictions, predict
-from digits.training.run import RunError, read_result
+from digits.training.run import peek
 from digits.training.saved import load_weights
 from digits.training.scores import score
 
@@ -85,7 +85,7 @@ class Dashboard(Callback):
         if data is None or not loggers:
             return
         net = _evaluated(pl_module)
-        record = self._record()
+        record = peek(self.run_directory)  # empty for a trainer without a run's directory
         config, overrides = record.get("config"), record.get("overrides")
         fresh = trainer.ckpt_path is None
         parameters = sum(p.numel() for p in net.parameters())
@@ -129,13 +129,6 @@ class Dashboard(Callback):
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """The test's figures in HPARAMS."""
         _add_results(trainer, "test", {name: float(value) for name, value in trainer.callback_metrics.items()})
-
-    def _record(self) -> Tree:
-        """What the run's record holds by now; nothing for a trainer that works without a run directory."""
-        try:
-            return read_result(self.run_directory)
-        except RunError:
-            return {}
 
     def _show(self, stage: str, trainer: L.Trainer, net: nn.Module, step: int) -> None:
         data, loggers = _data(trainer), _loggers(trainer)

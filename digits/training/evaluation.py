@@ -15,8 +15,9 @@ from digits.config.tree import Tree
 from digits.data import MNISTDataModule
 from digits.training import figures, saved
 from digits.training.predictions import predict
-from digits.training.run import RunError, write_json
+from digits.training.run import RunError
 from digits.training.scores import Scores, score
+from digits.training.storage import write_json
 
 SHOWN_MISTAKES = 10
 

@@ -86,7 +86,7 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals) -> T
 
     # ---- What the run leaves behind ---------------------------------------------------------------
     if trainer.is_global_zero and chosen.exists():
-        saved.save(run.path, module.evaluated_net, config.model.tree(), data)
+        run.add(weights=saved.save(run.path, module.evaluated_net, config.model.tree(), data))
     return {
         "metrics": dict(metrics),
         "epoch": chosen_epoch,

@@ -28,7 +28,8 @@ from types import FrameType, TracebackType
 from typing import cast
 
 from digits.config.tree import Tree
-from digits.training.run import RESULT, JobFailed, RunError, read_result, write_json
+from digits.training.run import RESULT, JobFailed, RunError, read_result
+from digits.training.storage import write_json
 
 log = logging.getLogger(__name__)
 

@@ -17,20 +17,13 @@ from digits.config.check import ConfigError, check
 from digits.config.targets import TargetError, check_read_back
 from digits.config.tree import Tree
 from digits.data.datasets import DataError
-from digits.training import checkpoints
+from digits.training import checkpoints, saved
 from digits.training.experiment import run_experiment
 from digits.training.leaving import Interrupted, Signals
 from digits.training.nonfinite import NonfiniteError
 from digits.training.reproduce import compare, differences
-from digits.training.run import (
-    ERROR,
-    JobFailed,
-    RunDirectory,
-    RunError,
-    StorageError,
-    first_process,
-    read_result,
-)
+from digits.training.run import ERROR, JobFailed, RunDirectory, RunError, first_process, peek
+from digits.training.storage import StorageError
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +55,8 @@ def run_job(tree: Tree, directory: Path, overrides: list[str]) -> float | None:
                 run.begin(config.tree(), overrides)
             if config.resume is not None or config.config_from is not None:
                 check_read_back(config.tree(), config.trust)
-            origin = recorded_at(config.config_from)
+                saved.check_small([config.loss.tree(), *(transform.tree() for transform in config.augment.values())])
+            origin = peek(Path(config.config_from)) if config.config_from is not None else {}
             for sentence in differences(origin, run.record) if origin and first else []:
                 log.warning("%s: %s", config.config_from, sentence)
             outcome = run_experiment(config, run, signals)
@@ -88,13 +82,6 @@ def run_job(tree: Tree, directory: Path, overrides: list[str]) -> float | None:
     assert isinstance(metrics, dict)
     accuracy = metrics.get("val/accuracy")
     return accuracy if isinstance(accuracy, float) else None
-
-
-def recorded_at(config_from: str | None) -> Tree:
-    """The record of the run that is done once more; empty where there is none, or none any more."""
-    with suppress(RunError):
-        return read_result(Path(config_from)) if config_from is not None else {}
-    return {}
 
 
 def _failed(error: BaseException, run: RunDirectory | None, overrides: list[str]) -> JobFailed:

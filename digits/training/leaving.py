@@ -16,11 +16,9 @@ from types import FrameType, TracebackType
 
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
+from digits.training.isolated import SAME
+
 log = logging.getLogger(__name__)
-
-
-SAME = 0.2
-"""Seconds within which a second signal is the first once more: `timeout` sends it to a process and to its group."""
 
 
 class Interrupted(SystemExit):
@@ -101,7 +99,7 @@ def requeue() -> None:
     array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     job = f"{array}_{task}" if array else os.environ.get("SLURM_JOB_ID", "")
     if int(os.environ.get("SLURM_PROCID", "0")) == 0:
-        log.info("requeueing SLURM job %s", job)
+        log.info("requeueing SLURM job %s; with hydra.run.dir=DIR in its command it goes on there", job)
         try:
             subprocess.run(["scontrol", "requeue", job], check=True)
         except (OSError, subprocess.CalledProcessError) as error:

@@ -16,7 +16,8 @@ from torch.optim.optimizer import Optimizer
 from digits.config.tree import Tree, Value
 from digits.data import Batch
 from digits.training.module import Classifier
-from digits.training.run import NONFINITE, write_json
+from digits.training.run import NONFINITE
+from digits.training.storage import write_json
 
 log = logging.getLogger(__name__)
 

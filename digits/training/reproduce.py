@@ -16,6 +16,7 @@ def differences(recorded: Tree, now: Tree) -> list[str]:
     Only what both know is compared: at its start a run does not know its device and its data's checksums yet.
     """
     return [
+        *_lengths(recorded),
         *_seed(recorded, now),
         *_versions(_section(recorded, "versions"), _section(now, "versions")),
         *_commit(_section(recorded, "commit"), _section(now, "commit")),
@@ -34,10 +35,20 @@ def compare(recorded: Tree, now: Tree) -> str:
     others = [f"{key} {then[key]} then, {here[key]} now" for key in common if _differ(then[key], here[key])]
     if (epoch := _first_other_epoch(recorded.get("history"), now.get("history"))) is not None:
         others.append(f"the curves part in epoch {epoch}")
+    weights = [record.get("weights") for record in (recorded, now)]
+    if None not in weights and weights[0] != weights[1]:
+        others.append("the weights are others")
     if not others:
-        return f"the same metrics to the bit as {name}"
+        return f"the same metrics{' and weights' * (None not in weights)} to the bit as {name}"
     reasons = differences(recorded, now) or ["nothing that the records know of"]
     return "\n".join([f"other metrics than {name}:", *_listed(others), "what else is different:", *_listed(reasons)])
+
+
+def _lengths(recorded: Tree) -> list[str]:
+    lengths = recorded.get("lengthened")
+    if not isinstance(lengths, list) or not lengths:
+        return []
+    return [f"it was first to have {lengths[0]} epochs, by whose schedule it began, and was given more then"]
 
 
 def _seed(recorded: Tree, now: Tree) -> list[str]:

@@ -19,21 +19,20 @@ the old one or the new one. Reading takes no torch.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
 from digits.config.files import MODEL_LIMIT, RECORD_LIMIT, FileError, read_json
 from digits.config.tree import Tree, Value
+from digits.training.storage import write_json, write_text
 
 RESULT, MODEL, WEIGHTS, ERROR = "result.json", "model.json", "model.safetensors", "error.txt"
 BEST, LAST, PREVIOUS = "checkpoints/best.ckpt", "checkpoints/last.ckpt", "checkpoints/previous.ckpt"
@@ -42,10 +41,12 @@ NONFINITE = "nonfinite.json"
 SIGN_OF_LIFE = 10.0
 """Seconds between two signs of life; after six of them without one, a run counts as lost."""
 
+NAMED = "name a run's directory, as printed when it starts"
+
 RECORDED_PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy")
 
 
-OUTCOME = ("metrics", "epoch", "epochs", "steps", "images_per_second", "seconds", "history")
+OUTCOME = ("weights", "metrics", "epoch", "epochs", "steps", "images_per_second", "seconds", "history")
 """What the record says of a run that was done; it stays while the run goes on for longer."""
 
 
@@ -59,14 +60,6 @@ class JobFailed(Exception):  # noqa: N818 (it says what happened to the job)
     def __init__(self, reason: str, code: int = 1) -> None:
         super().__init__(reason)
         self.code = code
-
-
-class StorageError(OSError):
-    """Something can't be written; the message says what and why, `errno` in the system's terms."""
-
-    def __init__(self, path: Path, error: OSError) -> None:
-        super().__init__(f"{path} can't be written: {error.strerror}")
-        self.errno = error.errno
 
 
 class RunDirectory:
@@ -87,6 +80,7 @@ class RunDirectory:
             "format": 1,
             "status": "running",
             "started": former.get("started") or datetime.now(UTC).isoformat(timespec="seconds"),
+            "lengthened": _lengthened(former, config),
             "overrides": _merged(former.get("overrides"), overrides),
             "seed": config.get("seed"),
             "config": config,
@@ -124,37 +118,6 @@ class RunDirectory:
 
     def _write(self, more: Tree) -> None:
         write_json(self.path / RESULT, self.record | more)
-
-
-def write_bytes(path: Path, content: bytes | memoryview, keep_as: Path | None = None) -> None:
-    """Write beside and rename, so that no reader ever sees half a file; `keep_as` is where the former file goes.
-
-    Raises StorageError where that can't be done; the former file is then still there.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # else a power failure could leave the new name with nothing in it
-        if keep_as is not None and path.exists():
-            path.replace(keep_as)
-        part.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink()
-        raise StorageError(path, error) from None
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write text as `write_bytes` does."""
-    # halves of characters, as in names that are no UTF-8, become \\udcff, which JSON reads back
-    write_bytes(path, text.encode(errors="backslashreplace"))
-
-
-def write_json(path: Path, tree: Mapping[str, Value]) -> None:
-    """Write plain data as JSON, beside and renamed."""
-    write_text(path, json.dumps(tree, indent=2, ensure_ascii=False) + "\n")
 
 
 def read_result(run: Path) -> Tree:
@@ -229,23 +192,24 @@ def find_run(name: str | None, outputs: Path = Path("outputs")) -> Path:
     if name is not None:
         path = Path(name)
         if not os.path.isdir(path):  # noqa: PTH112 (Path's raises for a name too long)
-            raise RunError(f"there is no directory {name}; name a run's directory, as printed at its end")
+            raise RunError(f"there is no directory {name}; {NAMED}")
         if not (path / RESULT).is_file():
             inside = list(runs_in(path))
-            hint = f"; it holds {len(inside)} runs, name one of them, such as {inside[0]}" if inside else ""
-            raise RunError(f"{name} is no run's directory (it has no {RESULT}){hint}")
+            hint = f"it holds {len(inside)} runs, name one of them, such as {inside[0]}" if inside else NAMED
+            raise RunError(f"{name} is no run's directory (it has no {RESULT}); {hint}")
         return path
     done = [
         (str(result.get("finished")), run)
         for run in runs_in(outputs)
-        if (result := _peek(run)).get("status") == "done" and (run / MODEL).exists()  # a fast_dev_run leaves no net
+        if (result := peek(run)).get("status") == "done" and (run / MODEL).exists()  # a fast_dev_run leaves no net
     ]
     if not done:
         raise RunError(f"no run in {outputs}/ is done yet; train one first, or name a run's directory")
     return max(done)[1]
 
 
-def _peek(run: Path) -> Tree:
+def peek(run: Path) -> Tree:
+    """The record of a run, empty where there is none that can be read."""
     try:
         return read_result(run)
     except RunError:
@@ -259,6 +223,18 @@ def _merged(former: Value, overrides: list[str]) -> list[Value]:
     if asked:
         new = {key: override for key, override in new.items() if key not in ("resume", "trust")}
     return list({**asked, **new}.values())
+
+
+def _lengthened(former: Tree, config: Tree) -> list[Value]:
+    """The lengths that a run had before it was given another: its schedule was theirs until then."""
+    lengths = former.get("lengthened")
+    before, now = (
+        trainer.get("max_epochs") if isinstance(trainer, dict) else None
+        for trainer in (
+            tree.get("trainer") if isinstance(tree, dict) else None for tree in (former.get("config"), config)
+        )
+    )
+    return [*(lengths if isinstance(lengths, list) else []), *([before] if before not in (None, now) else [])]
 
 
 def _package_versions() -> dict[str, str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickletools
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -20,7 +21,8 @@ from digits.config.files import FileError, open_regular
 from digits.config.targets import TargetError, check_read_back, instantiate, is_trusted, resolve, targets_in
 from digits.config.tree import Tree
 from digits.data import MNISTDataModule, Normalise
-from digits.training.run import MODEL, WEIGHTS, RunError, find_run, read_model, write_bytes, write_json
+from digits.training.run import MODEL, WEIGHTS, RunError, find_run, read_model
+from digits.training.storage import write_bytes, write_json
 
 PLAIN = re.compile(
     r"collections (OrderedDict|Counter)|(builtins|__builtin__) set|_codecs encode"
@@ -30,14 +32,18 @@ PLAIN = re.compile(
 """What a checkpoint's pickle may name: tensors and plain containers. Fewer than torch allows, which would take
 bytearray(10**12) for data, and whatever an imported package has added to its list."""
 
+MOST_NUMBERS = 1 << 20
+"""Parameters and buffers of a loss or a transform that a record may ask for; ours have none."""
+
 MOST_TENSORS = 20_000
 """Parameters and buffers of a net that a file may describe; a residual net of 1,000 layers has 5,000."""
 
 
-def save(run: Path, net: nn.Module, model: Tree, data: MNISTDataModule) -> None:
-    """Leave a net in its run's directory, with what is needed to rebuild it and to feed it."""
+def save(run: Path, net: nn.Module, model: Tree, data: MNISTDataModule) -> str:
+    """Leave a net in its run's directory, with what is needed to rebuild and to feed it; gives the weights' SHA-256."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
-    write_bytes(run / WEIGHTS, serialised(tensors))
+    content = serialised(tensors)
+    write_bytes(run / WEIGHTS, content)
     input_data: Tree = {
         "mean": data.mean,
         "std": data.std,
@@ -45,6 +51,7 @@ def save(run: Path, net: nn.Module, model: Tree, data: MNISTDataModule) -> None:
         "classes": list(data.classes),
     }
     write_json(run / MODEL, {"format": 1, "model": model, "input": input_data})
+    return hashlib.sha256(content).hexdigest()
 
 
 def load(run: str | Path | None = None, trust: Sequence[str] = ()) -> nn.Module:
@@ -89,17 +96,29 @@ def check_size(model: Tree, weights: Path) -> None:
     Raises RunError.
     """
     path = weights / WEIGHTS if weights.is_dir() else weights
-    if not path.is_file() or not all(is_trusted(str(section["_target_"])) for _, section in targets_in(model)):
+    if path.is_file():
+        room = path.stat().st_size
+        _measure(model, room, "the net that is described", f"which can't be in the {room:,} bytes of {path}")
+
+
+def check_small(sections: Iterable[Tree]) -> None:
+    """Refuse losses and transforms of a record that would be large. Raises RunError, before they take memory."""
+    for section in sections:
+        _measure(section, MOST_NUMBERS, str(section["_target_"]), f"more than the {MOST_NUMBERS:,} it may have")
+
+
+def _measure(section: Tree, room: int, what: str, why: str) -> None:
+    """Build a module without memory, and raise RunError where it has more numbers than there is room for."""
+    if not all(is_trusted(str(inner["_target_"])) for _, inner in targets_in(section)):
         return
-    room, tensors, numbers = path.stat().st_size, 0, 0
+    tensors, numbers = 0, 0
 
     def count(_module: nn.Module, _name: str, tensor: torch.Tensor | None) -> None:
         nonlocal tensors, numbers
         tensors += 1
         numbers += 0 if tensor is None or torch.nn.parameter.is_lazy(tensor) else tensor.numel()
         if numbers > room or tensors > MOST_TENSORS:
-            raise RunError(f"the net that is described has {numbers:,} parameters or more in {tensors:,} tensors, "
-                           f"which can't be in the {room:,} bytes of {path}")  # fmt: skip
+            raise RunError(f"{what} has {numbers:,} parameters or more in {tensors:,} tensors, {why}")
 
     hooks = [
         torch_module.register_module_parameter_registration_hook(count),
@@ -107,7 +126,7 @@ def check_size(model: Tree, weights: Path) -> None:
     ]
     try:
         with torch.device("meta"), torch.random.fork_rng(devices=()):
-            _built(model)
+            _built(section)
     finally:
         for hook in hooks:
             hook.remove()

@@ -20,7 +20,8 @@ from digits.config.files import (
     read_json,
 )
 from digits.launch import conf_directory
-from digits.training.run import RunError, read_model, read_result, write_json
+from digits.training.run import RunError, read_model, read_result
+from digits.training.storage import write_json
 
 pytestmark = pytest.mark.timeout(30)
 

@@ -32,6 +32,18 @@ def record(**changes: object) -> Tree:
     return cast(Tree, found | changes)
 
 
+def test_weights_are_compared_where_both_are_known() -> None:
+    assert compare(record(weights="ab"), record(weights="ab")).startswith("the same metrics and weights to the bit")
+    assert "the weights are others" in compare(record(weights="ab"), record(weights="cd"))
+    assert compare(record(), record(weights="cd")).startswith("the same metrics to the bit")
+
+
+def test_a_run_that_was_given_more_epochs_is_said_to_be() -> None:
+    assert differences(record(lengthened=[3]), record()) == [
+        "it was first to have 3 epochs, by whose schedule it began, and was given more then"
+    ]
+
+
 def test_the_same_machine_and_source_differ_in_nothing() -> None:
     assert differences(record(), record()) == []
     other_kernel = record(hardware={"cpu": "AMD EPYC", "cores": 2, "threads": 1, "system": "Linux-6.2"})

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from digits.training import run as run_module
-from digits.training.run import RunDirectory, RunError, find_run, read_model, read_result, status_of, write_json
+from digits.training.run import RunDirectory, RunError, find_run, read_model, read_result, status_of
+from digits.training.storage import write_json
 
 
 def make_run(path: Path, **record: object) -> Path:
@@ -106,7 +107,7 @@ def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     """A writer in another process is killed again and again; what is read is always whole."""
     path = tmp_path / "result.json"
     code = (
-        "from pathlib import Path; from digits.training.run import write_json; import itertools\n"
+        "from pathlib import Path; from digits.training.storage import write_json; import itertools\n"
         f"for n in itertools.count(): write_json(Path({str(path)!r}), {{'n': n, 'padding': 'x' * 200_000}})"
     )
     for _ in range(3):

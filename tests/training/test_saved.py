@@ -16,8 +16,9 @@ from torch import nn
 import digits
 from digits.config.tree import Tree
 from digits.models import MLP
-from digits.training.run import RunError, write_json
+from digits.training.run import RunError
 from digits.training.saved import build_net, load_weights
+from digits.training.storage import write_json
 
 pytestmark = pytest.mark.timeout(60)
 
