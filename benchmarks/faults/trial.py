@@ -77,7 +77,9 @@ def lead(
         ended = run_command(arguments, screens, step.fault if step else Fault())
         if says not in ended.output:
             life.complaints.append((life.struck[-1], f"nothing was said of {says}:\n{ended.last_lines}"))
-        if step is None or (ended.code == 0 and not struck(step, ended)):
+        # a run whose second process dies when there is nothing left to do together may end well: then it is compared
+        if step is None or (ended.code == 0 and (not struck(step, ended) or step.check is failed)):
+            life.struck += [step.kind] if step and struck(step, ended) else []
             complaints = misbehaviour(ended) + (end(ended, run) if end else done(ended, run) or compared(wanted, run))
             life.complaints += [("", complaint) for complaint in complaints]
             return life
@@ -129,7 +131,7 @@ def killed(ended: Ended, _: Path) -> list[str]:
 
 
 def failed(ended: Ended, _: Path) -> list[str]:
-    """Ended in some other way than well; for a run whose second process was killed."""
+    """Ended in some other way than well; for a run whose second process was killed before its work was done."""
     return [] if ended.code else ["exit code 0, with one process dead"]
 
 
