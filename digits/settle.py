@@ -51,12 +51,12 @@ def settle(config: DictConfig, overrides: list[str]) -> Tree:
         tree = resumed(tree, overrides)
     elif tree.get("config_from") is not None:
         tree = once_more(tree, overrides)
-    if isinstance(tree.get("init_from"), str):
-        tree["init_from"] = os.path.abspath(str(tree["init_from"]))  # noqa: PTH100 (nothing has to be there)
     try:
         check(tree)
     except ConfigError as error:
         raise _where_given(config, error) from None
+    if isinstance(tree.get("init_from"), str):  # recorded so that it is found from any folder
+        tree["init_from"] = os.path.abspath(str(tree["init_from"]))  # noqa: PTH100 (nothing has to be there)
     return tree
 
 

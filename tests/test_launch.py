@@ -66,6 +66,25 @@ def test_resume_takes_the_recorded_configuration(tmp_path: Path) -> None:
     assert settled["resume"] == str(run)
 
 
+def test_resume_needs_nothing_but_the_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the weights that a run began with, and from any folder."""
+    (tmp_path / "weights.ckpt").touch()
+    monkeypatch.chdir(tmp_path)
+    run = recorded(tmp_path, "init_from=weights.ckpt")
+    assert json.loads((run / "result.json").read_text())["config"]["init_from"] == str(tmp_path / "weights.ckpt")
+    (tmp_path / "weights.ckpt").unlink()
+    assert settle(composed(f"resume={run}"), [f"resume={run}"])["resume"] == str(run)
+
+
+def test_resume_for_fewer_epochs_than_were_done(tmp_path: Path) -> None:
+    run = recorded(tmp_path)
+    record = json.loads((run / "result.json").read_text()) | {"status": "done", "epochs": 10}
+    (run / "result.json").write_text(json.dumps(record))
+    overrides = [f"resume={run}", "trainer.max_epochs=9"]
+    with pytest.raises(ConfigError, match=r"trainer\.max_epochs: is 9, but .* has done 10 epochs; give as many"):
+        settle(composed(*overrides), overrides)
+
+
 def test_resume_takes_a_new_length_and_nothing_else(tmp_path: Path) -> None:
     run = recorded(tmp_path)
     overrides = [f"resume={run}", "trainer.max_epochs=50"]
