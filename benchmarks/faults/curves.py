@@ -6,17 +6,17 @@ import logging
 import time
 from pathlib import Path
 
-from tensorboard.backend.event_processing.plugin_event_multiplexer import (  # type: ignore[import-untyped]
+from tensorboard.backend.event_processing.plugin_event_multiplexer import (
     EventMultiplexer,
 )
-from tensorboard.context import RequestContext  # type: ignore[import-untyped]
-from tensorboard.data.provider import RunTagFilter  # type: ignore[import-untyped]
-from tensorboard.data.server_ingester import (  # type: ignore[import-untyped]
+from tensorboard.context import RequestContext
+from tensorboard.data.provider import RunTagFilter
+from tensorboard.data.server_ingester import (
     NoDataServerError,
     SubprocessServerDataIngester,
     get_server_binary,
 )
-from tensorboard.util.grpc_util import ChannelCredsType  # type: ignore[import-untyped]
+from tensorboard.util.grpc_util import ChannelCredsType
 
 Curves = dict[str, list[str]]
 """Of each tag the points, `step=value` each: so NaN equals NaN."""

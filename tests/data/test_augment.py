@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from scipy import ndimage  # type: ignore[import-untyped]
+from scipy import ndimage
 from sklearn.datasets import load_digits
 from torch import Tensor
 

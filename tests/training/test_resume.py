@@ -16,10 +16,10 @@ from typing import NamedTuple, cast
 import pytest
 import torch
 from safetensors.torch import load_file
-from tensorboard.backend.event_processing.plugin_event_accumulator import (  # type: ignore[import-untyped]
+from tensorboard.backend.event_processing.plugin_event_accumulator import (
     EventAccumulator,
 )
-from tensorboard.summary.writer import event_file_writer  # type: ignore[import-untyped]
+from tensorboard.summary.writer import event_file_writer
 
 from digits.config.schema import Experiment
 from digits.config.tree import Tree, Value

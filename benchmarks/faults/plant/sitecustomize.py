@@ -67,7 +67,7 @@ class Plant:
             source, target = (
                 os.fsdecode(path) for path in arguments[:2] if isinstance(path, str | bytes | os.PathLike)
             )
-            self.pass_by(f"rename:{os.path.basename(target)}", (source, target))  # noqa: PTH119
+            self.pass_by(f"rename:{os.path.basename(target)}", (source, target))  # noqa: PTH119 (pathlib is not imported yet)
 
     def hook_lightning(self) -> None:
         """Be told of every hook, once Lightning's module that calls them is there."""
@@ -124,8 +124,8 @@ class Plant:
                 if action == "after":
                     os.replace(*paths)  # noqa: PTH105 (the names as they were given)
                 # a file that had its own name before was whole, and no kill while writing could halve it
-                elif os.path.splitext(paths[0])[1] != os.path.splitext(paths[1])[1]:  # noqa: PTH122
-                    os.truncate(paths[0], os.path.getsize(paths[0]) // 2)  # noqa: PTH202
+                elif os.path.splitext(paths[0])[1] != os.path.splitext(paths[1])[1]:  # noqa: PTH122 (the same)
+                    os.truncate(paths[0], os.path.getsize(paths[0]) // 2)  # noqa: PTH202 (the same)
             os.kill(os.getpid(), SIGNALS[action])
 
     def write(self, text: Callable[[], str]) -> None:
