@@ -104,3 +104,10 @@ def reliability(session: nox.Session) -> None:
     """The long fault-injection suite, about an hour on two cores; writes benchmarks/RELIABILITY.md. Needs root."""
     shared_environment(session)
     session.run(PYTHON, "-m", "benchmarks.reliability", *session.posargs, external=True)
+
+
+@nox.session
+def recipes(session: nox.Session) -> None:
+    """The fast recipes once more with new seeds, against their records; `nox -s recipes -- mlp --seeds 5`."""
+    shared_environment(session)
+    session.run(PYTHON, "-m", "benchmarks.recheck", *session.posargs, external=True)

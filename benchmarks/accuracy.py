@@ -1,127 +1,183 @@
-"""The accuracy of the defaults over seeds, from the runs' own records; writes its part of `benchmarks/RESULTS.md`.
+"""The accuracy of the recipes over seeds, from the runs' own records; writes its part of `benchmarks/RESULTS.md`.
 
-    python -m benchmarks.accuracy            trains what has no record yet, then writes
+    python -m benchmarks.accuracy                          writes the table, and the heads of conf/experiment/*.yaml
+    python -m benchmarks.accuracy run mlp cnn --jobs 2     trains the seeds that have no record, two at a time
+    python -m benchmarks.accuracy collect mlp_best RUN …   takes runs in that were trained by hand, as with
+                                                           python -m digits.train -m experiment=mlp_best seed=0,1,2,3,4
 
-Each run's `result.json` is kept in `benchmarks/records/`, so that every figure can be traced to a run.
+What is trained under which name: `benchmarks/recipes.py`. What was: `benchmarks/records/`, a file a recipe. Both take
+--anew, to begin a record again after its recipe or the source has changed.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import re
-import statistics
-import subprocess
 import sys
-import tempfile
-import time
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
+from benchmarks.recipes import BY_NAME, RECIPES, Recipe, RecipeError, changed, composed
+from benchmarks.records import (
+    RECORDS,
+    Record,
+    RecordError,
+    check_is_of,
+    collect,
+    described,
+    number,
+    read_record,
+    span,
+    threads,
+)
 from benchmarks.results import replace_section
+from benchmarks.runs import Job, TrainingError, add_jobs, place, side_by_side
+from benchmarks.seeds import difference
 
-RECORDS = Path(__file__).with_name("records")
-RECIPES = {
-    "logistic": ("model=logistic", None, 3),
-    "mlp": ("model=mlp", 0.984, 3),
-    "cnn": ("model=cnn", 0.993, 3),
-    "resnet": ("model=resnet", None, 2),
-    "cnn_ema": ("experiment=cnn_ema", None, 3),
-}
-"""What is trained, by the name of its records: the choice, the mean test accuracy asked of it, seeds."""
+EXPERIMENTS = Path(__file__).parents[1] / "conf" / "experiment"
+HEAD = """Accuracy on the official test set, in %: mean ± sample sd over seeds 0, 1, …, lowest–highest. The test set
+is looked at once a run, with the epoch that validation accuracy chose, or with the last where all 60,000 images were
+trained on. Seconds are those of the training part, fastest–slowest. Records: `benchmarks/records/`."""
 
 
-def train(choice: str, seed: int) -> dict[str, object]:
-    """Run the shipped command with another seed; returns its record."""
-    with tempfile.TemporaryDirectory() as folder:
-        where = f"hydra.run.dir={folder}/run"
-        begun = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "digits.train", choice, f"seed={seed}", "trainer=cpu", where], check=True)
-        wall = round(time.perf_counter() - begun, 2)
-        record: dict[str, object] = json.loads(Path(folder, "run", "result.json").read_text(encoding="utf-8"))
-    config = record["config"]
-    assert isinstance(config, dict)
-    config["data"]["root"] = "data"  # where the files lay says nothing about the figures
-    return record | {"wall_seconds": wall}
+def reached(recipe: Recipe, record: Record) -> str:
+    """Whether the mean is what is wanted."""
+    mean, on_cpu = record.sample("metrics", "test/accuracy").mean, {run.get("device") for run in record.runs} == {"cpu"}
+    if recipe.wanted is None:
+        return ""
+    if mean >= recipe.wanted:
+        return "yes"
+    return "on CPUs" if recipe.wanted_on_cpu is not None and on_cpu and mean >= recipe.wanted_on_cpu else "no"
 
 
-def record_of(name: str, seed: int) -> dict[str, object]:
-    """The record of a run, trained now if there is none."""
-    path = RECORDS / f"{name}-seed{seed}.json"
-    if not path.exists():
-        RECORDS.mkdir(exist_ok=True)
-        record = train(RECIPES[name][0], seed)
-        path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    found: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
-    return found
-
-
-def number(record: dict[str, object], *keys: str) -> float:
-    """A number somewhere in a record."""
-    value: object = record
-    for key in keys:
-        assert isinstance(value, dict), keys
-        value = value[key]
-    assert isinstance(value, (int, float)), keys
-    return float(value)
-
-
-def described(record: dict[str, object]) -> str:
-    """What a record was measured on, in one line."""
-    hardware, versions, commit = record["hardware"], record["versions"], record["commit"]
-    assert isinstance(hardware, dict)
-    assert isinstance(versions, dict)
-    assert isinstance(commit, dict)
-    packages = ", ".join(f"{package} {versions[package]}" for package in ("torch", "lightning"))
-    source = f"commit {str(commit['id'])[:7]}{' with changes' if commit['dirty'] else ''}"
-    return f"{hardware['cpu']}, {hardware['cores']} cores; Python {versions['python']}, {packages}; {source}."
-
-
-def measured(name: str, figures: str) -> None:
-    """Put a recipe's figures at the head of its experiment, where it is one."""
-    path = Path(__file__).parents[1] / "conf" / "experiment" / f"{name}.yaml"
-    if path.exists():
-        text = path.read_text(encoding="utf-8")
-        path.write_text(
-            re.sub(r"# Measured:.*(\n# on .*)?", lambda _: f"# Measured: {figures}", text), encoding="utf-8"
-        )
-
-
-def main() -> None:
-    """Train what is missing and write the table."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    rows = [
-        "| | parameters | seeds | test accuracy, % | validation accuracy, % | whole command, s | wanted |",
-        "|---|---|---|---|---|---|---|",
+def row(recipe: Recipe, record: Record) -> str:
+    """A recipe's line of the table."""
+    test, runs = record.sample("metrics", "test/accuracy"), record.runs
+    validated = all(number(run, "data", "val") for run in runs)
+    val = record.sample("metrics", "val/accuracy").percent() if validated else "trained on all"
+    wanted = "" if recipe.wanted is None else f"≥ {100 * recipe.wanted:.2f}"
+    if recipe.wanted_on_cpu is not None:
+        wanted += f" (CPUs: {100 * recipe.wanted_on_cpu:.2f})"
+    cells = [
+        f"`{recipe.typed}`",
+        span(record.sample("parameters").values),
+        str(test.n) if test.n >= recipe.seeds else f"{test.n} of {recipe.seeds}",
+        f"**{test.percent()}**",
+        f"{100 * min(test.values):.2f}–{100 * max(test.values):.2f}",
+        val,
+        span(record.sample("epochs").values),
+        f"{span(record.sample('seconds', 'fit').values)}{threads(runs)}",
+        wanted,
+        reached(recipe, record),
     ]
-    hardware, figures = "", {}
-    for name, (choice, wanted, seeds) in RECIPES.items():
-        records = [record_of(name, seed) for seed in range(seeds)]
-        sources = {described(record) for record in records}
-        assert len(sources) == 1, f"{name}'s records are of different machines or commits: {sources}"
-        hardware = sources.pop()
+    return f"| {' | '.join(cells)} |"
 
-        def mean_sd(*keys: str, records: list[dict[str, object]] = records) -> str:
-            values = [100 * number(record, *keys) for record in records]
-            return f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}"
 
-        figures[name] = f"test {mean_sd('metrics', 'test/accuracy')} % over {seeds} seeds\n# on {hardware}"
-        walls = [number(record, "wall_seconds") for record in records]
-        rows.append(
-            f"| `{choice}` | {number(records[0], 'parameters'):,.0f} | {seeds} "
-            f"| **{mean_sd('metrics', 'test/accuracy')}** "
-            f"| {mean_sd('metrics', 'val/accuracy')} | {min(walls):.0f}–{max(walls):.0f} "
-            f"| {'' if wanted is None else f'≥ {100 * wanted:.1f}, < 90 s'} |"
-        )
-    for name, text in figures.items():  # only now: it changes conf/, which the records tell of
-        measured(name, text)
-    text = (
-        "The shipped defaults on the official test set, mean ± sample sd over seeds 0, 1, …; the epoch is chosen by "
-        "validation accuracy, the test set is looked at once per run. Seconds are those of the fastest and the slowest "
-        "run, imports and all. Records: `benchmarks/records/`.\n\n"
-        f"{hardware}\n\n" + "\n".join(rows)
-    )
+def section(recipes: Sequence[Recipe], folder: Path) -> str:
+    """The text under the heading in RESULTS.md."""
+    rows = [
+        "| | parameters | seeds | test, mean ± sd | range | validation | epochs | seconds | wanted | reached |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    records = {recipe: read_record(recipe.name, folder) for recipe in recipes}
+    machines: dict[str, list[str]] = {}
+    for recipe, record in records.items():
+        if record.runs:
+            rows.append(row(recipe, record))
+            machines.setdefault("\n".join(described(record.runs)), []).append(recipe.name)
+    lines = [HEAD, "", *rows, ""]
+    lines += [f"- {', '.join(names)}: {'; '.join(where.splitlines())}." for where, names in machines.items()]
+    if absent := [recipe.name for recipe, record in records.items() if not record.runs]:
+        lines.append(f"- Not recorded yet: {', '.join(absent)}.")
+    if (folder / "speedrun.json").exists():
+        lines.append("- `experiment=speedrun` has a section and a record of its own: [records/speedrun.json]"
+                     "(records/speedrun.json).")  # fmt: skip
+    return "\n".join([*lines, *neighbours([(r.name, record) for r, record in records.items() if record.runs])])
+
+
+def neighbours(records: list[tuple[str, Record]]) -> list[str]:
+    """Each recipe against the next better one: whether the seeds alone could make the difference."""
+    samples = [(name, record.sample("metrics", "test/accuracy")) for name, record in records]
+    samples.sort(key=lambda pair: -pair[1].mean)
+    lines = [f"- `{better}` against `{worse}`: {difference(a, b)}" for (better, a), (worse, b) in pairwise(samples)]
+    return ["", "In order, each against the next (± the standard error of the difference, Welch):", "", *lines]
+
+
+def write_head(path: Path, record: Record) -> None:
+    """Put a recipe's figures at the head of its experiment, in place of the former ones.
+
+    Raises RecordError where it has no line for them.
+    """
+    test, text = record.sample("metrics", "test/accuracy"), path.read_text(encoding="utf-8")
+    seconds = f"{span(record.sample('seconds', 'fit').values)} s of training{threads(record.runs)}"
+    figures = [f"# Measured: test {test.percent()} % over {test.n} seeds, {seconds}"]
+    figures += [f"# on {where}." for where in described(record.runs)]
+    new, found = re.subn(r"^# Measured:.*(\n# on .*)*", lambda _: "\n".join(figures), text, flags=re.MULTILINE)
+    if not found:
+        raise RecordError(f"{path} has no line '# Measured:' to put its figures in; add one to its head")
+    path.write_text(new, encoding="utf-8")
+
+
+def train_missing(recipe: Recipe, jobs: int, *, anew: bool, folder: Path = RECORDS) -> None:
+    """Train the seeds that have no record; each is recorded as it is done."""
+    config, record = composed(recipe.overrides), read_record(recipe.name, folder)
+    if record.runs and not anew:
+        check_is_of(record, config)
+    have = [] if anew else record.seeds
+    runs = place(recipe.name, config)
+    missing = [seed for seed in range(recipe.seeds) if seed not in have]
+    print(f"{recipe.name}: {len(missing)} of {recipe.seeds} seeds to train, in {runs}", flush=True)
+    for _, run in side_by_side([Job(recipe.overrides, seed, runs / f"seed{seed}") for seed in missing], jobs):
+        collect(recipe, [run], folder, anew=anew)
+        anew = False
+
+
+def write() -> None:
+    """The section of RESULTS.md and the heads of the experiments, from the records."""
+    for recipe in RECIPES:
+        record = read_record(recipe.name)
+        experiment = EXPERIMENTS / f"{recipe.name}.yaml"
+        if not record.runs:
+            continue
+        if keys := changed(record.config, composed(recipe.overrides)):
+            print(f"{recipe.name}: the record was made with another {', '.join(keys)}", file=sys.stderr)
+        if experiment.exists():
+            write_head(experiment, record)
+    text = section(RECIPES, RECORDS)
     print(text)
-    replace_section("Accuracy of the defaults", "python -m benchmarks.accuracy", text)
+    replace_section("Accuracy", "python -m benchmarks.accuracy", text)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m benchmarks.accuracy", description=__doc__, formatter_class=raw)
+    commands = parser.add_subparsers(dest="command")
+    run = commands.add_parser("run", help="train the seeds that have no record")
+    run.add_argument("names", metavar="NAME", nargs="+", choices=BY_NAME)
+    add_jobs(run)
+    take = commands.add_parser("collect", help="take finished runs into a record")
+    take.add_argument("name", metavar="NAME", choices=BY_NAME)
+    take.add_argument("runs", metavar="RUN", type=Path, nargs="+", help="a run's directory, or a sweep's")
+    for command in (run, take):
+        command.add_argument("--anew", action="store_true", help="begin the record again with these runs")
+    given = parser.parse_args(argv)
+    try:
+        if given.command == "run":
+            for name in given.names:
+                train_missing(BY_NAME[name], given.jobs, anew=given.anew)
+        elif given.command == "collect":
+            record = collect(BY_NAME[given.name], given.runs, anew=given.anew)
+            print(f"{record.path.name}: seeds {', '.join(map(str, record.seeds))}", *described(record.runs), sep="\n")
+        else:
+            write()
+    except (RecipeError, RecordError, TrainingError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on", file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

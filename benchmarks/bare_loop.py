@@ -2,8 +2,8 @@
 
     python -m benchmarks.bare_loop cnn 3
 
-The same net, batch size, optimizer, schedule, memory layout, data and augmentation as `digits.train model=cnn`, and no
-more: no metrics, no logs, no checkpoints, no validation. The median epoch counts.
+The same net, batch size, optimizer, schedule, precision, memory layout, data and augmentation as
+`digits.train model=cnn`, and no more: no metrics, no logs, no checkpoints, no validation. The median epoch counts.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from digits.config.targets import instantiate
 from digits.data import MNISTDataModule
 from digits.launch import conf_directory
 from digits.settle import plain
+from digits.training import machine
 from digits.training.build import make_module
 
 
@@ -46,6 +47,9 @@ def main(model: str, epochs: int) -> float:
     data.setup()
     module = make_module(config, cast(nn.Module, instantiate(config.model.tree())), data.num_classes)
     net, loss = module.net, module.loss
+    mixed = machine.settle(config, net).trainer.precision == "bf16-mixed"
+    machine.keep_memory()
+    machine.look_for_gpus_once()
     loader = data.train_dataloader()
     optimizer = module.make_optimizer(net.parameters())
     scheduler, _ = module.make_scheduler(optimizer, len(loader) * epochs, epochs)
@@ -55,7 +59,10 @@ def main(model: str, epochs: int) -> float:
         begun = time.perf_counter()
         for images, labels, _, _ in loader:
             optimizer.zero_grad()
-            loss(net(data.normalise(data.augment(images))), labels).backward()
+            batch = data.normalise(data.augment(images))
+            with torch.autocast("cpu", torch.bfloat16, enabled=mixed, cache_enabled=False):
+                value = loss(net(batch), labels)
+            value.backward()
             optimizer.step()
             scheduler.step()
         rates.append(len(data.train) / (time.perf_counter() - begun))

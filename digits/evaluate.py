@@ -1,105 +1,84 @@
-"""Measure a trained net on a data set: figures of merit in the terminal, pictures in the run's directory.
+"""Measure a trained net, or several together, on a data set: figures in the terminal, pictures in a directory.
 
     python -m digits.evaluate                                the latest run that is done, on its test split
     python -m digits.evaluate RUN --split val
     python -m digits.evaluate RUN --checkpoint last --json
     python -m digits.evaluate RUN --data fashion_mnist
+    python -m digits.evaluate RUN RUN RUN                    an ensemble: the mean of their probabilities
+    python -m digits.evaluate RUN --views 9                  the mean over the picture and its shifts by one pixel
 
 The net and, unless --data names another set, the data are those that the run recorded; the pixels are always
-normalised as the net was trained. Leaves `RUN/evaluation/DATA-SPLIT/`: evaluation.json, confusion_matrix.png,
-class_accuracy.png, worst_mistakes.png and reliability.png.
+normalised as the net was trained. Leaves `RUN/evaluation/DATA-SPLIT/`, or for several runs
+`outputs/evaluation/DATA-SPLIT-Nnets-DIGEST/`: evaluation.json, confusion_matrix.png, class_accuracy.png,
+worst_mistakes.png and reliability.png. Runs of other nets and other normalisation can be averaged, not those of other
+data sets, nor with --split val those that kept other images for validation. Probabilities are softmax in float32.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from pydantic import ValidationError
-
 from digits.config.check import ConfigError
 from digits.config.files import FileError, check_stays_inside
-from digits.config.harmful import harmful
-from digits.config.schema import Data
-from digits.config.targets import TargetError, is_trusted, untrusted
+from digits.config.targets import TargetError
 from digits.config.tree import Tree, Value
-from digits.training.run import BEST, LAST, MODEL, RESULT, RunError, find_run, read_model, read_result
-
-NEEDED = ("name", "root", "mean", "std", "num_classes", "image_size", "val_size", "split_seed")
-"""What the data section of a DataModule from elsewhere has to say."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is evaluated on what."""
-
-    run: Path
-    model: Tree  # as in model.json
-    weights: Path
-    data: Tree  # a section of the configuration
-    split: str
-    channels_last: bool
-    folder: Path
+from digits.training.ensemble import check_agree, default_folder, telling_whose
+from digits.training.members import Member, check_data, check_fits, check_trust, data_root, read_net
+from digits.training.run import MODEL, RESULT, RunError, find_run, read_result
 
 
-def plan(given: argparse.Namespace) -> Plan:
-    """Settle everything that can be settled without torch; raises RunError or FileError when something can't be."""
+def plan(given: argparse.Namespace) -> Member:
+    """Settle what can be settled without torch for one run; raises RunError or FileError when something can't be."""
     run = find_run(given.run)
     record = read_result(run)
     config = record.get("config")
     if not isinstance(config, dict) or not isinstance(config.get("data"), dict):
         raise RunError(f"{run / RESULT} has no configuration, so the run's data are not known")
     trained_on = cast(Tree, config["data"])
-    _check_data(trained_on)
-    weights, model = _net(run, config, given.checkpoint)
+    check_data(trained_on)
+    weights, model, digest = read_net(run, record, given.checkpoint)
     takes = cast(Tree, model["input"])
     today = _named(given.data or "mnist", trained_on)
     data = today if given.data else trained_on
-    _check_trust({"data": data}, RESULT, given.trust)
-    _check_trust(model, MODEL if given.checkpoint is None else RESULT, given.trust)
-    data = data | {"mean": takes["mean"], "std": takes["std"], "root": given.root or _root(data, today)}
+    check_trust({"data": data}, RESULT, given.trust)
+    check_trust(model, MODEL if given.checkpoint is None else RESULT, given.trust)
+    data = data | {"mean": takes["mean"], "std": takes["std"], "root": given.root or data_root(data, today)}
     if "mirrors" in data:  # a record names no server: who made it would learn of it, and could send without end
         data["mirrors"] = today["mirrors"]
-    classes = takes.get("classes", [])
-    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-        raise RunError(f"{run / MODEL} is damaged: input.classes are no names")
-    number = len(classes) or trained_on["num_classes"]
-    if (data["image_size"], data["num_classes"]) != (takes["image_size"], number):
-        raise RunError(
-            f"{data['name']} has {data['num_classes']} classes of {data['image_size']}x{data['image_size']} pixels, "
-            f"but the net takes {takes['image_size']}x{takes['image_size']} and knows {number} classes"
-        )
+    check_fits(run, model, trained_on, data)
     if given.split == "val" and not data["val_size"]:
         raise RunError(f"{run} has no validation split (data.val_size is 0); take --split test")
-    name = f"{data['name']}-{given.split}" + ("-last" if given.checkpoint == "last" else "")
-    folder = given.out or run / "evaluation" / name
-    if given.out is None:
-        check_stays_inside(folder, run)
     trainer = config.get("trainer")
     channels_last = isinstance(trainer, dict) and trainer.get("channels_last") is True
-    return Plan(run, model, weights, data, given.split, channels_last, folder)
+    return Member(run, model, weights, digest, trained_on, data, channels_last)
 
 
-def _net(run: Path, config: Tree, checkpoint: str | None) -> tuple[Path, Tree]:
-    """The weights, and what is needed to rebuild the net; a checkpoint will do for a run that was cut off."""
-    if checkpoint is None:
-        try:
-            return run, read_model(run)
-        except RunError as error:
-            kept = [name for name, path in (("best", BEST), ("last", LAST)) if (run / path).exists()]
-            raise RunError(f"{error}" + (f"; take --checkpoint {kept[0]}" if kept else "")) from None
-    weights = run / {"best": BEST, "last": LAST}[checkpoint]
-    if not weights.exists():
-        hint = "; its best weights are in model.safetensors: leave out --checkpoint" if checkpoint == "best" else ""
-        raise RunError(f"{run} did not keep its {checkpoint} checkpoint (there is no {weights.name}){hint}")
-    data = cast(Tree, config["data"])
-    return weights, {"model": config.get("model"), "input": {k: data[k] for k in ("mean", "std", "image_size")}}
+def plan_all(given: argparse.Namespace) -> list[Member]:
+    """Every run that is named, or the latest, and whether they can be one ensemble; raises as `plan`."""
+    runs = [find_run(name) for name in given.runs or [None]]
+    members = []
+    for run in runs:
+        with telling_whose(run, alone=len(runs) == 1):
+            members.append(plan(argparse.Namespace(**vars(given), run=str(run))))
+    check_agree(members, given.split)
+    return members
+
+
+def folder_for(members: Sequence[Member], given: argparse.Namespace) -> Path:
+    """Where the files go; raises FileError where a link in a run leads elsewhere."""
+    if given.out is not None:
+        return cast(Path, given.out)
+    name = f"{members[0].data['name']}-{given.split}"
+    name += ("-last" if given.checkpoint == "last" else "") + (f"-{given.views}views" if given.views > 1 else "")
+    folder = default_folder(members, name)
+    if len(members) == 1:
+        check_stays_inside(folder, members[0].run)
+    return folder
 
 
 def _named(name: str, trained_on: Tree) -> Tree:
@@ -118,75 +97,46 @@ def _named(name: str, trained_on: Tree) -> Tree:
     return data | {key: trained_on[key] for key in ("val_size", "split_seed") if same}
 
 
-def _root(data: Tree, today: Tree) -> Value:
-    """Where the data lie: where they were, if they still do; so nothing is fetched into a folder that a file names."""
-    recorded, name = Path(str(data["root"])), str(data["name"]).replace("_", "")
-    try:
-        there = any(path.name.lower() == name for path in recorded.iterdir())
-    except OSError:
-        there = False
-    return str(recorded) if there else today["root"]
-
-
-def _check_data(data: Tree) -> None:
-    """Hold the recorded section against its schema: by its name a folder is made, by its sizes the data are split."""
-    faults = []
-    if is_trusted(str(data.get("_target_"))):
-        try:
-            Data.model_validate(data)
-        except ValidationError as error:
-            for fault in error.errors():
-                key = ".".join(map(str, ("data", *fault["loc"])))
-                faults.append(f"{key} is {fault['input']!r:.80}; {fault['msg'][0].lower()}{fault['msg'][1:]}")
-    elif missing := [key for key in NEEDED if key not in data]:
-        faults.append(f"data.{missing[0]} is missing")
-    elif not re.fullmatch(r"\w[\w .-]*", str(data["name"])):
-        faults.append(f"data.name is {data['name']!r:.80}; a folder is called by it, so take letters, digits and _")
-    if faults:
-        raise RunError("\n".join(f"{RESULT}: {fault}" for fault in faults))
-
-
-def _check_trust(tree: Tree, file: str, trust: Sequence[str]) -> None:
-    for _, target in untrusted(tree, trust):
-        package = target.partition(".")[0]
-        raise RunError(f"{file} names {target}, which is not of this package; if you trust it, say --trust {package}")
-    for key, problem in harmful(tree):
-        raise RunError(f"{file}: {key} {problem}")
-
-
-def run_plan(chosen: Plan, trust: Sequence[str], *, as_json: bool) -> None:
+def run_plan(members: Sequence[Member], folder: Path, given: argparse.Namespace) -> None:
     """Evaluate, print and leave the files."""
-    from digits.training.evaluation import as_text, evaluate, leave, other_names, read_data, rebuild
+    from digits.training import evaluation
 
-    net = rebuild(chosen.model, chosen.weights, tuple(trust), channels_last=chosen.channels_last)
-    try:
-        data = read_data(chosen.data, tuple(trust))
-    except (RunError, TargetError):
-        raise
-    except ValueError as error:  # a split of a size or by a seed that the schema can't know to be too large
-        raise RunError(f"{RESULT}: {error}") from None
-    scores, pictures = evaluate(net, data, chosen.split)
-    classes = cast(dict[str, list[str]], chosen.model["input"]).get("classes", [])
-    notes = other_names(classes, data.classes, data.name)
+    alone, trust = len(members) == 1, tuple(given.trust)
+    nets = []
+    for member in members:
+        with telling_whose(member.run, alone=alone):
+            nets.append(evaluation.rebuild(member, trust))
+    with telling_whose(members[0].run, alone=alone):
+        modules = evaluation.read_data([member.data for member in members], trust)
+    data = modules[0]
+    found = evaluation.evaluate(members, nets, modules, given.split, given.views)
+    which = members[0].which
+    classes = next((member.classes for member in members if member.classes), [])
+    notes = evaluation.other_names(classes, data.classes, data.name)
     if data.limit is not None:
-        notes.append(f"only the first {len(data.split(chosen.split)):,} images: the run has data.limit={data.limit}")
-    which = "last" if chosen.weights.name == Path(LAST).name else "best"
+        notes.append(f"only the first {found.scores.images:,} images: the run has data.limit={data.limit}")
     tree: Tree = {
         "format": 1,
-        "run": str(chosen.run),
+        "run": str(members[0].run) if alone else None,
+        "members": [score.tree() for score in found.members],
         "weights": which,
-        "data": chosen.data,
-        "split": chosen.split,
+        "data": members[0].data,
+        "split": given.split,
+        "views": given.views,
         "notes": list[Value](notes),
-        **scores.tree(),
-        "folder": str(chosen.folder),
+        **found.scores.tree(),
+        "folder": str(folder),
     }
-    leave(chosen.folder, tree, pictures)
-    if as_json:
+    evaluation.leave(folder, tree, found.pictures)
+    if given.json:
         print(json.dumps(tree, indent=2, ensure_ascii=False))
         return
-    title = f"{chosen.run}: {which} weights on the {chosen.split} split of {data.name}"
-    print(f"{as_text(scores, title, notes)}\n\npictures  {chosen.folder}")
+    whose = f"{members[0].run}" if alone else f"the mean of these {len(members)} nets' probabilities"
+    seen = f", mean of {given.views} views" if given.views > 1 else ""
+    title = f"{whose}: {which} weights on the {given.split} split of {data.name}{seen}"
+    if not alone:
+        print(f"{evaluation.members_table(found.members)}\n")
+    print(f"{evaluation.as_text(found.scores, title, notes)}\n\npictures  {folder}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -194,19 +144,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         "python -m digits.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run", metavar="RUN", nargs="?", help="a run's directory (default: the latest that is done)")
+    parser.add_argument("runs", metavar="RUN", nargs="*", help="a run's directory (default: the latest that is done); "
+                        "of several the probabilities are averaged")  # fmt: skip
     parser.add_argument("--data", metavar="SET", help="another set of conf/data, whole (default: the run's own)")
     parser.add_argument("--split", choices=["test", "val"], default="test", help="which images (default: test)")
     parser.add_argument("--checkpoint", choices=["best", "last"], help="weights of a checkpoint, also of a run that "
                         "was cut off (default: model.safetensors, the best)")  # fmt: skip
     parser.add_argument("--root", metavar="DIR", help="folder that holds the data sets")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-    parser.add_argument("--out", metavar="DIR", type=Path, help="where the files go (default: inside RUN)")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="where the files go (default: inside RUN; of "
+                        "several runs in outputs/evaluation)")  # fmt: skip
+    parser.add_argument("--views", metavar="N", type=int, choices=[1, 5, 9], default=1, help="average each net's "
+                        "probabilities over the picture and its shifts by one pixel, to 4 sides (5) or 8 (9), filled "
+                        "with background; every view costs one more forward pass (default: 1)")  # fmt: skip
     parser.add_argument("--trust", metavar="PACKAGE", action="append", default=[], help="a package of your own that "
                         "the run's net or data come from")  # fmt: skip
-    given = parser.parse_args(arguments)
+    given = parser.parse_intermixed_args(arguments)
     try:
-        chosen = plan(given)
+        members = plan_all(given)
+        folder = folder_for(members, given)
     except (RunError, ConfigError, FileError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -214,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from digits.data.datasets import DataError
 
     try:
-        run_plan(chosen, given.trust, as_json=given.json)
+        run_plan(members, folder, given)
     except (RunError, ConfigError, TargetError) as error:
         print(error, file=sys.stderr)
         return 2

@@ -173,9 +173,14 @@ def _changed(recorded: Tree, asked: Tree, path: str = "") -> list[str]:
         before, now = recorded.get(key), asked.get(key)
         if isinstance(before, dict) and isinstance(now, dict):
             keys += _changed(before, now, f"{path}{key}.")
-        elif before != now and f"{path}{key}" not in ("resume", "trust"):
+        elif before != now and f"{path}{key}" not in ("resume", "trust") and not _settled(f"{path}{key}", now):
             keys.append(f"{path}{key}")
     return keys
+
+
+def _settled(key: str, asked: Value) -> bool:
+    """Whether a run chooses for itself what is asked for, and records its choice."""
+    return key == "trainer.precision" and asked == "auto"
 
 
 def _some(keys: list[str]) -> str:

@@ -57,6 +57,8 @@ def settle(config: DictConfig, overrides: list[str]) -> Tree:
         raise _where_given(config, error) from None
     if isinstance(tree.get("init_from"), str):  # recorded so that it is found from any folder
         tree["init_from"] = os.path.abspath(str(tree["init_from"]))  # noqa: PTH100 (nothing has to be there)
+    if isinstance(teachers := tree.get("teachers"), list):
+        tree["teachers"] = [os.path.abspath(str(run)) for run in teachers]  # noqa: PTH100
     return tree
 
 

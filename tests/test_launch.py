@@ -212,7 +212,7 @@ def test_a_value_that_only_repeats_another_is_not_a_fault_of_its_own() -> None:
         ("optimizer.lrr=1", "optimizer.lrr: no such key; did you mean lr? (another argument of torch.optim.AdamW is"),
         ("sed=1", "sed: no such key; did you mean seed?"),
         ("model=cmn", "model: there is no cmn; did you mean cnn?"),
-        ("experiment=nothing", "experiment: there is no nothing; there is cnn_ema"),
+        ("experiment=nothing", "experiment: there is no nothing; there is cnn_best, cnn_ema"),
         ("optimizer.lr=[1", "no viable alternative at input '[1'"),
     ],
 )

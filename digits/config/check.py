@@ -218,20 +218,22 @@ def gpu_count() -> int | None:
 
 
 def _check_paths(experiment: Experiment) -> list[Fault]:
-    if experiment.init_from is None or experiment.resume is not None:  # what a run began with it needs no more
-        return []
+    faults = [
+        Fault("teachers", f"{run} does not exist; name the directory of a run that is done")
+        for run in experiment.teachers
+        if not _exists(run)
+    ]
+    begins = experiment.init_from if experiment.resume is None else None  # what a run began with it needs no more
+    if begins is not None and not _exists(begins):
+        faults.append(Fault("init_from", f"{begins} does not exist; name a run's directory or a weights file"))
+    return faults
+
+
+def _exists(path: str) -> bool:
     try:
-        there = Path(experiment.init_from).exists()
+        return Path(path).exists()
     except OSError:  # a name too long for any file
-        there = False
-    if not there:
-        return [
-            Fault(
-                "init_from",
-                f"{experiment.init_from} does not exist; name a run's directory or a weights file",
-            )
-        ]
-    return []
+        return False
 
 
 def _explain(schema: type[BaseModel], error: ValidationError, prefix: str = "") -> list[Fault]:

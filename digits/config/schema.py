@@ -15,6 +15,7 @@ from digits.config.tree import Tree
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+Stages = Annotated[list[Annotated[list[Count], Field(min_length=1)]], Field(min_length=1)]
 
 TARGET = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$"
 """A dotted path: a module and what to build of it."""
@@ -66,6 +67,25 @@ class RandomAffine(Target):
     shear: float = Field(ge=0, lt=90, description="largest shear in degrees")
 
 
+class RandomWarp(RandomAffine):
+    """`augment.warp`: an affine map and an elastic distortion of each image."""
+
+    elastic: float = Field(ge=0, description="largest root mean square displacement in pixels")
+    smoothness: float = Field(gt=0, description="over how many pixels neighbours move alike (sigma of a Gaussian)")
+
+
+class RandomStroke(Target):
+    """`augment.stroke`: thicker or thinner strokes."""
+
+    width: float = Field(gt=0, le=1, description="largest growth or shrinking of each side of a stroke, in pixels")
+
+
+class RandomErase(Target):
+    """`augment.erase`: a blank rectangle."""
+
+    size: float = Field(gt=0, description="largest side of the rectangle in pixels")
+
+
 class LogisticRegression(Target):
     """`model=logistic`."""
 
@@ -83,9 +103,7 @@ class MLP(LogisticRegression):
 class CNN(LogisticRegression):
     """`model=cnn`."""
 
-    stages: Annotated[list[Annotated[list[Count], Field(min_length=1)]], Field(min_length=1)] = Field(
-        description="channels of every convolution, stage by stage"
-    )
+    stages: Stages = Field(description="channels of every convolution, stage by stage")
     dropout: Fraction = Field(description="share of the features dropped before the last layer")
 
 
@@ -96,6 +114,13 @@ class ResNet(Target):
     channels: list[Count] = Field(min_length=1, max_length=4, description="channels of each stage")
     dropout: Fraction = Field(description="share of the features dropped before the last layer")
     blocks: Count = Field(description="residual blocks a stage")
+
+
+class TinyCNN(Target):
+    """`model=tiny`."""
+
+    num_classes: Count = Field(description="number of classes")
+    stages: Stages = Field(description="channels of every convolution, stage by stage")
 
 
 class CrossEntropy(Target):
@@ -177,8 +202,8 @@ class Trainer(Section):
         description="how many devices, or which"
     )
     strategy: str = Field(min_length=1, description="auto, ddp, or any other of Lightning's")
-    precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true", "bf16-true"] = Field(
-        description="number format of the computation"
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed", "64-true", "bf16-true"] = Field(
+        description="number format of the computation; auto: bf16-mixed where it is faster, else 32-true"
     )
     gradient_clip_val: Annotated[float, Field(gt=0)] | None = Field(description="largest gradient norm; null: any")
     accumulate_grad_batches: Count = Field(description="batches an optimizer step")
@@ -215,6 +240,7 @@ class Experiment(Section):
     config_from: str | None = Field(description="run directory whose configuration is run once more")
     trust: list[str] = Field(description="packages that a run to be resumed or done again may name")
     init_from: str | None = Field(description="run directory or weights file to start from")
+    teachers: list[str] = Field(description="runs whose nets' mean answers are learnt in place of labels")
 
     def tree(self) -> Tree:
         """The configuration as plain data, as it goes into `result.json`."""
@@ -238,10 +264,14 @@ class Dashboard(Target):
 DESCRIBED: dict[str, type[Target]] = {
     "digits.data.MNISTDataModule": Data,
     "digits.data.RandomAffine": RandomAffine,
+    "digits.data.RandomWarp": RandomWarp,
+    "digits.data.RandomStroke": RandomStroke,
+    "digits.data.RandomErase": RandomErase,
     "digits.models.LogisticRegression": LogisticRegression,
     "digits.models.MLP": MLP,
     "digits.models.CNN": CNN,
     "digits.models.ResNet": ResNet,
+    "digits.models.TinyCNN": TinyCNN,
     "torch.nn.CrossEntropyLoss": CrossEntropy,
     "torch.optim.Adam": Adam,
     "torch.optim.AdamW": Adam,

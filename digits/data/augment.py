@@ -1,4 +1,7 @@
-"""Augmentation by the batch, each image with parameters of its own."""
+"""Augmentation by the batch, each image with parameters of its own, drawn from torch's global generator.
+
+So they follow from the seed of the step. Images are uint8 (B, 1, H, W) with background 0, before and after.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,8 @@ from torch import Tensor, nn
 class RandomAffine(nn.Module):
     """Turn, scale, shear and move every image of a batch by its own random amounts.
 
-    Parameters are drawn uniformly from ±`degrees` (rotation), 1±`scale`, ±`shear` (degrees) and
-    ±`translate` (pixels, along each axis) from torch's global generator, so they follow from the seed of
-    the step. Pixels are interpolated bilinearly; what comes in from outside is background, 0.
+    Parameters are drawn uniformly from ±`degrees` (rotation), 1±`scale`, ±`shear` (degrees) and ±`translate` (pixels,
+    along each axis). Pixels are interpolated bilinearly; what comes in from outside is background, 0.
     """
 
     def __init__(self, degrees: float, translate: float, scale: float, shear: float) -> None:
@@ -23,19 +25,101 @@ class RandomAffine(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images uint8 (B, 1, H, W) to uint8 of the same shape."""
-        batch, _, _, width = images.shape
+        return resample(images, self.grid(images))
 
-        def uniform(bound: float) -> Tensor:
-            return (torch.rand(batch, device=images.device) * 2 - 1) * bound
-
-        angle, shear = uniform(math.radians(self.degrees)), uniform(math.radians(self.shear))
-        size = 1 + uniform(self.scale)
+    def grid(self, images: Tensor) -> Tensor:
+        """Where each pixel of the result comes from, (B, H, W, 2): x, y from -1 to 1 across the picture."""
+        width = images.shape[-1]
+        angle, shear = (uniform(images, math.radians(bound)) for bound in (self.degrees, self.shear))
+        size = 1 + uniform(images, self.scale)
         cos, sin, tan = angle.cos() / size, angle.sin() / size, shear.tan()
         # grid_sample asks where each output pixel comes from: the inverse map, in units of half a picture
         rows = [
-            torch.stack([cos, cos * tan - sin, uniform(2 * self.translate / width)], dim=1),
-            torch.stack([sin, sin * tan + cos, uniform(2 * self.translate / width)], dim=1),
+            torch.stack([cos, cos * tan - sin, uniform(images, 2 * self.translate / width)], dim=1),
+            torch.stack([sin, sin * tan + cos, uniform(images, 2 * self.translate / width)], dim=1),
         ]
-        grid = F.affine_grid(torch.stack(rows, dim=1), list(images.shape), align_corners=False)  # (B, H, W, 2)
-        moved = F.grid_sample(images.float(), grid, align_corners=False)
-        return moved.round_().to(torch.uint8)
+        return F.affine_grid(torch.stack(rows, dim=1), list(images.shape), align_corners=False)
+
+
+class RandomWarp(RandomAffine):
+    """`RandomAffine` and an elastic distortion (Simard, Steinkraus, Platt 2003) in one interpolation.
+
+    Every pixel comes from a place that is moved by a random field: noise smoothed by a Gaussian of standard deviation
+    `smoothness` pixels, so that near pixels move alike. The moves' root mean square, in pixels along each axis, is
+    drawn for every image from 0 to `elastic`. (Simard's alpha 34 and sigma 4 are `elastic=1.4 smoothness=4`.)
+    """
+
+    def __init__(
+        self, degrees: float, translate: float, scale: float, shear: float, elastic: float, smoothness: float
+    ) -> None:
+        super().__init__(degrees, translate, scale, shear)
+        self.elastic, self.smoothness = elastic, smoothness
+
+    def grid(self, images: Tensor) -> Tensor:
+        """The affine map's grid, each point moved by the random field."""
+        batch, _, height, width = images.shape
+        noise = (torch.rand(batch, 2, height, width, device=images.device) - 0.5) * math.sqrt(12)  # of variance 1
+        field = smoother(height, self.smoothness, images) @ noise @ smoother(width, self.smoothness, images).T
+        strength = torch.rand(batch, 1, 1, 1, device=images.device) * (2 * self.elastic / width)
+        return super().grid(images) + (field * strength).permute(0, 2, 3, 1)
+
+
+class RandomStroke(nn.Module):
+    """Make the strokes of every image thicker or thinner, by up to `width` of a pixel's growth on each side.
+
+    Thicker: part of the way to the brightest of each pixel and its four neighbours; thinner: to the darkest
+    (grey-scale dilation and erosion).
+    """
+
+    def __init__(self, width: float) -> None:
+        super().__init__()
+        self.width = width
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images uint8 (B, 1, H, W) to uint8 of the same shape."""
+        padded = F.pad(images, (1, 1, 1, 1))
+        neighbours = (padded[..., 1:-1, 2:], padded[..., 1:-1, :-2], padded[..., 2:, 1:-1], padded[..., :-2, 1:-1])
+        thick = thin = images
+        for neighbour in neighbours:
+            thick, thin = torch.maximum(thick, neighbour), torch.minimum(thin, neighbour)
+        part = uniform(images, self.width).view(-1, 1, 1, 1)
+        return (
+            torch.lerp(images.float(), torch.where(part > 0, thick, thin).float(), part.abs()).round_().to(torch.uint8)
+        )
+
+
+class RandomErase(nn.Module):
+    """Blank a rectangle at a random place of every image (Zhong et al. 2020), its sides up to `size` pixels each."""
+
+    def __init__(self, size: float) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images uint8 (B, 1, H, W) to uint8 of the same shape."""
+        _, _, height, width = images.shape
+        erased = self._span(images, height).unsqueeze(2) & self._span(images, width).unsqueeze(1)  # (B, H, W)
+        return images.masked_fill(erased.unsqueeze(1), 0)
+
+    def _span(self, images: Tensor, length: int) -> Tensor:
+        """Which of `length` rows or columns lie in each image's stretch, bool (B, length)."""
+        half = torch.rand(len(images), 1, device=images.device) * (self.size / 2)
+        centre = torch.rand(len(images), 1, device=images.device) * length
+        return (torch.arange(length, device=images.device) + 0.5 - centre).abs() < half
+
+
+def uniform(images: Tensor, bound: float) -> Tensor:
+    """A number from -bound to bound for every image, (B,)."""
+    return (torch.rand(len(images), device=images.device) * 2 - 1) * bound
+
+
+def resample(images: Tensor, grid: Tensor) -> Tensor:
+    """Images uint8 (B, 1, H, W) looked up bilinearly at the points of a grid (B, H, W, 2); 0 outside."""
+    return F.grid_sample(images.float(), grid, align_corners=False).round_().to(torch.uint8)
+
+
+def smoother(length: int, sigma: float, images: Tensor) -> Tensor:
+    """A matrix (length, length) that smooths noise by a Gaussian and keeps its variance, up to the border."""
+    at = torch.arange(length, device=images.device)
+    weights = torch.exp(-((at - at.unsqueeze(1)) ** 2) / (2 * sigma**2))
+    return weights / weights.square().sum(dim=1, keepdim=True).sqrt()

@@ -4,5 +4,6 @@ from digits.models.cnn import CNN
 from digits.models.logistic import LogisticRegression
 from digits.models.mlp import MLP
 from digits.models.resnet import ResNet
+from digits.models.tiny import TinyCNN
 
-__all__ = ["CNN", "MLP", "LogisticRegression", "ResNet"]
+__all__ = ["CNN", "MLP", "LogisticRegression", "ResNet", "TinyCNN"]

@@ -30,10 +30,12 @@ class CNN(nn.Module):
                 width = width_out
         self.features = nn.Sequential(*layers)
         self.dropout = nn.Dropout(dropout)
-        self.classify = nn.Linear(width * side**2, num_classes)
+        self.readout = nn.Linear(width * side**2, num_classes)  # by this name, since `classify` took them rows first
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, 1, H, W) to logits (B, num_classes)."""
         features: Tensor = self.features(images)  # (B, C, h, w)
-        logits: Tensor = self.classify(self.dropout(features.flatten(1)))
+        # channels last, as they lie in memory with trainer.channels_last: flattened without a copy
+        flat = features.permute(0, 2, 3, 1).flatten(1)  # (B, h * w * C)
+        logits: Tensor = self.readout(self.dropout(flat))
         return logits

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from torch import Tensor
 from tqdm import tqdm
@@ -35,6 +36,9 @@ class Pulse(Callback):
         self._former_seconds = self._fit_begun = self._fit_ended = 0.0
         self._epoch_begun = self._validation_begun = self._validating = self._last_step = 0.0
         self._images = 0
+        self.in_steps = self.in_validation = 0.0  # seconds of the run
+        self.first_step: float | None = None  # of this start
+        self._validating_before = 0.0  # the epoch's last step
 
     @property
     def images_per_second(self) -> float:
@@ -77,14 +81,19 @@ class Pulse(Callback):
         if self._images:
             span = time.perf_counter() - self._epoch_begun - self._validating
             self.rates.append(self._images * trainer.world_size / span)
+            self.in_steps += self._last_step - self._epoch_begun - self._validating_before
             self._images = 0
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: Batch, batch_idx: int
     ) -> None:
         """Count the batch."""
-        self._last_step = time.perf_counter()
+        if trainer.is_last_batch and pl_module.device.type == "cuda":
+            torch.cuda.synchronize()  # once an epoch: else its steps would only have been asked for
+        self._last_step, self._validating_before = time.perf_counter(), self._validating
         self._images += len(batch.labels)
+        if self.first_step is None:
+            self.first_step = self._last_step - self._epoch_begun
         self._live(trainer)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -93,7 +102,9 @@ class Pulse(Callback):
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start it again."""
-        self._validating += time.perf_counter() - self._validation_begun
+        span = time.perf_counter() - self._validation_begun
+        self._validating += span
+        self.in_validation += span
         self._validated = means(trainer, "val")
         self._live(trainer)
 
@@ -125,7 +136,7 @@ class Pulse(Callback):
     def state_dict(self) -> dict[str, object]:
         """The epochs so far, for a run that goes on."""
         state = {"history": self.history, "rates": self.rates, "seconds": self.seconds}
-        return {**state, "validated": self._validated}
+        return {**state, "validated": self._validated, "steps": self.in_steps, "validation": self.in_validation}
 
     def load_state_dict(self, state_dict: dict[str, object]) -> None:
         """Go on after the epochs of a checkpoint."""
@@ -137,6 +148,10 @@ class Pulse(Callback):
         assert isinstance(validated, dict)
         self._validated = dict(validated)
         self.history, self.rates, self._former_seconds = list(history), list(rates), seconds
+        steps, validation = state_dict.get("steps", 0.0), state_dict.get("validation", 0.0)
+        assert isinstance(steps, float)
+        assert isinstance(validation, float)
+        self.in_steps, self.in_validation = steps, validation
 
 
 def means(trainer: L.Trainer, split: str) -> dict[str, float]:

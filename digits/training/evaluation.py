@@ -1,58 +1,114 @@
-"""A run's net against a data set: what `digits.evaluate` prints and leaves behind."""
+"""Nets against a data set: what `digits.evaluate` prints and leaves behind."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean, stdev
 
 import torch
 from matplotlib.figure import Figure
 from tabulate import tabulate
 from torch import nn
 
-from digits.config.targets import check_read_back, instantiate
+from digits.config.targets import TargetError, check_read_back, instantiate
 from digits.config.tree import Tree
 from digits.data import MNISTDataModule
 from digits.training import figures, saved
-from digits.training.predictions import predict
-from digits.training.run import RunError
+from digits.training.members import Member
+from digits.training.predictions import average, predict
+from digits.training.run import RESULT, RunError
 from digits.training.scores import Scores, score
 from digits.training.storage import write_json
 
 SHOWN_MISTAKES = 10
 
 
-def rebuild(record: Tree, weights: Path, trust: tuple[str, ...], *, channels_last: bool) -> nn.Module:
+@dataclass(frozen=True)
+class MemberScore:
+    """One net of those that were asked, and what it is worth alone."""
+
+    run: str
+    net: str
+    parameters: int
+    accuracy: float
+    loss: float  # mean cross-entropy in nats
+    mean: float  # of the pixels, as the net was trained
+    std: float
+    weights_sha256: str | None
+
+    def tree(self) -> Tree:
+        """Ready for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came out, of all nets together and of each."""
+
+    scores: Scores
+    members: tuple[MemberScore, ...]
+    pictures: dict[str, Figure]
+
+
+def rebuild(member: Member, trust: tuple[str, ...]) -> nn.Module:
     """A run's net, on the accelerator if there is one; in training's memory layout, for the same bits.
 
     Raises RunError when the record names what must not be called, or the weights are another net's.
     """
-    net = saved.build_net(record, trust, weights)
-    saved.load_weights(net, weights)
+    net = saved.build_net(member.model, trust, member.weights)
+    saved.load_weights(net, member.weights)
     net = net.to("cuda" if torch.cuda.is_available() else "cpu")
-    return net.to(memory_format=torch.channels_last) if channels_last else net
+    return net.to(memory_format=torch.channels_last) if member.channels_last else net
 
 
-def read_data(section: Tree, trust: tuple[str, ...]) -> MNISTDataModule:
-    """The data set that a section of the configuration describes, read and split.
+def read_data(sections: Sequence[Tree], trust: tuple[str, ...]) -> list[MNISTDataModule]:
+    """The DataModules that sections of the configuration describe, the first of them read and split.
 
-    Raises DataError when it can't be had, RunError when its target is no DataModule of ours.
+    Raises DataError when the data can't be had, RunError when a section doesn't describe a DataModule of ours.
     """
+    try:
+        modules = [_module(section, trust) for section in sections]
+        modules[0].prepare_data()
+        modules[0].setup()
+    except (RunError, TargetError):
+        raise
+    except ValueError as error:  # a split of a size or by a seed that the schema can't know to be too large
+        raise RunError(f"{RESULT}: {error}") from None
+    return modules
+
+
+def _module(section: Tree, trust: tuple[str, ...]) -> MNISTDataModule:
     check_read_back(section, trust)
-    data = instantiate(section)
-    if not isinstance(data, MNISTDataModule):
+    module = instantiate(section)
+    if not isinstance(module, MNISTDataModule):
         raise RunError(f"{section['_target_']} is no MNISTDataModule, so it can't be evaluated on")
-    data.prepare_data()
-    data.setup()
-    return data
+    return module
 
 
-def evaluate(net: nn.Module, data: MNISTDataModule, split: str) -> tuple[Scores, dict[str, Figure]]:
-    """The figures of merit on a split, and the pictures."""
-    images = data.split(split)
-    predictions = predict(net, images, data.normalise, data.eval_batch_size)
-    scores = score(predictions, data.classes)
-    return scores, figures.pictures(predictions, scores, images, data.classes)
+def evaluate(
+    members: Sequence[Member], nets: Sequence[nn.Module], modules: Sequence[MNISTDataModule], split: str, views: int
+) -> Evaluation:
+    """The figures of merit on a split, and the pictures.
+
+    Each net is given batches as its own DataModule makes them; the images are those of the first, which has been set
+    up. Several nets answer with the mean of their probabilities.
+    """
+    data = modules[0]
+    images, answers, scores = data.split(split), [], []
+    for member, net, module in zip(members, nets, modules, strict=True):
+        answer = predict(net, images, module.normalise, module.eval_batch_size, views=views)
+        alone = score(answer, data.classes)
+        parameters = sum(p.numel() for p in net.parameters())
+        scores.append(
+            MemberScore(str(member.run), type(net).__name__, parameters, alone.accuracy, alone.loss, module.mean,
+                        module.std, member.sha256)
+        )  # fmt: skip
+        answers.append(answer)
+    together = average(answers)
+    found = score(together, data.classes)
+    return Evaluation(found, tuple(scores), figures.pictures(together, found, images, data.classes))
 
 
 def leave(folder: Path, tree: Tree, pictures: dict[str, Figure]) -> None:
@@ -73,6 +129,14 @@ def other_names(net_classes: Sequence[str], data_classes: Sequence[str], data_na
         f"the net was trained to tell apart {', '.join(net_classes)}; "
         f"{data_name} has {', '.join(data_classes)}, taken in this order"
     ]
+
+
+def members_table(members: Sequence[MemberScore]) -> str:
+    """Each net alone, and their mean, for the terminal."""
+    rows = [[m.run, m.net, f"{m.parameters:,}", f"{m.accuracy:.2%}"] for m in members]
+    accuracies = [m.accuracy for m in members]
+    rows.append(["mean ± sd", "", "", f"{fmean(accuracies):.2%} ± {stdev(accuracies):.2%}"])
+    return _table(rows, ("run", "net", "parameters", "accuracy"), "llrl")
 
 
 def as_text(scores: Scores, title: str, notes: Sequence[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from pathlib import Path
 from typing import cast
 
@@ -15,12 +14,14 @@ from digits.config.schema import Experiment
 from digits.config.targets import instantiate
 from digits.config.tree import Tree
 from digits.data import MNISTDataModule
-from digits.training import checkpoints, saved
+from digits.training import checkpoints, machine, saved
 from digits.training.build import make_callbacks, make_loggers, make_module, make_trainer
 from digits.training.callbacks import Progress, Pulse
+from digits.training.clock import Clock
 from digits.training.leaving import Signals
 from digits.training.nonfinite import NonfiniteGuard
 from digits.training.run import BEST, LAST, RunDirectory
+from digits.training.teaching import read_teacher
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,9 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals) -> T
 
     With `resume` it goes on from the run's last checkpoint, or starts anew where there is none yet.
     """
-    started = time.perf_counter()
+    clock = Clock()
+    machine.keep_memory()
+    machine.look_for_gpus_once()
 
     # ---- Objects: all of them, before any data is touched -----------------------------------------
     L.seed_everything(config.seed, verbose=False)
@@ -41,7 +44,8 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals) -> T
         saved.check_size(config.model.tree(), checkpoint)
     net = cast(nn.Module, instantiate(config.model.tree()))
     parameters = sum(p.numel() for p in net.parameters())
-    module = make_module(config, net, data.num_classes)
+    asked, config = config, machine.settle(config, net)
+    module = make_module(config, net, data.num_classes, read_teacher(config))
     validates = data.val_size > 0
     if config.init_from is not None and checkpoint is None:
         saved.load_weights(net, Path(config.init_from))
@@ -53,21 +57,27 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals) -> T
     best, last = checkpoints.Best(run.path), checkpoints.Last(files, config.checkpoint_minutes, signals)
     keepers = [best, last] if validates else [last]  # in this order: the last checkpoint must know of the best
     trainer = make_trainer(config, run.path, loggers, [*callbacks, *keepers], files)
+    clock.lap("objects")
 
     # ---- Data -----------------------------------------------------------------------------------
     data.prepare_data()
     data.setup()
+    clock.lap("data")
     if trainer.is_global_zero:
         sizes = {"train": len(data.train), "val": len(data.val or ()), "test": len(data.test)}
         hardware = cast(Tree, run.record["hardware"]) | {"threads": torch.get_num_threads()}
         origin: Tree = {"name": data.name, **sizes, "checksums": dict(data.checksums)}
-        run.add(hardware=hardware, device=str(trainer.strategy.root_device), parameters=parameters, data=origin)
+        run.add(config=config.tree(), hardware=hardware, device=str(trainer.strategy.root_device))
+        run.add(parameters=parameters, data=origin)
         name, images = config.model.target.rsplit(".", 1)[-1], f"{len(data.train):,} images of {data.name}"
         log.info("%s with %s parameters, %s: %s", name, f"{parameters:,}", images, run.path)
+        if asked.trainer.precision == "auto":
+            log.info("trainer.precision=%s is this machine's choice", config.trainer.precision)
         if config.resume is not None:
             log.info("%s", f"going on from step {step:,}" if checkpoint else "there is no checkpoint: starting anew")
 
     # ---- Fit ------------------------------------------------------------------------------------
+    clock.lap()
     trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     epochs, steps = len(pulse.history), trainer.global_step
 
@@ -81,18 +91,23 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals) -> T
     metrics = next((dict(epoch) for epoch in pulse.history if epoch["epoch"] == chosen_epoch), {})
     for key in ("epoch", "train/images_per_second"):
         metrics.pop(key, None)
+    clock.lap()
     if config.test:
         metrics |= trainer.test(module, data, verbose=False)[0]
+        clock.lap("test")
 
     # ---- What the run leaves behind ---------------------------------------------------------------
     if trainer.is_global_zero and chosen.exists():
         run.add(weights=saved.save(run.path, module.evaluated_net, config.model.tree(), data))
+    clock.lap("files")
+    in_fit = {"fit": round(pulse.seconds, 2), "steps": pulse.in_steps, "validation": pulse.in_validation}
+    seconds = clock.laps | in_fit | {"first_step": pulse.first_step, "this_start": clock.total}
     return {
         "metrics": dict(metrics),
         "epoch": chosen_epoch,
         "epochs": epochs,
         "steps": steps,
         "images_per_second": pulse.images_per_second,
-        "seconds": {"fit": round(pulse.seconds, 2), "this_start": round(time.perf_counter() - started, 2)},
+        "seconds": {name: round(value, 3) for name, value in seconds.items() if value is not None},
         "history": [dict(epoch) for epoch in pulse.history],
     }

@@ -1,10 +1,11 @@
-"""What a net says about every image of a split."""
+"""What a net, or several together, say about every image of a split."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import log
 
 import torch
 import torch.nn.functional as F
@@ -12,13 +13,16 @@ from torch import Tensor, nn
 
 from digits.data import BatchLoader, Normalise, Split
 
+VIEWS = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
+"""How far each view of a picture is moved down and right, in pixels; the first is the picture as it is."""
+
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
     """A net's answers, in the split's order, on the CPU: M images, C classes."""
 
     probabilities: Tensor  # float32 (M, C), each row sums to 1
-    guesses: Tensor  # int64 (M,): the largest logit, which rounding can make a tie among the probabilities
+    guesses: Tensor  # int64 (M,): the largest, before rounding could make a tie among the probabilities
     labels: Tensor  # int64 (M,)
     losses: Tensor  # float32 (M,): cross-entropy in nats, without label smoothing
     rows: Tensor  # int64 (M,): where each image stands in its official split
@@ -38,17 +42,56 @@ class Predictions:
         return self.guesses == self.labels
 
 
-def predict(net: nn.Module, split: Split, normalise: Normalise, batch_size: int, *, embed: bool = False) -> Predictions:
-    """One pass over a split in evaluation mode, on the net's device; leaves the net as it was.
+def predict(
+    net: nn.Module, split: Split, normalise: Normalise, batch_size: int, *, views: int = 1, embed: bool = False
+) -> Predictions:
+    """A pass over a split in evaluation mode, on the net's device; leaves the net as it was.
 
-    With `embed`, the inputs of the net's last linear layer come too, where it has one.
+    With more `views`, the first so many of VIEWS, there is a pass for each, and the answer is their average.
+    With `embed`, and one view, the inputs of the net's last linear layer come too, where it has one.
     """
+    return average([_one_pass(net, split, normalise, batch_size, shift, embed=embed) for shift in VIEWS[:views]])
+
+
+def average(answers: Sequence[Predictions]) -> Predictions:
+    """The mean of the probabilities of several nets or views, for the same images in the same order; no embeddings.
+
+    The guess is the largest mean, the loss the mean's negative logarithm at the truth. One alone stays as it is.
+    """
+    first = answers[0]
+    if len(answers) == 1:
+        return first
+    assert all(torch.equal(a.rows, first.rows) and torch.equal(a.labels, first.labels) for a in answers)
+    total = torch.zeros_like(first.probabilities, dtype=torch.float64)
+    for answer in answers:
+        total += answer.probabilities
+    mean = total / len(answers)  # (M, C)
+    # from the losses: they stay finite where a probability is less than a float32 can hold
+    logarithms = torch.stack([-answer.losses.double() for answer in answers]).logsumexp(0) - log(len(answers))
+    return Predictions(
+        probabilities=mean.float(),
+        guesses=mean.argmax(1),
+        labels=first.labels,
+        losses=(-logarithms).clamp(min=0).float(),
+        rows=first.rows,
+    )
+
+
+def shifted(images: Tensor, down: int, right: int) -> Tensor:
+    """Images (..., H, W) moved by whole pixels; what comes in is background, 0."""
+    return F.pad(images, (right, -right, down, -down))
+
+
+def _one_pass(
+    net: nn.Module, split: Split, normalise: Normalise, batch_size: int, shift: tuple[int, int], *, embed: bool
+) -> Predictions:
     parameter = next(net.parameters())
     logits: list[Tensor] = []
     features: list[Tensor] = []
     with evaluating(net), torch.inference_mode(), _inputs_of_last_linear(net if embed else None, features):
         for batch in BatchLoader(split, batch_size):
-            images = normalise(batch.images.to(parameter.device)).to(parameter.dtype)  # (B, 1, H, W)
+            seen = shifted(batch.images, *shift) if any(shift) else batch.images  # uint8 (B, 1, H, W)
+            images = normalise(seen.to(parameter.device)).to(parameter.dtype)  # (B, 1, H, W)
             logits.append(net(images).float().cpu())
     scores, labels = torch.cat(logits), split.truth().cpu()  # (M, C), (M,)
     return Predictions(

@@ -15,6 +15,21 @@
 `result.json` has `status`: running, done, failed or interrupted; while it runs, `pid`, `host` and `alive`
 (seconds since 1970) are its signs of life. Each file is written beside its place and renamed, so a reader sees
 the old one or the new one. Reading takes no torch.
+
+`config` is what the run was asked for, with `trainer.precision: auto` settled before its first step.
+
+`seconds` says where the time went:
+
+    fit           Lightning's fit: the steps, the validation, and what is around them; over all starts of the run
+      steps       from each epoch's start to the end of its last step, without validation; over all starts
+      validation  in validation; over all starts
+    first_step    the first of these steps, waiting for kernels and memory included; this and the rest: of this start
+    start         from the start of the process to the experiment: Python, imports, Hydra, checks (Linux only)
+    objects       net, loggers, callbacks, Trainer
+    data          reading and splitting the data
+    test          the test
+    files         writing the weights
+    this_start    the experiment: all of these but `start`
 """
 
 from __future__ import annotations

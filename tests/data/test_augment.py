@@ -10,7 +10,8 @@ from scipy import ndimage
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-from digits.data import RandomAffine
+from digits.data import RandomAffine, RandomErase, RandomStroke, RandomWarp
+from digits.data.augment import smoother
 
 
 def pictures(n: int = 8, side: int = 28) -> Tensor:
@@ -133,3 +134,99 @@ def test_shear_moves_rows_by_the_tangent_of_their_height(monkeypatch: pytest.Mon
     # row y shows, at x, what was at x + tan 20° (y - 13.5)
     tan = np.tan(np.radians(20))
     agree(moved, ndimage.affine_transform(image, [[1, 0], [tan, 1]], [0, -tan * 13.5], order=1, mode="grid-constant"))
+
+
+def warp(elastic: float, smoothness: float = 4) -> RandomWarp:
+    """No affine part."""
+    return RandomWarp(degrees=0, translate=0, scale=0, shear=0, elastic=elastic, smoothness=smoothness)
+
+
+def displacements(elastic: float, smoothness: float, images: int = 400) -> Tensor:
+    """What a warp adds to the identity, in pixels, (B, H, W, 2)."""
+    torch.manual_seed(0)
+    blank = torch.zeros(images, 1, 28, 28, dtype=torch.uint8)
+    return (warp(elastic, smoothness).grid(blank) - warp(0, smoothness).grid(blank)) * 14
+
+
+def test_a_warp_without_elasticity_is_its_affine_part() -> None:
+    amounts = {"degrees": 10.0, "translate": 2.0, "scale": 0.1, "shear": 8.0}
+    still = RandomWarp(**amounts, elastic=0.0, smoothness=4.0)
+    torch.manual_seed(3)
+    torch.rand(8, 2, 28, 28), torch.rand(8, 1, 1, 1)  # what the field draws comes first
+    expected = RandomAffine(**amounts)(pictures())
+    torch.manual_seed(3)
+    assert torch.equal(still(pictures()), expected)
+
+
+def test_elastic_moves_are_as_large_as_said() -> None:
+    moves = displacements(elastic=1.5, smoothness=4)
+    # the amplitude is uniform from 0 to 1.5, so the mean square is 1.5^2 / 3, at the border as in the middle
+    assert moves.square().mean().sqrt() == pytest.approx(1.5 / 3**0.5, rel=0.05)
+    assert moves[:, 0, 0].square().mean().sqrt() == pytest.approx(1.5 / 3**0.5, rel=0.15)
+    assert moves[:, 14, 14].square().mean().sqrt() == pytest.approx(1.5 / 3**0.5, rel=0.15)
+    strengths = moves.square().mean(dim=(1, 2, 3)).sqrt()
+    assert strengths.min() < 0.1
+    assert strengths.max() > 1.2
+
+
+def test_elastic_moves_are_smooth() -> None:
+    moves = displacements(elastic=1.0, smoothness=4)[:, 8:20, 8:20]
+
+    def correlation(pixels: int) -> float:
+        return float((moves[:, :-pixels] * moves[:, pixels:]).mean() / moves.square().mean())
+
+    # noise smoothed by a Gaussian of sigma 4 has the autocorrelation exp(-d^2 / (4 sigma^2))
+    assert correlation(2) == pytest.approx(np.exp(-4 / 64), abs=0.03)
+    assert correlation(6) == pytest.approx(np.exp(-36 / 64), abs=0.08)
+
+
+def test_the_field_is_simards() -> None:
+    # uniform noise from -1 to 1, convolved with a normalised Gaussian of sigma 4, times 34: its spread is 1.4 pixels
+    noise = np.random.default_rng(0).uniform(-1, 1, (200, 28, 28))
+    theirs = 34 * np.stack([ndimage.gaussian_filter(field, 4, mode="wrap") for field in noise])
+    assert theirs.std() == pytest.approx(1.4, rel=0.05)
+    ours = smoother(28, 4, torch.zeros(1)).numpy()
+    assert np.linalg.norm(ours, axis=1) == pytest.approx(1)
+
+
+def test_strokes_grow_and_shrink(monkeypatch: pytest.MonkeyPatch) -> None:
+    bar = torch.zeros(1, 1, 28, 28, dtype=torch.uint8)
+    bar[0, 0, 10:20, 12:15] = 200  # three pixels wide
+    for drawn, widths in ((1.0, [0, 200, 200, 200, 200, 200, 0]), (0.0, [0, 0, 0, 200, 0, 0, 0]),
+                          (0.75, [0, 100, 200, 200, 200, 100, 0]), (0.25, [0, 0, 100, 200, 100, 0, 0]),
+                          (0.5, [0, 0, 200, 200, 200, 0, 0])):  # fmt: skip
+        draw(monkeypatch, drawn)
+        assert RandomStroke(width=1.0)(bar)[0, 0, 15, 10:17].tolist() == widths, drawn
+
+
+def test_strokes_are_dilated_and_eroded_by_a_cross(monkeypatch: pytest.MonkeyPatch) -> None:
+    image, cross = large_digit(), ndimage.generate_binary_structure(2, 1)
+    batch = torch.from_numpy(image)[None, None].byte()
+    draw(monkeypatch, 1.0)
+    agree(RandomStroke(1.0)(batch), ndimage.grey_dilation(image, footprint=cross))
+    draw(monkeypatch, 0.0)
+    agree(RandomStroke(1.0)(batch), ndimage.grey_erosion(image, footprint=cross))
+
+
+def test_what_is_erased_is_a_rectangle_of_at_most_the_size() -> None:
+    torch.manual_seed(0)
+    white = torch.full((500, 1, 28, 28), 255, dtype=torch.uint8)
+    blank = RandomErase(size=8)(white)[:, 0] == 0
+    for image in blank:
+        rows, columns = image.any(1), image.any(0)
+        assert torch.equal(image, rows.unsqueeze(1) & columns)
+        assert rows.sum() <= 8
+        assert columns.sum() <= 8
+    # sides are uniform from 0 to 8, so 16 pixels on average, less what sticks out
+    assert 10 < blank.sum() / 500 < 17
+    assert blank.any(0)[2:-2, 2:-2].all()
+
+
+@pytest.mark.parametrize("augment", [RandomStroke(0.5), RandomErase(10), warp(1.0)])
+def test_each_image_of_a_batch_is_augmented_by_itself(augment: torch.nn.Module) -> None:
+    torch.manual_seed(0)
+    image = torch.from_numpy(large_digit())[None, None].byte().repeat(60, 1, 1, 1)
+    changed = augment(image)
+    assert changed.dtype == torch.uint8
+    assert changed.shape == image.shape
+    assert len({one.numpy().tobytes() for one in changed}) >= 20  # what is erased may have been blank

@@ -8,13 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from digits.models import CNN, MLP, LogisticRegression, ResNet
+from digits.models import CNN, MLP, LogisticRegression, ResNet, TinyCNN
 
 NETS: dict[str, Callable[[], nn.Module]] = {
     "logistic": lambda: LogisticRegression(28, 10),
     "mlp": lambda: MLP(28, 10, hidden=[64, 32], dropout=0.0),
     "cnn": lambda: CNN(28, 10, stages=[[8], [16, 32]], dropout=0.0),
     "resnet": lambda: ResNet(10, channels=[8, 16, 32], blocks=2, dropout=0.0),
+    "tiny": lambda: TinyCNN(10, stages=[[16], [16, 32]]),
 }
 
 
@@ -53,6 +54,7 @@ def test_every_parameter_gets_a_gradient(net: nn.Module) -> None:
         ("logistic", 784 * 10 + 10),
         ("mlp", 784 * 64 + 2 * 64 + 64 * 32 + 2 * 32 + 32 * 10 + 10),
         # 3x3 convolutions without bias, scale and shift of each BatchNorm, the last layer with bias
+        ("tiny", 9 * (4 * 16 + 16 * 16 + 16 * 32) + 2 * (16 + 16 + 32) + 32 * 10 + 10),
         ("cnn", 9 * (4 * 8 + 8 * 16 + 16 * 32) + 2 * (8 + 16 + 32) + 32 * 4 * 4 * 10 + 10),
     ],
 )
@@ -72,6 +74,7 @@ def test_convolutional_nets_take_other_sizes(size: int) -> None:
     images = torch.randn(2, 1, size, size)
     assert CNN(size, 10, stages=[[8], [16]], dropout=0.0)(images).shape == (2, 10)
     assert NETS["resnet"]()(images).shape == (2, 10)
+    assert NETS["tiny"]()(images).shape == (2, 10)
 
 
 def test_a_cnn_says_that_it_needs_an_even_size() -> None:

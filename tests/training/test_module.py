@@ -42,6 +42,7 @@ def test_training_is_what_a_bare_loop_does(experiment: Callable[..., Experiment]
         "data.eval_batch_size=70",
         "trainer.channels_last=false",
         "test=false",
+        "trainer.precision=32-true",
         "seed=5",
         "optimizer.lr=0.004",
     )
@@ -87,7 +88,8 @@ def test_training_is_what_a_bare_loop_does(experiment: Callable[..., Experiment]
 
 def test_the_losses_of_the_shipped_mlp_have_not_moved(experiment: Callable[..., Experiment], tmp_path: Path) -> None:
     """A refactor must leave these alone; measured with torch 2.15 on x86-64."""
-    config = experiment("data.limit=640", "model.dropout=0.0", "test=false", "optimizer.lr=0.003")
+    exact = ("trainer.precision=32-true", "model.dropout=0.0", "optimizer.lr=0.003")
+    config = experiment("data.limit=640", "test=false", *exact)
     run_job(config.tree(), tmp_path, [])
     history = cast(list[dict[str, float]], read_result(tmp_path)["history"])
     assert [epoch["train/loss"] for epoch in history] == pytest.approx(STORED_LOSSES, rel=1e-3)

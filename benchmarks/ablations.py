@@ -1,0 +1,255 @@
+"""What each part of a recipe is worth, on the validation split; writes its part of `benchmarks/RESULTS.md`.
+
+    python -m benchmarks.ablations                          writes the tables from the records
+    python -m benchmarks.ablations run mlp_best --jobs 2    trains what has no record, two at a time
+
+Each part is taken out or changed alone, at a length that can be afforded, with 5,000 images kept for validation. The
+test set is not looked at. Records: `benchmarks/records/ablations-NAME.json`, a line for each run; the same command goes
+on where it was cut off.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.recipes import RecipeError, changed, composed, digest, without_places
+from benchmarks.records import (
+    RECORDS,
+    Record,
+    RecordError,
+    check_is_of,
+    compact,
+    described,
+    number,
+    read_record,
+    span,
+    threads,
+)
+from benchmarks.results import replace_section
+from benchmarks.runs import Job, TrainingError, add_jobs, place, side_by_side
+from benchmarks.seeds import Sample, difference
+from digits.config.tree import Tree
+from digits.training.run import read_result
+
+ALWAYS = ("data.val_size=5000", "test=false", "callbacks=none", "checkpoints=best")
+"""Of every run here: choices are made on the validation split, never on the test set; nothing stops a run early."""
+
+WHOLE = "the whole recipe"
+
+HEAD = """Validation accuracy at the last epoch, in %, mean ± sample sd over seeds 0, 1, …; one part is changed at a
+time, for fewer epochs than the recipe has. The test set is not looked at. Differences are in points, ± their standard
+error (Welch). Records: `benchmarks/records/`."""
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """A recipe, how long its ablations train, and its parts: what is changed, and by which overrides."""
+
+    name: str
+    recipe: tuple[str, ...]
+    length: tuple[str, ...]
+    parts: tuple[tuple[str, tuple[str, ...]], ...]
+    seeds: int = 3
+
+    @property
+    def record(self) -> str:
+        """The name of its record."""
+        return f"ablations-{self.name}"
+
+    def overrides(self, change: tuple[str, ...]) -> tuple[str, ...]:
+        """All that is given to the command but the seed; what is changed comes last, so it wins."""
+        return (*self.recipe, *ALWAYS, *self.length, *change)
+
+
+NO_EMA = ("no averaging of the weights", ("trainer.ema_decay=null",))
+NO_SMOOTHING = ("no label smoothing", ("loss.label_smoothing=0",))
+CONSTANT = ("constant learning rate", ("scheduler=constant",))
+NO_AUGMENTATION = ("no augmentation", ("~augment.warp",))
+NO_ELASTIC = ("no elastic distortion", ("augment.warp.elastic=0",))
+
+ABLATIONS = (
+    Ablation(
+        "cnn_ema",
+        ("experiment=cnn_ema",),
+        ("trainer.max_epochs=10",),
+        (NO_EMA, NO_SMOOTHING, CONSTANT, ("no augmentation", ("augment=none",)), ("no dropout", ("model.dropout=0",))),
+    ),
+    Ablation(
+        "mlp_best",
+        ("experiment=mlp_best",),
+        ("trainer.max_epochs=10",),
+        (
+            NO_AUGMENTATION,
+            NO_ELASTIC,
+            NO_EMA,
+            NO_SMOOTHING,
+            CONSTANT,
+            ("no dropout", ("model.dropout=0",)),
+            ("half the width", ("model.hidden=[768,768]",)),
+        ),
+    ),
+    Ablation(
+        "cnn_tiny",
+        ("experiment=cnn_tiny",),
+        ("trainer.max_epochs=10",),
+        (
+            NO_AUGMENTATION,
+            NO_ELASTIC,
+            (
+                "twice the augmentation",
+                (
+                    "augment.warp.degrees=10",
+                    "augment.warp.translate=2",
+                    "augment.warp.scale=0.14",
+                    "augment.warp.shear=10",
+                    "augment.warp.elastic=0.8",
+                ),
+            ),
+            NO_EMA,
+            CONSTANT,
+        ),
+    ),
+    Ablation(
+        "cnn_best",
+        ("experiment=cnn_best",),
+        ("trainer.max_epochs=5",),
+        (
+            NO_AUGMENTATION,
+            NO_ELASTIC,
+            NO_EMA,
+            NO_SMOOTHING,
+            CONSTANT,
+            ("half the width", ("model.stages=[[32,32,32],[64,64]]",)),
+        ),
+    ),
+)
+BY_RECIPE = {ablation.name: ablation for ablation in ABLATIONS}
+
+
+def configurations(ablation: Ablation) -> dict[tuple[str, ...], tuple[str, Tree]]:
+    """By their overrides, what is changed and the whole configuration; first the one with nothing changed.
+
+    Raises RecipeError where one can't be trained, or is the same as another, so that nothing was changed by it.
+    """
+    found: dict[tuple[str, ...], tuple[str, Tree]] = {}
+    known: dict[str, str] = {}
+    for what, change in ((WHOLE, ()), *ablation.parts):
+        config = composed(ablation.overrides(change))
+        if (same := known.setdefault(digest(config), what)) != what:
+            raise RecipeError(f"{ablation.name}, {what}: {' '.join(change)} makes it the same as {same}; name "
+                              "overrides that change it, or leave it out")  # fmt: skip
+        found[ablation.overrides(change)] = what, config
+    return found
+
+
+def train_missing(ablation: Ablation, jobs: int, *, anew: bool = False, folder: Path = RECORDS) -> Record:
+    """Train every part and seed that has no record; each is recorded as it is done.
+
+    Raises RecordError where the recipe has changed since the others were recorded.
+    """
+    wanted = configurations(ablation)
+    _, whole = wanted[ablation.overrides(())]
+    record = read_record(ablation.record, folder)
+    if anew or not record.runs:
+        record = Record(record.path, without_places(whole))
+    check_is_of(record, whole)
+    have = [(run["overrides"], run["seed"]) for run in record.runs]
+    missing = [
+        Job(overrides, seed, place(ablation.record, config) / f"seed{seed}")
+        for seed in range(ablation.seeds)  # a whole table with one seed first
+        for overrides, (_, config) in wanted.items()
+        if ([*overrides], seed) not in have
+    ]
+    print(f"{ablation.name}: {len(missing)} of {len(wanted) * ablation.seeds} to train", flush=True)
+    for job, run in side_by_side(missing, jobs):
+        record.runs.append(line(read_result(run), wanted[job.overrides][0], job.overrides))
+        record.write()
+    return record
+
+
+def line(result: Tree, what: str, overrides: tuple[str, ...]) -> Tree:
+    """A run's line: what was changed, and its figures of the last epoch, which none is chosen by.
+
+    Raises RecordError where the run has looked at the test set.
+    """
+    short, metrics, history = compact(result), result["metrics"], result["history"]
+    assert isinstance(metrics, dict)
+    assert isinstance(history, list)
+    last = history[-1]
+    assert isinstance(last, dict)
+    if any(name.startswith("test/") for name in metrics):
+        raise RecordError(f"{what}: the run was tested; ablations are judged by validation alone, with test=false")
+    short["metrics"] = {name: last[name] for name in ("train/loss", "train/accuracy", "val/loss", "val/accuracy")}
+    del short["history"]
+    named: Tree = {"what": what, "overrides": [*overrides]}
+    return named | short
+
+
+def table(ablation: Ablation, record: Record) -> str:
+    """The parts that have runs, each against the whole."""
+    rows = ["| | overrides | seeds | validation, mean ± sd | against the whole |", "|---|---|---|---|---|"]
+    counted: list[Tree] = []
+    whole: Sample | None = None
+    for what, change in ((WHOLE, ()), *ablation.parts):
+        runs = [run for run in record.runs if run["overrides"] == [*ablation.overrides(change)]]
+        if not runs:
+            continue
+        counted += runs
+        sample = Record(record.path, runs=runs).sample("metrics", "val/accuracy")
+        seeds = str(sample.n) if sample.n >= ablation.seeds else f"{sample.n} of {ablation.seeds}"
+        typed = " ".join(f"`{override}`" for override in change)
+        if what == WHOLE:
+            whole = sample
+        against = "" if what == WHOLE or whole is None else difference(sample, whole)
+        rows.append(f"| {what} | {typed} | {seeds} | {sample.percent()} | {against} |")
+    if not counted:
+        return f"### {ablation.name}\n\nNone of the list's runs is recorded."
+    seconds = f"{span(tuple(number(run, 'seconds', 'fit') for run in counted))} s of training each{threads(counted)}"
+    where = f"`{' '.join(ablation.overrides(()))}`, {seconds}; {'; '.join(described(counted))}."
+    return f"### {ablation.name}\n\n{where}\n\n" + "\n".join(rows)
+
+
+def write() -> None:
+    """The section of RESULTS.md, from the records."""
+    parts = [HEAD]
+    for ablation in ABLATIONS:
+        record = read_record(ablation.record)
+        if not record.runs:
+            continue
+        if keys := changed(record.config, composed(ablation.overrides(()))):
+            print(f"{ablation.name}: the ablations were made with another {', '.join(keys)}", file=sys.stderr)
+        parts.append(table(ablation, record))
+    text = "\n\n".join(parts)
+    print(text)
+    replace_section("Ablations", "python -m benchmarks.ablations", text)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m benchmarks.ablations", description=__doc__, formatter_class=raw)
+    run = parser.add_subparsers(dest="command").add_parser("run", help="train what has no record")
+    run.add_argument("names", metavar="NAME", nargs="+", choices=BY_RECIPE)
+    add_jobs(run)
+    run.add_argument("--anew", action="store_true", help="leave what is recorded out, and train all")
+    given = parser.parse_args(argv)
+    try:
+        if given.command == "run":
+            for name in given.names:
+                train_missing(BY_RECIPE[name], given.jobs, anew=given.anew)
+        else:
+            write()
+    except (RecipeError, RecordError, TrainingError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""The fast recipes once more, with seeds that no record has: does their accuracy still hold?
+
+    python -m benchmarks.recheck                        logistic, mlp, cnn and speedrun, 3 seeds each
+    python -m benchmarks.recheck mlp --seeds 5 --jobs 2
+
+Fails, with exit code 1, where the new mean is further than 3 sd sqrt(1/n + 1/k) from the recorded one, of n seeds with
+that sd; also where the record tells no spread. `speedrun`, where it has a record, is checked by its own script, which
+also takes its speed as a ratio to the yardstick. Leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count, islice
+from pathlib import Path
+
+from tabulate import tabulate
+
+from benchmarks.recipes import BY_NAME, Recipe, RecipeError, changed, composed
+from benchmarks.records import RECORDS, Record, RecordError, compact, number, read_record
+from benchmarks.runs import Job, TrainingError, add_jobs, positive, side_by_side
+from benchmarks.seeds import Sample, bound
+from digits.training.run import read_result
+
+FAST = ("logistic", "mlp", "cnn")
+FIRST_SEED = 1000
+SPEEDRUN = "speedrun"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the new seeds' mean is where the record says, or why that can't be told."""
+
+    name: str
+    recorded: Sample
+    again: Sample
+    within: float | None = None  # the bound, a fraction
+    problem: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the recorded accuracy is confirmed; what can't be told doesn't hold."""
+        return not self.problem
+
+    def row(self) -> list[str]:
+        """Its line of the table; accuracies in per cent, differences in points."""
+        within = "" if self.within is None else f"{100 * self.within:.3f}"
+        off = f"{100 * (self.again.mean - self.recorded.mean):+.3f}"
+        samples = (self.recorded, self.again)
+        return [self.name, *(f"{s.percent()} ({s.n})" for s in samples), off, within, self.problem or "holds"]
+
+
+def judge(name: str, recorded: Sample, again: Sample) -> Verdict:
+    """Compare two means with what chance allows."""
+    try:
+        within = bound(recorded, again.n)
+    except ValueError as error:
+        return Verdict(name, recorded, again, problem=f"FAILS: {error}")
+    off = abs(again.mean - recorded.mean)
+    return Verdict(name, recorded, again, within, "" if off <= within else "FAILS: beyond the bound")
+
+
+def new_seeds(record: Record, k: int) -> list[int]:
+    """The first k seeds from 1000 on that the record has not."""
+    return list(islice((seed for seed in count(FIRST_SEED) if seed not in record.seeds), k))
+
+
+def run_again(recipe: Recipe, k: int, jobs: int, folder: Path = RECORDS) -> Verdict:
+    """Train a recipe with k new seeds and judge it; raises RecordError where it has no record."""
+    record = read_record(recipe.name, folder)
+    if not record.runs:
+        raise RecordError(f"{recipe.name} has no record; make one: python -m benchmarks.accuracy run {recipe.name}")
+    if keys := changed(record.config, composed(recipe.overrides)):
+        print(f"{recipe.name}: the record was made with another {', '.join(keys)}", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as temporary:
+        trainings = [Job(recipe.overrides, seed, Path(temporary, str(seed))) for seed in new_seeds(record, k)]
+        runs = [compact(read_result(run)) for _, run in side_by_side(trainings, jobs)]
+    again = Sample(tuple(number(run, "metrics", "test/accuracy") for run in runs))
+    return judge(recipe.name, record.sample("metrics", "test/accuracy"), again)
+
+
+def check_speedrun(k: int, folder: Path = RECORDS) -> bool:
+    """Let the speedrun check itself, where it has a record; whether it held."""
+    if not (folder / f"{SPEEDRUN}.json").exists():
+        print("speedrun: no record, so left out", flush=True)
+        return True
+    command = [sys.executable, "-m", "benchmarks.speedrun", "--seeds", str(k), "--check"]
+    return subprocess.run(command, check=False).returncode == 0
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m benchmarks.recheck", description=__doc__, formatter_class=raw)
+    parser.add_argument("names", metavar="NAME", nargs="*", help=f"recipes (default: {' '.join(FAST)} {SPEEDRUN})")
+    parser.add_argument("--seeds", metavar="K", type=positive, default=3, help="new seeds a recipe")
+    add_jobs(parser)
+    given = parser.parse_args(argv)
+    names = given.names or [*FAST, SPEEDRUN]
+    if unknown := [name for name in names if name not in {*BY_NAME, SPEEDRUN}]:
+        parser.error(f"there is no recipe {', '.join(unknown)}; there are {', '.join([*BY_NAME, SPEEDRUN])}")
+    try:
+        verdicts = [run_again(BY_NAME[name], given.seeds, given.jobs) for name in names if name != SPEEDRUN]
+    except (RecipeError, RecordError, TrainingError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted; nothing was kept", file=sys.stderr)
+        sys.exit(130)
+    headers = ["recipe", "recorded, % (n)", "again, % (k)", "off by", "bound", "verdict"]
+    print(tabulate([verdict.row() for verdict in verdicts], headers, disable_numparse=True), flush=True)
+    speed_holds = SPEEDRUN not in names or check_speedrun(given.seeds)
+    sys.exit(0 if speed_holds and all(verdict.holds for verdict in verdicts) else 1)
+
+
+if __name__ == "__main__":
+    main()

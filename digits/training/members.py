@@ -1,0 +1,116 @@
+"""A net that is evaluated, alone or in an ensemble: what its run's record says of it, checked. No torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from pydantic import ValidationError
+
+from digits.config.harmful import harmful
+from digits.config.schema import Data
+from digits.config.targets import is_trusted, untrusted
+from digits.config.tree import Tree, Value
+from digits.training.run import BEST, LAST, MODEL, RESULT, RunError, read_model
+
+NEEDED = ("name", "root", "mean", "std", "num_classes", "image_size", "val_size", "split_seed")
+"""What the data section of a DataModule from elsewhere has to say."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One net, and the data as it takes them."""
+
+    run: Path
+    model: Tree  # as in model.json
+    weights: Path
+    sha256: str | None  # of the weights, where the record has it
+    trained_on: Tree  # a section of the configuration, as is what it is evaluated on:
+    data: Tree
+    channels_last: bool
+
+    @property
+    def classes(self) -> list[str]:
+        """The names that the net was trained with; none where only a checkpoint is left."""
+        return cast(dict[str, list[str]], self.model["input"]).get("classes", [])
+
+    @property
+    def which(self) -> str:
+        """Whose weights: of the best epoch or of the last."""
+        return "last" if self.weights.name == Path(LAST).name else "best"
+
+
+def read_net(run: Path, record: Tree, checkpoint: str | None) -> tuple[Path, Tree, str | None]:
+    """The weights, what is needed to rebuild the net, and the weights' recorded SHA-256.
+
+    A checkpoint will do for a run that was cut off. Raises RunError where there is no such net.
+    """
+    config = cast(Tree, record["config"])
+    if checkpoint is None:
+        try:
+            model = read_model(run)
+        except RunError as error:
+            kept = [name for name, path in (("best", BEST), ("last", LAST)) if (run / path).exists()]
+            raise RunError(f"{error}" + (f"; take --checkpoint {kept[0]}" if kept else "")) from None
+        digest = record.get("weights")
+        return run, model, digest if isinstance(digest, str) else None
+    weights = run / {"best": BEST, "last": LAST}[checkpoint]
+    if not weights.exists():
+        hint = "; its best weights are in model.safetensors: leave out --checkpoint" if checkpoint == "best" else ""
+        raise RunError(f"{run} did not keep its {checkpoint} checkpoint (there is no {weights.name}){hint}")
+    data = cast(Tree, config["data"])
+    return weights, {"model": config.get("model"), "input": {k: data[k] for k in ("mean", "std", "image_size")}}, None
+
+
+def check_fits(run: Path, model: Tree, trained_on: Tree, data: Tree) -> None:
+    """Raise RunError where a net can't be asked about a set."""
+    takes = cast(Tree, model["input"])
+    classes = takes.get("classes", [])
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise RunError(f"{run / MODEL} is damaged: input.classes are no names")
+    number = len(classes) or trained_on["num_classes"]
+    if (data["image_size"], data["num_classes"]) != (takes["image_size"], number):
+        raise RunError(
+            f"{data['name']} has {data['num_classes']} classes of {data['image_size']}x{data['image_size']} pixels, "
+            f"but the net takes {takes['image_size']}x{takes['image_size']} and knows {number} classes"
+        )
+
+
+def data_root(data: Tree, today: Tree) -> Value:
+    """Where the data lie: where they were, if they still do; so nothing is fetched into a folder that a file names."""
+    recorded, name = Path(str(data["root"])), str(data["name"]).replace("_", "")
+    try:
+        there = any(path.name.lower() == name for path in recorded.iterdir())
+    except OSError:
+        there = False
+    return str(recorded) if there else today["root"]
+
+
+def check_data(data: Tree) -> None:
+    """Hold the recorded section against its schema: by its name a folder is made, by its sizes the data are split."""
+    faults = []
+    if is_trusted(str(data.get("_target_"))):
+        try:
+            Data.model_validate(data)
+        except ValidationError as error:
+            for fault in error.errors():
+                key = ".".join(map(str, ("data", *fault["loc"])))
+                faults.append(f"{key} is {fault['input']!r:.80}; {fault['msg'][0].lower()}{fault['msg'][1:]}")
+    elif missing := [key for key in NEEDED if key not in data]:
+        faults.append(f"data.{missing[0]} is missing")
+    elif not re.fullmatch(r"\w[\w .-]*", str(data["name"])):
+        faults.append(f"data.name is {data['name']!r:.80}; a folder is called by it, so take letters, digits and _")
+    if faults:
+        raise RunError("\n".join(f"{RESULT}: {fault}" for fault in faults))
+
+
+def check_trust(tree: Tree, file: str, trust: Sequence[str]) -> None:
+    """Raise RunError where a file names what is not called for it, or what would do harm."""
+    for _, target in untrusted(tree, trust):
+        package = target.partition(".")[0]
+        raise RunError(f"{file} names {target}, which is not of this package; if you trust it, say --trust {package}")
+    for key, problem in harmful(tree):
+        raise RunError(f"{file}: {key} {problem}")

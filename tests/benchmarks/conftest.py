@@ -1,0 +1,27 @@
+"""Two finished runs of a recipe so small that it is trained in the tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.recipes import Recipe, composed
+from digits.training.job import run_job
+
+TINY = ("data=optdigits", "model=logistic", "trainer.max_epochs=2", "callbacks=none", "logger=none", "augment=none")
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Recipe:
+    return Recipe("tiny", TINY, seeds=3, wanted=0.5)
+
+
+@pytest.fixture(scope="session")
+def tiny_runs(tmp_path_factory: pytest.TempPathFactory, tiny: Recipe) -> Path:
+    """A folder with the runs of seeds 0 and 1."""
+    folder = tmp_path_factory.mktemp("tiny")
+    for seed in (0, 1):
+        overrides = (*tiny.overrides, f"seed={seed}")
+        run_job(composed(overrides), folder / f"seed{seed}", [*overrides])
+    return folder

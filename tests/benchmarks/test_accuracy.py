@@ -1,0 +1,117 @@
+"""The table of the recipes and the heads of the experiments, from records written by hand; and those committed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.accuracy import EXPERIMENTS, main, neighbours, reached, row, section, write_head
+from benchmarks.recipes import RECIPES, Recipe
+from benchmarks.records import RECORDS, Record, RecordError, read_record
+from benchmarks.results import RESULTS
+from digits.config.tree import Tree
+
+NET = Recipe("net", ("experiment=net",), seeds=3, wanted=0.9977, wanted_on_cpu=0.9965)
+HEAD = "# @package _global_\n# A net.\n# Measured: not yet\n# on a machine to be named\ndefaults: []\n"
+
+
+def a_run(seed: int, test: float, val: int = 5000, device: str = "cpu") -> Tree:
+    metrics: Tree = {"test/accuracy": test}
+    return {
+        "seed": seed,
+        "commit": {"id": "c" * 40, "dirty": False},
+        "versions": {"python": "3.11", "torch": "2.15", "lightning": "2.6"},
+        "hardware": {"cpu": "A CPU", "cores": 2, "threads": 1},
+        "device": device,
+        "data": {"train": 60000 - val, "val": val},
+        "parameters": 9876,
+        "epochs": 30,
+        "seconds": {"fit": 100.4 + seed},
+        "metrics": metrics | ({"val/accuracy": test - 0.001} if val else {}),
+    }
+
+
+def a_record(*accuracies: float, val: int = 5000, device: str = "cpu", path: Path = Path("net.json")) -> Record:
+    return Record(path, runs=[a_run(seed, test, val, device) for seed, test in enumerate(accuracies)])
+
+
+def test_a_row_has_all_that_the_runs_came_to() -> None:
+    assert row(NET, a_record(0.996, 0.997, 0.998)) == (
+        "| `experiment=net` | 9,876 | 3 | **99.70 ± 0.10** | 99.60–99.80 | 99.60 ± 0.10 | 30 | 100–102 (1 thread) "
+        "| ≥ 99.77 (CPUs: 99.65) | on CPUs |"
+    )
+    assert "| 2 of 3 | **99.65 ± 0.07** | 99.60–99.70 | trained on all | 30 |" in row(
+        NET, a_record(0.996, 0.997, val=0)
+    )
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "device", "verdict"),
+    [
+        ((0.9977, 0.9979), "cpu", "yes"),
+        ((0.9966, 0.9968), "cpu", "on CPUs"),
+        ((0.9966, 0.9968), "cuda:0", "no"),
+        ((0.9963, 0.9966), "cpu", "no"),
+    ],
+)
+def test_what_is_wanted_is_wanted_of_the_mean(accuracies: tuple[float, ...], device: str, verdict: str) -> None:
+    assert reached(NET, a_record(*accuracies, device=device)) == verdict
+    assert reached(Recipe("net", ()), a_record(*accuracies)) == ""
+
+
+def test_neighbours_are_compared_in_order_of_their_means() -> None:
+    records = [("low", a_record(0.98, 0.982)), ("top", a_record(0.992, 0.994)), ("next", a_record(0.990, 0.993))]
+    assert neighbours(records)[-2:] == [
+        "- `top` against `next`: +0.15 ± 0.18 points, difference below the seed noise",
+        "- `next` against `low`: +1.05 ± 0.18 points, above the seed noise",
+    ]
+
+
+def test_the_section_names_machines_and_what_is_not_recorded(tmp_path: Path) -> None:
+    a_record(0.997, 0.998, path=tmp_path / "net.json").write()
+    text = section([NET, Recipe("later", ())], tmp_path)
+    assert "- net: A CPU, 2 cores; Python 3.11, torch 2.15, lightning 2.6; commit ccccccc.\n" in text
+    assert "- Not recorded yet: later.\n" in text
+    assert "speedrun" not in text
+    (tmp_path / "speedrun.json").write_text("{}")
+    assert "(records/speedrun.json)" in section([NET], tmp_path)
+
+
+def test_the_head_of_an_experiment_is_written_in_place_of_the_former(tmp_path: Path) -> None:
+    path, record = tmp_path / "net.yaml", a_record(0.997, 0.998)
+    path.write_text(HEAD)
+    for _ in range(2):
+        write_head(path, record)
+        assert path.read_text() == (
+            "# @package _global_\n# A net.\n"
+            "# Measured: test 99.75 ± 0.07 % over 2 seeds, 100–101 s of training (1 thread)\n"
+            "# on A CPU, 2 cores; Python 3.11, torch 2.15, lightning 2.6; commit ccccccc.\n"
+            "defaults: []\n"
+        )
+
+
+def test_an_experiment_without_a_line_for_its_figures_is_named(tmp_path: Path) -> None:
+    (tmp_path / "net.yaml").write_text("defaults: []\n")
+    with pytest.raises(RecordError, match=r"net\.yaml has no line '# Measured:' to put its figures in"):
+        write_head(tmp_path / "net.yaml", a_record(0.997))
+
+
+def test_a_wrong_name_is_told_with_the_right_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["run", "mpl"])
+    assert "invalid choice: 'mpl' (choose from 'logistic', 'mlp'" in capsys.readouterr().err
+
+
+def test_what_is_quoted_is_what_the_records_say(tmp_path: Path) -> None:
+    fix = "run python -m benchmarks.accuracy"
+    assert section(RECIPES, RECORDS) in RESULTS.read_text(encoding="utf-8"), fix
+    for path in EXPERIMENTS.glob("*.yaml"):
+        record = read_record(path.stem)
+        if path.stem in {recipe.name for recipe in RECIPES} and record.runs:
+            again = tmp_path / path.name
+            again.write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+            write_head(again, record)
+            assert again.read_text(encoding="utf-8") == path.read_text(encoding="utf-8"), (
+                "python -m benchmarks.accuracy"
+            )

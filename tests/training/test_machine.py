@@ -1,0 +1,169 @@
+"""The number format, the allocator and the missing GPU: chosen by what the machine can do, recorded, never worse."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import pytest
+import torch
+from torch import nn
+
+import digits
+from digits.config.schema import Experiment
+from digits.config.tree import Tree
+from digits.data import MNISTDataModule
+from digits.models import CNN, MLP, LogisticRegression
+from digits.training import machine
+from digits.training.job import run_job
+from digits.training.run import read_result
+
+MakeExperiment = Callable[..., Experiment]
+
+CNN_OF_EIGHT = CNN(28, 10, [[8]], 0.0)
+WIDE, NARROW, LINEAR = MLP(28, 10, [256], 0.0), MLP(28, 10, [64], 0.0), LogisticRegression(28, 10)
+AMX = {"amx_bf16": True, "avx512_bf16": True, "cpu_name": "Intel Xeon"}
+INTEL_WITHOUT_AMX = {"avx512_bf16": True, "cpu_name": "Intel Xeon"}
+AMD = {"avx512_bf16": True, "cpu_name": "AMD EPYC 9575F"}
+OLD = {"cpu_name": "Intel Core i7-6700"}
+
+
+@pytest.mark.parametrize(
+    ("net", "cpu", "chosen"),
+    [
+        (CNN_OF_EIGHT, AMX, "bf16-mixed"),
+        (CNN_OF_EIGHT, AMD, "bf16-mixed"),
+        (CNN_OF_EIGHT, INTEL_WITHOUT_AMX, "32-true"),
+        (CNN_OF_EIGHT, OLD, "32-true"),
+        (WIDE, AMX, "bf16-mixed"),
+        (WIDE, AMD, "32-true"),
+        (NARROW, AMX, "32-true"),
+        (LINEAR, AMX, "32-true"),
+    ],
+)
+def test_bf16_is_chosen_where_it_was_measured_to_pay(
+    monkeypatch: pytest.MonkeyPatch, net: nn.Module, cpu: dict[str, object], chosen: str
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: cpu, raising=False)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    assert machine.choose_precision(net, "cpu") == chosen
+    assert machine.choose_precision(net, "tpu") == "32-true"
+
+
+def test_an_older_torch_is_helped_by_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The flags that the kernel lists are those that torch finds."""
+    if not hasattr(torch.cpu, "get_capabilities") or not Path("/proc/cpuinfo").exists():
+        pytest.skip("needs a torch that tells what the CPU can do, and Linux")
+    told = machine.native_bf16()
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert machine.native_bf16() == told
+
+
+def test_what_was_chosen_is_recorded_and_repeated(
+    experiment: MakeExperiment, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = experiment("model=cnn", "model.stages=[[4]]", "data.limit=64", "trainer.max_epochs=1", "test=false")
+    assert config.trainer.precision == "auto"
+    with caplog.at_level("INFO"):
+        run_job(config.tree(), tmp_path, [])
+    chosen = machine.choose_precision(CNN_OF_EIGHT, "cpu")
+    assert cast(dict[str, Tree], read_result(tmp_path)["config"])["trainer"]["precision"] == chosen
+    assert f"trainer.precision={chosen} is this machine's choice" in caplog.messages
+
+
+@pytest.mark.parametrize("average", ["null", "0.9"])
+def test_figures_of_a_mixed_run_are_those_of_its_saved_weights(
+    experiment: MakeExperiment, tmp_path: Path, average: str
+) -> None:
+    """Validation and test are in float32, as everything that loads the run computes them."""
+    mixed = ("trainer.precision=bf16-mixed", "trainer.max_epochs=1", f"trainer.ema_decay={average}")
+    run_job(experiment("model=cnn", "model.stages=[[8],[8]]", *mixed).tree(), tmp_path, [])
+    metrics = cast(dict[str, float], read_result(tmp_path)["metrics"])
+    data = MNISTDataModule(
+        "optdigits", "", None, 0.1307, 0.3081, 10, 28, val_size=180, split_seed=0, limit=None, batch_size=64,
+        eval_batch_size=1000,
+    )  # fmt: skip
+    data.setup()
+    net = digits.load(tmp_path)
+    for name, split in {"val": data.split("val"), "test": data.test}.items():
+        with torch.inference_mode():
+            logits = net(split.pixels())
+            with torch.autocast("cpu", torch.bfloat16):
+                rounded = net(split.pixels())
+        loss = float(nn.functional.cross_entropy(logits, split.truth()))
+        assert metrics[f"{name}/loss"] == pytest.approx(loss, rel=1e-5)
+        assert float(nn.functional.cross_entropy(rounded.float(), split.truth())) != pytest.approx(loss, rel=1e-5)
+        assert metrics[f"{name}/accuracy"] == pytest.approx(
+            float((logits.argmax(1) == split.truth()).float().mean()), abs=1e-6
+        )
+
+
+FAULTS = """
+import resource, sys
+import torch
+from digits.training import machine
+print(machine.keep_memory() if sys.argv[1] == "keep" else None)
+def step():
+    return [torch.ones(4_000_000) for _ in range(4)]  # 16 MB each, freed at the end
+for _ in range(5):
+    step()  # until the heap has its size
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(5):
+    step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def faults(mode: str, **more: str) -> tuple[str, int]:
+    """What keep_memory said, and the page faults of five steps in a new process."""
+    own = {k: v for k, v in os.environ.items() if not k.startswith("MALLOC_") and k != "GLIBC_TUNABLES"}
+    done = subprocess.run(
+        [sys.executable, "-c", FAULTS, mode], env=own | more, check=True, capture_output=True, text=True
+    )
+    said, number = done.stdout.split()
+    return said, int(number)
+
+
+@pytest.mark.skipif(not hasattr(os, "confstr") or "CS_GNU_LIBC_VERSION" not in os.confstr_names, reason="needs glibc")
+def test_memory_is_kept_from_step_to_step() -> None:
+    said, kept = faults("keep")
+    assert said == "True"
+    _, default = faults("leave")
+    assert kept < 100 < 5_000 < default
+
+
+@pytest.mark.parametrize("own", [{"MALLOC_TOP_PAD_": "0"}, {"GLIBC_TUNABLES": "glibc.malloc.trim_threshold=131072"}])
+def test_the_users_own_setting_stays(own: dict[str, str]) -> None:
+    said, number = faults("keep", **own)
+    assert said == "False"
+    assert number > 5_000
+
+
+def test_without_a_gpu_no_driver_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    monkeypatch.setenv("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
+    machine.look_for_gpus_once()
+    assert os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] == "0"
+    assert not torch.cuda.is_available()
+
+
+def test_where_the_time_went_adds_up(experiment: MakeExperiment, tmp_path: Path) -> None:
+    run_job(experiment("data.limit=200", "+trainer.val_check_interval=0.5").tree(), tmp_path, [])
+    seconds = cast(dict[str, float], read_result(tmp_path)["seconds"])
+    assert set(seconds) >= {"fit", "steps", "validation", "first_step", "objects", "data", "test", "files"}
+    assert 0 < seconds["first_step"] < seconds["steps"] < seconds["fit"] - seconds["validation"] + 0.01
+    own = sum(seconds[part] for part in ("objects", "data", "fit", "test", "files"))
+    assert own <= seconds["this_start"] + 0.02
+    if sys.platform == "linux":
+        assert seconds["start"] > 0
+
+
+def test_measuring_nothing_leaves_profilers_to_those_who_ask(experiment: MakeExperiment, tmp_path: Path) -> None:
+    run_job(experiment("data.limit=64", "trainer.max_epochs=1", "+trainer.profiler=simple").tree(), tmp_path, [])
+    assert re.search(r'"profiler": "simple"', (tmp_path / "result.json").read_text())
