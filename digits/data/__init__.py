@@ -5,6 +5,7 @@ device that trains; no PIL, no worker processes.
 """
 
 from digits.data.augment import RandomAffine, RandomErase, RandomStroke, RandomWarp
+from digits.data.corruptions import corrupt
 from digits.data.datamodule import MNISTDataModule
 from digits.data.loader import Batch, BatchLoader, Split
 from digits.data.normalise import Normalise
@@ -19,4 +20,5 @@ __all__ = [
     "RandomStroke",
     "RandomWarp",
     "Split",
+    "corrupt",
 ]
