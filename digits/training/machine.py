@@ -71,10 +71,11 @@ def native_bf16() -> tuple[bool, bool]:
 def keep_memory() -> bool:
     """Have glibc keep the memory that a step frees for the next one; whether it does so from now on.
 
-    By default it gives large tensors back to the system after every step, which hands them out again page by page,
-    each zeroed: `model=cnn` has 8,482 page faults a step in bf16 and 15,160 in float32, and then none; 59.4 -> 50.8 ms
-    and 112 -> 92 ms of CPU time. The peak of memory grows by 12 to 16 MB. One of the two settings alone is slower than
-    both (68 and 94 ms). Does nothing where the user has set glibc's allocator, and outside Linux with glibc.
+    By default it gives tensors above 32 MB, and freed memory above 64, back to the system, which hands them out again
+    page by page, each zeroed: `model=cnn` has 8,482 page faults a step in bf16 and 15,160 in float32, and then none;
+    59.4 -> 50.8 ms and 112 -> 92 ms of CPU time. The peak of memory grows by 12 to 40 MB, more for tensors
+    above 32 MB (60 to 500 MB for pairs of 40 MB, in glibc 2.36). One of the two settings alone is slower than both (68
+    and 94 ms). Does nothing where the user has set glibc's allocator, and where there is none.
     """
     chosen = any(name.startswith("MALLOC_") for name in os.environ)
     if chosen or "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", ""):

@@ -19,6 +19,7 @@ from digits.config.schema import Experiment
 from digits.config.tree import Tree
 from digits.data import MNISTDataModule
 from digits.models import CNN, MLP, LogisticRegression
+from digits.recorded import once_more, taken_up
 from digits.training import machine
 from digits.training.job import run_job
 from digits.training.run import read_result
@@ -74,6 +75,9 @@ def test_what_was_chosen_is_recorded_and_repeated(
     chosen = machine.choose_precision(CNN_OF_EIGHT, "cpu")
     assert cast(dict[str, Tree], read_result(tmp_path)["config"])["trainer"]["precision"] == chosen
     assert f"trainer.precision={chosen} is this machine's choice" in caplog.messages
+    assert taken_up(config.tree(), [], tmp_path).remark == f"done already: {tmp_path}", "the same command, met again"
+    tree = config.tree() | {"config_from": str(tmp_path), "trust": []}
+    assert cast(Tree, once_more(tree, [])["trainer"])["precision"] == chosen, "on another machine too"
 
 
 @pytest.mark.parametrize("average", ["null", "0.9"])
@@ -109,8 +113,8 @@ import torch
 from digits.training import machine
 print(machine.keep_memory() if sys.argv[1] == "keep" else None)
 def step():
-    return [torch.ones(4_000_000) for _ in range(4)]  # 16 MB each, freed at the end
-for _ in range(5):
+    return [torch.ones(10_000_000) for _ in range(2)]  # 40 MB each, freed at the end: above glibc's own limit of 32
+for _ in range(30):
     step()  # until the heap has its size
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(5):

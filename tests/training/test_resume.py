@@ -98,6 +98,7 @@ CONFIGURATIONS = {
     "accumulate": ("trainer.precision=bf16-mixed", "trainer.accumulate_grad_batches=3", "scheduler=cosine"),
     "halves": ("scheduler=step", "scheduler.step_size=1", "trainer.gradient_clip_val=0.5", HALVES),
     "thirds": ("+trainer.val_check_interval=0.4",),  # after the 4th and the 8th batch of 10
+    "cnn": ("model=cnn", "model.stages=[[4],[8]]", "model.dropout=0.2", "trainer.precision=bf16-mixed"),
     "no-validation": ("scheduler=constant", "data.val_size=0", "checkpoint_minutes=null"),
 }
 EVERYWHERE = [
@@ -118,6 +119,7 @@ PLACES = [("ema", *place) for place in EVERYWHERE] + [
     ),
     *(("dashboard", *place) for place in (("train", 1), ("fit_end", 1), ("test", 1))),
     *(("thirds", "train", at) for at in (5, 9, 10)),
+    *(("cnn", *place) for place in (("train", 5), ("train", 15), ("validation", 2))),
     *(("no-validation", *place) for place in (("train", 20), ("train", 25), ("epoch_end", 3))),
 ]
 

@@ -1,0 +1,132 @@
+"""How cost grows with data, batch and threads; writes its part of `benchmarks/RESULTS.md` and a picture in `docs/`.
+
+    python -m benchmarks.growth
+
+Every row is `digits.train model=cnn` in a process of its own on MNIST, once and repeated, for as many steps as one
+MNIST has; peak memory is the process's. Run it while nothing else runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from benchmarks.results import machine, replace_section
+from digits.data import MNISTDataModule
+from digits.data.datasets import Arrays
+
+PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "growth.png"
+TIMES = "DIGITS_TIMES"
+"""The environment variable that says how often `Repeated` repeats."""
+
+
+class Repeated(MNISTDataModule):
+    """A data set whose training images come DIGITS_TIMES times, each time with new memory."""
+
+    def read(self) -> Arrays:
+        """The data set, repeated."""
+        arrays, times = super().read(), int(os.environ[TIMES])
+        images = np.concatenate([arrays.train_images] * times)
+        return arrays._replace(train_images=images, train_labels=np.tile(arrays.train_labels, times))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a training came to: images a second, and the process's peak memory in MB."""
+
+    times: int
+    batch: int
+    threads: int
+    rate: float
+    megabytes: float
+
+
+def measure(times: int, batch: int, threads: int, overrides: list[str], images: int) -> Cost:
+    """Train over so many images of the repeated set."""
+    steps = max(1, images // batch)
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            sys.executable, "-m", "digits.train", "model=cnn", "data._target_=benchmarks.growth.Repeated",
+            "trainer=cpu", "trainer.max_epochs=1", f"+trainer.limit_train_batches={steps}", f"data.batch_size={batch}",
+            "data.val_size=0", "callbacks=none", "test=false", f"hydra.run.dir={folder}/run", *overrides,
+        ]  # fmt: skip
+        own = {TIMES: str(times), "OMP_NUM_THREADS": str(threads)}
+        process = subprocess.Popen(command, env=os.environ | own, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)  # it has been waited for
+        if process.returncode:
+            raise RuntimeError(f"exit code {process.returncode}: {' '.join(command)}")
+        record = json.loads(Path(folder, "run", "result.json").read_text(encoding="utf-8"))
+    return Cost(times, batch, threads, record["images_per_second"], usage.ru_maxrss / 1024)
+
+
+def as_table(costs: list[Cost]) -> str:
+    """One row a batch size and number of threads, the sizes of the data side by side."""
+    sizes = sorted({cost.times for cost in costs})
+    by_key = {(cost.times, cost.batch, cost.threads): cost for cost in costs}
+    head = [*(f"{n}×: images/s" for n in sizes), *(f"{n}×: MB" for n in sizes)]
+    rows = ["| threads | batch | " + " | ".join(head) + " |", "|---" * (2 + len(head)) + "|"]
+    for threads, batch in sorted({(cost.threads, cost.batch) for cost in costs}):
+        found = [by_key[n, batch, threads] for n in sizes]
+        cells = [*(f"{cost.rate:,.0f}" for cost in found), *(f"{cost.megabytes:,.0f}" for cost in found)]
+        rows.append(f"| {threads} | {batch} | " + " | ".join(cells) + " |")
+    return "\n".join(rows)
+
+
+def plot(costs: list[Cost], path: Path) -> None:
+    """Images a second and peak memory over the batch size, a line for every size of the data."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    speed, memory = figure.subplots(1, 2)
+    for i, times in enumerate(sorted({cost.times for cost in costs})):
+        for threads, style in ((1, ":"), (2, "-")):
+            chosen = sorted((c for c in costs if (c.times, c.threads) == (times, threads)), key=lambda c: c.batch)
+            look = {
+                "color": f"C{i}",
+                "linestyle": style,
+                "marker": ".",
+                "label": f"{times}× the data, {threads} thread{'s' * (threads > 1)}",
+            }
+            batches = [cost.batch for cost in chosen]
+            if chosen:
+                speed.plot(batches, [cost.rate for cost in chosen], **look)
+                memory.plot(batches, [cost.megabytes for cost in chosen], **look)
+    for axes, title in ((speed, "images/s"), (memory, "peak memory, MB")):
+        axes.set(xscale="log", xlabel="batch size", title=title, ylim=(0, None))
+        axes.grid(alpha=0.3)
+    speed.legend(fontsize=7)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    """Measure every combination, write the table and the picture."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--times", type=int, nargs="+", default=[1, 4, 16], help="sizes of the data, in MNISTs")
+    parser.add_argument("--batches", type=int, nargs="+", default=[64, 256, 1024, 4096], help="batch sizes")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads")
+    parser.add_argument("--images", type=int, default=60_000, help="images to train on in every process")
+    arguments = parser.parse_args()
+    costs = []
+    for times, batch, threads in itertools.product(arguments.times, arguments.batches, arguments.threads):
+        costs.append(measure(times, batch, threads, [], arguments.images))
+        print(costs[-1], flush=True)
+    plot(costs, PICTURE)
+    text = (
+        f"{machine()}\n\n`model=cnn` on MNIST, once and repeated, {arguments.images:,} images trained on; peak memory "
+        f"of the whole process.\n\n{as_table(costs)}\n\n![images/s and memory](../docs/pictures/{PICTURE.name})"
+    )
+    replace_section("Growth", "python -m benchmarks.growth", text)
+
+
+if __name__ == "__main__":
+    main()

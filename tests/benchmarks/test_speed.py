@@ -1,0 +1,103 @@
+"""The benchmarks of speed: their arithmetic, and that their commands run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import growth, speedrun, yardstick
+from benchmarks.growth import Cost
+from benchmarks.speedrun import Run, Series
+
+SECONDS = {"fit": 2.0, "steps": 1.2, "validation": 0.0, "first_step": 0.2, "start": 4.0, "objects": 0.1,
+           "data": 0.5, "test": 0.3, "files": 0.1, "this_start": 3.0}  # fmt: skip
+
+
+def series(*accuracies: float, steps: float = 1.2) -> Series:
+    runs = [Run(seed, accuracy, 7.5, SECONDS | {"steps": steps}) for seed, accuracy in enumerate(accuracies)]
+    return Series("a machine", 30_026, "bf16-mixed", runs, [(4.0, 0.99), (6.0, 0.991), (5.0, 0.992)])
+
+
+def test_the_parts_of_a_command_add_up_to_its_time() -> None:
+    (run,) = series(0.99).runs
+    parts = speedrun.parts(run)
+    assert sum(parts.values()) == pytest.approx(7.5)
+    assert parts["the other steps"] == pytest.approx(1.0)
+    assert parts["fit around the steps: set-up, last checkpoint"] == pytest.approx(0.8)
+    assert parts["the rest: log, records, leaving"] == pytest.approx(0.5)
+
+
+def test_the_section_tells_mean_deviation_and_ratio() -> None:
+    text = speedrun.as_text(series(0.990, 0.991, 0.992))
+    assert "**99.10 ± 0.10 %** (99.00–99.20) | ≥ 99.00% | 99.10 % |" in text
+    assert "| of the yardstick | **0.24** | ≤ 0.33 | 1 |" in text
+    assert "| whole command, median | **7.5 s** (7.5–7.5) | ≤ 8 s | |" in text
+    assert "| first step | 0.20 |" in text
+
+
+def test_a_figure_outside_the_noise_is_told() -> None:
+    recorded = series(0.990, 0.991, 0.992)  # sd 0.001; for one more run: 3 · 0.001 · √(1/3 + 1)
+    assert speedrun.worse(recorded, series(0.991 - 0.0034)) == []
+    (fault,) = speedrun.worse(recorded, series(0.991 - 0.0036))
+    assert fault == "mean test accuracy 98.740%, recorded 99.100%: more than ± 0.346% apart"
+    (fault,) = speedrun.worse(recorded, series(0.991, steps=1.6))
+    assert fault == "0.32 of the yardstick's time, recorded 0.24"
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    written = series(0.990, 0.991)
+    speedrun.write(written, tmp_path / "speedrun.json")
+    assert speedrun.read(tmp_path / "speedrun.json") == written
+    assert len((tmp_path / "speedrun.json").read_text().splitlines()) < 30, "a run a line"
+
+
+def test_the_yardstick_learns() -> None:
+    """A square in ten places; guessing would give 0.1."""
+    labels = torch.arange(2560) % 10
+    images = torch.zeros(2560, 1, 28, 28)
+    for i, label in enumerate(labels.tolist()):
+        images[i, 0, 2 * label : 2 * label + 6, 8:14] = 1.0
+    net, seconds = yardstick.train(images, labels, seed=0)
+    assert seconds > 0
+    assert yardstick.accuracy(net, images, labels) > 0.7
+    assert sum(p.numel() for p in net.parameters()) == 24 * 26 + 32 * (24 * 9 + 1) + 256 * 801 + 10 * 257
+
+
+def test_growth_measures_a_training_and_draws_it(tmp_path: Path) -> None:
+    tiny = ["data=optdigits", "data._target_=benchmarks.growth.Repeated", "model.stages=[[4]]", "data.val_size=0"]
+    costs = [growth.measure(times, 64, 1, tiny, images=256) for times in (1, 3)]
+    assert all(cost.rate > 0 and cost.megabytes > 100 for cost in costs)
+    assert (
+        growth.as_table(costs).splitlines()[0] == "| threads | batch | 1×: images/s | 3×: images/s | 1×: MB | 3×: MB |"
+    )
+    growth.plot([*costs, Cost(1, 64, 2, 1.0, 1.0)], tmp_path / "growth.png")
+    assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_repeated_set_is_so_often_as_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(growth.TIMES, "3")
+    data = growth.Repeated(
+        "optdigits", "", None, 0.1307, 0.3081, 10, 28, val_size=0, split_seed=0, limit=None, batch_size=64,
+        eval_batch_size=64,
+    )  # fmt: skip
+    data.setup()
+    assert len(data.train) == 3 * 1437
+    assert len(data.test) == 360
+
+
+def test_the_speedrun_is_a_command(tmp_path: Path) -> None:
+    """On small data: one epoch, no validation, and a record of where the time went."""
+    small = ["data=optdigits", "data.val_size=0", "data.batch_size=128", f"hydra.run.dir={tmp_path}/run"]
+    command = [sys.executable, "-m", "digits.train", "experiment=speedrun", "trainer=cpu", *small]
+    subprocess.run(command, check=True, capture_output=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["epochs"] == 1
+    assert result["steps"] == 12
+    assert "val/accuracy" not in result["metrics"]
+    assert 0 < result["seconds"]["steps"] < result["seconds"]["fit"]
