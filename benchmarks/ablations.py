@@ -53,7 +53,7 @@ class Ablation:
     recipe: tuple[str, ...]
     length: tuple[str, ...]
     parts: tuple[tuple[str, tuple[str, ...]], ...]
-    seeds: int = 3
+    seeds: int = 2
 
     @property
     def record(self) -> str:
@@ -81,7 +81,7 @@ ABLATIONS = (
     Ablation(
         "mlp_best",
         ("experiment=mlp_best",),
-        ("trainer.max_epochs=10",),
+        ("trainer.max_epochs=6",),
         (
             NO_AUGMENTATION,
             NO_ELASTIC,
@@ -89,13 +89,13 @@ ABLATIONS = (
             NO_SMOOTHING,
             CONSTANT,
             ("no dropout", ("model.dropout=0",)),
-            ("half the width", ("model.hidden=[768,768]",)),
+            ("half the width", ("model.hidden=[1024,1024]",)),
         ),
     ),
     Ablation(
         "cnn_tiny",
         ("experiment=cnn_tiny",),
-        ("trainer.max_epochs=10",),
+        ("trainer.max_epochs=8",),
         (
             NO_AUGMENTATION,
             NO_ELASTIC,
@@ -116,7 +116,7 @@ ABLATIONS = (
     Ablation(
         "cnn_best",
         ("experiment=cnn_best",),
-        ("trainer.max_epochs=5",),
+        ("trainer.max_epochs=4",),
         (
             NO_AUGMENTATION,
             NO_ELASTIC,
