@@ -39,7 +39,9 @@ class Recipe:
 RECIPES = (
     Recipe("logistic", ("model=logistic",)),
     Recipe("mlp", ("model=mlp",), wanted=0.984),
+    Recipe("mlp_fp32", ("model=mlp", "trainer.precision=32-true"), seeds=3),
     Recipe("cnn", ("model=cnn",), wanted=0.993),
+    Recipe("cnn_fp32", ("model=cnn", "trainer.precision=32-true"), seeds=3),
     Recipe("resnet", ("model=resnet",)),
     Recipe("cnn_ema", ("experiment=cnn_ema",)),
     Recipe("mlp_best", ("experiment=mlp_best",), wanted=0.995),

@@ -72,7 +72,9 @@ def read_record(name: str, folder: Path = RECORDS) -> Record:
 def compact(result: Tree) -> Tree:
     """A `result.json` in short."""
     short: Tree = {key: result[key] for key in KEPT if key in result}
-    metrics, data, history = (result.get(key) for key in ("metrics", "data", "history"))
+    metrics, data, history, config = (result.get(key) for key in ("metrics", "data", "history", "config"))
+    if isinstance(config, dict) and isinstance(trainer := config.get("trainer"), dict):
+        short["precision"] = trainer["precision"]  # the machine's choice, where the recipe leaves it to it
     if isinstance(metrics, dict):
         short["metrics"] = {key: _rounded(value, 7) for key, value in metrics.items()}  # as many as a float32 has
     if isinstance(data, dict):
@@ -180,7 +182,9 @@ def _described(run: Tree) -> str:
     packages = ", ".join(f"{package} {versions[package]}" for package in ("torch", "lightning"))
     source = f"commit {str(commit['id'] or 'unknown')[:7]}{' with changes' if commit['dirty'] else ''}"
     device = "" if run["device"] == "cpu" else f" and {run['device']}"
-    return f"{hardware['cpu']}{device}, {hardware['cores']} cores; Python {versions['python']}, {packages}; {source}"
+    precision = f", {run['precision']}" if "precision" in run else ""
+    where = f"{hardware['cpu']}{device}, {hardware['cores']} cores{precision}"
+    return f"{where}; Python {versions['python']}, {packages}; {source}"
 
 
 def _rounded(value: Value, digits: int) -> Value:

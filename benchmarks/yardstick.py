@@ -4,7 +4,8 @@
 
 The recipe is the last net of tuomaso/train_mnist_fast (99.04 % in 0.76 s on a GTX 1660 Ti), written anew: convolution
 24 5x5, pool, convolution 32 3x3, pool, 256, 10, pooling before ReLU; batches of 256; Adam with betas 0.7 and 0.9;
-one cycle up to 0.01; the whole set is one float32 tensor. Seconds are those from the first batch to the last.
+one cycle up to 0.01 that leaves the betas alone; the whole set is one float32 tensor, cut into batches as it lies.
+Seconds are those from the first batch to the last.
 """
 
 from __future__ import annotations
@@ -43,11 +44,11 @@ def train(images: Tensor, labels: Tensor, seed: int) -> tuple[nn.Module, float]:
     net = make_net()
     optimizer = torch.optim.Adam(net.parameters(), lr=0.01, betas=(0.7, 0.9))
     steps = -(-len(images) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.01, total_steps=steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.01, total_steps=steps, cycle_momentum=False)
     begun = time.perf_counter()
-    for rows in torch.split(torch.randperm(len(images)), BATCH):
+    for batch, truth in zip(torch.split(images, BATCH), torch.split(labels, BATCH), strict=True):
         optimizer.zero_grad()
-        nn.functional.cross_entropy(net(images[rows]), labels[rows]).backward()  # type: ignore[no-untyped-call]
+        nn.functional.cross_entropy(net(batch), truth).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
     return net, time.perf_counter() - begun

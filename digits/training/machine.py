@@ -40,7 +40,8 @@ def choose_precision(net: nn.Module, accelerator: str) -> Precision:
 
     `accelerator` is that of the configuration. On CPUs bf16 pays with AMX (`model=cnn` 92 -> 51 ms, `model=resnet`
     322 -> 184) and, for convolutions, with the avx512_bf16 of AMD's (155 -> 93 at batch 256, Zen 5). Intel's
-    avx512_bf16 alone is slower than float32 (`model=cnn` 95 -> 121 ms), and a CPU with neither far slower (263).
+    avx512_bf16 alone is slower than float32 (`model=cnn` 95 -> 121 ms), and a CPU with neither far slower (263); both
+    on the CPU with AMX, which ONEDNN_MAX_CPU_ISA kept from using it. What pays on GPUs has not been measured.
     """
     convolutions = any(isinstance(module, _ConvNd) for module in net.modules())
     wide = any(isinstance(module, nn.Linear) and module.weight.numel() >= WIDE for module in net.modules())
@@ -75,7 +76,7 @@ def keep_memory() -> bool:
     page by page, each zeroed: `model=cnn` has 8,482 page faults a step in bf16 and 15,160 in float32, and then none;
     59.4 -> 50.8 ms and 112 -> 92 ms of CPU time. The peak of memory grows by 12 to 40 MB, more for tensors
     above 32 MB (60 to 500 MB for pairs of 40 MB, in glibc 2.36). One of the two settings alone is slower than both (68
-    and 94 ms). Does nothing where the user has set glibc's allocator, and where there is none.
+    and 94 ms, where both came to 56). Does nothing where the user has set glibc's allocator, and where there is none.
     """
     chosen = any(name.startswith("MALLOC_") for name in os.environ)
     if chosen or "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", ""):
