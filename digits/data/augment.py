@@ -41,7 +41,7 @@ class RandomAffine(nn.Module):
         return F.affine_grid(torch.stack(rows, dim=1), list(images.shape), align_corners=False)
 
 
-class RandomWarp(RandomAffine):
+class RandomWarp(nn.Module):
     """`RandomAffine` and an elastic distortion (Simard, Steinkraus, Platt 2003) in one interpolation.
 
     Every pixel comes from a place that is moved by a random field: noise smoothed by a Gaussian of standard deviation
@@ -52,8 +52,13 @@ class RandomWarp(RandomAffine):
     def __init__(
         self, degrees: float, translate: float, scale: float, shear: float, elastic: float, smoothness: float
     ) -> None:
-        super().__init__(degrees, translate, scale, shear)
+        super().__init__()
+        self.affine = RandomAffine(degrees, translate, scale, shear)
         self.elastic, self.smoothness = elastic, smoothness
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images uint8 (B, 1, H, W) to uint8 of the same shape."""
+        return resample(images, self.grid(images))
 
     def grid(self, images: Tensor) -> Tensor:
         """The affine map's grid, each point moved by the random field."""
@@ -61,7 +66,7 @@ class RandomWarp(RandomAffine):
         noise = (torch.rand(batch, 2, height, width, device=images.device) - 0.5) * math.sqrt(12)  # of variance 1
         field = smoother(height, self.smoothness, images) @ noise @ smoother(width, self.smoothness, images).T
         strength = torch.rand(batch, 1, 1, 1, device=images.device) * (2 * self.elastic / width)
-        return super().grid(images) + (field * strength).permute(0, 2, 3, 1)
+        return self.affine.grid(images) + (field * strength).permute(0, 2, 3, 1)
 
 
 class RandomStroke(nn.Module):
@@ -83,9 +88,8 @@ class RandomStroke(nn.Module):
         for neighbour in neighbours:
             thick, thin = torch.maximum(thick, neighbour), torch.minimum(thin, neighbour)
         part = uniform(images, self.width).view(-1, 1, 1, 1)
-        return (
-            torch.lerp(images.float(), torch.where(part > 0, thick, thin).float(), part.abs()).round_().to(torch.uint8)
-        )
+        goal = torch.where(part > 0, thick, thin)
+        return images.float().lerp(goal.float(), part.abs()).round_().to(torch.uint8)
 
 
 class RandomErase(nn.Module):

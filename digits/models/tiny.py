@@ -17,10 +17,10 @@ class TinyCNN(nn.Module):
         super().__init__()
         layers: list[nn.Module] = [nn.PixelUnshuffle(2)]
         width = 4
-        for stage in stages:
+        for number, stage in enumerate(stages, 1):
             for i, width_out in enumerate(stage):
                 layers.append(nn.Conv2d(width, width_out, 3, padding=1, bias=False))
-                if i == len(stage) - 1 and stage is not stages[-1]:
+                if i == len(stage) - 1 and number < len(stages):
                     layers.append(nn.MaxPool2d(2, ceil_mode=True))
                 layers += [nn.BatchNorm2d(width_out), nn.ReLU()]
                 width = width_out

@@ -81,8 +81,12 @@ class Pulse(Callback):
         if self._images:
             span = time.perf_counter() - self._epoch_begun - self._validating
             self.rates.append(self._images * trainer.world_size / span)
-            self.in_steps += self._last_step - self._epoch_begun - self._validating_before
+            self.in_steps += self._in_open_epoch()
             self._images = 0
+
+    def _in_open_epoch(self) -> float:
+        """Seconds in the steps of the epoch that is not closed yet."""
+        return self._last_step - self._epoch_begun - self._validating_before if self._images else 0.0
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: Batch, batch_idx: int
@@ -136,7 +140,8 @@ class Pulse(Callback):
     def state_dict(self) -> dict[str, object]:
         """The epochs so far, for a run that goes on."""
         state = {"history": self.history, "rates": self.rates, "seconds": self.seconds}
-        return {**state, "validated": self._validated, "steps": self.in_steps, "validation": self.in_validation}
+        return {**state, "validated": self._validated, "steps": self.in_steps + self._in_open_epoch(),
+                "validation": self.in_validation}  # fmt: skip
 
     def load_state_dict(self, state_dict: dict[str, object]) -> None:
         """Go on after the epochs of a checkpoint."""

@@ -41,15 +41,15 @@ def choose_precision(net: nn.Module, accelerator: str) -> Precision:
     `accelerator` is that of the configuration. On CPUs bf16 pays with AMX (`model=cnn` 92 -> 51 ms, `model=resnet`
     322 -> 184) and, for convolutions, with the avx512_bf16 of AMD's (155 -> 93 at batch 256, Zen 5). Intel's
     avx512_bf16 alone is slower than float32 (`model=cnn` 95 -> 121 ms), and a CPU with neither far slower (263); both
-    on the CPU with AMX, which ONEDNN_MAX_CPU_ISA kept from using it. What pays on GPUs has not been measured.
+    on the CPU with AMX, which ONEDNN_MAX_CPU_ISA kept from using it. What pays on GPUs has not been measured, so it is
+    float32 there.
     """
+    if accelerator not in ("auto", "cpu"):
+        return "32-true"
+    if accelerator == "auto" and (torch.cuda.is_available() or torch.mps.is_available()):
+        return "32-true"
     convolutions = any(isinstance(module, _ConvNd) for module in net.modules())
     wide = any(isinstance(module, nn.Linear) and module.weight.numel() >= WIDE for module in net.modules())
-    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-        return "bf16-mixed" if native and (convolutions or wide) else "32-true"
-    if accelerator not in ("auto", "cpu") or (accelerator == "auto" and torch.mps.is_available()):
-        return "32-true"
     matrices, vectors = native_bf16()
     return "bf16-mixed" if (matrices and (convolutions or wide)) or (vectors and convolutions) else "32-true"
 

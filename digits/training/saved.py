@@ -163,9 +163,10 @@ def load_weights(net: nn.Module, source: Path) -> None:
             *(f"no {key}" for key in result.missing_keys),
             *(f"unknown {key}" for key in result.unexpected_keys),
         ]
-        raise RunError(
-            f"{path} holds the weights of another net: {', '.join(wrong[:4])}; take the same model and sizes"
-        )
+        fix = "take the same model and sizes"
+        if "readout.weight" in result.missing_keys and "classify.weight" in result.unexpected_keys:
+            fix = "this CNN was saved when its features lay in another order: train it again with config_from"
+        raise RunError(f"{path} holds the weights of another net: {', '.join(wrong[:4])}; {fix}")
 
 
 def read_checkpoint(path: Path) -> dict[str, object]:

@@ -62,6 +62,12 @@ def test_the_number_of_parameters_is_what_the_sizes_say(name: str, count: int) -
     assert sum(p.numel() for p in NETS[name]().parameters()) == count
 
 
+def test_a_tiny_cnn_halves_the_resolution_between_its_stages() -> None:
+    stage = [16]  # the same object three times, as [[16]] * 3 makes it
+    pools = [layer for layer in TinyCNN(10, stages=[stage] * 3).features if isinstance(layer, nn.MaxPool2d)]
+    assert len(pools) == 2
+
+
 def test_an_mlp_of_no_hidden_layer_is_logistic_regression() -> None:
     mlp, logistic = MLP(28, 10, hidden=[], dropout=0.5), LogisticRegression(28, 10)
     logistic.linear.load_state_dict(mlp.classify.state_dict())

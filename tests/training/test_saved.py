@@ -15,7 +15,7 @@ from torch import nn
 
 import digits
 from digits.config.tree import Tree
-from digits.models import MLP
+from digits.models import CNN, MLP
 from digits.training.run import RunError
 from digits.training.saved import build_net, load_weights
 from digits.training.storage import write_json
@@ -139,3 +139,11 @@ def test_a_net_that_can_not_be_built_is_told(tmp_path: Path, net: MLP, wrong: di
     model_json(tmp_path, **MLP_OF | wrong)
     with pytest.raises(RunError, match=r"^model\.json describes a net that can't be built: "):
         digits.load(tmp_path)
+
+
+def test_a_cnn_of_the_former_order_is_told_from_any_other_net(tmp_path: Path) -> None:
+    net = CNN(28, 10, stages=[[4]], dropout=0.0)
+    renamed = {name.replace("readout", "classify"): tensor for name, tensor in net.state_dict().items()}
+    save_file(renamed, tmp_path / "model.safetensors")
+    with pytest.raises(RunError, match="its features lay in another order: train it again with config_from"):
+        load_weights(net, tmp_path)
