@@ -46,7 +46,8 @@ class RandomWarp(nn.Module):
 
     Every pixel comes from a place that is moved by a random field: noise smoothed by a Gaussian of standard deviation
     `smoothness` pixels, so that near pixels move alike. The moves' root mean square, in pixels along each axis, is
-    drawn for every image from 0 to `elastic`. (Simard's alpha 34 and sigma 4 are `elastic=1.4 smoothness=4`.)
+    drawn for every image from 0 to `elastic`. (Simard's alpha 34 and sigma 4 are the strongest of `elastic=1.4
+    smoothness=4`.)
     """
 
     def __init__(
