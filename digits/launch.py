@@ -78,16 +78,42 @@ def job_directory(override_dirname: str) -> str:
 PATHS = {"resume", "config_from", "init_from", "hydra.run.dir", "hydra.sweep.dir"}
 """Keys whose values are paths."""
 
+LISTS = {"teachers"}
+"""Keys whose values are lists of paths."""
+
 
 def as_path(argument: str) -> str:
     """An override that names a path which is there, quoted where Hydra's grammar would read more than a path in it.
 
-    The name of a sweep's job has `=` and `,` in it.
+    The name of a sweep's job has `=` and `,` in it. Likewise each path of a list.
     """
     key, _, value = argument.partition("=")
-    if key not in PATHS or re.fullmatch(r"[\w./+@-]*", value) or re.search(r"[\\$]", value) or not Path(value).exists():
+    if re.fullmatch(r"[\w./+@-]*", value) or re.search(r"[\\$]", value):
         return argument
-    return "{}='{}'".format(key, value.replace("'", "\\'"))
+    if key in PATHS and os.path.exists(value):  # noqa: PTH110 (Path's raises for a name too long)
+        return f"{key}={_quoted(value)}"
+    if key in LISTS and (paths := _paths_in(value)):
+        return f"{key}=[{','.join(map(_quoted, paths))}]"
+    return argument
+
+
+def _quoted(path: str) -> str:
+    return "'{}'".format(path.replace("'", "\\'"))
+
+
+def _paths_in(value: str) -> list[str]:
+    """The paths that `[A,B]` lists, cut at such commas that each is there; none where that can't be."""
+    if not (value.startswith("[") and value.endswith("]")):
+        return []
+    pieces = value[1:-1].split(",")
+    made: dict[int, list[str]] = {len(pieces): []}  # the paths that all pieces from one on make up, by its number
+    for start in reversed(range(len(pieces))):
+        for end in range(start + 1, len(pieces) + 1):
+            path = ",".join(pieces[start:end]).strip()
+            if end in made and path and os.path.exists(path):  # noqa: PTH110
+                made[start] = [path, *made[end]]
+                break
+    return made.get(0, [])
 
 
 OmegaConf.register_new_resolver("unique_name", unique_name, use_cache=True, replace=True)

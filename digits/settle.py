@@ -27,6 +27,7 @@ from digits.config.tree import Tree
 from digits.launch import conf_directory
 from digits.recorded import TakenUp, once_more, resumable, resumed, still_running, taken_up
 from digits.training.run import BEST, RESULT, SIGN_OF_LIFE, RunError, find_run, first_process, read_result, status_of
+from digits.training.teachers import find_teachers, trained_anew
 
 SWEEP_OVER_DEVICES = "several processes a job would each start the whole sweep again; leave out -m, one command a job"
 
@@ -52,7 +53,7 @@ def settle(config: DictConfig, overrides: list[str]) -> Tree:
     elif tree.get("config_from") is not None:
         tree = once_more(tree, overrides)
     try:
-        check(tree)
+        _check(tree)
     except ConfigError as error:
         raise _where_given(config, error) from None
     if isinstance(tree.get("init_from"), str):  # recorded so that it is found from any folder
@@ -60,6 +61,17 @@ def settle(config: DictConfig, overrides: list[str]) -> Tree:
     if isinstance(teachers := tree.get("teachers"), list):
         tree["teachers"] = [os.path.abspath(str(run)) for run in teachers]  # noqa: PTH100
     return tree
+
+
+def _check(tree: Tree) -> None:
+    """Raise ConfigError for what is wrong in a configuration, and for teachers that can't teach what it asks for."""
+    experiment = check(tree)
+    teachers = find_teachers(experiment)
+    if experiment.resume is None or not resumable(run := Path(experiment.resume)):
+        return
+    if anew := trained_anew(read_result(run).get("teachers"), teachers):
+        why = f"has been trained anew since {run} began to learn from it; start a new run with config_from={run}"
+        raise ConfigError(*[Fault("teachers", f"{teacher} {why}") for teacher in anew])
 
 
 def _where_given(config: DictConfig, error: ConfigError) -> ConfigError:
@@ -99,7 +111,7 @@ def _met_again(tree: Tree, overrides: list[str], directory: Path) -> TakenUp:
         _wait_for_another_sign(directory)
     taken = taken_up(tree, overrides, directory)
     if taken.tree is not None:
-        check(taken.tree)  # a record was checked when it was written, perhaps by another version
+        _check(taken.tree)  # a record was checked when it was written, perhaps by another version
     return taken
 
 

@@ -45,8 +45,37 @@ def test_a_path_that_is_there_can_be_named_without_quotes(tmp_path: Path, name: 
     assert composed(typed).resume == str(tmp_path / name)
 
 
+def test_a_list_of_paths_can_be_named_without_quotes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    runs = ["sw/model=cnn,seed=0", "sw/model=cnn,seed=1", "sw/model=cnn", "plain", "it's one, too"]
+    for run in runs:
+        Path(run).mkdir(parents=True)
+    for named in (runs[:1], runs[:2], runs[2:], [*runs[3:], runs[0]]):
+        assert composed(as_path(f"teachers=[{','.join(named)}]")).teachers == named
+    assert composed(as_path(f"teachers=[{runs[0]}, {runs[3]}]")).teachers == [runs[0], "plain"]
+
+
 @pytest.mark.parametrize(
-    "argument", ["init_from=a,b", "resume=not=there", "resume=$HOME/a=b", "optimizer.lr=1,2", "resume='quoted=already'"]
+    "value", ["[]", "[,]", "[sw/a=b,c=d]", "plain", "[plain,]", "['plain','a=b']", f"[{'x=' * 3000}]"]
+)
+def test_a_list_of_what_is_not_there_is_left_to_hydra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("plain").mkdir()
+    assert as_path(f"teachers={value}") == f"teachers={value}"
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        f"init_from={'a,' * 3000}",
+        "init_from=a,b",
+        "resume=not=there",
+        "resume=$HOME/a=b",
+        "optimizer.lr=1,2",
+        "resume='quoted=already'",
+    ],
 )
 def test_anything_else_is_left_to_hydra(argument: str) -> None:
     assert as_path(argument) == argument

@@ -15,6 +15,7 @@ from digits.config.tree import Tree
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(min_length=1)]
 Stages = Annotated[list[Annotated[list[Count], Field(min_length=1)]], Field(min_length=1)]
 
 TARGET = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$"
@@ -62,7 +63,7 @@ class RandomAffine(Target):
     """`augment.affine`: each image turned, moved, scaled and sheared on its own."""
 
     degrees: float = Field(ge=0, le=180, description="largest rotation, either way")
-    translate: float = Field(ge=0, description="largest shift in pixels")
+    translate: float = Field(ge=0, le=28, description="largest shift in pixels")
     scale: Fraction = Field(description="largest change of size, 0.1: from 0.9 to 1.1")
     shear: float = Field(ge=0, lt=90, description="largest shear in degrees")
 
@@ -70,8 +71,8 @@ class RandomAffine(Target):
 class RandomWarp(RandomAffine):
     """`augment.warp`: an affine map and an elastic distortion of each image."""
 
-    elastic: float = Field(ge=0, description="largest root mean square displacement in pixels")
-    smoothness: float = Field(gt=0, description="over how many pixels neighbours move alike (sigma of a Gaussian)")
+    elastic: float = Field(ge=0, le=28, description="largest root mean square displacement in pixels")
+    smoothness: float = Field(ge=0.5, le=28, description="pixels that move alike (sigma of a Gaussian)")
 
 
 class RandomStroke(Target):
@@ -83,7 +84,7 @@ class RandomStroke(Target):
 class RandomErase(Target):
     """`augment.erase`: a blank rectangle."""
 
-    size: float = Field(gt=0, description="largest side of the rectangle in pixels")
+    size: float = Field(gt=0, le=28, description="largest side of the rectangle in pixels")
 
 
 class LogisticRegression(Target):
@@ -240,7 +241,9 @@ class Experiment(Section):
     config_from: str | None = Field(description="run directory whose configuration is run once more")
     trust: list[str] = Field(description="packages that a run to be resumed or done again may name")
     init_from: str | None = Field(description="run directory or weights file to start from")
-    teachers: list[str] = Field(description="runs whose nets' mean answers are learnt in place of labels")
+    teachers: list[Name] = Field(
+        max_length=100, description="runs whose nets' mean answers are learnt in place of labels"
+    )
 
     def tree(self) -> Tree:
         """The configuration as plain data, as it goes into `result.json`."""

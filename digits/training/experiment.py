@@ -21,6 +21,7 @@ from digits.training.clock import Clock
 from digits.training.leaving import Signals
 from digits.training.nonfinite import NonfiniteGuard
 from digits.training.run import BEST, LAST, RunDirectory
+from digits.training.teachers import find_teachers
 from digits.training.teaching import read_teacher
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals) -> T
     net = cast(nn.Module, instantiate(config.model.tree()))
     parameters = sum(p.numel() for p in net.parameters())
     asked, config = config, machine.settle(config, net)
+    teachers = find_teachers(config)
     module = make_module(config, net, data.num_classes, read_teacher(config))
     validates = data.val_size > 0
     if config.init_from is not None and checkpoint is None:
@@ -68,7 +70,7 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals) -> T
         hardware = cast(Tree, run.record["hardware"]) | {"threads": torch.get_num_threads()}
         origin: Tree = {"name": data.name, **sizes, "checksums": dict(data.checksums)}
         run.add(config=config.tree(), hardware=hardware, device=str(trainer.strategy.root_device))
-        run.add(parameters=parameters, data=origin)
+        run.add(parameters=parameters, data=origin, teachers=teachers)
         name, images = config.model.target.rsplit(".", 1)[-1], f"{len(data.train):,} images of {data.name}"
         log.info("%s with %s parameters, %s: %s", name, f"{parameters:,}", images, run.path)
         if asked.trainer.precision == "auto":

@@ -16,7 +16,7 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from digits.data import Batch
-from digits.training.teaching import Teacher
+from digits.training.teaching import Teacher, check_loss
 
 Phase: TypeAlias = Literal["train", "val", "test"]
 MakeOptimizer: TypeAlias = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -34,7 +34,8 @@ SUMS = "train_sums"
 class Classifier(L.LightningModule):
     """Trains a net by minimising a loss of its logits; validates and tests its moving average if there is one.
 
-    With a `teacher`, its probabilities are the loss's targets in training; accuracy is counted by the labels.
+    With a `teacher`, its probabilities are the loss's targets in training; accuracy is counted by the labels. Raises
+    ConfigError where the loss takes none.
 
     Logs `train/loss` and `train/accuracy` as means over the epoch, `val/` and `test/` likewise; every
     `log_every_n_steps` steps `train/loss_step`, `train/gradient_norm` and `lr`. Accuracy is top-1, 0..1. With a mixed
@@ -58,6 +59,8 @@ class Classifier(L.LightningModule):
         self.averaged = None if ema_decay is None else AveragedModel(net, multi_avg_fn=ema(ema_decay), use_buffers=True)
         if self.averaged is not None:
             self.averaged.requires_grad_(False)  # else DDP waits for gradients that never come
+        if teacher is not None:
+            check_loss(loss, num_classes)
         self.loss, self.teacher = loss, teacher
         self.step_loss = torch.zeros(())  # of the last training batch
         self.make_optimizer, self.make_scheduler = make_optimizer, make_scheduler

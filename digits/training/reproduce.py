@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from digits.config.tree import Tree, Value
+from digits.training.teachers import trained_anew
 
 SPEED = {"epoch", "train/images_per_second"}
 """What an epoch's record has that is no result."""
@@ -22,6 +23,10 @@ def differences(recorded: Tree, now: Tree) -> list[str]:
         *_commit(_section(recorded, "commit"), _section(now, "commit")),
         *_hardware(recorded, now),
         *_data(_section(recorded, "data", "checksums"), _section(now, "data", "checksums")),
+        *(
+            f"the teacher {run} has been trained anew since"
+            for run in trained_anew(recorded.get("teachers"), now.get("teachers"))
+        ),
     ]
 
 

@@ -62,6 +62,8 @@ def test_a_seed_of_zero_is_a_seed(composed: Compose) -> None:
         ("data.val_size=60000", "data.val_size", "mnist has 60000 training images"),
         ("data.val_size=3", "data.val_size", "one of each of 10 classes"),
         ("init_from=nowhere", "init_from", "nowhere does not exist"),
+        ("teachers=[nowhere]", "teachers", "nowhere does not exist; name the directory of a run that is done"),
+        ("teachers=['']", "teachers[0]", "at least 1 character"),
         ("data.mirrors=[ftp://x/]", "data.mirrors[0]", "is 'ftp://x/'"),
     ],
 )
@@ -69,6 +71,26 @@ def test_one_fault_one_sentence(composed: Compose, override: str, key: str, text
     faults = faults_of(composed(override))
     assert list(faults) == [key]
     assert text in faults[key]
+
+
+@pytest.mark.parametrize(
+    ("choice", "value", "text"),
+    [
+        ("augment=warp", "augment.warp.smoothness=0.4", "greater than or equal to 0.5"),
+        ("augment=warp", "augment.warp.smoothness=29", "less than or equal to 28"),
+        ("augment=warp", "augment.warp.elastic=29", "less than or equal to 28"),
+        ("augment=affine", "augment.affine.translate=29", "less than or equal to 28"),
+        ("+augment.erase._target_=digits.data.RandomErase", "+augment.erase.size=29", "less than or equal to 28"),
+    ],
+)
+def test_pixels_that_no_picture_has(composed: Compose, choice: str, value: str, text: str) -> None:
+    assert text in faults_of(composed(choice, value))[value.lstrip("+").split("=")[0]]
+
+
+def test_at_most_a_hundred_teachers(composed: Compose) -> None:
+    runs = [f"r{number}" for number in range(101)]
+    assert "at most 100 items" in faults_of(composed(f"teachers=[{','.join(runs)}]"))["teachers"]
+    assert "does not exist" in faults_of(composed(f"teachers=[{','.join(runs[1:])}]"))["teachers"]
 
 
 def test_a_plus_reaches_a_constructor_that_has_the_argument(composed: Compose) -> None:

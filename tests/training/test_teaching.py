@@ -18,6 +18,8 @@ from digits.training.job import run_job
 from digits.training.run import JobFailed, read_result
 from digits.training.saved import read_checkpoint
 from digits.training.teaching import Teacher
+from tests.training.test_resume import OFTEN, cut, go_on
+from tests.training.test_resume import train as train_whole
 
 MakeExperiment = Callable[..., Experiment]
 
@@ -54,28 +56,64 @@ def test_a_student_learns_what_its_teacher_says(experiment: MakeExperiment, tmp_
     assert not [key for key in state if "teach" in key]
 
 
-def test_the_same_from_a_teacher_whether_interrupted_or_not(experiment: MakeExperiment, tmp_path: Path) -> None:
-    teacher = train(experiment("trainer.max_epochs=1"), tmp_path / "teacher")
-    whole = train(experiment(f"teachers=[{teacher}]", "trainer.max_epochs=2"), tmp_path / "whole")
-    parts = train(experiment(f"teachers=[{teacher}]", "trainer.max_epochs=1", "scheduler=constant"), tmp_path / "parts")
-    again = train(experiment(f"teachers=[{teacher}]", "trainer.max_epochs=2"), tmp_path / "again")
-    assert read_result(whole)["weights"] == read_result(again)["weights"]
-    assert read_result(whole)["weights"] != read_result(parts)["weights"]
+def test_a_teacher_answers_in_float32_whatever_it_is_asked_in() -> None:
+    torch.manual_seed(0)
+    teacher, images = Teacher([nn.Sequential(nn.Flatten(), nn.Linear(4, 3))]), torch.randn(5, 1, 2, 2)
+    answers = teacher(images)
+    assert answers.dtype == torch.float32
+    assert torch.equal(teacher(images.double()), answers)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(teacher(images), answers)
 
 
 @pytest.mark.parametrize(
-    ("overrides", "sentence"),
-    [
-        (["data.split_seed=1"], "some that are validated on here; take a teacher with data.val_size"),
-        (["data.mean=0.5"], r"takes pictures with mean 0\.156, but here data\.mean is 0\.5"),
-    ],
+    ("precision", "of_teacher"),
+    [("32-true", "64-true"), ("bf16-mixed", "32-true"), ("bf16-true", "32-true"), ("64-true", "bf16-true")],
 )
-def test_a_teacher_that_does_not_fit_is_refused(
-    experiment: MakeExperiment, tmp_path: Path, overrides: list[str], sentence: str
+def test_a_student_learns_the_same_in_every_number_format(
+    experiment: MakeExperiment, tmp_path: Path, precision: str, of_teacher: str
 ) -> None:
-    teacher = train(experiment("trainer.max_epochs=1", "data.limit=100"), tmp_path / "teacher")
-    with pytest.raises(JobFailed, match=sentence):
-        train(experiment(f"teachers=[{teacher}]", *overrides), tmp_path / "student")
+    teacher = train(experiment(f"trainer.precision={of_teacher}", "trainer.max_epochs=1"), tmp_path / "teacher")
+    losses = []
+    for name in dict.fromkeys(("32-true", precision)):
+        again = experiment(f"teachers=[{teacher}]", f"trainer.precision={name}", "loss.label_smoothing=0.1")
+        history = cast(list[dict[str, float]], read_result(train(again, tmp_path / f"student-{name}"))["history"])
+        losses.append([epoch["train/loss"] for epoch in history])
+    assert losses[0][-1] < losses[0][0]
+    assert losses[-1] == pytest.approx(losses[0], rel=0.01)
+
+
+# as a teacher's answers come in by the step, a run cut off within an epoch has asked it for a part of them
+@pytest.mark.parametrize(("hook", "at"), [("train", 15), ("validation", 2)])
+def test_a_student_that_was_cut_off_ends_as_one_that_never_was(
+    experiment: MakeExperiment, tmp_path: Path, hook: str, at: int
+) -> None:
+    teachers = [train(experiment("trainer.max_epochs=1", f"seed={seed}"), tmp_path / f"t{seed}") for seed in (0, 1)]
+    config = experiment(*OFTEN, f"teachers=[{teachers[0]},{teachers[1]}]", "augment=affine", "trainer.ema_decay=0.9")
+    cut(config, tmp_path / "cut", hook, at, "SIGTERM")
+    assert go_on(config, tmp_path / "cut") == train_whole(config, tmp_path / "whole")
+    recorded = [{"run": str(run), "weights": read_result(run)["weights"]} for run in teachers]
+    assert read_result(tmp_path / "cut")["teachers"] == recorded
+    once_more = config.model_copy(update={"config_from": str(tmp_path / "cut")})
+    assert read_result(train(once_more, tmp_path / "more"))["weights"] == read_result(tmp_path / "cut")["weights"]
+
+
+def test_a_teacher_whose_net_can_not_be_rebuilt(experiment: MakeExperiment, tmp_path: Path) -> None:
+    teacher = train(experiment("trainer.max_epochs=1"), tmp_path / "teacher")
+    save_file({"other": torch.zeros(50_000)}, teacher / "model.safetensors")
+    with pytest.raises(JobFailed, match=r"teachers: \S+teacher: .* holds the weights of another net"):
+        train(experiment(f"teachers=[{teacher}]"), tmp_path / "student")
+
+
+def test_a_loss_that_takes_no_probabilities_is_refused_before_data_are_read(
+    experiment: MakeExperiment, tmp_path: Path
+) -> None:
+    teacher = train(experiment("trainer.max_epochs=1"), tmp_path / "teacher")
+    margin = ("~loss", "+loss._target_=torch.nn.MultiMarginLoss")
+    with pytest.raises(JobFailed, match=r"^loss: MultiMarginLoss takes no probabilities, .*; take loss=cross_entropy"):
+        train(experiment(f"teachers=[{teacher}]", *margin), tmp_path / "student")
+    assert "data" not in read_result(tmp_path / "student")
+    assert read_result(train(experiment(*margin), tmp_path / "alone"))["status"] == "done"
 
 
 def test_a_run_without_a_net_is_no_teacher(experiment: MakeExperiment, tmp_path: Path) -> None:
