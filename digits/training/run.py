@@ -61,7 +61,7 @@ NAMED = "name a run's directory, as printed when it starts"
 RECORDED_PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy")
 
 
-OUTCOME = ("weights", "metrics", "epoch", "epochs", "steps", "images_per_second", "seconds", "history")
+OUTCOME = ("weights", "teachers", "metrics", "epoch", "epochs", "steps", "images_per_second", "seconds", "history")
 """What the record says of a run that was done; it stays while the run goes on for longer."""
 
 

@@ -69,6 +69,12 @@ def _weights(run: Path, data: Tree, trust: list[str]) -> Value:
             f"{run} has a net {target}, which is not of this package; if you trust it, say trust=[{package}]"
         )
     _check_images(run, theirs, data)
+    assert isinstance(config, dict)
+    if data.get("val_size") and (config.get("init_from") or config.get("teachers")):
+        raise RunError(
+            f"{run} began with other nets, and what those were trained on is not known here, where images are "
+            "validated on; take a teacher that has neither init_from nor teachers, or data.val_size=0"
+        )
     weights = record.get("weights")
     return weights if isinstance(weights, str) else None
 

@@ -98,6 +98,19 @@ def test_a_teacher_that_does_not_fit_is_refused(tmp_path: Path, changes: dict[st
         start(f"teachers=[{run}]")
 
 
+@pytest.mark.parametrize("origin", [{"init_from": "other"}, {"teachers": ["other"]}])
+def test_a_teacher_that_began_with_other_nets_may_have_seen_what_is_validated_on(
+    tmp_path: Path, origin: dict[str, object]
+) -> None:
+    run = make_run(tmp_path / "teacher")
+    record = json.loads((run / "result.json").read_text())
+    record["config"] |= origin
+    (run / "result.json").write_text(json.dumps(record))
+    with pytest.raises(ConfigError, match=r"began with other nets, .* take a teacher that has neither init_from nor"):
+        start(f"teachers=[{run}]")
+    assert start(f"teachers=[{run}]", "data.val_size=0")["teachers"] == [str(run)]
+
+
 def test_what_is_not_validated_on_needs_no_common_split_but_the_data_set(tmp_path: Path) -> None:
     run = make_run(tmp_path / "teacher", data={"split_seed": 1})
     assert start(f"teachers=[{run}]", "data.val_size=0")["teachers"] == [str(run)]
