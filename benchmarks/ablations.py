@@ -30,7 +30,7 @@ from benchmarks.records import (
     threads,
 )
 from benchmarks.results import replace_section
-from benchmarks.runs import Job, TrainingError, add_jobs, place, side_by_side
+from benchmarks.runs import Job, add_jobs, place, side_by_side, told
 from benchmarks.seeds import Sample, difference
 from digits.config.tree import Tree
 from digits.training.run import read_result
@@ -208,18 +208,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_jobs(run)
     run.add_argument("--anew", action="store_true", help="leave what is recorded out, and train all")
     given = parser.parse_args(argv)
-    try:
+    with told(interrupted="the same command goes on"):
         if given.command == "run":
             for name in given.names:
                 train_missing(BY_RECIPE[name], given.jobs, anew=given.anew)
         else:
             write()
-    except (RecipeError, RecordError, TrainingError) as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on", file=sys.stderr)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -12,13 +12,11 @@ What is trained under which name: `benchmarks/recipes.py`. What was: `benchmarks
 from __future__ import annotations
 
 import argparse
-import re
-import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from benchmarks.recipes import BY_NAME, RECIPES, Recipe, RecipeError, changed, composed
+from benchmarks.recipes import BY_NAME, RECIPES, Recipe, composed
 from benchmarks.records import (
     RECORDS,
     Record,
@@ -31,11 +29,10 @@ from benchmarks.records import (
     span,
     threads,
 )
-from benchmarks.results import replace_section
-from benchmarks.runs import Job, TrainingError, add_jobs, place, side_by_side
+from benchmarks.results import EXPERIMENTS, replace_head, replace_section
+from benchmarks.runs import Job, add_jobs, place, side_by_side, told
 from benchmarks.seeds import difference
 
-EXPERIMENTS = Path(__file__).parents[1] / "conf" / "experiment"
 HEAD = """Accuracy on the official test set, in %: mean ± sample sd over seeds 0, 1, …, lowest–highest. The test set
 is looked at once a run, with the epoch that validation accuracy chose, or with the last where all 60,000 images were
 trained on. Seconds are those of the training part, fastest–slowest. Records: `benchmarks/records/`."""
@@ -109,14 +106,10 @@ def write_head(path: Path, record: Record) -> None:
 
     Raises RecordError where it has no line for them.
     """
-    test, text = record.sample("metrics", "test/accuracy"), path.read_text(encoding="utf-8")
+    test = record.sample("metrics", "test/accuracy")
     seconds = f"{span(record.sample('seconds', 'fit').values)} s of training{threads(record.runs)}"
-    figures = [f"# Measured: test {test.percent()} % over {test.n} seeds, {seconds}"]
-    figures += [f"# on {where}." for where in described(record.runs)]
-    new, found = re.subn(r"^# Measured:.*(\n# on .*)*", lambda _: "\n".join(figures), text, flags=re.MULTILINE)
-    if not found:
-        raise RecordError(f"{path} has no line '# Measured:' to put its figures in; add one to its head")
-    path.write_text(new, encoding="utf-8")
+    figures = f"test {test.percent()} % over {test.n} seeds, {seconds}"
+    replace_head(path, figures, [f"{where}." for where in described(record.runs)])
 
 
 def train_missing(recipe: Recipe, jobs: int, *, anew: bool, folder: Path = RECORDS) -> None:
@@ -133,18 +126,25 @@ def train_missing(recipe: Recipe, jobs: int, *, anew: bool, folder: Path = RECOR
         anew = False
 
 
-def write() -> None:
-    """The section of RESULTS.md and the heads of the experiments, from the records."""
-    for recipe in RECIPES:
-        record = read_record(recipe.name)
-        experiment = EXPERIMENTS / f"{recipe.name}.yaml"
-        if not record.runs:
-            continue
-        if keys := changed(record.config, composed(recipe.overrides)):
-            print(f"{recipe.name}: the record was made with another {', '.join(keys)}", file=sys.stderr)
-        if experiment.exists():
+def write(recipes: Sequence[Recipe] = RECIPES, folder: Path = RECORDS) -> None:
+    """The section of RESULTS.md and the heads of the experiments, from the records.
+
+    Raises RecordError, before anything is written, where a record was made of another recipe than there is now.
+    """
+    records = {recipe.name: read_record(recipe.name, folder) for recipe in recipes}
+    faults = []
+    for recipe in recipes:
+        if records[recipe.name].runs:
+            try:
+                check_is_of(records[recipe.name], composed(recipe.overrides))
+            except RecordError as error:
+                faults.append(str(error))
+    if faults:
+        raise RecordError("\n".join(faults))
+    for name, record in records.items():
+        if record.runs and (experiment := EXPERIMENTS / f"{name}.yaml").exists():
             write_head(experiment, record)
-    text = section(RECIPES, RECORDS)
+    text = section(recipes, folder)
     print(text)
     replace_section("Accuracy", "python -m benchmarks.accuracy", text)
 
@@ -163,7 +163,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for command in (run, take):
         command.add_argument("--anew", action="store_true", help="begin the record again with these runs")
     given = parser.parse_args(argv)
-    try:
+    with told(interrupted="the same command goes on"):
         if given.command == "run":
             for name in given.names:
                 train_missing(BY_NAME[name], given.jobs, anew=given.anew)
@@ -172,12 +172,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(f"{record.path.name}: seeds {', '.join(map(str, record.seeds))}", *described(record.runs), sep="\n")
         else:
             write()
-    except (RecipeError, RecordError, TrainingError) as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on", file=sys.stderr)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

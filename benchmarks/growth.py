@@ -3,7 +3,8 @@
     python -m benchmarks.growth
 
 Every row is `digits.train model=cnn` in a process of its own on MNIST, once and repeated, for as many steps as one
-MNIST has; peak memory is the process's. Run it while nothing else runs.
+MNIST has; peak memory is the process's. Run it while nothing else runs. With other than its default arguments it only
+prints its table.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +24,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.results import machine, replace_section
+from benchmarks.runs import TrainingError, positive, told
 from digits.data import MNISTDataModule
 from digits.data.datasets import Arrays
 
@@ -52,7 +55,7 @@ class Cost:
 
 
 def measure(times: int, batch: int, threads: int, overrides: list[str], images: int) -> Cost:
-    """Train over so many images of the repeated set."""
+    """Train over so many images of the repeated set; raises TrainingError where that fails."""
     steps = max(1, images // batch)
     with tempfile.TemporaryDirectory() as folder:
         command = [
@@ -65,7 +68,7 @@ def measure(times: int, batch: int, threads: int, overrides: list[str], images: 
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)  # it has been waited for
         if process.returncode:
-            raise RuntimeError(f"exit code {process.returncode}: {' '.join(command)}")
+            raise TrainingError(f"{' '.join(command[1:])} ended with {process.returncode}")
         record = json.loads(Path(folder, "run", "result.json").read_text(encoding="utf-8"))
     return Cost(times, batch, threads, record["images_per_second"], usage.ru_maxrss / 1024)
 
@@ -87,8 +90,9 @@ def plot(costs: list[Cost], path: Path) -> None:
     """Images a second and peak memory over the batch size, a line for every size of the data."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     speed, memory = figure.subplots(1, 2)
+    counts = sorted({cost.threads for cost in costs})
     for i, times in enumerate(sorted({cost.times for cost in costs})):
-        for threads, style in ((1, ":"), (2, "-")):
+        for threads, style in zip(counts, itertools.cycle((":", "-", "--", "-.")), strict=False):
             chosen = sorted((c for c in costs if (c.times, c.threads) == (times, threads)), key=lambda c: c.batch)
             look = {
                 "color": f"C{i}",
@@ -108,21 +112,27 @@ def plot(costs: list[Cost], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Measure every combination, write the table and the picture."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--times", type=int, nargs="+", default=[1, 4, 16], help="sizes of the data, in MNISTs")
-    parser.add_argument("--batches", type=int, nargs="+", default=[64, 256, 1024, 4096], help="batch sizes")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads")
-    parser.add_argument("--images", type=int, default=60_000, help="images to train on in every process")
-    arguments = parser.parse_args()
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m benchmarks.growth", description=__doc__, formatter_class=raw)
+    parser.add_argument("--times", type=positive, nargs="+", default=[1, 4, 16], help="sizes of the data, in MNISTs")
+    parser.add_argument("--batches", type=positive, nargs="+", default=[64, 256, 1024, 4096], help="batch sizes")
+    parser.add_argument("--threads", type=positive, nargs="+", default=[1, 2], help="numbers of threads")
+    parser.add_argument("--images", type=positive, default=60_000, help="images to train on in every process")
+    parser.add_argument("--overrides", nargs="+", default=[], help="further overrides, to try something")
+    given = parser.parse_args(argv)
     costs = []
-    for times, batch, threads in itertools.product(arguments.times, arguments.batches, arguments.threads):
-        costs.append(measure(times, batch, threads, [], arguments.images))
-        print(costs[-1], flush=True)
+    with told(interrupted="nothing was kept"):
+        for times, batch, threads in itertools.product(given.times, given.batches, given.threads):
+            costs.append(measure(times, batch, threads, given.overrides, given.images))
+            print(costs[-1], flush=True)
+    if any(value != parser.get_default(name) for name, value in vars(given).items()):
+        print(as_table(costs))  # another measurement than RESULTS.md tells of
+        return
     plot(costs, PICTURE)
     text = (
-        f"{machine()}\n\n`model=cnn` on MNIST, once and repeated, {arguments.images:,} images trained on; peak memory "
+        f"{machine()}\n\n`model=cnn` on MNIST, once and repeated, {given.images:,} images trained on; peak memory "
         f"of the whole process.\n\n{as_table(costs)}\n\n![images/s and memory](../docs/pictures/{PICTURE.name})"
     )
     replace_section("Growth", "python -m benchmarks.growth", text)

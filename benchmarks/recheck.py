@@ -21,9 +21,9 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from benchmarks.recipes import BY_NAME, Recipe, RecipeError, changed, composed
+from benchmarks.recipes import BY_NAME, Recipe, changed, composed
 from benchmarks.records import RECORDS, Record, RecordError, compact, number, read_record
-from benchmarks.runs import Job, TrainingError, add_jobs, positive, side_by_side
+from benchmarks.runs import Job, add_jobs, positive, side_by_side, told
 from benchmarks.seeds import Sample, bound
 from digits.training.run import read_result
 
@@ -104,14 +104,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     names = given.names or [*FAST, SPEEDRUN]
     if unknown := [name for name in names if name not in {*BY_NAME, SPEEDRUN}]:
         parser.error(f"there is no recipe {', '.join(unknown)}; there are {', '.join([*BY_NAME, SPEEDRUN])}")
-    try:
+    with told(interrupted="nothing was kept"):
         verdicts = [run_again(BY_NAME[name], given.seeds, given.jobs) for name in names if name != SPEEDRUN]
-    except (RecipeError, RecordError, TrainingError) as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("interrupted; nothing was kept", file=sys.stderr)
-        sys.exit(130)
     headers = ["recipe", "recorded, % (n)", "again, % (k)", "off by", "bound", "verdict"]
     print(tabulate([verdict.row() for verdict in verdicts], headers, disable_numparse=True), flush=True)
     speed_holds = SPEEDRUN not in names or check_speedrun(given.seeds)

@@ -58,6 +58,10 @@ CHANGES_NO_FIGURE = (
 """Keys in which two runs of a recipe may differ; the seed and the device are recorded for each run."""
 
 
+CHOSEN_BY_MACHINES = ("bf16-mixed", "32-true")
+"""What `trainer.precision=auto` can come to."""
+
+
 def composed(overrides: tuple[str, ...]) -> Tree:
     """The checked configuration of `digits.train` with these overrides, as it is recorded.
 
@@ -102,7 +106,8 @@ def changed(recorded: Tree, config: Tree) -> list[str]:
         settled = "." not in key or key.startswith(("trainer.", "data."))
         return settled and key not in before and key in default and now.get(key) == default[key]
 
-    chosen = {"trainer.precision"} if now.get("trainer.precision") == "auto" else set()
+    format_ = "trainer.precision"
+    chosen = {format_} if now.get(format_) == "auto" and before.get(format_) in CHOSEN_BY_MACHINES else set()
     return [key for key in differing(recorded, config) if key not in chosen and not younger(key)]
 
 

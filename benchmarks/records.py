@@ -51,10 +51,19 @@ class Record:
 
     def write(self) -> None:
         """Keep it, a run a line."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        lines = ",\n".join(f"  {json.dumps(run, ensure_ascii=False)}" for run in self.runs)
-        config = json.dumps(self.config, ensure_ascii=False)
-        write_text(self.path, f'{{\n "config": {config},\n "runs": [\n{lines}\n ]\n}}\n')
+        write_lines(self.path, {"config": self.config, "runs": [*self.runs]})
+
+
+def write_lines(path: Path, tree: Tree) -> None:
+    """Write JSON with a line for each key, and where that holds a list of mappings, such as runs, one for each."""
+    lines = []
+    for key, value in tree.items():
+        text = json.dumps(value, ensure_ascii=False)
+        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+            text = "[\n" + ",\n".join(f"  {json.dumps(item, ensure_ascii=False)}" for item in value) + "\n ]"
+        lines.append(f" {json.dumps(key, ensure_ascii=False)}: {text}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def read_record(name: str, folder: Path = RECORDS) -> Record:

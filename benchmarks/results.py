@@ -1,4 +1,4 @@
-"""`RESULTS.md`: each script writes the section it measures and leaves the others."""
+"""`RESULTS.md` and the heads of `conf/experiment/*.yaml`: each script writes what it measures and leaves the rest."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
+from benchmarks.records import RecordError
+from digits.training.storage import write_text
+
+EXPERIMENTS = Path(__file__).parents[1] / "conf" / "experiment"
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEAD = """# Results
 
@@ -41,4 +45,17 @@ def replace_section(title: str, command: str, text: str) -> None:
         new = re.sub(pattern, lambda _: section, former, flags=re.S)
     else:
         new = f"{former.rstrip()}\n\n{section}"
-    RESULTS.write_text(new.rstrip() + "\n", encoding="utf-8")
+    write_text(RESULTS, new.rstrip() + "\n")
+
+
+def replace_head(path: Path, figures: str, where: list[str]) -> None:
+    """Put figures, and what each was measured on, at the head of an experiment, in place of the former ones.
+
+    Raises RecordError where it has no line for them.
+    """
+    text = path.read_text(encoding="utf-8")
+    lines = "\n".join([f"# Measured: {figures}", *(f"# on {place}" for place in where)])
+    new, found = re.subn(r"^# Measured:.*(\n# on .*)*", lambda _: lines, text, flags=re.MULTILINE)
+    if not found:
+        raise RecordError(f"{path} has no line '# Measured:' to put its figures in; add one to its head")
+    write_text(path, new)

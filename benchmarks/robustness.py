@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from benchmarks.as_mnist import as_mnist
 from benchmarks.results import machine, replace_section
+from benchmarks.runs import named_runs
 from digits.config.tree import Tree
 from digits.data import MNISTDataModule, Normalise, Split
 from digits.data.corruptions import KINDS, corrupt
@@ -126,15 +127,10 @@ def table(found: Accuracies, recipes: dict[str, int]) -> str:
     return "\n".join(rows)
 
 
-def read_recipes(chosen: Sequence[str]) -> dict[str, list[str]]:
-    """Runs by the name of their recipe, out of NAME=RUN[,RUN...]; raises RunError for anything else."""
-    recipes: dict[str, list[str]] = {}
-    for given in chosen:
-        name, _, runs = given.partition("=")
-        if not name or not all(runs.split(",")):
-            raise RunError(f"{given!r} is no recipe with its runs; write NAME=RUN or NAME=RUN,RUN")
-        recipes.setdefault(name, []).extend(runs.split(","))
-    return recipes
+def check_pictures(folder: Path) -> None:
+    """Raise RunError where a set of other people's digits isn't in a folder."""
+    if absent := [f"{name}.npz" for name in PICTURES if not (folder / f"{name}.npz").is_file()]:
+        raise RunError(f"{' and '.join(absent)} not found in {folder}; --pictures takes a folder that holds both sets")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -145,7 +141,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--split", choices=["test", "val"], default="test", help="what is corrupted (default: test)")
     given = parser.parse_args(arguments)
     try:
-        recipes = read_recipes(given.recipes)
+        recipes = named_runs(given.recipes)
+        if given.pictures:
+            check_pictures(given.pictures)
         entries = [read_entry(run) for runs in recipes.values() for run in runs]
         data, split = read_splits(entries, given.split)
         found = measure(entries, picture_sets(split, given.pictures), data.eval_batch_size)

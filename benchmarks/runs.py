@@ -1,26 +1,33 @@
-"""Trainings by the shipped command, several side by side; what was cut off goes on when it is asked for again."""
+"""Trainings by the shipped command, several side by side; and what the scripts that start commands share."""
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.recipes import digest
+from benchmarks.recipes import RecipeError, digest
+from benchmarks.records import RecordError
 from digits.config.tree import Tree
-from digits.training.run import runs_in
+from digits.training.run import RunError, runs_in
 
 OUTPUTS = Path("outputs/benchmarks")
 """Where the runs go, and stay: their nets are those that the records tell of."""
 
 
+LAST_LINES = 15
+"""Of what a failed command complained of."""
+
+
 class TrainingError(RuntimeError):
-    """A training that failed; the message says where its output is."""
+    """A training, or another command, that failed; the message says why or where its output is."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class Job:
     def train(self, threads: int | None = None) -> Path:
         """Train, or go on, or leave it if it is done; returns the run's directory. A sweep of one job does just that.
 
-        Raises TrainingError where the command fails.
+        Raises TrainingError where the command fails, or where the folder holds other runs too.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "digits.train", "-m", *self.overrides, f"seed={self.seed}"]
@@ -44,16 +51,76 @@ class Job:
             done = subprocess.run(command, stdout=screen, stderr=subprocess.STDOUT, env=environment, check=False)
         if done.returncode != 0:
             raise TrainingError(f"{' '.join(command[1:])} ended with {done.returncode}: see {screen.name}")
-        (run,) = runs_in(self.folder)
-        return run
+        return only_run(self.folder)
+
+
+def only_run(folder: Path) -> Path:
+    """The run in a folder; raises TrainingError where it holds none, or several."""
+    found = list(runs_in(folder))
+    if len(found) != 1:
+        raise TrainingError(f"{folder} should hold one run, but holds {len(found)}; move the others away")
+    return found[0]
 
 
 def place(name: str, config: Tree) -> Path:
     """A folder for the runs of one configuration from one source; another of either has another."""
-    here = Path(__file__).parent
-    git = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(git, cwd=here, capture_output=True, text=True, check=False).stdout.strip()
-    return OUTPUTS / f"{name}-{digest(config)}-{commit or 'unknown'}"
+    return OUTPUTS / f"{name}-{digest(config)}-{source(Path(__file__).parents[1])}"
+
+
+def source(repository: Path) -> str:
+    """The commit, short, and where digits/ or conf/ has changes since, a digest of them; a new file is one."""
+
+    def git(*command: str) -> str:
+        done = subprocess.run(["git", *command], cwd=repository, capture_output=True, check=False)
+        return done.stdout.decode(errors="replace").strip()
+
+    commit = git("rev-parse", "--short", "HEAD") or "unknown"
+    places = ("--", "digits", "conf")
+    if not (state := git("status", "--porcelain", "--untracked-files=all", *places)):
+        return commit
+    new = git("ls-files", "-z", "--others", "--exclude-standard", *places).split("\0")
+    changes = [state, git("diff", "HEAD", *places), *(git("hash-object", "--", path) for path in new if path)]
+    return f"{commit}-{hashlib.sha256(chr(0).join(changes).encode()).hexdigest()[:8]}"
+
+
+def output_of(*command: str, environment: Mapping[str, str] | None = None) -> str:
+    """What `python -m COMMAND` prints, in a process of its own; the environment is added to ours.
+
+    Raises TrainingError with the last of its complaints where it fails.
+    """
+    own = os.environ | (environment or {})
+    done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, env=own, check=False)
+    if done.returncode != 0:
+        last = "\n".join(done.stderr.strip().splitlines()[-LAST_LINES:])
+        raise TrainingError(f"python -m {' '.join(command)} ended with {done.returncode}: {last}")
+    return done.stdout
+
+
+@contextmanager
+def told(interrupted: str) -> Iterator[None]:
+    """End the script with what went wrong, and exit code 1; after Ctrl-C with 130 and what that means for its work."""
+    try:
+        yield
+    except (RecipeError, RecordError, RunError, TrainingError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print(f"interrupted; {interrupted}", file=sys.stderr)
+        sys.exit(130)
+
+
+def named_runs(chosen: Sequence[str]) -> dict[str, list[str]]:
+    """Runs by a name, out of NAME=RUN[,RUN...]; a name that comes again adds its runs.
+
+    Raises RunError for anything else.
+    """
+    named: dict[str, list[str]] = {}
+    for given in chosen:
+        name, _, runs = given.partition("=")
+        if not name or not all(runs.split(",")):
+            raise RunError(f"{given!r} is no name with its runs; write NAME=RUN or NAME=RUN,RUN")
+        named.setdefault(name, []).extend(runs.split(","))
+    return named
 
 
 def side_by_side(jobs: Sequence[Job], at_once: int) -> Iterator[tuple[Job, Path]]:

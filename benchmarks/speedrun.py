@@ -2,8 +2,10 @@
 
     python -m benchmarks.speedrun                     30 seeds; keeps their figures in records/speedrun.json
     python -m benchmarks.speedrun --seeds 5 --check   fewer, compared with what is recorded; exits 1 where it is worse
+    python -m benchmarks.speedrun --recorded          writes from the record again, without measuring
 
-Every run is the command as people type it, in a process of its own. Run it while nothing else runs.
+Also writes the head of `conf/experiment/speedrun.yaml`. Every run is the command as people type it, in a process of
+its own. Run it while nothing else runs.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,9 +20,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.results import machine, replace_section
+from benchmarks.records import RECORDS, RecordError, write_lines
+from benchmarks.results import EXPERIMENTS, machine, replace_head, replace_section
+from benchmarks.runs import output_of, positive, told
+from benchmarks.seeds import Sample, bound
 
-RECORD = Path(__file__).with_name("records") / "speedrun.json"
+RECORD = RECORDS / "speedrun.json"
 EVERY = 5
 """Seeds between two runs of the yardstick."""
 
@@ -55,14 +59,9 @@ class Series:
     yardstick: list[tuple[float, float]]
 
     @property
-    def accuracies(self) -> list[float]:
+    def accuracies(self) -> Sample:
         """Test accuracies, 0..1."""
-        return [run.accuracy for run in self.runs]
-
-    @property
-    def sd(self) -> float:
-        """Sample standard deviation of the accuracies."""
-        return statistics.stdev(self.accuracies) if len(self.runs) > 1 else 0.0
+        return Sample(tuple(run.accuracy for run in self.runs))
 
     @property
     def steps(self) -> float:
@@ -84,9 +83,9 @@ def measure(seeds: Sequence[int], overrides: list[str]) -> Series:
             yardstick.append(run_yardstick(seed))
             print(f"yardstick: {yardstick[-1][0]:.2f} s, {yardstick[-1][1]:.2%}", flush=True)
         with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, "-m", "digits.train", "experiment=speedrun", f"seed={seed}", "trainer=cpu"]
+            chosen = ["experiment=speedrun", f"seed={seed}", "trainer=cpu", f"hydra.run.dir={folder}/run", *overrides]
             begun = time.perf_counter()
-            subprocess.run([*command, f"hydra.run.dir={folder}/run", *overrides], check=True, capture_output=True)
+            output_of("digits.train", *chosen)
             wall = time.perf_counter() - begun
             record = json.loads(Path(folder, "run", "result.json").read_text(encoding="utf-8"))
         parameters, precision = record["parameters"], record["config"]["trainer"]["precision"]
@@ -97,9 +96,7 @@ def measure(seeds: Sequence[int], overrides: list[str]) -> Series:
 
 def run_yardstick(seed: int) -> tuple[float, float]:
     """Seconds and test accuracy of `benchmarks/yardstick.py`, in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.yardstick", str(seed)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    seconds, accuracy = done.stdout.split()
+    seconds, accuracy = output_of("benchmarks.yardstick", str(seed)).split()
     return round(float(seconds), 3), float(accuracy)
 
 
@@ -122,12 +119,13 @@ def parts(run: Run) -> dict[str, float]:
 
 def as_text(series: Series) -> str:
     """The section of RESULTS.md."""
-    seconds, accuracies = zip(*series.yardstick, strict=True)
+    seconds, theirs = zip(*series.yardstick, strict=True)
+    ours = series.accuracies
     walls = [run.wall for run in series.runs]
     rows = [
-        f"| test accuracy, mean ± sd | **{100 * statistics.mean(series.accuracies):.2f} ± {100 * series.sd:.2f} %** "
-        f"({100 * min(series.accuracies):.2f}–{100 * max(series.accuracies):.2f}) "
-        f"| ≥ {WANTED_ACCURACY:.2%} | {100 * statistics.mean(accuracies):.2f} % |",
+        f"| test accuracy, mean ± sd | **{ours.percent()} %** "
+        f"({100 * min(ours.values):.2f}–{100 * max(ours.values):.2f}) "
+        f"| ≥ {WANTED_ACCURACY:.2%} | {100 * statistics.mean(theirs):.2f} % |",
         f"| first batch to last, median | **{series.steps:.2f} s** | ≤ {WANTED_STEPS} s "
         f"| {statistics.median(seconds):.2f} s |",
         f"| of the yardstick | **{series.ratio:.2f}** | ≤ {WANTED_RATIO} | 1 |",
@@ -152,11 +150,19 @@ def as_text(series: Series) -> str:
     ])  # fmt: skip
 
 
+def figures(series: Series) -> str:
+    """What the head of the experiment says was measured."""
+    return (
+        f"test {series.accuracies.percent()} % over {len(series.runs)} seeds in {series.precision}; from the first "
+        f"batch to the last {series.steps:.2f} s, {series.ratio:.2f} of the yardstick's (medians)"
+    )
+
+
 def worse(recorded: Series, now: Series) -> list[str]:
     """What is not as it was recorded: an accuracy outside the noise of the seeds, or a ratio that is far larger."""
     faults = []
-    then, here = statistics.mean(recorded.accuracies), statistics.mean(now.accuracies)
-    allowed = 3 * recorded.sd * (1 / len(recorded.runs) + 1 / len(now.runs)) ** 0.5
+    then, here = recorded.accuracies.mean, now.accuracies.mean
+    allowed = bound(recorded.accuracies, len(now.runs))
     if abs(here - then) > allowed:
         faults.append(f"mean test accuracy {here:.3%}, recorded {then:.3%}: more than ± {allowed:.3%} apart")
     if now.ratio > SLOWER * recorded.ratio:
@@ -165,7 +171,9 @@ def worse(recorded: Series, now: Series) -> list[str]:
 
 
 def read(path: Path) -> Series:
-    """The recorded figures."""
+    """The recorded figures; raises RecordError where there are none."""
+    if not path.exists():
+        raise RecordError(f"there is no record {path.name}; make it: python -m benchmarks.speedrun")
     tree = json.loads(path.read_text(encoding="utf-8"))
     runs = [Run(**run) for run in tree.pop("runs")]
     yardstick = [(seconds, accuracy) for seconds, accuracy in tree.pop("yardstick")]
@@ -174,28 +182,53 @@ def read(path: Path) -> Series:
 
 def write(series: Series, path: Path) -> None:
     """Keep the figures, a run a line."""
-    tree = asdict(series)
-    runs = ",\n  ".join(json.dumps(run) for run in tree.pop("runs"))
-    head = json.dumps(tree, indent=1)[:-2]
-    path.write_text(f'{head},\n "runs": [\n  {runs}\n ]\n}}\n', encoding="utf-8")
+    write_lines(path, asdict(series))
 
 
-def main() -> None:
-    """Measure, and write or compare."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=30, help="seeds 0, 1, … (30)")
-    parser.add_argument("--check", action="store_true", help="compare with the record instead of writing it")
-    parser.add_argument("overrides", nargs="*", help="further overrides, to try something; nothing is then written")
-    arguments = parser.parse_args()
-    first = NEW if arguments.check else 0
-    series = measure(range(first, first + arguments.seeds), arguments.overrides)
+def show(series: Series) -> None:
+    """Print the figures, and put them into RESULTS.md and the head of the experiment."""
     print(as_text(series))
-    if arguments.check:
-        faults = worse(read(RECORD), series)
-        sys.exit("\n".join(faults) or 0)
-    if not arguments.overrides:
-        write(series, RECORD)
-        replace_section("Speedrun", "python -m benchmarks.speedrun", as_text(series))
+    replace_section("Speedrun", "python -m benchmarks.speedrun", as_text(series))
+    replace_head(EXPERIMENTS / "speedrun.yaml", figures(series), [series.machine])
+
+
+def check(count: int, overrides: list[str], path: Path) -> list[str]:
+    """Measure so many seeds that are not recorded, and tell what is worse than the record.
+
+    Raises RecordError, before anything is measured, where there is none or it tells no spread.
+    """
+    recorded = read(path)
+    try:
+        bound(recorded.accuracies, count)
+    except ValueError as error:
+        raise RecordError(f"{path.name}: {error}") from None
+    series = measure(range(NEW, NEW + count), overrides)
+    print(as_text(series))
+    return worse(recorded, series)
+
+
+def main(argv: Sequence[str] | None = None, record: Path = RECORD) -> None:
+    """Measure, and write or compare."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m benchmarks.speedrun", description=__doc__, formatter_class=raw)
+    parser.add_argument("--seeds", metavar="N", type=positive, default=30, help="seeds 0, 1, … (30)")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--check", action="store_true", help="compare with the record instead of writing it")
+    instead.add_argument("--recorded", action="store_true", help="write from the record again; measure nothing")
+    parser.add_argument("overrides", nargs="*", help="further overrides, to try something; nothing is then written")
+    given = parser.parse_args(argv)
+    with told(interrupted="nothing was kept"):
+        if given.check:
+            sys.exit("\n".join(check(given.seeds, given.overrides, record)) or 0)
+        if given.recorded:
+            show(read(record))
+            return
+        series = measure(range(given.seeds), given.overrides)
+        if given.overrides:
+            print(as_text(series))
+        else:
+            write(series, record)
+            show(series)
 
 
 if __name__ == "__main__":

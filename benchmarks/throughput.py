@@ -23,6 +23,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from benchmarks.results import machine, replace_section
+from benchmarks.runs import output_of, positive, told
 
 MODELS = ("cnn", "mlp")
 WANTED = {"cnn": 0.95, "mlp": 0.80}
@@ -44,18 +45,14 @@ def train_rate(
     """Images a second of the command as people start it: metrics, TensorBoard, checkpoints, validation."""
     with tempfile.TemporaryDirectory() as folder:
         chosen = [f"model={model}", f"trainer.max_epochs={epochs}", "trainer=cpu", f"hydra.run.dir={folder}/run"]
-        command = [sys.executable, "-m", "digits.train", *chosen, *overrides]
-        subprocess.run(command, check=True, capture_output=True, env=os.environ | environment)
+        output_of("digits.train", *chosen, *overrides, environment=environment)
         rate: float = json.loads(Path(folder, "run", "result.json").read_text())["images_per_second"]
         return rate
 
 
 def bare_rate(model: str, epochs: int) -> float:
     """Images a second of `benchmarks/bare_loop.py`, in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.bare_loop", model, str(epochs)], check=True, capture_output=True
-    )
-    return float(done.stdout)
+    return float(output_of("benchmarks.bare_loop", model, str(epochs)))
 
 
 def training_table(rounds: int, epochs: int) -> str:
@@ -148,8 +145,8 @@ print((kib('VmHWM') - before) * 1024 / size, size)
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3, help="how often each way is measured")
-    parser.add_argument("--epochs", type=int, default=3, help="epochs a measurement; the median epoch counts")
+    parser.add_argument("--rounds", type=positive, default=3, help="how often each way is measured")
+    parser.add_argument("--epochs", type=positive, default=3, help="epochs a measurement; the median epoch counts")
     arguments = parser.parse_args()
     text = (
         f"{machine()}\n\n(a) Training, everything on, against a bare loop; median of {arguments.rounds} "
@@ -162,4 +159,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with told(interrupted="nothing was kept"):
+        main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from benchmarks import ablations, accuracy
 from benchmarks.ablations import ABLATIONS, ALWAYS, Ablation, configurations, line, table, train_missing
 from benchmarks.recipes import BY_NAME, Recipe, RecipeError
 from benchmarks.records import Record, RecordError, read_record
-from benchmarks.runs import Job, TrainingError, side_by_side
+from benchmarks.runs import Job, TrainingError, only_run, side_by_side, source
 from digits.config.tree import Tree
 from digits.training.run import read_result, runs_in
 from tests.benchmarks.conftest import TINY
@@ -72,6 +73,41 @@ def test_a_training_that_fails_is_told_and_the_others_are_done(
     assert [run.parent for run in runs_in(tmp_path)] == [tmp_path / "good"]
 
 
+def test_a_folder_with_several_runs_is_told(tmp_path: Path) -> None:
+    for name in ("0", "copy"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "result.json").touch()
+    assert only_run(tmp_path / "0") == tmp_path / "0"
+    with pytest.raises(TrainingError, match="should hold one run, but holds 2; move the others away"):
+        only_run(tmp_path)
+
+
+def test_runs_of_a_changed_source_have_a_folder_of_their_own(tmp_path: Path) -> None:
+    def git(*command: str) -> None:
+        identity = ("-c", "user.name=n", "-c", "user.email=e", "-c", "commit.gpgsign=false")
+        subprocess.run(["git", *identity, *command], cwd=tmp_path, check=True, capture_output=True)
+
+    assert source(tmp_path) == "unknown"
+    (tmp_path / "digits").mkdir()
+    code, new, elsewhere = tmp_path / "digits" / "a.py", tmp_path / "digits" / "b.py", tmp_path / "c.py"
+    code.write_text("1")
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "m")
+    clean = source(tmp_path)
+    elsewhere.write_text("1")
+    assert source(tmp_path) == clean, "what is neither in digits/ nor in conf/ changes no run"
+    found = [clean]
+    for file, text in ((code, "2"), (code, "3"), (new, "1"), (new, "2")):
+        file.write_text(text)
+        found.append(source(tmp_path))
+    assert len(set(found)) == 5
+    assert all(name.startswith(f"{clean}-") for name in found[1:])
+    code.write_text("1")
+    new.unlink()
+    assert source(tmp_path) == clean
+
+
 def test_a_run_that_was_tested_is_refused() -> None:
     result = a_run(0, 0.99) | {"history": [{"epoch": 0}]}
     with pytest.raises(RecordError, match="no dropout: the run was tested; ablations are judged by validation alone"):
@@ -116,10 +152,12 @@ def test_a_change_that_cannot_be_is_told_as_the_command_would() -> None:
 @pytest.mark.parametrize("ablation", ABLATIONS, ids=lambda ablation: ablation.name)
 def test_the_lists_are_of_recipes_that_are_there(ablation: Ablation) -> None:
     assert BY_NAME[ablation.name].overrides == ablation.recipe
-    if (accuracy.EXPERIMENTS / f"{ablation.name}.yaml").exists():
-        for _, config in configurations(ablation).values():
-            data = config["data"]
-            assert isinstance(data, dict)
-            assert (data["val_size"], config["test"]) == (5000, False)
-    assert "test=false" in ALWAYS
+    for _, config in configurations(ablation).values():
+        data = config["data"]
+        assert isinstance(data, dict)
+        assert (data["val_size"], config["test"]) == (5000, False)
     assert ablations.BY_RECIPE[ablation.name] is ablation
+
+
+def test_no_ablation_looks_at_the_test_set() -> None:
+    assert "test=false" in ALWAYS

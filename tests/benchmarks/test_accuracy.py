@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.accuracy import EXPERIMENTS, main, neighbours, reached, row, section, write_head
-from benchmarks.recipes import RECIPES, Recipe
+from benchmarks import results
+from benchmarks.accuracy import main, neighbours, reached, row, section, write, write_head
+from benchmarks.recipes import BY_NAME, RECIPES, Recipe, changed, composed
 from benchmarks.records import RECORDS, Record, RecordError, read_record
-from benchmarks.results import RESULTS
+from benchmarks.results import EXPERIMENTS, RESULTS
 from digits.config.tree import Tree
 
 NET = Recipe("net", ("experiment=net",), seeds=3, wanted=0.9977, wanted_on_cpu=0.9965)
@@ -100,7 +101,27 @@ def test_an_experiment_without_a_line_for_its_figures_is_named(tmp_path: Path) -
 def test_a_wrong_name_is_told_with_the_right_ones(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["run", "mpl"])
-    assert "invalid choice: 'mpl' (choose from 'logistic', 'mlp'" in capsys.readouterr().err
+    assert "invalid choice: 'mpl'" in capsys.readouterr().err
+
+
+def test_figures_of_another_recipe_are_not_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "RESULTS.md")
+    recipe, now = BY_NAME["cnn_ema"], composed(BY_NAME["cnn_ema"].overrides)
+    optimizer = now["optimizer"]
+    assert isinstance(optimizer, dict)
+    record = Record(tmp_path / "cnn_ema.json", now | {"optimizer": optimizer | {"lr": 0.5}}, a_record(0.99).runs)
+    record.write()
+    head = (EXPERIMENTS / "cnn_ema.yaml").read_text(encoding="utf-8")
+    with pytest.raises(RecordError, match=r"cnn_ema\.json was made with another optimizer\.lr; begin it anew"):
+        write([recipe], tmp_path)
+    assert (EXPERIMENTS / "cnn_ema.yaml").read_text(encoding="utf-8") == head
+    assert not (tmp_path / "RESULTS.md").exists()
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+def test_a_committed_record_is_of_the_recipe_as_it_is(recipe: Recipe) -> None:
+    if (record := read_record(recipe.name)).runs:
+        assert changed(record.config, composed(recipe.overrides)) == []
 
 
 def test_what_is_quoted_is_what_the_records_say(tmp_path: Path) -> None:

@@ -1,8 +1,14 @@
+"""Ensembles: what is recorded of one, which are refused, and how that is told."""
+
 from __future__ import annotations
+
+import json
+from pathlib import Path
 
 import pytest
 
-from benchmarks.ensemble import entry, table
+from benchmarks import results
+from benchmarks.ensemble import entry, evaluated, main, table
 from benchmarks.records import RecordError
 from digits.config.tree import Tree
 
@@ -25,7 +31,7 @@ def test_an_ensemble_is_recorded_with_its_members() -> None:
         {"recipe": "cnn_best", "weights": "bb", "accuracy": 0.991},
     ]
     assert "folder" not in line  # it is a place on somebody's machine
-    assert "| five | 2 cnn_best | 99.05 ± 0.07 | **99.70%** | 30 | ≥ 99.83% |" in table({"five": line})
+    assert "| five | 2 cnn_best | 99.05 ± 0.07 | **99.70%** | 30 |" in table({"five": line})
 
 
 def test_no_seed_of_a_recipe_may_be_left_out() -> None:
@@ -36,3 +42,41 @@ def test_no_seed_of_a_recipe_may_be_left_out() -> None:
 def test_a_net_of_no_record_is_refused() -> None:
     with pytest.raises(RecordError, match=r"runs/dd is in no record; collect it with benchmarks\.accuracy first"):
         entry(evaluation("aa", "bb", "dd"), KNOWN)
+
+
+def test_views_reach_the_evaluation(tiny_runs: Path) -> None:
+    found = evaluated([str(tiny_runs / "seed0"), str(tiny_runs / "seed1")], views=5)
+    assert found["views"] == 5
+    assert ", 5 views |" in table({"two": entry(evaluation("aa", "bb") | {"views": 5}, KNOWN)})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "no ensemble is recorded yet; name one: python -m benchmarks.ensemble NAME=RUN,RUN"),
+        (["runs/five"], "'runs/five' is no name with its runs; write NAME=RUN or NAME=RUN,RUN"),
+        (["five=nowhere"], "nowhere"),
+    ],
+)
+def test_what_cannot_be_an_ensemble_is_told_in_a_sentence_and_nothing_is_written(
+    arguments: list[str],
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "RESULTS.md")
+    with pytest.raises(SystemExit, match="1"):
+        main(arguments, tmp_path / "ensembles.json")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_table_is_written_again_from_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "RESULTS.md")
+    record = {"five": entry(evaluation("aa", "bb"), KNOWN)}
+    (tmp_path / "ensembles.json").write_text(json.dumps(record))
+    main([], tmp_path / "ensembles.json")
+    assert table(record) in (tmp_path / "RESULTS.md").read_text()
+    assert json.loads((tmp_path / "ensembles.json").read_text()) == record

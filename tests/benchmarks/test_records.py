@@ -96,6 +96,15 @@ def test_a_key_younger_than_the_record_counts_unless_it_has_its_default(tiny: Re
     assert changed(config, composed((*tiny.overrides, "trainer.ema_decay=0.9"))) == ["trainer.ema_decay"]
 
 
+def test_the_number_format_is_the_machines_where_the_recipe_leaves_it(tiny: Recipe) -> None:
+    config = composed(tiny.overrides)
+    trainer = config["trainer"]
+    assert isinstance(trainer, dict)
+    assert trainer["precision"] == "auto"
+    for recorded, keys in (("bf16-mixed", []), ("32-true", []), ("16-mixed", ["trainer.precision"])):
+        assert changed(config | {"trainer": trainer | {"precision": recorded}}, config) == keys
+
+
 def test_changes_commits_and_threads_are_shown(tiny: Recipe, runs: Path, tmp_path: Path) -> None:
     spoil(runs / "seed0", commit={"id": "a" * 40, "dirty": False})
     spoil(runs / "seed1", commit={"id": "b" * 40, "dirty": True})

@@ -12,7 +12,8 @@ from hydra.core.global_hydra import GlobalHydra
 
 from benchmarks import results
 from benchmarks.as_mnist import as_mnist
-from benchmarks.robustness import main, read_recipes, table
+from benchmarks.robustness import main, table
+from benchmarks.runs import named_runs
 from digits.data.corruptions import KINDS
 from digits.data.datasets import read_dataset
 from digits.launch import conf_directory
@@ -78,10 +79,10 @@ def test_a_column_is_a_recipe_with_mean_and_sample_sd() -> None:
 
 
 def test_runs_of_a_name_add_up() -> None:
-    assert read_recipes(["a=x,y", "b=z", "a=w"]) == {"a": ["x", "y", "w"], "b": ["z"]}
+    assert named_runs(["a=x,y", "b=z", "a=w"]) == {"a": ["x", "y", "w"], "b": ["z"]}
     for wrong in ("a", "=x", "a=", "a=x,,y"):
-        with pytest.raises(RunError, match=r"is no recipe with its runs; write NAME=RUN or NAME=RUN,RUN"):
-            read_recipes([wrong])
+        with pytest.raises(RunError, match=r"is no name with its runs; write NAME=RUN or NAME=RUN,RUN"):
+            named_runs([wrong])
 
 
 # ---- The command ----------------------------------------------------------------------------------
@@ -148,3 +149,12 @@ def test_what_cannot_be_compared_is_said(runs: list[str], capsys: pytest.Capture
     assert "the runs differ in data.name, data.limit, data.val_size, data.split_seed" in capsys.readouterr().err
     assert main(["net=nowhere"]) == 2
     assert "nowhere" in capsys.readouterr().err
+
+
+def test_pictures_that_are_not_there_are_told_before_anything_is_measured(
+    runs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "semeion.npz").touch()
+    assert main([f"net={runs[0]}", "--pictures", str(tmp_path)]) == 2
+    told = f"optdigits32.npz not found in {tmp_path}; --pictures takes a folder that holds both sets\n"
+    assert capsys.readouterr().err == told

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import growth, speedrun, yardstick
+from benchmarks import growth, results, speedrun, yardstick
 from benchmarks.growth import Cost
+from benchmarks.runs import TrainingError, output_of
 from benchmarks.speedrun import Run, Series
 
 SECONDS = {"fit": 2.0, "steps": 1.2, "validation": 0.0, "first_step": 0.2, "start": 4.0, "objects": 0.1,
@@ -50,6 +51,70 @@ def test_a_figure_outside_the_noise_is_told() -> None:
     assert fault == "0.32 of the yardstick's time, recorded 0.24"
 
 
+def test_the_head_of_the_experiment_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "RESULTS.md")
+    monkeypatch.setattr(speedrun, "EXPERIMENTS", tmp_path)
+    head = tmp_path / "speedrun.yaml"
+    head.write_text("# The fastest.\n# Measured: not yet\nmodel: cnn\n")
+    speedrun.write(series(0.990, 0.991, 0.992), tmp_path / "speedrun.json")
+    for _ in range(2):
+        speedrun.main(["--recorded"], tmp_path / "speedrun.json")
+        assert head.read_text() == (
+            "# The fastest.\n"
+            "# Measured: test 99.10 ± 0.10 % over 3 seeds in bf16-mixed; from the first batch to the last 1.20 s, 0.24 "
+            "of the yardstick's (medians)\n"
+            "# on a machine\nmodel: cnn\n"
+        )
+    assert "**99.10 ± 0.10 %**" in (tmp_path / "RESULTS.md").read_text()
+
+
+def test_what_is_quoted_of_the_speedrun_is_what_its_record_says() -> None:
+    fix = "run python -m benchmarks.speedrun --recorded"
+    recorded = speedrun.RECORD.exists()
+    text = results.RESULTS.read_text(encoding="utf-8")
+    head = (results.EXPERIMENTS / "speedrun.yaml").read_text(encoding="utf-8")
+    assert ("# Measured: not yet\n" not in head) == ("## Speedrun\n" in text) == recorded, fix
+    if recorded:
+        read = speedrun.read(speedrun.RECORD)
+        assert speedrun.as_text(read) in text, fix
+        assert f"# Measured: {speedrun.figures(read)}\n# on {read.machine}\n" in head, fix
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "told"),
+    [
+        ((), "there is no record speedrun.json; make it: python -m benchmarks.speedrun"),
+        ((0.99,), "speedrun.json: the record has 1 seed, which tells no spread; record at least 2"),
+        ((0.99, 0.99), "speedrun.json: the record's 2 seeds have all the same accuracy"),
+    ],
+)
+def test_a_check_that_nothing_can_pass_is_told_before_it_measures(
+    accuracies: tuple[float, ...],
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(speedrun, "measure", lambda *_: pytest.fail("measured"))
+    if accuracies:
+        speedrun.write(series(*accuracies), tmp_path / "speedrun.json")
+    with pytest.raises(SystemExit, match="1"):
+        speedrun.main(["--check"], tmp_path / "speedrun.json")
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("count", ["0", "-1"])
+def test_no_seeds_are_no_measurement(count: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        speedrun.main(["--seeds", count])
+    assert f"{count} is less than 1" in capsys.readouterr().err
+
+
+def test_a_command_that_fails_is_told_with_its_reason() -> None:
+    with pytest.raises(TrainingError, match=r"python -m digits\.train .* ended with 2: (.|\n)*optimizer\.lr"):
+        output_of("digits.train", "experiment=speedrun", "optimizer.lr=-1")
+
+
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     written = series(0.990, 0.991)
     speedrun.write(written, tmp_path / "speedrun.json")
@@ -78,6 +143,27 @@ def test_growth_measures_a_training_and_draws_it(tmp_path: Path) -> None:
     )
     growth.plot([*costs, Cost(1, 64, 2, 1.0, 1.0)], tmp_path / "growth.png")
     assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_any_number_of_threads_is_drawn(tmp_path: Path) -> None:
+    costs = [Cost(1, batch, threads, 100.0 * threads, 500.0) for threads in (1, 8) for batch in (64, 256)]
+    growth.plot(costs, tmp_path / "both.svg")
+    growth.plot(costs[:2], tmp_path / "one.svg")
+    assert (tmp_path / "both.svg").read_text().count("<path") > (tmp_path / "one.svg").read_text().count("<path")
+
+
+def test_a_trial_of_growth_overwrites_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "RESULTS.md")
+    monkeypatch.setattr(growth, "PICTURE", tmp_path / "growth.png")
+    monkeypatch.setattr(growth, "measure", lambda times, batch, threads, *_: Cost(times, batch, threads, 1.0, 1.0))
+    for trial in (["--times", "1"], ["--images", "128"], ["--overrides", "model.dropout=0"]):
+        growth.main(trial)
+        assert "| threads | batch | 1×: images/s |" in capsys.readouterr().out
+        assert list(tmp_path.iterdir()) == []
+    growth.main([])
+    assert {path.name for path in tmp_path.iterdir()} == {"RESULTS.md", "growth.png"}
 
 
 def test_the_repeated_set_is_so_often_as_large(monkeypatch: pytest.MonkeyPatch) -> None:
