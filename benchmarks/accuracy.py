@@ -41,7 +41,7 @@ trained on. Seconds are those of the training part, fastest–slowest. Records: 
 def reached(recipe: Recipe, record: Record) -> str:
     """Whether the mean is what is wanted."""
     mean, on_cpu = record.sample("metrics", "test/accuracy").mean, {run.get("device") for run in record.runs} == {"cpu"}
-    if recipe.wanted is None:
+    if recipe.wanted is None or len(record.runs) < recipe.seeds:
         return ""
     if mean >= recipe.wanted:
         return "yes"
@@ -59,7 +59,7 @@ def row(recipe: Recipe, record: Record) -> str:
     cells = [
         f"`{recipe.typed}`",
         span(record.sample("parameters").values),
-        str(test.n) if test.n >= recipe.seeds else f"{test.n} of {recipe.seeds}",
+        seeds(recipe, record),
         f"**{test.percent()}**",
         f"{100 * min(test.values):.2f}–{100 * max(test.values):.2f}",
         val,
@@ -69,6 +69,14 @@ def row(recipe: Recipe, record: Record) -> str:
         reached(recipe, record),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def seeds(recipe: Recipe, record: Record) -> str:
+    """How many seeds; those that are not 0, 1, 2, … by name, so that none can be left out unseen."""
+    count = len(record.seeds)
+    gaps = record.seeds != list(range(count))
+    text = f"{count} ({', '.join(map(str, record.seeds))})" if gaps else str(count)
+    return text if count >= recipe.seeds else f"{text} of {recipe.seeds}"
 
 
 def section(recipes: Sequence[Recipe], folder: Path) -> str:

@@ -61,9 +61,12 @@ def entry(found: Tree, known: dict[str, str]) -> Tree:
             raise RecordError(f"{member['run']} is in no record; collect it with benchmarks.accuracy first")
         names[known[weights]] += 1
         members.append({"recipe": known[weights], "weights": weights, "accuracy": member["accuracy"]})
-    for name, count in names.items():
-        if count != (have := list(known.values()).count(name)):
-            raise RecordError(f"{name} has {have} recorded runs, but {count} are named; take all, since none is chosen")
+    for name in names:
+        of_recipe = {weights for weights, recipe in known.items() if recipe == name}
+        if left_out := len(of_recipe - {str(cast(Tree, member)["weights"]) for member in members}):
+            raise RecordError(f"{left_out} recorded runs of {name} are not named; take all, since none is chosen")
+    if len({str(cast(Tree, member)["weights"]) for member in members}) < len(members):
+        raise RecordError("two of the runs have the same weights; name each net once")
     kept: Tree = {key: found[key] for key in ("accuracy", "correct", "images", "loss", "calibration_error")}
     return kept | {"views": found["views"], "members": members, "machine": machine()}
 

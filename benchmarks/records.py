@@ -128,6 +128,9 @@ def collect(recipe: Recipe, paths: list[Path], folder: Path = RECORDS, *, anew: 
             seed = int(number(line, "seed"))
             if by_seed.setdefault(seed, line) != line:
                 problems.append(f"{run} has seed {seed}, and another run has it already; each seed counts once")
+    formats = {str(line.get("precision")) for line in by_seed.values()}
+    if len(formats) > 1:
+        problems.append(f"the runs are of {' and '.join(sorted(formats))}; a record has one number format: use --anew")
     if problems:
         raise RecordError("\n".join(problems))
     record.runs = [by_seed[seed] for seed in sorted(by_seed)]

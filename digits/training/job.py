@@ -113,6 +113,7 @@ def tidy_logs() -> None:
         logger.handlers.clear()
         logger.propagate = True
         logger.setLevel(logging.WARNING)
+    logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # the report of who asked for one
     logging.raiseExceptions = False  # a log that can't be written any more is no reason to print its tracebacks
     threading.excepthook = _quiet_about_storage
     for message in NOISE:

@@ -35,8 +35,13 @@ def test_an_ensemble_is_recorded_with_its_members() -> None:
 
 
 def test_no_seed_of_a_recipe_may_be_left_out() -> None:
-    with pytest.raises(RecordError, match="cnn_best has 2 recorded runs, but 1 are named; take all, since none is"):
+    with pytest.raises(RecordError, match="1 recorded runs of cnn_best are not named; take all, since none is"):
         entry(evaluation("aa", "cc"), KNOWN)
+
+
+def test_a_net_counts_once() -> None:
+    with pytest.raises(RecordError, match="two of the runs have the same weights; name each net once"):
+        entry(evaluation("aa", "bb", "bb"), KNOWN)
 
 
 def test_a_net_of_no_record_is_refused() -> None:

@@ -27,15 +27,24 @@ def test_the_standard_error_of_a_difference_adds_both_variances() -> None:
 @pytest.mark.parametrize(
     ("other", "text"),
     [
-        (TWO, "+1.00 ± 0.23 points, above the seed noise"),
+        # of three and three seeds, four degrees of freedom: t has to be above 2.776
+        (Sample((0.984, 0.986, 0.988)), "+0.60 ± 0.16 points, above the seed noise"),  # t 3.67
+        (Sample((0.986, 0.988, 0.990)), "+0.40 ± 0.16 points, difference below the seed noise"),  # t 2.45
+        # with two seeds of one, 1.6 degrees of freedom: above 5.5 or so
+        (TWO, "+1.00 ± 0.23 points, difference below the seed noise"),  # t 4.33
+        (Sample((0.962, 0.966)), "+2.80 ± 0.23 points, above the seed noise"),  # t 12.1
         (Sample((0.988, 0.992)), "+0.20 ± 0.23 points, difference below the seed noise"),
         (Sample((0.994, 0.998)), "-0.40 ± 0.23 points, difference below the seed noise"),
-        (Sample((0.995, 0.999)), "-0.50 ± 0.23 points, above the seed noise"),
         (ONE, "+0.10 points; one seed tells no noise"),
     ],
 )
-def test_two_standard_errors_are_the_seed_noise(other: Sample, text: str) -> None:
+def test_seed_noise_is_what_one_in_twenty_such_differences_is(other: Sample, text: str) -> None:
     assert difference(THREE, other) == text
+
+
+def test_seeds_that_are_all_alike_tell_no_noise() -> None:
+    same = Sample((0.99, 0.99))
+    assert difference(same, same) == "+0.00 points; the seeds are all alike, which tells no noise"
 
 
 def test_the_bound_is_three_sd_of_the_difference_of_two_means() -> None:
