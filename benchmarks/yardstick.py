@@ -48,7 +48,7 @@ def train(images: Tensor, labels: Tensor, seed: int) -> tuple[nn.Module, float]:
     begun = time.perf_counter()
     for batch, truth in zip(torch.split(images, BATCH), torch.split(labels, BATCH), strict=True):
         optimizer.zero_grad()
-        nn.functional.cross_entropy(net(batch), truth).backward()  # type: ignore[no-untyped-call]
+        nn.functional.cross_entropy(net(batch), truth).backward()
         optimizer.step()
         schedule.step()
     return net, time.perf_counter() - begun

@@ -110,7 +110,7 @@ def _paths_in(value: str) -> list[str]:
     for start in reversed(range(len(pieces))):
         for end in range(start + 1, len(pieces) + 1):
             path = ",".join(pieces[start:end]).strip()
-            if end in made and path and os.path.exists(path):  # noqa: PTH110
+            if end in made and path and os.path.exists(path):  # noqa: PTH110 (Path's raises for a name too long)
                 made[start] = [path, *made[end]]
                 break
     return made.get(0, [])

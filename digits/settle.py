@@ -59,7 +59,7 @@ def settle(config: DictConfig, overrides: list[str]) -> Tree:
     if isinstance(tree.get("init_from"), str):  # recorded so that it is found from any folder
         tree["init_from"] = os.path.abspath(str(tree["init_from"]))  # noqa: PTH100 (nothing has to be there)
     if isinstance(teachers := tree.get("teachers"), list):
-        tree["teachers"] = [os.path.abspath(str(run)) for run in teachers]  # noqa: PTH100
+        tree["teachers"] = [os.path.abspath(str(run)) for run in teachers]  # noqa: PTH100 (nothing has to be there)
     return tree
 
 

@@ -91,7 +91,7 @@ def recorded(tmp_path: Path, *overrides: str) -> Path:
 def test_resume_takes_the_recorded_configuration(tmp_path: Path) -> None:
     run = recorded(tmp_path, "model=mlp", "optimizer.lr=0.5", "seed=7")
     settled = settle(composed(f"resume={run}"), [f"resume={run}"])
-    assert (settled["seed"], settled["optimizer"]["lr"]) == (7, 0.5)  # type: ignore[index, call-overload]
+    assert (settled["seed"], settled["optimizer"]["lr"]) == (7, 0.5)  # type: ignore[index, call-overload]  # plain data
     assert settled["resume"] == str(run)
 
 
@@ -117,7 +117,7 @@ def test_resume_for_fewer_epochs_than_were_done(tmp_path: Path) -> None:
 def test_resume_takes_a_new_length_and_nothing_else(tmp_path: Path) -> None:
     run = recorded(tmp_path)
     overrides = [f"resume={run}", "trainer.max_epochs=50"]
-    assert settle(composed(*overrides), overrides)["trainer"]["max_epochs"] == 50  # type: ignore[index, call-overload]
+    assert settle(composed(*overrides), overrides)["trainer"]["max_epochs"] == 50  # type: ignore[index, call-overload]  # plain data
     overrides = [f"resume={run}", "seed=1", "model=mlp"]
     with pytest.raises(ConfigError) as caught:
         settle(composed(*overrides), overrides)

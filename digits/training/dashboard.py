@@ -121,8 +121,9 @@ class Dashboard(Callback):
         net = deepcopy(_evaluated(pl_module))
         load_weights(net, Path(best.best_model_path))
         self._show("best", trainer, net.to(trainer.strategy.root_device), trainer.global_step)
-        validated = [epoch for c in trainer.callbacks if isinstance(c, Pulse) for epoch in c.history  # type: ignore[attr-defined]
-                     if "val/accuracy" in epoch]  # fmt: skip
+        callbacks = trainer.callbacks  # type: ignore[attr-defined]  # set by Lightning's callback connector
+        epochs = [epoch for callback in callbacks if isinstance(callback, Pulse) for epoch in callback.history]
+        validated = [epoch for epoch in epochs if "val/accuracy" in epoch]
         if validated:
             _add_results(trainer, "val", max(validated, key=lambda epoch: epoch["val/accuracy"]))
 
@@ -228,14 +229,14 @@ def _add_row(writer: SummaryWriter, row: Tree, asked: set[str], *, fresh: bool) 
     """
     values = {name: value if isinstance(value, int | float | str) else str(value) for name, value in row.items()}
     results = dict.fromkeys(RESULTS, float("nan"))
-    experiment, *session = hparams(values, results)  # type: ignore[no-untyped-call]  # torch's, untyped
+    experiment, *session = hparams(values, results)
     plugin = experiment.value[0].metadata.plugin_data
     content = HParamsPluginData.FromString(plugin.content)
     for column in content.experiment.hparam_infos:
         column.differs = column.name in asked
     plugin.content = content.SerializeToString()
     for summary in (experiment, *session):
-        writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]  # torch's, untyped
+        writer._get_file_writer().add_summary(summary)
     for name, unknown in results.items() if fresh else ():
         writer.add_scalar(name, unknown, 0)
 

@@ -56,7 +56,7 @@ def choose_precision(net: nn.Module, accelerator: str) -> Precision:
 
 def native_bf16() -> tuple[bool, bool]:
     """Whether the CPU multiplies bf16 matrices (AMX), and bf16 vectors at full rate (AMD's avx512_bf16)."""
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]  # without oneDNN nothing uses them
+    if not torch.backends.mkldnn.is_available():  # without oneDNN nothing uses them
         return False, False
     if (ask := getattr(torch.cpu, "get_capabilities", None)) is not None:  # younger than the oldest torch we take
         found = ask()
@@ -73,7 +73,7 @@ def keep_memory() -> bool:
     """Have glibc keep the memory that a step frees for the next one; whether it does so from now on.
 
     By default it gives tensors above 32 MB, and freed memory above 64, back to the system, which hands them out again
-    page by page, each zeroed: `model=cnn` has 8,482 page faults a step in bf16 and 15,160 in float32, and then none;
+    page by page, each zeroed: `model=cnn` has 8,482 page faults a step in bf16 and 15,160 in float32, then 1 to 35;
     59.4 -> 50.8 ms and 112 -> 92 ms of CPU time. The peak of memory grows by 12 to 40 MB, more for tensors
     above 32 MB (60 to 500 MB for pairs of 40 MB, in glibc 2.36). One of the two settings alone is slower than both (68
     and 94 ms, where both came to 56). Does nothing where the user has set glibc's allocator, and where there is none.

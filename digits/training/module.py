@@ -76,7 +76,7 @@ class Classifier(L.LightningModule):
         if name == "_current_fx_name":
             object.__setattr__(self, name, value)
         else:
-            super().__setattr__(name, value)  # type: ignore[arg-type]
+            super().__setattr__(name, value)  # type: ignore[arg-type]  # torch says Tensor | Module, and takes anything
 
     def forward(self, images: Tensor) -> Tensor:
         """Normalised images (B, 1, H, W) to logits (B, num_classes), by the weights that are validated."""
@@ -163,7 +163,8 @@ class Classifier(L.LightningModule):
         if self.teacher is not None:
             self.teacher.to(self.device)
         batches = int(self.trainer.num_training_batches)
-        self.trainer.log_every_n_steps = max(1, min(self._log_every(), batches))  # type: ignore[attr-defined]
+        every = max(1, min(self._log_every(), batches))
+        self.trainer.log_every_n_steps = every  # type: ignore[attr-defined]  # set by Lightning's logger connector
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer and the learning-rate schedule."""

@@ -36,7 +36,7 @@ def test_a_folder_of_runs_becomes_a_record_with_a_line_each(tiny: Recipe, runs: 
     results = [read_result(runs / f"seed{seed}") for seed in (0, 1)]
     metrics = [result["metrics"] for result in results]
     assert record.seeds == [0, 1]
-    assert record.sample("metrics", "test/accuracy").values == pytest.approx([m["test/accuracy"] for m in metrics])  # type: ignore[index, call-overload]
+    assert record.sample("metrics", "test/accuracy").values == pytest.approx([m["test/accuracy"] for m in metrics])  # type: ignore[index, call-overload]  # plain data
     assert [line["weights"] for line in record.runs] == [result["weights"] for result in results]
     assert differing(record.config, composed(tiny.overrides)) == []
 

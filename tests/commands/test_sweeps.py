@@ -189,7 +189,7 @@ def test_an_interrupted_sweep_goes_on_and_a_run_done_once_more_is_the_same_to_th
         assert digest(copies[seed])["model.safetensors"] == digest(run)["model.safetensors"]
         then, now = result_of(run), result_of(copies[seed])
         assert differences(then, now) == [s for s in differences(then, now) if "uncommitted" in s]  # type: ignore[arg-type]
-        assert compare(then, now) == f"the same metrics and weights to the bit as {first}"  # type: ignore[arg-type]
+        assert compare(then, now) == f"the same metrics and weights to the bit as {first}"  # type: ignore[arg-type]  # plain data
 
 
 @on_linux

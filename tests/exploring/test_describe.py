@@ -183,7 +183,7 @@ def test_training_follows_torchs_sgd() -> None:
             )
             assert found.losses[i, step] == pytest.approx(loss.item(), rel=1e-5)
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
         np.testing.assert_allclose(found.weights[:, i], layer.weight.detach().numpy().T, atol=1e-6)
 

@@ -32,7 +32,7 @@ def test_it_learns_64_random_images_by_heart(net: nn.Module) -> None:
     for _ in range(100):
         loss = nn.functional.cross_entropy(net(images), labels)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
     assert (net.eval()(images).argmax(1) == labels).float().mean() >= 0.95
 

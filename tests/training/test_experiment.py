@@ -69,7 +69,7 @@ def test_the_best_epoch_is_kept_and_tested(experiment: MakeExperiment, tmp_path:
     assert result["epoch"] == accuracies.index(max(accuracies))
     assert metric(result, "val/accuracy") == max(accuracies)
     net, data = digits.load(tmp_path), optdigits()
-    right = (net(data.val.pixels()).argmax(1) == data.val.truth()).float().mean()  # type: ignore[union-attr]
+    right = (net(data.val.pixels()).argmax(1) == data.val.truth()).float().mean()  # type: ignore[union-attr]  # it validates
     assert float(right) == pytest.approx(max(accuracies))
     right = (net(data.test.pixels()).argmax(1) == data.test.truth()).float().mean()
     assert float(right) == pytest.approx(metric(result, "test/accuracy"))

@@ -178,7 +178,7 @@ def test_nothing_is_profiled_but_for_those_who_ask(
     experiment: MakeExperiment, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     files = CheckpointFiles(tmp_path)
-    assert type(make_trainer(experiment("trainer.precision=32-true"), tmp_path, [], [], files).profiler) is NoProfiler  # type: ignore[attr-defined]
+    assert type(make_trainer(experiment("trainer.precision=32-true"), tmp_path, [], [], files).profiler) is NoProfiler  # type: ignore[attr-defined]  # Lightning's
     asked = experiment("data.limit=64", "trainer.max_epochs=1", "test=false", "+trainer.profiler=simple")
     with caplog.at_level("INFO"):
         run_job(asked.tree(), tmp_path, [])

@@ -67,7 +67,7 @@ def test_training_is_what_a_bare_loop_does(experiment: Callable[..., Experiment]
             logits = net(data.normalise(batch.images))
             loss = nn.functional.cross_entropy(logits, batch.labels)
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             schedule.step()
             total_loss += float(loss.detach()) * len(batch.labels)

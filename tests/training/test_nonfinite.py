@@ -53,7 +53,7 @@ def test_the_batch_can_be_made_again(experiment: MakeExperiment, tmp_path: Path)
     left = json.loads((tmp_path / "nonfinite.json").read_text())
     assert (left["epoch"], left["step"], left["batches"][0]["loss"]) == (1, 13, "inf")
     data = MNISTDataModule(
-        **{k: v for k, v in config.data.tree().items() if k != "_target_"},  # type: ignore[arg-type]
+        **{k: v for k, v in config.data.tree().items() if k != "_target_"},  # type: ignore[arg-type]  # checked by the schema
         seed=config.seed,
     )
     data.setup()
@@ -89,7 +89,7 @@ def test_a_step_that_is_left_out_is_in_no_mean_and_no_average(experiment: MakeEx
     assert int(state["averaged.n_averaged"]) == 3, "of the 4 steps"
 
     data = MNISTDataModule(
-        **{k: v for k, v in config.data.tree().items() if k != "_target_"},  # type: ignore[arg-type]
+        **{k: v for k, v in config.data.tree().items() if k != "_target_"},  # type: ignore[arg-type]  # checked by the schema
         seed=config.seed,
     )
     data.setup()

@@ -76,7 +76,7 @@ def test_a_run_without_a_sign_of_life_is_lost(
     record: dict[str, object], status: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("socket.gethostname", lambda: "here")
-    assert status_of(record) == status  # type: ignore[arg-type]
+    assert status_of(record) == status  # type: ignore[arg-type]  # plain data
 
 
 def test_the_latest_run_is_the_latest_that_is_done(tmp_path: Path) -> None:
