@@ -53,7 +53,7 @@ class Ablation:
     recipe: tuple[str, ...]
     length: tuple[str, ...]
     parts: tuple[tuple[str, tuple[str, ...]], ...]
-    seeds: int = 2
+    seeds: int = 3
 
     @property
     def record(self) -> str:
