@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from digits.models import CNN, MLP, LogisticRegression, ResNet, TinyCNN
+from digits.models.stages import folded_stages
 
 NETS: dict[str, Callable[[], nn.Module]] = {
     "logistic": lambda: LogisticRegression(28, 10),
@@ -66,6 +67,53 @@ def test_a_tiny_cnn_halves_the_resolution_between_its_stages() -> None:
     stage = [16]  # the same object three times, as [[16]] * 3 makes it
     pools = [layer for layer in TinyCNN(10, stages=[stage] * 3).features if isinstance(layer, nn.MaxPool2d)]
     assert len(pools) == 2
+
+
+BATCH_NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+
+
+def layers(*convolutions: int) -> list[str]:
+    """The names of convolutions at these places, each of the BatchNorm after it, or after the pool after it."""
+    return [
+        f"features.{number}.{name}"
+        for place in convolutions
+        for number, names in ((abs(place), ["weight"]), (abs(place) + 1 + (place < 0), BATCH_NORM))
+        for name in names
+    ]
+
+
+def test_weights_keep_the_names_by_which_old_runs_hold_them() -> None:
+    """PixelUnshuffle is features.0; a convolution takes three places, with a pool after it (here: negative) four."""
+    cnn, tiny = CNN(28, 10, [[8], [16, 32]], 0.0), TinyCNN(10, [[16], [16, 32]])
+    assert list(cnn.state_dict()) == [*layers(-1, 5, -8), "readout.weight", "readout.bias"]
+    assert list(tiny.state_dict()) == [*layers(-1, 5, 8), "classify.weight", "classify.bias"]
+    shapes = [tuple(cnn.state_dict()[f"features.{place}.weight"].shape) for place in (1, 5, 8)]
+    assert shapes == [(8, 4, 3, 3), (16, 8, 3, 3), (32, 16, 3, 3)]
+
+
+@pytest.mark.parametrize(("pool_last", "side"), [(True, 4), (False, 7)])
+def test_stages_pool_before_they_normalise(pool_last: bool, side: int) -> None:
+    """Against the layers one by one, from the same start: seeds give the weights they always gave."""
+    torch.manual_seed(0)
+    net, width = folded_stages([[8], [16, 32]], pool_last=pool_last)
+    torch.manual_seed(0)
+    by_hand = [nn.Conv2d(a, b, 3, padding=1, bias=False) for a, b in ((4, 8), (8, 16), (16, 32))]
+    images = torch.randn(5, 1, 28, 28)
+    x = nn.functional.pixel_unshuffle(images, 2)
+    for number, convolution in enumerate(by_hand):
+        x = convolution(x)
+        if number == 0 or (number == 2 and pool_last):
+            x = nn.functional.max_pool2d(x, 2, ceil_mode=True)
+        mean, variance = x.mean((0, 2, 3), keepdim=True), x.var((0, 2, 3), keepdim=True, unbiased=False)
+        x = ((x - mean) / (variance + 1e-5).sqrt()).relu()
+    assert width == 32
+    assert x.shape == (5, 32, side, side)
+    torch.testing.assert_close(net(images), x, rtol=1e-4, atol=1e-5)
+
+
+def test_a_stage_of_no_convolution_halves_nothing() -> None:
+    assert CNN(28, 10, stages=[[], [8]], dropout=0.0)(torch.randn(2, 1, 28, 28)).shape == (2, 10)
+    assert CNN(28, 10, stages=[[], []], dropout=0.0).readout.in_features == 4 * 14 * 14
 
 
 def test_an_mlp_of_no_hidden_layer_is_logistic_regression() -> None:
