@@ -4,7 +4,8 @@
     python -m digits.report outputs/runs --sort val/loss
     python -m digits.report SWEEP --csv > runs.csv
 
-Below the table: the best run's directory, and every job that failed, was cut off or shows no sign of life.
+Below the table: what its runs were measured on, from which commit, and whether they differ in it; the best run's
+directory; and every job that failed, was cut off or shows no sign of life.
 It reads each run's `result.json` and leaves nothing behind. Runs that differ only in `seed` share a line;
 `--csv` has a line for every run. Without a SWEEP, the latest in `outputs/sweeps`.
 """
@@ -24,7 +25,8 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from digits.training.run import RunError
+from digits.training.provenance import one_line, provenance
+from digits.training.run import RunError, peek
 from digits.training.table import (
     RANKED_BY,
     WITHOUT_VALIDATION,
@@ -41,6 +43,8 @@ from digits.training.table import (
 )
 
 SWEEPS = Path("outputs/sweeps")
+SHOWN_MACHINES = 5
+"""Lines at most about what runs were measured on."""
 
 
 def print_report(sweep: Path) -> None:
@@ -87,7 +91,8 @@ def report(rows: list[Row], folder: Path, metric: str = RANKED_BY, *, markdown: 
     if repeated:
         lines.append(f"{_runs(repeated)} left out of the means: the same overrides and seed ran again later")
     if groups:
-        lines += ["", _table(groups, shared, metric, markdown=markdown), "", *_seed_noise(groups, metric)]
+        lines += ["", _table(groups, shared, metric, markdown=markdown), ""]
+        lines += [*_measured_on(groups, markdown=markdown), *_seed_noise(groups, metric)]
         chosen = best(rows)
         if chosen is None:
             lines.append(f"no best run: none has {RANKED_BY}")
@@ -151,6 +156,21 @@ def _cell(mean: Mean | None, name: str) -> str:
     scale, digits = (100, 2) if name.endswith("accuracy") else (1, 4)
     sd = "" if mean.sd is None else f" ± {mean.sd * scale:.{digits}f}"
     return f"{mean.value * scale:.{digits}f}{sd}{' %' if scale == 100 else ''}"
+
+
+def _measured_on(groups: list[Group], *, markdown: bool) -> list[str]:
+    """What the table's runs were measured on and how many they are; where they differ, in what, and a line for each."""
+    counts = Counter(tuple(provenance(peek(row.path)).items()) for group in groups for row in group.rows)
+    found = [(dict(parts), number) for parts, number in counts.most_common()]
+    if len(found) == 1:
+        ((parts, number),) = found
+        return [f"{_runs(number)} on {one_line(parts)}"]
+    differing = [name for name in found[0][0] if len({parts[name] for parts, _ in found}) > 1]
+    shown = [f"{_runs(number)} on {one_line(parts)}" for parts, number in found[:SHOWN_MACHINES]]
+    if rest := [number for _, number in found[SHOWN_MACHINES:]]:
+        shown.append(f"{_runs(sum(rest))} in {len(rest)} more ways")
+    told = f"the runs of the table differ in {', '.join(differing)}:"
+    return [told, *([""] if markdown else []), *(f"{'- ' if markdown else '  '}{line}" for line in shown), ""]
 
 
 def _seed_noise(groups: list[Group], metric: str) -> list[str]:

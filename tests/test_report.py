@@ -210,6 +210,65 @@ def test_jobs_that_did_not_end_are_listed_with_their_reason(sweep: Path, capsys:
     assert told in output(capsys, sweep)
 
 
+ORIGIN: dict[str, object] = {
+    "hardware": {"cpu": "A CPU", "cores": 2, "threads": 1},
+    "device": "cpu",
+    "config": {"trainer": {"precision": "bf16-mixed"}},
+    "versions": {"python": "3.11.7", "torch": "2.15.0", "lightning": "2.6.6", "numpy": "2.4.6"},
+    "commit": {"id": "1033c6de246b2e668def416cb9ccc00e945f45e3", "dirty": False},
+}
+ON = "on A CPU, 2 cores, 1 thread, bf16-mixed; Python 3.11.7, torch 2.15.0, lightning 2.6.6; commit 1033c6d (clean)"
+
+
+def measured_run(path: Path, overrides: list[str], seed: int = 0, **other: object) -> None:
+    """A run of that origin, but for what is other."""
+    record = write_run(path, overrides, seed) / "result.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | ORIGIN | other))
+
+
+def test_below_the_table_is_what_its_runs_were_measured_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed in (0, 1):
+        measured_run(tmp_path / f"mlp{seed}", ["model=mlp"], seed)
+    measured_run(tmp_path / "cnn", ["model=cnn"])
+    measured_run(tmp_path / "failed", ["model=cnn"], 1, status="failed", error="no", device="cuda:0")
+    measured_run(tmp_path / "former", ["model=cnn"], device="cuda:0", finished="2026-01-01")
+    lines = output(capsys, tmp_path).splitlines()
+    assert lines[lines.index("") + 1].startswith("overrides")
+    assert f"3 runs {ON}" in lines
+    assert "differ" not in "".join(lines)
+
+
+def test_runs_that_were_measured_elsewhere_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    others: list[dict[str, object]] = [
+        {},
+        {},
+        {"hardware": {"cpu": "A CPU", "cores": 2, "threads": 2}},
+        {"commit": {"id": "a" * 40, "dirty": True}, "device": "cuda:0"},
+    ]
+    for seed, other in enumerate(others):
+        measured_run(tmp_path / str(seed), ["model=mlp"], seed, **other)
+    text = output(capsys, tmp_path)
+    assert (
+        "the runs of the table differ in hardware, threads, commit:\n"
+        f"  2 runs {ON}\n"
+        f"  1 run {ON.replace('1 thread', '2 threads')}\n"
+        f"  1 run {ON.replace('CPU,', 'CPU and cuda:0,').replace('1033c6d (clean)', 'aaaaaaa (with changes)')}\n"
+    ) in text
+    assert f"\n\n- 2 runs {ON}\n" in output(capsys, tmp_path, "--markdown")
+    for seed in range(4, 12):
+        measured_run(tmp_path / str(seed), ["model=mlp"], seed, device=f"cuda:{seed}")
+    lines = output(capsys, tmp_path).splitlines()
+    (rest,) = [line for line in lines if "more ways" in line]
+    assert rest == "  6 runs in 6 more ways"  # 12 runs in 11 ways, of which 5 have a line, the first of them two runs
+
+
+def test_what_a_record_does_not_say_is_unknown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    unknown: dict[str, object] = {"id": None, "dirty": None}
+    measured_run(tmp_path / "a", [], hardware=3, versions=[], commit=unknown, config={"trainer": None})
+    told = "1 run on unknown hardware, unknown threads, unknown precision; unknown versions; unknown commit"
+    assert told in output(capsys, tmp_path).splitlines()
+
+
 def test_csv_has_a_line_for_every_run_in_full_precision(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
     third = 1 / 3
     write_run(sweep / "third", ["model=mlp", "optimizer.lr=1e-4"], 7, metrics={"val/accuracy": third})

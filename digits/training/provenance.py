@@ -1,0 +1,36 @@
+"""What a run was measured on and from which source, in words. No torch."""
+
+from __future__ import annotations
+
+from digits.config.tree import Tree, Value
+
+PACKAGES = ("torch", "lightning")
+"""Beside Python, the versions that are told; the record has more."""
+
+
+def provenance(result: Tree) -> dict[str, str]:
+    """By what it is of, each part of where a `result.json`'s figures come from; what it doesn't say is "unknown"."""
+    hardware, versions, commit, config = (_section(result, key) for key in ("hardware", "versions", "commit", "config"))
+    device, threads, trainer = result.get("device"), hardware.get("threads"), _section(config, "trainer")
+    gpu = f" and {device}" if device not in (None, "cpu") else ""
+    cores = f", {hardware['cores']} cores" if "cores" in hardware else ""
+    changes = "clean" if commit.get("dirty") is False else "with changes"
+    known = [f"Python {versions.get('python', 'unknown')}", *(f"{p} {versions[p]}" for p in PACKAGES if p in versions)]
+    return {
+        "hardware": f"{hardware.get('cpu') or 'unknown hardware'}{gpu}{cores}",
+        "threads": f"{threads} thread{'s' * (threads != 1)}" if isinstance(threads, int) else "unknown threads",
+        "precision": str(trainer.get("precision") or "unknown precision"),
+        "versions": ", ".join(known) if versions else "unknown versions",
+        "commit": f"commit {str(commit['id'])[:7]} ({changes})" if commit.get("id") else "unknown commit",
+    }
+
+
+def one_line(parts: dict[str, str]) -> str:
+    """The parts as they are printed."""
+    machine = ", ".join(parts[key] for key in ("hardware", "threads", "precision"))
+    return f"{machine}; {parts['versions']}; {parts['commit']}"
+
+
+def _section(tree: Tree, key: str) -> Tree:
+    value: Value = tree.get(key)
+    return value if isinstance(value, dict) else {}
