@@ -1,85 +1,43 @@
 """Accuracy on pictures that the nets were not trained for; writes its part of `benchmarks/RESULTS.md`.
 
-    python -m benchmarks.robustness cnn=RUN,RUN,... mlp=RUN --pictures DIR
-    python -m benchmarks.robustness cnn=RUN --split val          to choose by; prints only
+    python -m benchmarks.robustness cnn=RUN,RUN,... mlp=RUN --pictures DIR    measures, records and writes
+    python -m benchmarks.robustness                                           writes from the record
+    python -m benchmarks.robustness cnn=RUN --split val                       to choose by; prints only
 
-A column for each NAME, over the nets of its runs: on the clean split, on the split with each of MNIST-C's fifteen
-corruptions (`digits.data.corruptions`), and, with --pictures, on the digits of DIR/semeion.npz and
-DIR/optdigits32.npz, brought to MNIST's form. A NAME that is given again adds its runs to those before. Every net gets
-the same pictures: the corruptions are drawn with seed 0. MNIST is looked for in the folder DIGITS_DATA, else in data/.
+A column for each NAME, over the nets of its runs, no two of the same seed: on the clean split, on the split with each
+of MNIST-C's fifteen corruptions (`digits.data.corruptions`), and, with --pictures, on the digits of DIR/semeion.npz and
+DIR/optdigits32.npz, brought to MNIST's form. Every net gets the same pictures: the corruptions are drawn with seed 0.
+MNIST is looked for in the folder DIGITS_DATA, else in data/.
+
+The record, `benchmarks/records/robustness.json`, has a line for each net. Nets are added to those of their NAME; one
+that is measured again replaces its line; --anew leaves out what was recorded of the names that are given.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import statistics
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks.as_mnist import as_mnist
+from benchmarks.nets import Net, read_net, read_splits
+from benchmarks.records import RecordError
 from benchmarks.results import machine, replace_section
+from benchmarks.robustness_record import CLEAN, PICTURES, RECORD, Accuracy, Measured, as_text, merged, read, write
 from benchmarks.runs import named_runs
 from digits.config.tree import Tree
-from digits.data import MNISTDataModule, Normalise, Split
+from digits.data import Split
 from digits.data.corruptions import KINDS, corrupt
 from digits.data.datasets import DataError
-from digits.training.evaluation import read_data, rebuild
-from digits.training.members import Member
 from digits.training.predictions import predict
-from digits.training.run import RunError, find_run, read_model, read_result, status_of
+from digits.training.run import RunError
 
 SEED = 0
-PICTURES = ("semeion", "optdigits32")
-CLEAN, MEAN_ERROR = "clean", "mean corruption error"
-Accuracies = dict[str, list[float]]
-"""By the name of a set of pictures: the percentage right of each net, in the order of the runs."""
-
-
-@dataclass(frozen=True, eq=False)
-class Entry:
-    """A trained net and what is recorded of it."""
-
-    net: nn.Module
-    normalise: Normalise
-    data: Tree  # its record's section
-    source: str  # seed and commit
-
-
-def read_entry(name: str) -> Entry:
-    """The net of a run that is done; raises RunError when there is none."""
-    run = find_run(name)
-    record, model = read_result(run), read_model(run)
-    if status_of(record) != "done":
-        raise RunError(f"{run} is {status_of(record)}; take runs that are done")
-    config = cast(dict[str, Tree], record["config"])
-    channels_last = config["trainer"].get("channels_last") is True
-    takes = cast(dict[str, float], model["input"])
-    commit = cast(Tree, record.get("commit") or {})
-    source = f"seed {record.get('seed')} of {str(commit.get('id'))[:7]}{' with changes' if commit.get('dirty') else ''}"
-    net = rebuild(Member(run, model, run, None, config["data"], config["data"], channels_last), ())
-    return Entry(net, Normalise(takes["mean"], takes["std"]), config["data"], source)
-
-
-def read_splits(entries: Sequence[Entry], split: str) -> tuple[MNISTDataModule, Split]:
-    """The data that all nets share, and a split of it; raises RunError when they don't share it."""
-    keys = ("name", "limit", *(("val_size", "split_seed") if split == "val" else ()))
-    kinds = {tuple(str(entry.data.get(key)) for key in keys) for entry in entries}
-    if len(kinds) > 1:
-        raise RunError(f"the runs differ in data.{', data.'.join(keys)}: {sorted(kinds)}; compare those that agree")
-    section = entries[0].data | {"root": os.environ.get("DIGITS_DATA", "data"), "mirrors": None}
-    (data,) = read_data([section], ())
-    try:
-        return data, data.split(split)
-    except ValueError as error:
-        raise RunError(f"{error}, so the nets have seen every image that could be held out") from None
 
 
 def picture_sets(clean: Split, pictures: Path | None) -> Iterator[tuple[str, Split]]:
@@ -99,32 +57,22 @@ def _whole(images: Tensor, labels: Tensor) -> Split:
     return Split(images, labels, torch.arange(len(labels)))
 
 
-def measure(entries: Sequence[Entry], sets: Iterator[tuple[str, Split]], batch_size: int) -> Accuracies:
-    """The accuracy of every net on every set, in %, and each net's mean error over the corruptions that came."""
-    found: Accuracies = {}
+def measure(nets: Sequence[Net], sets: Iterator[tuple[str, Split]], batch_size: int) -> list[Accuracy]:
+    """The accuracy of every net on every set."""
+    found: list[Accuracy] = [{} for _ in nets]
     for name, split in sets:
-        found[name] = [
-            100 * predict(entry.net, split, entry.normalise, batch_size).right.double().mean().item()
-            for entry in entries
-        ]
-        if name == KINDS[-1]:
-            each = zip(*(found[kind] for kind in KINDS), strict=True)
-            found[MEAN_ERROR] = [100 - statistics.mean(accuracies) for accuracies in each]
-        print(f"{name:21}", *(f"{accuracy:6.2f}" for accuracy in found[name]), file=sys.stderr, flush=True)
+        for net, accuracies in zip(nets, found, strict=True):
+            right = predict(net.net, split, net.normalise, batch_size).right
+            accuracies[name] = round(right.double().mean().item(), 8)
+        print(f"{name:21}", *(f"{accuracies[name]:.2%}" for accuracies in found), file=sys.stderr, flush=True)
     return found
 
 
-def table(found: Accuracies, recipes: dict[str, int]) -> str:
-    """The accuracies as Markdown: mean ± sample sd over each recipe's nets, so many each, in the order of the runs."""
-    rows = [f"| | {' | '.join(recipes)} |", f"|---{'|---' * len(recipes)}|"]
-    for name, values in found.items():
-        rest, cells = list(values), []
-        for number in recipes.values():
-            mine, rest = rest[:number], rest[number:]
-            sd = f" ± {statistics.stdev(mine):.2f}" if number > 1 else ""
-            cells.append(f"{statistics.mean(mine):.2f}{sd}")
-        rows.append(f"| {name} | {' | '.join(f'**{cell}**' if name == MEAN_ERROR else cell for cell in cells)} |")
-    return "\n".join(rows)
+def line_of(name: str, net: Net, accuracies: Accuracy, where: str) -> Tree:
+    """A net's line in the record; `where` is what it was measured on."""
+    origin: Tree = {"recipe": name, "seed": net.seed, "weights": net.weights, "commit": net.commit}
+    device = str(next(net.net.parameters()).device)
+    return origin | {"device": device, "machine": where, "accuracy": {**accuracies}}
 
 
 def check_pictures(folder: Path) -> None:
@@ -133,39 +81,54 @@ def check_pictures(folder: Path) -> None:
         raise RunError(f"{' and '.join(absent)} not found in {folder}; --pictures takes a folder that holds both sets")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print, and for the test split write; returns the exit code."""
+def measured(
+    recipes: dict[str, list[str]], split_name: str, pictures: Path | None, former: Measured | None, *, anew: bool
+) -> Measured:
+    """Measure the nets of these runs; gives what was recorded before together with that.
+
+    Raises RunError, RecordError or DataError where that can't be, before anything is measured.
+    """
+    if pictures:
+        check_pictures(pictures)
+    names = [name for name, runs in recipes.items() for _ in runs]
+    nets = [read_net(run) for runs in recipes.values() for run in runs]
+    data, split = read_splits(nets, split_name)
+    where = machine()
+
+    def together(found: Sequence[Accuracy]) -> Measured:
+        lines = [line_of(name, net, right, where) for name, net, right in zip(names, nets, found, strict=True)]
+        return merged(former, Measured(str(data.name), split_name, len(split), SEED, lines), anew=anew)
+
+    wanted = dict.fromkeys((CLEAN, *KINDS, *(PICTURES if pictures else ())), 0.0)
+    together([wanted] * len(nets))  # does it fit the record?
+    return together(measure(nets, picture_sets(split, pictures), data.eval_batch_size))
+
+
+def main(arguments: Sequence[str] | None = None, path: Path = RECORD) -> int:
+    """Measure, print, and for the test split record and write; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipes", metavar="NAME=RUN[,RUN...]", nargs="+", help="a column's name and its runs")
+    parser.add_argument("recipes", metavar="NAME=RUN[,RUN...]", nargs="*", help="a column's name and its runs")
     parser.add_argument("--pictures", metavar="DIR", type=Path, help="folder with semeion.npz and optdigits32.npz")
     parser.add_argument("--split", choices=["test", "val"], default="test", help="what is corrupted (default: test)")
+    parser.add_argument("--anew", action="store_true", help="leave out what was recorded of these names")
     given = parser.parse_args(arguments)
+    if not given.recipes and (given.pictures or given.split != "test" or given.anew):
+        parser.error("--pictures, --split and --anew are for measuring; name nets too: NAME=RUN")
     try:
-        recipes = named_runs(given.recipes)
-        if given.pictures:
-            check_pictures(given.pictures)
-        entries = [read_entry(run) for runs in recipes.values() for run in runs]
-        data, split = read_splits(entries, given.split)
-        found = measure(entries, picture_sets(split, given.pictures), data.eval_batch_size)
-    except (RunError, DataError, OSError) as error:
+        if not (recipes := named_runs(given.recipes)):
+            text = as_text(read(path))
+        else:
+            former = read(path) if given.split == "test" and path.exists() else None
+            now = measured(recipes, given.split, given.pictures, former, anew=given.anew)
+            text = as_text(now)
+            if given.split == "test":
+                write(now, path)
+    except (RunError, RecordError, DataError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
-    numbers = {name: len(runs) for name, runs in recipes.items()}
-    nets = iter(entries)
-    sources = "\n".join(
-        f"- {name}: {'; '.join(next(nets).source for _ in range(number))}" for name, number in numbers.items()
-    )
-    text = (
-        f"Top-1 accuracy in % (the mean corruption error: 100 minus the mean over the fifteen kinds), mean ± sample sd "
-        f"over the nets of a recipe. The first rows are {len(split):,} images of {data.name}'s {given.split} split, "
-        f"clean and with MNIST-C's corruptions (arXiv 1906.02337) as `digits.data.corruptions` draws them with seed "
-        f"{SEED}; the sets below the mean are other people's digits, brought to MNIST's form.\n\n"
-        f"{table(found, numbers)}\n\nNets:\n\n{sources}\n\n{machine()}"
-    )
     print(text)
     if given.split == "test":
-        ending = " --pictures DIR" if given.pictures else ""
-        replace_section("Robustness", f"python -m benchmarks.robustness NAME=RUN[,RUN...] ...{ending}", text)
+        replace_section("Robustness", "python -m benchmarks.robustness", text)
     return 0
 
 

@@ -1,7 +1,8 @@
-"""`python -m benchmarks.robustness`: pictures as MNIST was made, and a table that is counted right."""
+"""`python -m benchmarks.robustness`: pictures as MNIST was made, what it measures, and what it refuses."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,14 @@ from hydra.core.global_hydra import GlobalHydra
 
 from benchmarks import results
 from benchmarks.as_mnist import as_mnist
-from benchmarks.robustness import main, table
-from benchmarks.runs import named_runs
+from benchmarks.robustness import main
+from benchmarks.robustness_record import read
 from digits.data.corruptions import KINDS
 from digits.data.datasets import read_dataset
 from digits.launch import conf_directory
 from digits.settle import plain
 from digits.training.job import run_job
-from digits.training.run import RunError
+from digits.training.run import read_result
 
 # ---- Brought to MNIST's form ----------------------------------------------------------------------
 
@@ -66,25 +67,6 @@ def test_a_small_picture_is_enlarged_and_a_black_one_refused() -> None:
         as_mnist(torch.cat([small, torch.zeros_like(small)]))
 
 
-# ---- The table ------------------------------------------------------------------------------------
-
-
-def test_a_column_is_a_recipe_with_mean_and_sample_sd() -> None:
-    assert table({"clean": [90.0, 92.0, 50.0], "fog": [10.0, 14.0, 20.0]}, {"a": 2, "b": 1}).splitlines() == [
-        "| | a | b |",
-        "|---|---|---|",
-        "| clean | 91.00 ± 1.41 | 50.00 |",
-        "| fog | 12.00 ± 2.83 | 20.00 |",
-    ]
-
-
-def test_runs_of_a_name_add_up() -> None:
-    assert named_runs(["a=x,y", "b=z", "a=w"]) == {"a": ["x", "y", "w"], "b": ["z"]}
-    for wrong in ("a", "=x", "a=", "a=x,,y"):
-        with pytest.raises(RunError, match=r"is no name with its runs; write NAME=RUN or NAME=RUN,RUN"):
-            named_runs([wrong])
-
-
 # ---- The command ----------------------------------------------------------------------------------
 
 
@@ -116,9 +98,10 @@ def test_the_test_split_is_written_where_the_figures_are(
         images = np.zeros((20, 16, 16), dtype=np.uint8)
         images[:, 2:14, 7:9] = 255
         np.savez(tmp_path / name, images=images, labels=np.ones(20, dtype=np.uint8))
-    assert main([f"both={runs[0]},{runs[1]}", f"one={runs[0]}", "--pictures", str(tmp_path)]) == 0
+    record = tmp_path / "records" / "robustness.json"
+    assert main([f"both={runs[0]},{runs[1]}", f"one={runs[0]}", "--pictures", str(tmp_path)], record) == 0
     written = (tmp_path / "RESULTS.md").read_text()
-    assert "`python -m benchmarks.robustness NAME=RUN[,RUN...] ... --pictures DIR`" in written
+    assert "`python -m benchmarks.robustness`\n" in written
     assert "300 images of mnist's test split" in written
     assert str(tmp_path) not in written
     found = cells(written)
@@ -132,14 +115,48 @@ def test_the_test_split_is_written_where_the_figures_are(
     assert means["semeion"] == means["optdigits32"] == 100  # upright bars are ones
     assert capsys.readouterr().out.strip() in written
 
+    kept = read(record)
+    results_ = [read_result(Path(run)) for run in (runs[0], runs[1], runs[0])]
+    assert [net["recipe"] for net in kept.nets] == ["both", "both", "one"]
+    assert [(net["seed"], net["weights"], net["commit"]) for net in kept.nets] == [
+        (result["seed"], result["weights"], result["commit"]) for result in results_
+    ]
+    metrics = results_[0]["metrics"]
+    accuracy = kept.nets[0]["accuracy"]
+    assert isinstance(metrics, dict)
+    assert isinstance(accuracy, dict)
+    assert accuracy["clean"] == pytest.approx(metrics["test/accuracy"], abs=1e-5)  # as its run was tested
+    assert str(tmp_path) not in record.read_text()
+
+    (tmp_path / "RESULTS.md").unlink()
+    assert main([], record) == 0  # from the record, without the runs
+    assert (tmp_path / "RESULTS.md").read_text() == written
+
+
+def test_a_measurement_joins_those_recorded(
+    runs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "RESULTS.md")
+    record = tmp_path / "robustness.json"
+    for chosen in (f"a={runs[0]}", f"b={runs[0]}", f"a={runs[1]}"):
+        assert main([chosen], record) == 0
+    assert [(net["recipe"], net["seed"]) for net in read(record).nets] == [("a", 0), ("a", 1), ("b", 0)]
+    found = cells((tmp_path / "RESULTS.md").read_text())
+    assert all("±" in a and "±" not in b for a, b in found.values())
+    capsys.readouterr()
+    before = record.read_text()
+    assert main([f"a={runs[2]}"], record) == 2  # of seed 0 too
+    assert capsys.readouterr().err.startswith("a has two nets of one seed")  # and nothing was measured
+    assert record.read_text() == before
+
 
 def test_the_validation_split_is_printed_only(
     runs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(results, "RESULTS", tmp_path / "RESULTS.md")
-    assert main([f"net={runs[0]}", "--split", "val"]) == 0
+    assert main([f"net={runs[0]}", "--split", "val"], tmp_path / "robustness.json") == 0
     assert list(cells(capsys.readouterr().out)) == ["clean", *KINDS, "mean corruption error"]
-    assert not (tmp_path / "RESULTS.md").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_cannot_be_compared_is_said(runs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,6 +166,25 @@ def test_what_cannot_be_compared_is_said(runs: list[str], capsys: pytest.Capture
     assert "the runs differ in data.name, data.limit, data.val_size, data.split_seed" in capsys.readouterr().err
     assert main(["net=nowhere"]) == 2
     assert "nowhere" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["--split", "val"])
+    assert "--pictures, --split and --anew are for measuring; name nets too: NAME=RUN" in capsys.readouterr().err
+
+
+def test_weights_that_are_not_those_recorded_are_refused(
+    runs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoilt = Path(shutil.copytree(runs[0], tmp_path / "spoilt"))
+    shutil.copy(Path(runs[1], "model.safetensors"), spoilt)
+    assert main([f"net={spoilt}"], tmp_path / "robustness.json") == 2
+    told = f"{spoilt / 'model.safetensors'} is not what {spoilt} recorded when it was done; take the run as it was left"
+    assert capsys.readouterr().err.strip() == told
+
+
+def test_without_a_record_a_measurement_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([], tmp_path / "robustness.json") == 2
+    told = "there is no record robustness.json; make it: python -m benchmarks.robustness NAME=RUN,RUN\n"
+    assert capsys.readouterr().err == told
 
 
 def test_pictures_that_are_not_there_are_told_before_anything_is_measured(

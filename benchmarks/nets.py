@@ -1,0 +1,60 @@
+"""Trained nets, ready to be measured, each with what is recorded of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from torch import nn
+
+from digits.config.tree import Tree
+from digits.data import MNISTDataModule, Normalise, Split
+from digits.training.evaluation import read_data, rebuild
+from digits.training.members import Member
+from digits.training.run import WEIGHTS, RunError, find_run, read_model, read_result, status_of
+
+
+@dataclass(frozen=True, eq=False)
+class Net:
+    """A trained net and what its run recorded."""
+
+    net: nn.Module
+    normalise: Normalise
+    data: Tree  # its record's section
+    seed: int
+    weights: str  # their SHA-256
+    commit: Tree
+
+
+def read_net(name: str) -> Net:
+    """The net of a run that is done; raises RunError when there is none, or when it isn't the one recorded."""
+    run = find_run(name)
+    record, model = read_result(run), read_model(run)
+    if status_of(record) != "done":
+        raise RunError(f"{run} is {status_of(record)}; take runs that are done")
+    config = cast(dict[str, Tree], record["config"])
+    channels_last = config["trainer"].get("channels_last") is True
+    takes = cast(dict[str, float], model["input"])
+    net = rebuild(Member(run, model, run, None, config["data"], config["data"], channels_last), ())
+    weights = hashlib.sha256((run / WEIGHTS).read_bytes()).hexdigest()
+    if weights != (record.get("weights") or weights):  # older runs have none on record
+        raise RunError(f"{run / WEIGHTS} is not what {run} recorded when it was done; take the run as it was left")
+    normalise, commit = Normalise(takes["mean"], takes["std"]), cast(Tree, record.get("commit") or {})
+    return Net(net, normalise, config["data"], cast(int, record["seed"]), weights, commit)
+
+
+def read_splits(nets: Sequence[Net], split: str) -> tuple[MNISTDataModule, Split]:
+    """The data that all nets share, and a split of it; raises RunError when they don't share it."""
+    keys = ("name", "limit", *(("val_size", "split_seed") if split == "val" else ()))
+    kinds = {tuple(str(net.data.get(key)) for key in keys) for net in nets}
+    if len(kinds) > 1:
+        raise RunError(f"the runs differ in data.{', data.'.join(keys)}: {sorted(kinds)}; compare those that agree")
+    section = nets[0].data | {"root": os.environ.get("DIGITS_DATA", "data"), "mirrors": None}
+    (data,) = read_data([section], ())
+    try:
+        return data, data.split(split)
+    except ValueError as error:
+        raise RunError(f"{error}, so the nets have seen every image that could be held out") from None
