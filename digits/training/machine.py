@@ -1,6 +1,7 @@
 """What a training is adapted to of the machine it runs on: the number format, the allocator, a missing GPU.
 
-Figures: Intel Xeon with AMX, torch 2.15, one thread, batches of 512, CPU time of a training step.
+The figures behind these choices are in `benchmarks/RESULTS.md`: what a step costs with each (`python -m
+benchmarks.step`), and how fast the whole training is without (`python -m benchmarks.throughput`, d).
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from digits.config.schema import Experiment
 Precision: TypeAlias = Literal["bf16-mixed", "32-true"]
 
 WIDE = 100_000
-"""Weights of a linear layer from which bf16 saves more than its conversions cost. With AMX: `model=logistic` (7,840)
-1.02 -> 1.10 ms, one hidden layer of 64 (50,176) 2.45 -> 2.33, of 256 (200,704) 6.4 -> 4.5, `model=mlp` 22.4 -> 13.1."""
+"""Weights of a linear layer from which bf16 saves more than its conversions cost, with AMX: between those of an MLP
+with one hidden layer of 64, where it saves next to nothing, and of 256 (`python -m benchmarks.step`, a)."""
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
 NEVER = 2**31 - 1
@@ -38,11 +39,10 @@ def settle(config: Experiment, net: nn.Module) -> Experiment:
 def choose_precision(net: nn.Module, accelerator: str) -> Precision:
     """The fastest number format that trains as well: bf16-mixed where it was measured to pay, else 32-true.
 
-    `accelerator` is that of the configuration. On CPUs bf16 pays with AMX (`model=cnn` 92 -> 51 ms, `model=resnet`
-    322 -> 184) and, for convolutions, with the avx512_bf16 of AMD's (155 -> 93 at batch 256, Zen 5). Intel's
-    avx512_bf16 alone is slower than float32 (`model=cnn` 95 -> 121 ms), and a CPU with neither far slower (263); both
-    on the CPU with AMX, which ONEDNN_MAX_CPU_ISA kept from using it. What pays on GPUs has not been measured, so it is
-    float32 there.
+    `accelerator` is that of the configuration. On CPUs bf16 pays with AMX; Intel's avx512_bf16 alone is slower than
+    float32, and a CPU with neither far slower, as the CPU with AMX is when ONEDNN_MAX_CPU_ISA keeps it from using them
+    (`python -m benchmarks.step`, a). For convolutions it also paid with the avx512_bf16 of an AMD (Zen 5), which no
+    record is of: the same command tells on another. What pays on GPUs has not been measured, so it is float32 there.
     """
     if accelerator not in ("auto", "cpu"):
         return "32-true"
@@ -73,10 +73,10 @@ def keep_memory() -> bool:
     """Have glibc keep the memory that a step frees for the next one; whether it does so from now on.
 
     By default it gives tensors above 32 MB, and freed memory above 64, back to the system, which hands them out again
-    page by page, each zeroed: `model=cnn` has 8,482 page faults a step in bf16 and 15,160 in float32, then 1 to 35;
-    59.4 -> 50.8 ms and 112 -> 92 ms of CPU time. The peak of memory grows by 12 to 40 MB, more for tensors
-    above 32 MB (60 to 500 MB for pairs of 40 MB, in glibc 2.36). One of the two settings alone is slower than both (68
-    and 94 ms, where both came to 56). Does nothing where the user has set glibc's allocator, and where there is none.
+    page by page, each zeroed: thousands of page faults in a step of `model=cnn`, and next to none so
+    (`python -m benchmarks.step`, b, also for the time and the peak of memory). Both settings belong together: freed
+    memory that is kept serves the large tensors only when these come from it. The peak grows most for tensors above
+    32 MB. Does nothing where the user has set glibc's allocator, and where there is none.
     """
     chosen = any(name.startswith("MALLOC_") for name in os.environ)
     if chosen or "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", ""):
@@ -93,8 +93,8 @@ def keep_memory() -> bool:
 def look_for_gpus_once() -> None:
     """Where there is no GPU, have torch ask CUDA whether there is one, not the driver's library, which isn't there.
 
-    Adam and AdamW ask in every step: 37 us, since Lightning makes torch load that library for each question. It does
-    so to keep CUDA uninitialised for processes that are forked later; without a GPU there is nothing to initialise.
+    Adam and AdamW ask in every step, and Lightning makes torch load that library for each question. It does so to
+    keep CUDA uninitialised for processes that are forked later; without a GPU there is nothing to initialise.
     """
     if not torch.cuda.is_available():
         os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"

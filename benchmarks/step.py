@@ -1,0 +1,144 @@
+"""What a training step costs in either number format, and without the allocator's setting; writes its part of
+`benchmarks/RESULTS.md`. `digits/training/machine.py` chooses by these figures.
+
+    python -m benchmarks.step                                        writes the tables
+    python -m benchmarks.step one model=cnn trainer.precision=32-true    one measurement, as JSON
+
+A step is forward, backward and the optimizer's, on 512 random images, in a process of its own on one thread. Counted is
+the process's CPU time, so that other work on the machine disturbs little; medians of 20 steps after 5.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import cast
+
+import torch
+from torch import nn
+
+from benchmarks.bare_loop import configuration
+from benchmarks.results import machine as this_machine
+from benchmarks.results import replace_section
+from benchmarks.runs import output_of, told
+from digits.config.targets import instantiate
+from digits.training import machine
+from digits.training.build import make_module
+
+BATCH, WARM, COUNTED = 512, 5, 20
+NOTHING: Mapping[str, str] = MappingProxyType({})
+GLIBC = MappingProxyType({"MALLOC_ARENA_TEST": "8"})
+"""glibc's own way with memory: its default, but set, so that `keep_memory` leaves it alone."""
+
+FLOAT32, BF16 = "trainer.precision=32-true", "trainer.precision=bf16-mixed"
+NETS: tuple[tuple[str, tuple[str, ...], Mapping[str, str]], ...] = (
+    ("`model=logistic`", ("model=logistic",), NOTHING),
+    ("`model=mlp`, one hidden layer of 64", ("model=mlp", "model.hidden=[64]"), NOTHING),
+    ("`model=mlp`, one hidden layer of 256", ("model=mlp", "model.hidden=[256]"), NOTHING),
+    ("`model=mlp`", ("model=mlp",), NOTHING),
+    ("`model=resnet`", ("model=resnet",), NOTHING),
+    ("`model=cnn`", ("model=cnn",), NOTHING),
+    ("`model=cnn`, oneDNN kept from AMX", ("model=cnn",), {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16"}),
+    ("`model=cnn`, kept from AMX and AVX512-BF16", ("model=cnn",), {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_VNNI"}),
+)
+"""What is measured in both formats: a name, overrides, environment."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """CPU milliseconds and page faults of a step, MB of the process's peak, weights of the widest linear layer."""
+
+    milliseconds: float
+    faults: float
+    megabytes: float
+    widest: int
+
+
+def measure(*overrides: str, counted: int = COUNTED) -> Cost:
+    """Train a net of a shipped configuration, here and now."""
+    config = configuration("data=mnist", *overrides)
+    torch.manual_seed(0)
+    module = make_module(config, cast(nn.Module, instantiate(config.model.tree())), 10)
+    net, loss, optimizer = module.net, module.loss, module.make_optimizer(module.net.parameters())
+    mixed = machine.settle(config, net).trainer.precision == "bf16-mixed"
+    machine.keep_memory()
+    machine.look_for_gpus_once()
+    size = cast(int, config.data.tree()["image_size"])
+    images, labels = torch.randn(BATCH, 1, size, size), torch.randint(10, (BATCH,))
+    seconds, faults = [], []
+    for _ in range(WARM + counted):
+        begun, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed, cache_enabled=False):
+            value = loss(net(images), labels)
+        value.backward()
+        optimizer.step()
+        seconds.append(time.process_time() - begun)
+        faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    widest = max((layer.weight.numel() for layer in net.modules() if isinstance(layer, nn.Linear)), default=0)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
+    return Cost(1000 * statistics.median(seconds[WARM:]), statistics.median(faults[WARM:]), peak, widest)
+
+
+def cost_of(overrides: Sequence[str], environment: Mapping[str, str] = NOTHING) -> Cost:
+    """The same in a process of its own, on one thread."""
+    printed = output_of("benchmarks.step", "one", *overrides, environment={**environment, "OMP_NUM_THREADS": "1"})
+    return Cost(**json.loads(printed))
+
+
+def formats_table(costs: Mapping[str, tuple[Cost, Cost]]) -> str:
+    """Both number formats of every net, by its name: float32, bf16."""
+    rows = ["| | weights of its widest linear layer | 32-true, ms | bf16-mixed, ms | ratio |", "|---|---|---|---|---|"]
+    for name, (single, half) in costs.items():
+        ratio = half.milliseconds / single.milliseconds
+        rows.append(
+            f"| {name} | {single.widest:,} | {single.milliseconds:.2f} | {half.milliseconds:.2f} | {ratio:.2f} |"
+        )
+    return "\n".join(rows)
+
+
+def memory_table(costs: Mapping[str, tuple[Cost, Cost]]) -> str:
+    """`model=cnn` by its format: glibc's own way, and with freed memory kept."""
+    rows = ["| `model=cnn` in | | ms | page faults a step | peak, MB |", "|---|---|---|---|---|"]
+    for name, pair in costs.items():
+        for what, cost in zip(("glibc's own way", "`keep_memory`"), pair, strict=True):
+            rows.append(f"| {name} | {what} | {cost.milliseconds:.2f} | {cost.faults:,.0f} | {cost.megabytes:,.0f} |")
+    return "\n".join(rows)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure and write, or measure once."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m benchmarks.step", description=__doc__, formatter_class=raw)
+    one = parser.add_subparsers(dest="command").add_parser("one", help="one measurement, printed as JSON")
+    one.add_argument("overrides", nargs="*", help="of the shipped configuration")
+    given = parser.parse_args(argv)
+    if given.command == "one":
+        print(json.dumps(asdict(measure(*given.overrides))))
+        return
+    with told(interrupted="nothing was kept"):
+        formats = {
+            name: (cost_of((*overrides, FLOAT32), environment), cost_of((*overrides, BF16), environment))
+            for name, overrides, environment in NETS
+        }
+        single, half = formats["`model=cnn`"]
+        memory = {
+            "32-true": (cost_of(("model=cnn", FLOAT32), GLIBC), single),
+            "bf16-mixed": (cost_of(("model=cnn", BF16), GLIBC), half),
+        }
+        text = (
+            f"{this_machine()}\n\nCPU time of a step on {BATCH} images, one thread; medians of {COUNTED}.\n\n"
+            f"(a) The number formats:\n\n{formats_table(formats)}\n\n(b) The allocator:\n\n{memory_table(memory)}"
+        )
+        print(text)
+        replace_section("One step", "python -m benchmarks.step", text)
+
+
+if __name__ == "__main__":
+    main()
