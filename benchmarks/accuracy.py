@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from benchmarks import ensemble, speedrun
 from benchmarks.recipes import BY_NAME, RECIPES, Recipe, composed
 from benchmarks.records import (
     RECORDS,
@@ -31,29 +32,50 @@ from benchmarks.records import (
 )
 from benchmarks.results import EXPERIMENTS, replace_head, replace_section
 from benchmarks.runs import Job, add_jobs, place, side_by_side, told
-from benchmarks.seeds import difference
+from benchmarks.seeds import Sample, difference
+from digits.config.tree import Tree
 
 HEAD = """Accuracy on the official test set, in %: mean ± sample sd over seeds 0, 1, …, lowest–highest. The test set
 is looked at once a run, with the epoch that validation accuracy chose, or with the last where all 60,000 images were
-trained on. Seconds are those of the training part, fastest–slowest. Records: `benchmarks/records/`."""
+trained on. Seconds are those of the training part, fastest–slowest. What is wanted is wanted of the mean; ensembles
+have one accuracy, that of the averaged probabilities. Records: `benchmarks/records/`."""
+
+COLUMNS = (
+    "",
+    "parameters",
+    "seeds",
+    "test, mean ± sd",
+    "range",
+    "validation",
+    "epochs",
+    "seconds",
+    "wanted",
+    "reached",
+)
+NOTHING = "–"
+"""In the column of what is wanted."""
+
+TRAINED_ON_ALL = "trained on all"
 
 
 def reached(recipe: Recipe, record: Record) -> str:
-    """Whether the mean is what is wanted."""
+    """Whether the mean is what is wanted; of fewer seeds than are wanted it can't be told."""
     mean, on_cpu = record.sample("metrics", "test/accuracy").mean, {run.get("device") for run in record.runs} == {"cpu"}
-    if recipe.wanted is None or len(record.runs) < recipe.seeds:
+    if recipe.wanted is None:
         return ""
+    if len(record.runs) < recipe.seeds:
+        return "too few seeds"
     if mean >= recipe.wanted:
-        return "yes"
-    return "on CPUs" if recipe.wanted_on_cpu is not None and on_cpu and mean >= recipe.wanted_on_cpu else "no"
+        return "**yes**"
+    return "**on CPUs**" if recipe.wanted_on_cpu is not None and on_cpu and mean >= recipe.wanted_on_cpu else "no"
 
 
 def row(recipe: Recipe, record: Record) -> str:
     """A recipe's line of the table."""
     test, runs = record.sample("metrics", "test/accuracy"), record.runs
     validated = all(number(run, "data", "val") for run in runs)
-    val = record.sample("metrics", "val/accuracy").percent() if validated else "trained on all"
-    wanted = "" if recipe.wanted is None else f"≥ {100 * recipe.wanted:.2f}"
+    val = record.sample("metrics", "val/accuracy").percent() if validated else TRAINED_ON_ALL
+    wanted = NOTHING if recipe.wanted is None else f"≥ {100 * recipe.wanted:.2f}"
     if recipe.wanted_on_cpu is not None:
         wanted += f" (CPUs: {100 * recipe.wanted_on_cpu:.2f})"
     cells = [
@@ -61,13 +83,37 @@ def row(recipe: Recipe, record: Record) -> str:
         span(record.sample("parameters").values),
         seeds(recipe, record),
         f"**{test.percent()}**",
-        f"{100 * min(test.values):.2f}–{100 * max(test.values):.2f}",
+        spread(test),
         val,
         span(record.sample("epochs").values),
         f"{span(record.sample('seconds', 'fit').values)}{threads(runs)}",
         wanted,
         reached(recipe, record),
     ]
+    return f"| {' | '.join(cells)} |"
+
+
+def spread(sample: Sample) -> str:
+    """Lowest–highest, in per cent."""
+    return f"{100 * min(sample.values):.2f}–{100 * max(sample.values):.2f}"
+
+
+def speedrun_row(series: speedrun.Series) -> str:
+    """The speedrun's line; its section has its speed, and that the test set was looked at before."""
+    test, wanted = series.accuracies, speedrun.WANTED_ACCURACY
+    fit = [run.seconds["fit"] for run in series.runs]
+    cells = ["`experiment=speedrun`", f"{series.parameters:,}", str(test.n), f"**{test.percent()}**", spread(test),
+             TRAINED_ON_ALL, "1", f"{min(fit):.1f}–{max(fit):.1f}", f"≥ {100 * wanted:.2f}",
+             "**yes**, but see Speedrun" if test.mean >= wanted else "no"]  # fmt: skip
+    return f"| {' | '.join(cells)} |"
+
+
+def ensemble_row(name: str, line: Tree) -> str:
+    """An ensemble's line; `benchmarks/ensemble.py` has its members."""
+    accuracy, members = number(line, "accuracy"), line["members"]
+    assert isinstance(members, list)
+    cells = [f"ensemble `{name}`, {len(members)} nets", "", "", f"**{100 * accuracy:.2f}**", "", "", "", "",
+             f"≥ {100 * ensemble.WANTED:.2f}", "**yes**" if accuracy >= ensemble.WANTED else "no"]  # fmt: skip
     return f"| {' | '.join(cells)} |"
 
 
@@ -81,24 +127,29 @@ def seeds(recipe: Recipe, record: Record) -> str:
 
 def section(recipes: Sequence[Recipe], folder: Path) -> str:
     """The text under the heading in RESULTS.md."""
-    rows = [
-        "| | parameters | seeds | test, mean ± sd | range | validation | epochs | seconds | wanted | reached |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
+    rows = [f"| {' | '.join(COLUMNS)} |".replace("|  |", "| |"), f"|{'---|' * len(COLUMNS)}"]
     records = {recipe: read_record(recipe.name, folder) for recipe in recipes}
     machines: dict[str, list[str]] = {}
     for recipe, record in records.items():
         if record.runs:
             rows.append(row(recipe, record))
             machines.setdefault("\n".join(described(record.runs)), []).append(recipe.name)
+    rows += (others := other_rows(folder))
     lines = [HEAD, "", *rows, ""]
     lines += [f"- {', '.join(names)}: {'; '.join(where.splitlines())}." for where, names in machines.items()]
     if absent := [recipe.name for recipe, record in records.items() if not record.runs]:
         lines.append(f"- Not recorded yet: {', '.join(absent)}.")
-    if (folder / "speedrun.json").exists():
-        lines.append("- `experiment=speedrun` has a section and a record of its own: [records/speedrun.json]"
-                     "(records/speedrun.json).")  # fmt: skip
+    if others:
+        lines.append("- The speedrun and the ensembles have sections of their own below, with their machines.")
     return "\n".join([*lines, *neighbours([(r.name, record) for r, record in records.items() if record.runs])])
+
+
+def other_rows(folder: Path) -> list[str]:
+    """The lines of what has a script of its own: the speedrun and all recorded ensembles, none picked out."""
+    rows = []
+    if (path := folder / speedrun.RECORD.name).exists():
+        rows.append(speedrun_row(speedrun.read(path)))
+    return rows + [ensemble_row(name, line) for name, line in ensemble.read(folder / ensemble.RECORD.name).items()]
 
 
 def neighbours(records: list[tuple[str, Record]]) -> list[str]:

@@ -90,6 +90,12 @@ def table(ensembles: dict[str, Tree]) -> str:
     return "\n".join(rows)
 
 
+def read(path: Path) -> dict[str, Tree]:
+    """The recorded ensembles by name, none where there is no record."""
+    ensembles: dict[str, Tree] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return ensembles
+
+
 def main(argv: Sequence[str] | None = None, path: Path = RECORD) -> None:
     """The command."""
     raw = argparse.RawDescriptionHelpFormatter
@@ -98,7 +104,7 @@ def main(argv: Sequence[str] | None = None, path: Path = RECORD) -> None:
     parser.add_argument("--views", metavar="N", type=int, choices=[1, 5, 9], default=1, help="as digits.evaluate takes")
     given = parser.parse_args(argv)
     with told(interrupted="nothing was kept"):
-        ensembles: dict[str, Tree] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        ensembles = read(path)
         if not (named := named_runs(given.ensembles)) and not ensembles:
             raise RecordError("no ensemble is recorded yet; name one: python -m benchmarks.ensemble NAME=RUN,RUN")
         known = recipes_of()

@@ -21,19 +21,20 @@ Every figure quoted in this project, written by the scripts in this folder; no l
 
 
 def machine() -> str:
-    """What a figure was measured on, in one line."""
+    """What a figure was measured on and from which source, in one line."""
     cpu = platform.processor()
     for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("model name"):
             cpu = line.split(":", 1)[1].strip()
             break
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
+    commit = _git("rev-parse", "--short", "HEAD") or "unknown"
+    changes = " with changes" if _git("status", "--porcelain", "--", "digits", "conf", "benchmarks/*.py") else ""
     versions = ", ".join(f"{package} {metadata.version(package)}" for package in ("torch", "lightning"))
-    return (
-        f"{cpu}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}; commit {commit or 'unknown'}."
-    )
+    return f"{cpu}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}; commit {commit}{changes}."
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False).stdout.strip()
 
 
 def replace_section(title: str, command: str, text: str) -> None:

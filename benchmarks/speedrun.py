@@ -49,6 +49,7 @@ class Run:
     accuracy: float
     wall: float
     seconds: dict[str, float]
+    weights: str | None = None  # their SHA-256; None in records that are older than this field
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,8 @@ def measure(seeds: Sequence[int], overrides: list[str]) -> Series:
             wall = time.perf_counter() - begun
             record = json.loads(Path(folder, "run", "result.json").read_text(encoding="utf-8"))
         parameters, precision = record["parameters"], record["config"]["trainer"]["precision"]
-        runs.append(Run(seed, record["metrics"]["test/accuracy"], round(wall, 2), record["seconds"]))
+        accuracy = record["metrics"]["test/accuracy"]
+        runs.append(Run(seed, accuracy, round(wall, 2), record["seconds"], record.get("weights")))
         print(f"seed {seed}: {runs[-1].seconds['steps']:.2f} s, {runs[-1].accuracy:.2%}, {wall:.1f} s", flush=True)
     return Series(machine(), parameters, precision, runs, yardstick)
 

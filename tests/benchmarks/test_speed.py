@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -120,6 +122,29 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     speedrun.write(written, tmp_path / "speedrun.json")
     assert speedrun.read(tmp_path / "speedrun.json") == written
     assert len((tmp_path / "speedrun.json").read_text().splitlines()) < 30, "a run a line"
+
+
+def test_a_run_is_known_by_its_weights_unless_its_record_is_older(tmp_path: Path) -> None:
+    path = tmp_path / "speedrun.json"
+    old = series(0.990, 0.991)
+    speedrun.write(old, path)
+    path.write_text(path.read_text().replace(', "weights": null', ""))
+    assert "weights" not in path.read_text()
+    assert speedrun.read(path) == old
+    assert speedrun.as_text(speedrun.read(path)) == speedrun.as_text(old)
+    new = replace(old, runs=[replace(run, weights=f"{run.seed}f") for run in old.runs])
+    speedrun.write(new, path)
+    assert [run.weights for run in speedrun.read(path).runs] == ["0f", "1f"]
+
+
+def test_a_measured_run_has_the_digest_of_its_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On small data, and without the yardstick, which wants MNIST."""
+    monkeypatch.setattr(speedrun, "run_yardstick", lambda _: (1.0, 0.9))
+    small = ["data=optdigits", "data.val_size=0", "data.batch_size=128"]
+    (run,) = speedrun.measure([0], small).runs
+    assert run.weights is not None
+    assert len(bytes.fromhex(run.weights)) == 32  # SHA-256
+    assert run.weights != hashlib.sha256().hexdigest()
 
 
 def test_the_yardstick_learns() -> None:
