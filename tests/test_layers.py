@@ -12,8 +12,10 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "digits"
 BELOW = {
     "config": {"config"},
-    "data": {"config", "data"},
+    "data": {"config", "data", "reading"},
     "models": {"models"},
+    "reading": {"reading"},
+    "serving": {"reading", "serving"},
     "exploring": {"config", "data", "exploring"},
     "training": {"config", "data", "models", "training"},
 }
@@ -49,7 +51,19 @@ def test_no_dictconfig_below_the_commands() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["digits", "digits.launch", "digits.train", "digits.evaluate", "digits.report", "digits.explore"]
+    "module",
+    [
+        "digits",
+        "digits.launch",
+        "digits.train",
+        "digits.evaluate",
+        "digits.report",
+        "digits.explore",
+        "digits.export",
+        "digits.predict",
+        "digits.serve",
+        "digits.reading",
+    ],
 )
 def test_starting_a_command_imports_no_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules or 'lightning' in sys.modules)"

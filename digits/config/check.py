@@ -13,6 +13,7 @@ from typing import get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from digits.config.class_folders import is_image_folder
 from digits.config.schema import CLASSES, DESCRIBED, IMAGE_SIZE, TARGET, TRAINING_IMAGES, Experiment, Trainer
 from digits.config.targets import HYDRAS_KEYS, TargetError, names, signature_of, takes_anything, targets_in
 from digits.config.tree import Tree, Value
@@ -36,6 +37,9 @@ GIVEN_LATER = {
 
 DEEPEST = 16
 """Levels of nesting that a configuration may have; those that ship have four."""
+
+PRETRAINED = "pretrained"
+"""What `init_from` calls the net that ships."""
 
 UNREAD = {"_partial_", "_convert_", "_recursive_"}
 """Keys of Hydra's that would change how a section is built; `targets.instantiate` decides that."""
@@ -165,17 +169,20 @@ def _check_trainer(trainer: object) -> list[Fault]:
 def _check_data(data: Tree, model: Tree) -> list[Fault]:
     """An impossible split or size, told before the data is touched."""
     size, val_size = TRAINING_IMAGES.get(str(data.get("name"))), data.get("val_size")
-    if size is None or not isinstance(val_size, int):
+    if (size is None or not isinstance(val_size, int)) and not is_image_folder(data):
         return []
     faults = [
-        Fault(f"data.{key}", f"is {data[key]}, but {data['name']} has {known}")
-        for key, known in {"num_classes": CLASSES, "image_size": IMAGE_SIZE}.items()
-        if key in data and data[key] != known
-    ] + [
         Fault(f"model.{key}", f"is {model[key]}, but data.{key} is {data[key]}")
         for key in ("num_classes", "image_size")
         if key in model and key in data and model[key] != data[key]
     ]
+    if size is None or not isinstance(val_size, int):  # `settle_section` has counted the pictures
+        return faults
+    faults = [
+        Fault(f"data.{key}", f"is {data[key]}, but {data['name']} has {known}")
+        for key, known in {"num_classes": CLASSES, "image_size": IMAGE_SIZE}.items()
+        if key in data and data[key] != known
+    ] + faults
     if val_size > size - CLASSES:
         faults.append(
             Fault("data.val_size", f"is {val_size}, but {data['name']} has {size} training images; leave some")
@@ -224,8 +231,9 @@ def _check_paths(experiment: Experiment) -> list[Fault]:
         if not _exists(run)
     ]
     begins = experiment.init_from if experiment.resume is None else None  # what a run began with it needs no more
-    if begins is not None and not _exists(begins):
-        faults.append(Fault("init_from", f"{begins} does not exist; name a run's directory or a weights file"))
+    if begins not in (None, PRETRAINED) and not _exists(str(begins)):
+        what = f"a run's directory, a weights file, or {PRETRAINED}"
+        faults.append(Fault("init_from", f"{begins} does not exist; name {what}"))
     return faults
 
 

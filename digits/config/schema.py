@@ -9,41 +9,22 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from digits.config import augmentations
+from digits.config.image_folder import ImageFolder
+from digits.config.sections import TARGET as TARGET
+from digits.config.sections import Count, Fraction, Name, Section
+from digits.config.sections import Target as Target
 from digits.config.tree import Tree
 
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
-Name = Annotated[str, Field(min_length=1)]
 Stages = Annotated[list[Annotated[list[Count], Field(min_length=1)]], Field(min_length=1)]
-
-TARGET = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$"
-"""A dotted path: a module and what to build of it."""
-
-
-class Section(BaseModel):
-    """A part of the configuration; keys that nobody reads are refused."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True, allow_inf_nan=False)
-
-
-class Target(Section):
-    """A section that names what it builds; further keys are that thing's arguments."""
-
-    model_config = ConfigDict(extra="allow")
-
-    target: str = Field(alias="_target_", pattern=TARGET, description="what to build")
-
-    def tree(self) -> Tree:
-        """The section as plain data, `_target_` included."""
-        return self.model_dump(by_alias=True)
 
 
 class Data(Target):
     """`data`: the pictures, their split and their batches."""
 
-    name: Literal["mnist", "fashion_mnist", "kmnist", "optdigits"] = Field(description="the data set")
+    name: Literal["mnist", "fashion_mnist", "kmnist", "optdigits", "reader"] = Field(description="the data set")
     root: str = Field(min_length=1, description="folder that holds the data sets")
     mirrors: list[Annotated[str, Field(pattern=r"^https?://.+/$")]] | None = Field(
         description="URLs to fetch from, each ending in /; null: torchvision's"
@@ -59,32 +40,12 @@ class Data(Target):
     eval_batch_size: Count = Field(description="images a validation or test step")
 
 
-class RandomAffine(Target):
-    """`augment.affine`: each image turned, moved, scaled and sheared on its own."""
+class Reader(Data):
+    """`data=reader`: MNIST, and what is made from each split of it, as shares of its number."""
 
-    degrees: float = Field(ge=0, le=180, description="largest rotation, either way")
-    translate: float = Field(ge=0, le=28, description="largest shift in pixels")
-    scale: Fraction = Field(description="largest change of size, 0.1: from 0.9 to 1.1")
-    shear: float = Field(ge=0, lt=90, description="largest shear in degrees")
-
-
-class RandomWarp(RandomAffine):
-    """`augment.warp`: an affine map and an elastic distortion of each image."""
-
-    elastic: float = Field(ge=0, le=28, description="largest root mean square displacement in pixels")
-    smoothness: float = Field(ge=0.5, le=28, description="pixels that move alike (sigma of a Gaussian)")
-
-
-class RandomStroke(Target):
-    """`augment.stroke`: thicker or thinner strokes."""
-
-    width: float = Field(gt=0, le=1, description="largest growth or shrinking of each side of a stroke, in pixels")
-
-
-class RandomErase(Target):
-    """`augment.erase`: a blank rectangle."""
-
-    size: float = Field(gt=0, le=28, description="largest side of the rectangle in pixels")
+    drawn: float = Field(ge=0, le=10, description="drawn digits, for each of MNIST's")
+    altered: float = Field(ge=0, le=10, description="altered digits, for each of MNIST's")
+    nondigits: float = Field(ge=0, le=10, description="pictures of no digit, for each of MNIST's")
 
 
 class LogisticRegression(Target):
@@ -240,7 +201,7 @@ class Experiment(Section):
     resume: str | None = Field(description="run directory to go on with")
     config_from: str | None = Field(description="run directory whose configuration is run once more")
     trust: list[str] = Field(description="packages that a run to be resumed or done again may name")
-    init_from: str | None = Field(description="run directory or weights file to start from")
+    init_from: str | None = Field(description="run directory, weights file or pretrained: what to start from")
     teachers: list[Name] = Field(
         max_length=100, description="runs whose nets' mean answers are learnt in place of labels"
     )
@@ -266,10 +227,17 @@ class Dashboard(Target):
 
 DESCRIBED: dict[str, type[Target]] = {
     "digits.data.MNISTDataModule": Data,
-    "digits.data.RandomAffine": RandomAffine,
-    "digits.data.RandomWarp": RandomWarp,
-    "digits.data.RandomStroke": RandomStroke,
-    "digits.data.RandomErase": RandomErase,
+    "digits.data.ImageFolder": ImageFolder,
+    "digits.data.ReaderDataModule": Reader,
+    "digits.data.RandomAffine": augmentations.RandomAffine,
+    "digits.data.RandomWarp": augmentations.RandomWarp,
+    "digits.data.RandomStroke": augmentations.RandomStroke,
+    "digits.data.RandomErase": augmentations.RandomErase,
+    "digits.data.RandomStretch": augmentations.RandomStretch,
+    "digits.data.RandomBlur": augmentations.RandomBlur,
+    "digits.data.RandomResolution": augmentations.RandomResolution,
+    "digits.data.RandomTone": augmentations.RandomTone,
+    "digits.data.RandomNoise": augmentations.RandomNoise,
     "digits.models.LogisticRegression": LogisticRegression,
     "digits.models.MLP": MLP,
     "digits.models.CNN": CNN,

@@ -113,6 +113,103 @@ class RandomErase(nn.Module):
         return (torch.arange(length, device=images.device) + 0.5 - centre).abs() < half
 
 
+class RandomStretch(nn.Module):
+    """Make every image wider or narrower about its middle, by a factor from exp(-`width`) to exp(`width`)."""
+
+    def __init__(self, width: float) -> None:
+        super().__init__()
+        self.width = width
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images uint8 (B, 1, H, W) to uint8 of the same shape."""
+        length, factor = images.shape[-1], uniform(images, self.width).exp().view(-1, 1, 1)
+        at = torch.arange(length, device=images.device) - (length - 1) / 2
+        reach = (1 / factor).clamp(min=1)  # narrower: the mean over what becomes one pixel
+        weights = (1 - (at.view(-1, 1) / factor - at).abs() / reach).clamp(min=0) / reach  # (B, W, W)
+        return to_bytes(images[:, 0].float() @ weights.mT).unsqueeze(1)
+
+
+class RandomBlur(nn.Module):
+    """Smooth every image by a Gaussian of standard deviation 0 to `sigma` pixels."""
+
+    def __init__(self, sigma: float) -> None:
+        super().__init__()
+        self.sigma = sigma
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images uint8 (B, 1, H, W), square, to uint8 of the same shape."""
+        sigma = torch.rand(len(images), device=images.device).view(-1, 1, 1) * self.sigma
+        at = torch.arange(images.shape[-1], device=images.device)
+        squares = (at - at.unsqueeze(1)) ** 2 / (2 * sigma**2).clamp(min=1e-6)
+        weights = torch.exp(-squares.clamp(max=30))  # smaller numbers would be denormal, and slow
+        return both_ways(images, weights / weights.sum(dim=2, keepdim=True))
+
+
+class RandomResolution(nn.Module):
+    """Reduce every image to between `smallest` and all of its pixels across, and enlarge it again.
+
+    Reduced by the mean over areas; enlarged, by lot, bilinearly or in squares.
+    """
+
+    def __init__(self, smallest: int) -> None:
+        super().__init__()
+        self.smallest = smallest
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images uint8 (B, 1, H, W), square, to uint8 of the same shape."""
+        side = images.shape[-1]
+        sizes = range(self.smallest, side + 1)
+        maps = torch.stack([resolution(side, size, smooth=smooth) for size in sizes for smooth in (False, True)])
+        chosen = (torch.rand(len(images), device=images.device) * len(maps)).long()
+        return both_ways(images, maps.to(images.device)[chosen])
+
+
+class RandomTone(nn.Module):
+    """Change every image's brightness, gamma and contrast.
+
+    Its brightest pixel becomes `dimmest` to 1 of white; gamma is from exp(-`gamma`) to exp(`gamma`); the slope between
+    ink and paper is 1 to `steepest` times as steep, so that soft edges become hard, about a level of 0.25 to 0.5.
+    """
+
+    def __init__(self, dimmest: float, gamma: float, steepest: float) -> None:
+        super().__init__()
+        self.dimmest, self.gamma, self.steepest = dimmest, gamma, steepest
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images uint8 (B, 1, H, W) to uint8 of the same shape."""
+        gamma = uniform(images, self.gamma).exp()
+        slope, middle, level = torch.rand(3, len(images), device=images.device)
+        slope, middle = self.steepest**slope, 0.25 + 0.25 * middle
+        level = 255 * (self.dimmest + (1 - self.dimmest) * level)
+        gamma, slope, middle, level = (each.view(-1, 1, 1, 1) for each in (gamma, slope, middle, level))
+        brightest = images.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1)
+        ink = (images / brightest) ** gamma
+        return to_bytes(((ink - middle) * slope + middle).clamp(0, 1) * level)
+
+
+class RandomNoise(nn.Module):
+    """Add noise to every pixel of an image, Gaussian, of a standard deviation from 0 to `sigma` of white."""
+
+    def __init__(self, sigma: float) -> None:
+        super().__init__()
+        self.sigma = sigma
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images uint8 (B, 1, H, W) to uint8 of the same shape."""
+        sigma = torch.rand(len(images), 1, 1, 1, device=images.device) * (255 * self.sigma)
+        return to_bytes(images + sigma * torch.randn(images.shape, device=images.device))
+
+
+def to_bytes(images: Tensor) -> Tensor:
+    """Levels to the nearest of 0..255."""
+    return images.round().clamp(0, 255).to(torch.uint8)
+
+
+def both_ways(images: Tensor, weights: Tensor) -> Tensor:
+    """Images uint8 (B, 1, S, S), each mapped along both axes by its matrix (B, S, S)."""
+    return to_bytes(weights @ images[:, 0].float() @ weights.mT).unsqueeze(1)
+
+
 def uniform(images: Tensor, bound: float) -> Tensor:
     """A number from -bound to bound for every image, (B,)."""
     return (torch.rand(len(images), device=images.device) * 2 - 1) * bound
@@ -128,3 +225,13 @@ def smoother(length: int, sigma: float, images: Tensor) -> Tensor:
     at = torch.arange(length, device=images.device)
     weights = torch.exp(-((at - at.unsqueeze(1)) ** 2) / (2 * sigma**2))
     return weights / weights.square().sum(dim=1, keepdim=True).sqrt()
+
+
+def resolution(side: int, size: int, *, smooth: bool) -> Tensor:
+    """A matrix (side, side) that reduces to `size` pixels by the mean over areas, and enlarges again."""
+    edges, pixels = torch.arange(size + 1) * (side / size), torch.arange(side)
+    overlap = torch.minimum(edges[1:, None], pixels + 1) - torch.maximum(edges[:-1, None], pixels)
+    overlap = overlap.clamp(min=0)  # (size, side): of each new pixel with each old one
+    at = (pixels[:, None] + 0.5) * (size / side) - 0.5
+    weights = (1 - (at.clamp(0, size - 1) - torch.arange(size)).abs()).clamp(min=0) if smooth else overlap.T
+    return weights @ (overlap * (size / side))

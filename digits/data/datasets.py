@@ -51,6 +51,9 @@ FASHION = (
     "bag",
     "ankle boot",
 )
+NONE = "none"
+"""What the reader's net calls what is no digit: signs, letters, pieces and pairs of digits, specks, rules."""
+
 KUZUSHIJI = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
 
@@ -67,6 +70,11 @@ def fashion_mnist(root: Path, mirrors: list[str] | None) -> Arrays:
 def kmnist(root: Path, mirrors: list[str] | None) -> Arrays:
     """Kuzushiji-MNIST: 60,000 + 10,000 hiragana."""
     return _idx_files("KMNIST", "KMNIST", KUZUSHIJI, root, mirrors)
+
+
+def reader(root: Path, mirrors: list[str] | None) -> Arrays:
+    """MNIST with a class more, of which it has no picture: `ReaderDataModule` makes them."""
+    return mnist(root, mirrors)._replace(classes=(*DIGITS, NONE))
 
 
 def optdigits(root: Path, mirrors: list[str] | None) -> Arrays:  # noqa: ARG001 (it lies inside scikit-learn)
@@ -93,6 +101,7 @@ DATASETS: dict[str, Callable[[Path, list[str] | None], Arrays]] = {
     "fashion_mnist": fashion_mnist,
     "kmnist": kmnist,
     "optdigits": optdigits,
+    "reader": reader,
 }
 
 

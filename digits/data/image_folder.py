@@ -1,0 +1,135 @@
+"""A data set of a person's own pictures, one folder per class, each picture as the reader would see it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from torch import nn
+
+from digits.config.class_folders import FolderError, few, find_pictures, shown
+from digits.data.datamodule import MNISTDataModule
+from digits.data.datasets import Arrays, DataError
+from digits.data.picture_files import Pictures, Rows, read_pictures
+
+
+class ImageFolder(MNISTDataModule):
+    """Pictures of any kind in `root/CLASS/`, or in `root/train/CLASS/` and `root/test/CLASS/`.
+
+    Each becomes the patch that the reader would make of it, and counts once however many copies there are. Without a
+    `test/`, `test_size` of them, a part of every class chosen by `test_seed`, are the test split; with None all are,
+    to evaluate on. Which those are follows from the pictures alone, not from the names of their files.
+
+    After `setup` it has `files` too: where in `root` the images of each split's tensor come from.
+    """
+
+    files: dict[str, tuple[str, ...]]
+
+    def __init__(
+        self,
+        name: str,
+        root: str,
+        mean: float,
+        std: float,
+        num_classes: int,
+        image_size: int,
+        val_size: int,
+        split_seed: int,
+        test_size: int | None,
+        test_seed: int,
+        limit: int | None,
+        batch_size: int,
+        eval_batch_size: int,
+        seed: int = 0,
+        augment: Sequence[nn.Module] = (),
+    ) -> None:
+        super().__init__(
+            name, root, None, mean, std, num_classes, image_size, val_size, split_seed, limit, batch_size,
+            eval_batch_size, seed, augment,
+        )  # fmt: skip
+        self.test_size, self.test_seed = test_size, test_seed
+
+    def read(self) -> Arrays:
+        """The pictures as patches, read once per process however many jobs of a sweep want them."""
+        train, test, classes, checksums = read_folder(self.root, self.test_size, self.test_seed)
+        if len(train.labels) - self.val_size < len(classes):
+            raise DataError(
+                f"data.val_size is {self.val_size}, but {shown(self.root)} holds {len(train.labels)} pictures to train "
+                "on and validate on, where copies count once; add some, or set it lower"
+            )
+        self.files = {"train": train.files, "val": train.files, "test": test.files}
+        return Arrays(train.patches, train.labels, test.patches, test.labels, classes, checksums)
+
+
+class Folder(NamedTuple):
+    """A folder's pictures, parted."""
+
+    train: Pictures
+    test: Pictures
+    classes: tuple[str, ...]
+    checksums: dict[str, str]  # of each part of each class: SHA-256 over those of its files, sorted
+
+
+@lru_cache(maxsize=2)
+def read_folder(root: str, test_size: int | None, test_seed: int) -> Folder:
+    """The pictures of a folder of classes, laid out as `digits.config.class_folders` says.
+
+    Raises DataError, with a line for every picture that can't be used, or for all that is wrong with the folder.
+    """
+    folder = Path(root).expanduser()
+    try:
+        found = find_pictures(folder)
+    except FolderError as error:
+        raise DataError(str(error)) from None
+    parts = [found.test or {}, found.train]  # the test first: what is in both is not trained on
+    listed = [
+        (path, label) for part in parts for label, name in enumerate(found.classes) for path in part.get(name, [])
+    ]
+    pictures = read_pictures(listed, folder)
+    rows = np.arange(len(pictures.labels))
+    if found.test is not None:
+        held = rows[[name.startswith("test/") for name in pictures.files]]
+    else:
+        held = rows if test_size is None else held_out(pictures.labels, test_size, test_seed)
+    train = pictures.at(rows if len(held) == len(rows) else np.setdiff1d(rows, held))
+    test = pictures.at(np.random.RandomState(test_seed).permutation(held))  # data.limit takes the first of them
+    if gone := [name for label, name in enumerate(found.classes) if label not in train.labels]:
+        raise DataError(f"every picture of {few(gone)} in {shown(folder / 'train')} is in test/ too; give it others")
+    checksums = {
+        f"{part}/{name}": _checksum(some, label)
+        for part, some in (("train", train), ("test", test))
+        for label, name in enumerate(found.classes)
+    }
+    return Folder(train, test, found.classes, checksums)
+
+
+def held_out(labels: Rows, number: int, seed: int) -> Rows:
+    """Rows to keep apart for the test, `number` in all: of each class its share, but at least one.
+
+    `stratified_split` may leave a rare class without; but what was never tested has no accuracy.
+    Raises DataError where a class would be left with nothing to train on.
+    """
+    random = np.random.RandomState(seed)  # its stream is frozen by numpy's compatibility policy
+    classes, counts = np.unique(labels, return_counts=True)
+    if counts.min() < 2 or not len(classes) <= number <= len(labels) - len(classes):
+        raise DataError(
+            f"data.test_size is {number}, which of {len(labels)} pictures (copies count once) of {len(classes)} "
+            "classes doesn't leave each class one to test and one to train on; add some, or set it to another number"
+        )
+    exact = counts * number / len(labels)
+    shares = np.clip(np.floor(exact).astype(int), 1, counts - 1)
+    while missing := number - int(shares.sum()):
+        step = 1 if missing > 0 else -1
+        possible = (shares + step >= 1) & (shares + step < counts)
+        shares[np.argmax(np.where(possible, (exact - shares) * step, -np.inf))] += step
+    kept = [random.permutation(np.flatnonzero(labels == c))[:n] for c, n in zip(classes, shares, strict=True)]
+    return np.concatenate(kept).astype(np.int64)
+
+
+def _checksum(pictures: Pictures, label: int) -> str:
+    digests = [digest for digest, of in zip(pictures.digests, pictures.labels.tolist(), strict=True) if of == label]
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()

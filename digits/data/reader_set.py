@@ -1,0 +1,77 @@
+"""What the reader's net is trained on: MNIST, the styles that it lacks, and what is no digit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from digits.data.datamodule import MNISTDataModule
+from digits.data.datasets import NONE
+from digits.data.loader import Split, mix
+
+
+class ReaderDataModule(MNISTDataModule):
+    """MNIST and, for each part of its training images, pictures made from them: eleven classes, the last "none".
+
+    To the training and the validation split are added, as shares of their number, `drawn` digits in many styles,
+    `altered` digits of the split's own (crossed, slashed, with flags, feet, specks and rules) and `nondigits`. No
+    picture of one split goes into one of the other. The test split is MNIST's own, and nothing else. What is made
+    follows from `split_seed`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        root: str,
+        mirrors: list[str] | None,
+        mean: float,
+        std: float,
+        num_classes: int,
+        image_size: int,
+        val_size: int,
+        split_seed: int,
+        limit: int | None,
+        batch_size: int,
+        eval_batch_size: int,
+        drawn: float,
+        altered: float,
+        nondigits: float,
+        seed: int = 0,
+        augment: Sequence[nn.Module] = (),
+    ) -> None:
+        super().__init__(
+            name, root, mirrors, mean, std, num_classes, image_size, val_size, split_seed, limit, batch_size,
+            eval_batch_size, seed, augment,
+        )  # fmt: skip
+        self.drawn, self.altered, self.nondigits = drawn, altered, nondigits
+
+    def setup(self, stage: str | None = None) -> None:
+        """Make the splits, then what is added to them; takes some seconds."""
+        if hasattr(self, "train"):
+            return
+        super().setup(stage)
+        self.train = self._enlarged(self.train, mix(self.split_seed, 0))
+        if self.val is not None:
+            self.val = self._enlarged(self.val, mix(self.split_seed, 1))
+
+    def _enlarged(self, split: Split, seed: int) -> Split:
+        """The split, and what is made of it; shuffled, and no larger than `limit`."""
+        from digits.data.altered import alter
+        from digits.data.drawn import draw_digits
+        from digits.data.nondigits import make_nondigits
+
+        random = np.random.RandomState(seed % 2**32)
+        images, labels = split.pixels().numpy(), split.truth().numpy()
+        number = len(labels)
+        drawn, drawn_labels = draw_digits(round(self.drawn * number), random)
+        chosen = random.randint(number, size=round(self.altered * number))
+        altered = alter(images[chosen], labels[chosen], random)
+        digits, digit_labels = np.concatenate([images, drawn]), np.concatenate([labels, drawn_labels])
+        none = make_nondigits(digits, digit_labels, round(self.nondigits * number), random)
+        all_images = np.concatenate([digits, altered, none])
+        all_labels = np.concatenate([digit_labels, labels[chosen], np.full(len(none), self.classes.index(NONE))])
+        rows = random.permutation(len(all_labels))[: self.limit]
+        return Split(torch.from_numpy(all_images), torch.from_numpy(all_labels), torch.from_numpy(rows))

@@ -1,0 +1,91 @@
+"""What an exported net says of itself: the metadata of its ONNX file."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+FORMAT = "1"
+
+DIGITS = tuple("0123456789")
+
+NONE = "none"
+"""The class of what is no digit."""
+
+SIDE = 28
+"""Of the patches that the reader makes, in pixels."""
+
+LONGEST = 64 << 10
+"""Characters of one entry; the provenance of a run has about 2,000."""
+
+MOST_CLASSES = 1_000
+
+
+@dataclass(frozen=True)
+class Description:
+    """The entries that a reader needs; `provenance` and what else there is are for people."""
+
+    classes: tuple[str, ...]
+    mean: float
+    """Of the training pixels scaled to 0..1; the graph has it inside, as it has `std`."""
+    std: float
+    image_size: int
+    temperature: float | None
+    """What logits are divided by before softmax; None where the net was not calibrated."""
+    accuracy: float
+    """On the test images of its data set, as this file."""
+
+    @property
+    def reads_digits(self) -> bool:
+        """Whether the reader can use it."""
+        return self.classes in (DIGITS, (*DIGITS, NONE)) and self.image_size == SIDE
+
+
+def parse(entries: Mapping[str, str]) -> Description:
+    """The description in a file's metadata; raises ValueError, with what is wrong, where it isn't one."""
+    if entries.get("format") != FORMAT:
+        raise ValueError(f"its metadata have the format {_shown(entries.get('format'))}, and not {FORMAT}")
+    if sum(map(len, entries.values())) > LONGEST or any(len(key) > 100 for key in entries):
+        raise ValueError(f"its metadata have more than {LONGEST:,} characters")
+    classes = _json(entries, "classes")
+    if (
+        not isinstance(classes, list)
+        or not 2 <= len(classes) <= MOST_CLASSES
+        or not all(isinstance(name, str) and 0 < len(name) <= 100 and name.isprintable() for name in classes)
+        or len(set(classes)) < len(classes)
+    ):
+        raise ValueError(f"its metadata's classes are {_shown(entries.get('classes'))}, which is no list of names")
+    if not isinstance(_json(entries, "provenance"), dict):
+        raise ValueError("its metadata's provenance is no JSON object")  # noqa: TRY004 (a file's fault, as the others)
+    return Description(
+        classes=tuple(classes),
+        mean=_number(entries, "mean", 0, 1),
+        std=_number(entries, "std", 1e-6, 1),
+        image_size=int(_number(entries, "image_size", 1, 4096)),
+        temperature=_number(entries, "temperature", 0.01, 100) if "temperature" in entries else None,
+        accuracy=_number(entries, "accuracy", 0, 1),
+    )
+
+
+def _json(entries: Mapping[str, str], key: str) -> object:
+    try:
+        found: object = json.loads(entries.get(key, ""))
+    except (ValueError, RecursionError):
+        raise ValueError(f"its metadata's {key} are {_shown(entries.get(key))}, which is no JSON") from None
+    return found
+
+
+def _number(entries: Mapping[str, str], key: str, low: float, high: float) -> float:
+    try:
+        number = float(entries.get(key, ""))
+    except ValueError:
+        number = math.nan
+    if not low <= number <= high:
+        raise ValueError(f"its metadata's {key} is {_shown(entries.get(key))}, and not a number from {low} to {high}")
+    return number
+
+
+def _shown(text: str | None) -> str:
+    return "missing" if text is None else f"{text!r:.80}"

@@ -1,0 +1,93 @@
+"""ONNX files as the tests make them: a small one that is sound, and parts to spoil it with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from digits.reading.model_file import ModelError, check_model
+
+SIDE = 28
+
+FIX = "; name a run, or a file that `python -m digits.export RUN` made"
+
+ENTRIES = {
+    "format": "1",
+    "classes": json.dumps(list("0123456789")),
+    "mean": "0.13",
+    "std": "0.31",
+    "image_size": "28",
+    "accuracy": "0.5",
+    "provenance": "{}",
+}
+
+
+def peak() -> int:
+    """The most memory that this process has had, in bytes. (getrusage would also count what its parent had.)"""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.split("VmHWM:")[1].split()[0]) << 10
+
+
+def weights(name: str, *shape: int, seed: int = 0) -> onnx.TensorProto:
+    """A tensor of normal numbers."""
+    return numpy_helper.from_array(np.random.RandomState(seed).randn(*shape).astype(np.float32), name)
+
+
+def whole(name: str, *numbers: int) -> onnx.TensorProto:
+    """A tensor of whole numbers, as shapes are given by."""
+    return numpy_helper.from_array(np.array(numbers, np.int64), name)
+
+
+def sound(outputs: int = 10, entries: Mapping[str, str | None] | None = None) -> onnx.ModelProto:
+    """A linear classifier of pixels scaled to 0..1, with its metadata; None leaves an entry out."""
+    nodes = [
+        helper.make_node("Cast", ["images"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["pixels", "scale"], ["scaled"]),
+        helper.make_node("Reshape", ["scaled", "rows"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "weight", "bias"], ["logits"], transB=1),
+    ]
+    graph = helper.make_graph(
+        nodes, "graph",
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", 1, SIDE, SIDE])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", outputs])],
+        [numpy_helper.from_array(np.array(1 / 255, np.float32), "scale"), whole("rows", -1, SIDE * SIDE),
+         weights("weight", outputs, SIDE * SIDE), weights("bias", outputs)],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    given = {key: value for key, value in {**ENTRIES, **(entries or {})}.items() if value is not None}
+    helper.set_model_props(model, given)
+    return model
+
+
+def between(model: onnx.ModelProto, *nodes: onnx.NodeProto, tensors: tuple[onnx.TensorProto, ...] = ()) -> None:
+    """Put nodes between "scaled" and the rest; the first takes "scaled", the last gives "then"."""
+    model.graph.node[2].input[0] = "then"
+    rest = list(model.graph.node[2:])
+    del model.graph.node[2:]
+    model.graph.node.extend([*nodes, *rest])
+    model.graph.initializer.extend(tensors)
+
+
+def refusal(model: onnx.ModelProto | bytes) -> str:
+    """Why a file is refused: what stands between its name and what to do."""
+    content = model if isinstance(model, bytes) else model.SerializeToString()
+    with pytest.raises(ModelError) as caught:
+        check_model(content, "x.onnx")
+    text = str(caught.value)
+    assert text.startswith("x.onnx is not run: ")
+    assert text.endswith(FIX)
+    assert "\n" not in text
+    return text.removeprefix("x.onnx is not run: ").removesuffix(FIX)
+
+
+def spoilt(change: Callable[[onnx.ModelProto], object]) -> str:
+    """Why a sound file is refused once it has been changed."""
+    model = sound()
+    change(model)
+    return refusal(model)
