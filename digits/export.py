@@ -1,0 +1,107 @@
+"""Make a trained net a file that runs without PyTorch, checked on the test set before it is kept.
+
+    python -m digits.export                    the latest run that is done
+    python -m digits.export RUN
+    python -m digits.export RUN --int8         a quantised net beside it, calibrated on training images
+    python -m digits.export RUN --out DIR
+
+Leaves in RUN/export: model.onnx, model.safetensors and model.json (the weights and what is needed to rebuild the net in
+PyTorch), with --int8 model.int8.onnx. A graph takes `images`, uint8 (N, 1, side, side), white ink on black; it
+normalises them itself and gives `logits`, float32 (N, classes). Its metadata say what a reader needs: classes, mean and
+std (for people: they are in the graph), image_size, temperature (by which logits are divided before softmax, fitted on
+the run's validation split), accuracy of this file on the test split, and provenance.
+
+Nothing is kept unless onnxruntime gives the same answer as PyTorch to every test image.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from digits.config.check import ConfigError
+from digits.config.files import FileError, check_stays_inside
+from digits.config.targets import TargetError
+from digits.config.tree import Tree, Value
+from digits.evaluate import plan
+from digits.training.members import Member
+from digits.training.run import WEIGHTS, RunError, read_result
+
+
+def run_export(member: Member, folder: Path, given: argparse.Namespace) -> None:
+    """Export, check, write and print."""
+    from digits.reading.model_file import check_model
+    from digits.training import evaluation, exporting
+
+    trust = tuple(given.trust)
+    net = evaluation.rebuild(member, trust)
+    [data] = evaluation.read_data([member.data], trust)
+    sha256 = hashlib.sha256((member.weights / WEIGHTS).read_bytes()).hexdigest()
+    files = exporting.export(net, data, exporting.provenance_of(read_result(member.run), sha256), int8=given.int8)
+    described = [check_model(file.content, file.name) for file in files]  # what is kept, the reader runs
+    exporting.leave(folder, files, net, member.model, data)
+    notes = exporting.notes(files, data)
+    if not described[0].reads_digits:
+        notes.append("predict and serve do not take this net: they want 0 to 9, then perhaps none, on 28x28")
+    tree: Tree = {
+        "format": 1,
+        "run": str(member.run),
+        "data": data.name,
+        "classes": list[Value](data.classes),
+        "notes": list[Value](notes),
+        "files": [file.tree() for file in files],
+        "folder": str(folder),
+    }
+    if given.json:
+        print(json.dumps(tree, indent=2, ensure_ascii=False))
+        return
+    title = f"{member.run}: on the test split of {data.name}"
+    print(f"{exporting.as_text(files, title, notes)}\n\nexported  {folder}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    parser = argparse.ArgumentParser(
+        "python -m digits.export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", metavar="RUN", nargs="?", help="a run's directory (default: the latest that is done)")
+    parser.add_argument("--int8", action="store_true", help="also a net quantised to 8 bits, about a third of the size "
+                        "and half of the time")  # fmt: skip
+    parser.add_argument("--out", metavar="DIR", type=Path, help="where the files go (default: RUN/export)")
+    parser.add_argument("--root", metavar="DIR", help="folder that holds the data sets")
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    parser.add_argument("--trust", metavar="PACKAGE", action="append", default=[], help="a package of your own that "
+                        "the run's net or data come from")  # fmt: skip
+    given = parser.parse_args(arguments)
+    try:
+        member = plan(argparse.Namespace(**vars(given), data=None, checkpoint=None, split="test"))
+        folder: Path = given.out or member.run / "export"
+        if given.out is None:
+            check_stays_inside(folder, member.run)
+    except (RunError, ConfigError, FileError) as error:
+        print(error, file=sys.stderr)
+        return 2
+
+    from digits.data.datasets import DataError
+    from digits.reading.model_file import ModelError
+    from digits.training.onnx_graph import ExportError
+
+    try:
+        run_export(member, folder, given)
+    except (RunError, ConfigError, TargetError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (DataError, ExportError, ModelError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
