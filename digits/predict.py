@@ -1,0 +1,224 @@
+"""Read the digits on pictures: photos, scans, drawings; one digit or many, several lines of writing.
+
+    python -m digits.predict PICTURE PICTURE                 a table
+    python -m digits.predict FOLDER                          the pictures in it and in the folders inside, sorted
+    python -m digits.predict "scans/**/*.jpg" --csv          what a pattern in quotes matches, for a spreadsheet
+    curl … | python -m digits.predict - --json               a picture on standard input, for a program
+    python -m digits.predict FOLDER --annotate DIR           leaves the pictures with boxes and answers in DIR
+    python -m digits.predict PICTURE --model RUN             with a net of your own (python -m digits.export RUN)
+
+--json prints one object a line as soon as it is read: {"path": …, "text": "2026", "digits": [{"label": 2,
+"confidence": 0.99, "box": [x, y, width, height]}, …]}, lines of writing separated by \\n in text; a picture that can't
+be read is {"path": …, "error": …}. --csv prints a row for each picture: path, text, the lowest confidence, each
+digit's confidence and box, error. Boxes are in pixels of the picture as one sees it. In the table a ? follows a digit
+that is likely enough to be wrong for a person to look.
+
+PNG, JPEG, GIF, BMP, WebP, TIFF and PPM are read; hidden files in a folder are not. Exit code: 0, or 1 when a picture
+could not be read (the others are), 2 when there was nothing to read or no such net.
+"""
+
+from __future__ import annotations
+
+import argparse
+import glob
+import io
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from digits.reading.pictures import Picture
+    from digits.reading.reader import Reader
+    from digits.reading.result import Reading
+
+SUFFIXES = (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff",
+            ".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif", ".avif")  # fmt: skip
+"""Pictures in a folder; the last three can't be read, and it is better to be told than to miss them."""
+
+BATCH, BATCH_PIXELS = 64, 16_000_000
+"""Pictures that are read together, for the net's sake, and their pixels, for the memory's."""
+
+WIDEST = 100
+"""Columns that names have in the table; a longer one pushes its line to the right."""
+
+
+class AskedError(ValueError):
+    """What was asked for can't be: there is no picture to read, or no such net."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture to read, or why there is none."""
+
+    name: str
+    """Its path as it was given, or `-`."""
+    label: str = ""
+    """What its annotated picture is called."""
+    error: str | None = None
+
+
+def find_pictures(arguments: Sequence[str], left_out: Path | None = None) -> list[Source]:
+    """What the arguments name, in their order; `left_out` is a folder not to look into.
+
+    Raises AskedError when they name only folders without pictures and patterns that match nothing.
+    """
+    found: list[Source] = []
+    empty: list[Source] = []
+    for argument in arguments:
+        why = "this folder holds no picture"
+        if argument == "-":
+            named = [Source("-", "stdin")]
+        elif _is_folder(argument):
+            named = list(_in_folder(argument, left_out))
+        elif os.path.lexists(argument) or not glob.has_magic(argument):
+            named = [Source(argument, Path(argument).name)]
+        else:
+            named = list(_matching(argument, left_out))
+            why = "no file matches this pattern"
+        if not named:
+            empty.append(Source(argument, error=f"{why}; name a picture, or a folder with {', '.join(SUFFIXES[:3])} …"))
+        found += named or empty[-1:]
+    if len(found) == len(empty):
+        raise AskedError("\n".join(f"{source.name}: {source.error}" for source in empty))
+    return found
+
+
+def _in_folder(folder: str, left_out: Path | None) -> Iterator[Source]:
+    """Its pictures, then those of the folders inside; links to folders are not followed."""
+    failed: list[OSError] = []
+    for where, inside, files in os.walk(folder, onerror=failed.append):
+        shown = (name for name in sorted(inside) if not name.startswith("."))
+        inside[:] = [name for name in shown if left_out is None or not _same(Path(where, name), left_out)]
+        for name in sorted(files):
+            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+                path = Path(where, name)
+                yield Source(str(path), "-".join(path.relative_to(folder).parts))
+    for error in failed:
+        yield Source(str(error.filename), error=f"the folder can't be opened ({error.strerror}); check who may read it")
+
+
+def _matching(pattern: str, left_out: Path | None) -> Iterator[Source]:
+    """What a shell would put in the place of a pattern; ** stands for folders at any depth."""
+    named: set[str] = set()
+    for path in sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207 (Path's takes no absolute pattern)
+        for source in _in_folder(path, left_out) if _is_folder(path) else [Source(path, Path(path).name)]:
+            if source.name not in named:  # ** gives a folder and what is in it
+                yield source if path != "-" else Source("./-", "-")
+            named.add(source.name)
+
+
+def _is_folder(path: str) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 (Path's raises where a folder above can't be entered)
+
+
+def _same(one: Path, other: Path) -> bool:
+    return other.exists() and one.samefile(other)
+
+
+def read_all(sources: Sequence[Source], reader: Reader) -> Iterator[tuple[Source, Picture | None, Reading | str]]:
+    """Each picture and its reading, or the sentence why there is none; in order, some at a time."""
+    waiting: list[tuple[Source, Picture | str]] = []
+    pixels = 0
+    for number, source in enumerate(sources):
+        opened = source.error or _open(source)
+        waiting.append((source, opened))
+        pixels += 0 if isinstance(opened, str) else opened.pixels.size // 3
+        if len(waiting) == BATCH or pixels >= BATCH_PIXELS or number == len(sources) - 1:
+            readings = iter(reader.read_many([picture for _, picture in waiting if not isinstance(picture, str)]))
+            for waited, picture in waiting:
+                yield (waited, None, picture) if isinstance(picture, str) else (waited, picture, next(readings))
+            waiting, pixels = [], 0
+
+
+def _open(source: Source) -> Picture | str:
+    from digits.reading.pictures import MAX_BYTES, PictureError, open_picture
+
+    try:
+        return open_picture(sys.stdin.buffer.read(MAX_BYTES + 1) if source.name == "-" else source.name)
+    except PictureError as error:
+        return str(error)
+
+
+def predict(sources: Sequence[Source], reader: Reader, given: argparse.Namespace) -> int:
+    """Read, print and leave the files; returns the exit code. Raises OSError where a file can't be left."""
+    from digits.reading import output
+    from digits.reading.annotate import AnnotationFolder, annotated
+
+    folder = AnnotationFolder(given.annotate, (source.name for source in sources)) if given.annotate else None
+    width = min(WIDEST, max(len(output.safe(source.name)) for source in sources))
+    if given.json:
+        as_text = output.as_json
+    elif given.csv:
+        as_text = output.as_csv
+        print(output.csv_header())
+    else:
+        as_text = partial(output.as_row, width=max(width, len("picture")))
+        print(output.table_header(max(width, len("picture"))))
+    failed, doubtful = 0, False
+    for source, picture, result in read_all(sources, reader):
+        print(as_text(source.name, result), flush=True)
+        if isinstance(result, str) or picture is None:
+            failed += 1
+            continue
+        doubtful |= any(digit.doubtful for digit in result.digits)
+        if folder is not None:
+            folder.leave(source.label, annotated(picture, result))
+    if not given.json and not given.csv:
+        if doubtful:
+            print(f"\n{output.LEGEND}", flush=True)
+        if failed:
+            print(f"{failed} of {len(sources)} could not be read", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    parser = argparse.ArgumentParser(
+        "python -m digits.predict", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("pictures", metavar="PICTURE", nargs="+", help="a picture's file, a folder, a pattern in "
+                        "quotes, or - for a picture on standard input")  # fmt: skip
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON object a line for each picture")
+    form.add_argument("--csv", action="store_true", help="print one row of CSV for each picture")
+    parser.add_argument("--annotate", metavar="DIR", type=Path, help="leave each picture there as a PNG, with boxes "
+                        "and answers drawn on")  # fmt: skip
+    parser.add_argument("--model", metavar="RUN|FILE", help="the net: a run that was exported, or its model.onnx "
+                        "(default: the one that comes with this package)")  # fmt: skip
+    given = parser.parse_intermixed_args(arguments)
+    if given.pictures.count("-") > 1:
+        parser.error("there is one standard input; give - once")
+    if "-" in given.pictures and sys.stdin.isatty():
+        parser.error("- reads a picture from standard input; pipe one in (… < picture.png)")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal's encoding lacks
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # of what is odd in a file that is read all the same
+    try:
+        sources = find_pictures(given.pictures, given.annotate)
+        from digits.reading.net import ModelError
+        from digits.reading.reader import Reader
+
+        try:
+            return predict(sources, Reader(given.model), given)
+        except ModelError as error:
+            raise AskedError(str(error)) from None
+    except AskedError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `| head` has seen enough; Python would flush again at its end, and complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}" if error.filename else error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
