@@ -14,7 +14,7 @@ from pathlib import Path
 import nox
 
 nox.options.default_venv_backend = "none"
-nox.options.sessions = ["lint", "types", "tests", "commands", "wheel"]
+nox.options.sessions = ["lint", "types", "tests", "commands", "browser", "wheel"]
 
 ENVIRONMENT = Path(".nox", "env").resolve()
 PYTHON = str(ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin") / "python")
@@ -66,7 +66,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Unit tests; arguments go to pytest: `nox -s tests -- tests/data -k split`."""
     shared_environment(session)
-    chosen = session.posargs or ["--ignore=tests/commands"]
+    chosen = session.posargs or ["--ignore=tests/commands", "--ignore=tests/browser"]
     session.run(PYTHON, "-m", "pytest", *chosen, external=True)
 
 
@@ -75,6 +75,13 @@ def commands(session: nox.Session) -> None:
     """The commands as a person runs them, a short training on real MNIST among them."""
     shared_environment(session)
     session.run(PYTHON, "-m", "pytest", "tests/commands", *session.posargs, external=True)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """The page to draw on, in the Chromium that the system has; without one it is left out, but never in CI."""
+    shared_environment(session)
+    session.run(PYTHON, "-m", "pytest", "tests/browser", *session.posargs, external=True)
 
 
 @nox.session

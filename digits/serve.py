@@ -1,0 +1,87 @@
+"""A page to draw digits on, or to drop a photo of some: the answer appears while you draw.
+
+    python -m digits.serve                       on http://127.0.0.1:8000/, for this machine only
+    python -m digits.serve --port 0 --open       any free port, and a browser opened on it
+    python -m digits.serve --model RUN           with the net that a run exported, or any model.onnx
+    python -m digits.serve --host 0.0.0.0        for everyone who can reach this machine, a phone on the same Wi-Fi
+
+Leaves nothing behind: no picture is kept, and the page loads nothing from elsewhere. `POST /api/read` takes a picture
+of any kind as the body and answers with JSON; `GET /health` tells that the server is ready, and with which net.
+Ctrl-C ends it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+
+
+def port(text: str) -> int:
+    """A TCP port; 0 for any that is free."""
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise ValueError
+    return number
+
+
+def serve(given: argparse.Namespace) -> int:
+    """Load the net, take the port and answer until told to stop; returns the exit code."""
+    import hashlib
+    import warnings
+    import webbrowser
+
+    from digits.reading.net import ModelError
+    from digits.reading.reader import Reader
+    from digits.serving.app import make_app
+    from digits.serving.guard import is_loopback
+    from digits.serving.limits import Limits
+    from digits.serving.server import PortError, address_of, bind, run_server
+
+    limits = Limits()
+    try:
+        reader = Reader(given.model)
+        sha256 = hashlib.sha256(reader.net.path.read_bytes()).hexdigest()
+    except (ModelError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    try:
+        listening = bind(given.host, given.port)
+    except PortError as error:
+        print(error, file=sys.stderr)
+        return 1
+    with listening:
+        loopback = is_loopback(listening.getsockname()[0])
+        app = make_app(reader.read, reader.net.classes, sha256, limits, loopback)
+        address = address_of(listening)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        audience = "this machine only" if loopback else "everyone who can reach this machine"
+        print(f"draw on {address}, open to {audience}; Ctrl-C ends it", flush=True)
+        if given.open:
+            webbrowser.open(address)  # the socket listens already, so the browser waits for us
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # of what is odd in a picture that is read all the same
+        run_server(app, listening, limits)
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    parser = argparse.ArgumentParser(
+        "python -m digits.serve", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--port", type=port, default=8000, help="where it listens; 0: any free port (default: 8000)")
+    parser.add_argument("--host", default="127.0.0.1", help="the address it listens on (default: 127.0.0.1, so that "
+                        "only this machine reaches it; 0.0.0.0: everyone)")  # fmt: skip
+    parser.add_argument("--model", metavar="RUN|FILE", help="a run that was exported, or a model.onnx (default: the "
+                        "net that comes with the package)")  # fmt: skip
+    parser.add_argument("--open", action="store_true", help="open a browser on the page")
+    given = parser.parse_args(arguments)
+    try:
+        return serve(given)
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

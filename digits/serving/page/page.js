@@ -1,0 +1,195 @@
+// The page: what is drawn or dropped is sent, one picture at a time and always the newest, and the answer is shown.
+
+import { forgetPicked, hasNone, percent, place, show, showNothing } from "./answer.js";
+import { HEIGHT, Paper, WIDTH } from "./paper.js";
+
+const PAUSE = 50; // ms between an answer and the next question: 10 to 15 a second while one draws
+const RETRY = 2000; // ms until a server that doesn't answer is asked again
+const QUIET = 700; // ms without a change until the answer is spoken: a screen reader needs no half digits
+
+const at = (id) => document.getElementById(id);
+const [stage, photo, note, file, undo, clear] = ["stage", "photo", "note", "file", "undo", "clear"].map(at);
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+let mostBytes = Infinity;
+let dropped = null; // the photo, in place of the drawing
+let age = 0; // counts what makes earlier answers wrong: a clear, an undo, another photo
+let asking = false, changed = false;
+
+const paper = new Paper(at("paper"), {
+  changed: (gone) => {
+    if (gone) age += 1;
+    forgetPicked();
+    buttons();
+    ask();
+  },
+  said: (words) => { at("spoken").textContent = words; },
+});
+
+// ---- Asking -----------------------------------------------------------------------------------
+
+async function ask() {
+  changed = true;
+  if (asking) return;
+  asking = true;
+  while (changed) {
+    changed = false;
+    const since = age;
+    if (!dropped && paper.empty) {
+      showNothing();
+      say("");
+      at("took").textContent = "";
+      speak("");
+      continue;
+    }
+    const wait = await askOnce(since);
+    if (wait) changed = true;
+    await sleep(wait || PAUSE);
+  }
+  asking = false;
+}
+
+async function askOnce(since) { // gives how long to wait before the same is asked again; 0: it was answered
+  const point = paper.last, photographed = dropped;
+  let reply, answer;
+  try {
+    const body = photographed ?? (await paper.picture());
+    const type = body.type.startsWith("image/") ? body.type : "application/octet-stream";
+    reply = await fetch("api/read", { method: "POST", body, headers: { "Content-Type": type } });
+    answer = await reply.json();
+  } catch {
+    if (since === age) say("The server does not answer; is it still running?");
+    return RETRY;
+  }
+  if (since !== age) return 0; // meanwhile something else is there, which is asked next
+  if (reply.status === 503) {
+    say(answer.error);
+    return 1000 * (Number(reply.headers.get("Retry-After")) || 1);
+  }
+  say(reply.ok ? "" : answer.error);
+  if (!reply.ok) showNothing();
+  else {
+    at("took").textContent = `Read in ${Math.max(1, Math.round(answer.milliseconds))} ms.`;
+    if (!answer.digits.length) showNothing(photographed || paper.strokes.flat().length > 12 ? "no digit found" : "");
+    else {
+      const scale = answer.width / WIDTH;
+      show(answer, whereItLies, photographed ? null : point?.map((value) => value * scale));
+    }
+    speak(spoken(answer));
+  }
+  return 0;
+}
+
+function whereItLies({ width, height }) { // where the picture lies on the stage
+  const wide = stage.clientWidth, high = stage.clientHeight;
+  if (!dropped) return [0, 0, wide, high];
+  const scale = Math.min(wide / width, high / height);
+  return [(wide - width * scale) / 2, (high - height * scale) / 2, width * scale, height * scale];
+}
+
+// ---- Telling ----------------------------------------------------------------------------------
+
+function say(words) {
+  note.hidden = !words;
+  if (note.textContent !== words) note.textContent = words;
+}
+
+let speaking;
+function speak(words) {
+  clearTimeout(speaking);
+  speaking = setTimeout(() => { at("spoken").textContent = words; }, QUIET);
+}
+
+function spoken({ text, digits }) {
+  if (!digits.length) return "No digit found";
+  const least = digits.reduce((a, b) => (b.confidence < a.confidence ? b : a));
+  const sure = digits.length > 1 ? `least sure of ${least.label}, ` : "";
+  return `Read ${[...text.replaceAll("\n", ",")].join(" ")}, ${sure}${percent(least.confidence)}`;
+}
+
+function buttons() {
+  undo.disabled = !dropped && !paper.past.length;
+  clear.disabled = !dropped && paper.empty;
+  clear.textContent = dropped ? "Remove photo" : "Clear";
+  undo.hidden = Boolean(dropped);
+  stage.classList.toggle("used", Boolean(dropped) || !paper.empty);
+  stage.classList.toggle("photo", Boolean(dropped));
+}
+
+// ---- Photos -----------------------------------------------------------------------------------
+
+function take(chosen) {
+  if (!chosen) return;
+  if (chosen.size > mostBytes) {
+    say(`The picture has more than ${Math.floor(mostBytes / 2 ** 20)} MB; choose a smaller one.`);
+    return;
+  }
+  drop();
+  dropped = chosen;
+  photo.src = URL.createObjectURL(chosen);
+  photo.hidden = false;
+  at("paper").hidden = true;
+  showNothing();
+  buttons();
+  ask();
+}
+
+function drop() { // the photo; the drawing under it is there again
+  age += 1;
+  forgetPicked();
+  if (!dropped) return;
+  URL.revokeObjectURL(photo.src);
+  photo.removeAttribute("src");
+  photo.hidden = true;
+  at("paper").hidden = false;
+  dropped = null;
+  buttons();
+}
+
+function empty() {
+  if (!dropped) return paper.clear();
+  drop();
+  at("paper").focus();
+  ask();
+}
+
+// ---- Input ------------------------------------------------------------------------------------
+
+undo.addEventListener("click", () => paper.undo());
+clear.addEventListener("click", empty);
+at("choose").addEventListener("click", () => file.click());
+file.addEventListener("change", () => {
+  take(file.files[0]);
+  file.value = "";
+});
+photo.addEventListener("error", () => {
+  if (dropped) photo.hidden = true; // the server may be able to read what this browser can't show
+});
+at("paper").addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const key = event.key.toLowerCase();
+  if (key === "z" || key === "u") paper.undo();
+  else if (key === "c" || key === "delete" || key === "backspace") empty();
+  else if (key === "p") file.click();
+});
+addEventListener("keydown", (event) => {
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && !event.shiftKey) {
+    event.preventDefault();
+    dropped ? empty() : paper.undo();
+  }
+});
+addEventListener("paste", (event) => take(event.clipboardData.files[0]));
+for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
+  addEventListener(kind, (event) => {
+    event.preventDefault();
+    stage.classList.toggle("over", kind === "dragenter" || kind === "dragover");
+  });
+}
+addEventListener("drop", (event) => take(event.dataTransfer.files[0]));
+new ResizeObserver(place).observe(stage);
+
+fetch("health").then((reply) => reply.json()).then(({ model, limits }) => {
+  mostBytes = limits.body_bytes;
+  hasNone(model.classes.includes("none"));
+}).catch(() => say("The server does not answer; is it still running?"));
+showNothing();

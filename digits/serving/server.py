@@ -1,0 +1,103 @@
+"""The application on a port, with clients that dawdle cut off; uvicorn itself only ends idle kept-alive connections."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+
+from starlette.types import ASGIApp
+from uvicorn import Config, Server
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from digits.serving.limits import Limits
+
+HEADER_BYTES = 16 * 1024
+"""Of a request's line and headers: what browsers send has about 1 KB."""
+KEEP_ALIVE_SECONDS = 5
+"""An idle connection is kept for so long."""
+GOODBYE_SECONDS = 3
+"""Requests that are being answered when the server is told to stop get so long."""
+
+
+class PortError(OSError):
+    """The port can't be had; the sentence says what to do."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes any that is free. Raises PortError."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address[:2], family=family, backlog=256)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortError(f"port {port} is in use; choose another with --port, or --port 0 for any") from error
+        if error.errno == errno.EACCES:
+            raise PortError(f"port {port} is not open to you; choose one from 1024 with --port") from error
+        raise PortError(f"{host} is no address of this machine; choose another with --host") from error
+
+
+def address_of(listening: socket.socket) -> str:
+    """Where a browser on this machine finds the server."""
+    host, port = listening.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+def run_server(app: ASGIApp, listening: socket.socket, limits: Limits) -> None:
+    """Serve until SIGINT or SIGTERM, which are raised again once what was under way has been answered."""
+    config = Config(
+        app,
+        http=impatient(limits),
+        ws="none",
+        lifespan="off",
+        log_level="error",  # nonsense from the net is no news
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        h11_max_incomplete_event_size=HEADER_BYTES,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GOODBYE_SECONDS,
+    )
+    Server(config).run(sockets=[listening])
+
+
+def impatient(limits: Limits) -> type[asyncio.Protocol]:
+    """uvicorn's protocol with an end to every request and to the number of connections."""
+
+    class Impatient(H11Protocol):
+        """A connection that is cut when a request is not over in time, or when it idles and its place is needed.
+
+        One clock for slow headers, slow bodies and clients that don't take their answer: it starts when a request
+        could begin, and again when the answer has been handed over. Reading from a client that has sent half a
+        request holds no thread, so that many of them cost memory only, and that is what `connections` bounds.
+        """
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self.start_clock()
+            if len(self.connections) > limits.connections:
+                idle = [c for c in self.connections if isinstance(c, Impatient) and c.is_idle()]
+                longest = min(idle, key=lambda connection: connection.since, default=self)
+                self.connections.discard(longest)  # now, since it is told that it was lost only later
+                longest.transport.abort()
+
+        def start_clock(self) -> None:
+            """From now on there is so much time for a request and its answer."""
+            self.since = self.loop.time()
+            self.clock = self.loop.call_later(limits.request_seconds, self.transport.abort)
+
+        def is_idle(self) -> bool:
+            """Whether no request is being answered; one that has arrived in part doesn't count."""
+            return self.cycle is None or self.cycle.response_complete
+
+        def on_response_complete(self) -> None:
+            self.clock.cancel()
+            self.start_clock()
+            super().on_response_complete()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self.clock.cancel()
+            super().connection_lost(exc)
+
+    return Impatient

@@ -1,0 +1,109 @@
+"""`python -m digits.serve` as a person runs it, with the net that comes with the package."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.serving.running import IMAGE, Running, running
+from tests.serving.test_app import seven
+
+
+def serve(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "digits.serve", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Running]:
+    with running("digits.serve", "--port", "0") as server:
+        yield server
+
+
+def test_help_answers_without_what_is_heavy() -> None:
+    code = (
+        "import sys; from digits import serve\n"
+        "try: serve.main(['--help'])\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "heavy = {'torch', 'numpy', 'onnxruntime', 'cv2', 'starlette', 'uvicorn'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "python -m digits.serve --model RUN" in done.stdout
+
+
+@pytest.mark.parametrize("wrong", ["eight", "-1", "65536", "80.5"])
+def test_a_port_that_is_none(wrong: str) -> None:
+    done = serve(f"--port={wrong}")
+    assert done.returncode == 2
+    assert f"argument --port: invalid port value: '{wrong}'" in done.stderr
+
+
+def test_a_port_in_use_is_told_in_one_sentence(server: Running) -> None:
+    done = serve("--port", str(server.port))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"port {server.port} is in use; choose another with --port, or --port 0 for any\n"
+
+
+def test_a_model_that_is_not_there(tmp_path: Path) -> None:
+    for missing in (tmp_path / "none.onnx", tmp_path):  # a file, and a run that was not exported
+        done = serve("--port", "0", "--model", str(missing))
+        assert (done.returncode, done.stdout) == (2, "")
+        assert re.fullmatch(rf".*{re.escape(str(missing))}.*; .*digits\.export.*\n", done.stderr), done.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_it_leaves_at_once_when_told_to(number: signal.Signals, code: int) -> None:
+    with running("digits.serve", "--port", "0") as server:
+        with httpx.Client(base_url=server.address) as client:  # a connection is kept open
+            assert client.get("/health").json()["status"] == "ready"
+            server.process.send_signal(number)
+            began = time.monotonic()
+            assert server.process.wait(timeout=10) == code
+        assert time.monotonic() - began < 3
+
+
+def test_it_listens_to_this_machine_only(server: Running) -> None:
+    answer = httpx.get(f"{server.address}/", headers={"host": "evil.example"})
+    assert answer.status_code == 421
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://[::1]:{server.port}/")
+
+
+def test_no_request_is_lost_under_load(server: Running) -> None:
+    """More at once than are read at once, one reader for all: the same answer to each."""
+    picture = seven()
+    with httpx.Client(base_url=server.address, timeout=30) as client:
+
+        def ask(_: int) -> tuple[int, str, list[float]]:
+            answer = client.post("/api/read", content=picture, headers=IMAGE)
+            (digit,) = answer.json()["digits"]
+            return answer.status_code, answer.json()["text"], digit["probabilities"]
+
+        first = ask(0)
+        with ThreadPoolExecutor(32) as pool:
+            answers = list(pool.map(ask, range(150)))
+    assert first[:2] == (200, "7")
+    assert answers == [first] * 150
+
+
+def test_nothing_it_says_names_a_place_on_the_machine(server: Running) -> None:
+    for answer in (
+        httpx.get(f"{server.address}/health"),
+        httpx.get(f"{server.address}/digits/serve.py"),
+        httpx.post(f"{server.address}/api/read", content=b"x", headers=IMAGE),
+        httpx.post(f"{server.address}/api/read", content=seven(), headers=IMAGE),
+    ):
+        said = f"{answer.headers} {answer.text}".replace("application/json", "").replace("image/png", "")
+        for place in (str(Path.cwd()), str(Path.home()), sys.prefix, "site-packages", ".onnx", ".py", "uvicorn"):
+            assert place not in said
