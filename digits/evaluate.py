@@ -4,6 +4,8 @@
     python -m digits.evaluate RUN --split val
     python -m digits.evaluate RUN --checkpoint last --json
     python -m digits.evaluate RUN --data fashion_mnist
+    python -m digits.evaluate RUN --data image_folder --root DIR
+                                                             your own pictures, a folder for each class
     python -m digits.evaluate RUN RUN RUN                    an ensemble: the mean of their probabilities
     python -m digits.evaluate RUN --views 9                  the mean over the picture and its shifts by one pixel
 
@@ -12,6 +14,8 @@ normalised as the net was trained. Leaves `RUN/evaluation/DATA-SPLIT/`, or for s
 `outputs/evaluation/DATA-SPLIT-Nnets-DIGEST/`: evaluation.json, confusion_matrix.png, class_accuracy.png,
 worst_mistakes.png and reliability.png. Runs of other nets and other normalisation can be averaged, not those of other
 data sets, nor with --split val those that kept other images for validation. Probabilities are softmax in float32.
+A net that knows more classes than the set has is asked about those of the same names. Of a folder that the run was not
+trained on every picture is asked about, unless DIR/test has some; mistakes are told by the names of their files.
 """
 
 from __future__ import annotations
@@ -24,11 +28,12 @@ from pathlib import Path
 from typing import cast
 
 from digits.config.check import ConfigError
+from digits.config.class_folders import is_image_folder
 from digits.config.files import FileError, check_stays_inside
 from digits.config.targets import TargetError
 from digits.config.tree import Tree, Value
 from digits.training.ensemble import check_agree, default_folder, telling_whose
-from digits.training.members import Member, check_data, check_fits, check_trust, data_root, read_net
+from digits.training.members import Member, check_data, check_fits, check_trust, data_root, own_pictures, read_net
 from digits.training.run import MODEL, RESULT, RunError, find_run, read_result
 
 
@@ -47,7 +52,11 @@ def plan(given: argparse.Namespace) -> Member:
     data = today if given.data else trained_on
     check_trust({"data": data}, RESULT, given.trust)
     check_trust(model, MODEL if given.checkpoint is None else RESULT, given.trust)
-    data = data | {"mean": takes["mean"], "std": takes["std"], "root": given.root or data_root(data, today)}
+    data = data | {"mean": takes["mean"], "std": takes["std"]}
+    if is_image_folder(data):
+        data = own_pictures(data, trained_on, given.root, named=given.data is not None)
+    else:
+        data |= {"root": given.root or data_root(data, today)}
     if "mirrors" in data:  # a record names no server: who made it would learn of it, and could send without end
         data["mirrors"] = today["mirrors"]
     check_fits(run, model, trained_on, data)
@@ -109,10 +118,11 @@ def run_plan(members: Sequence[Member], folder: Path, given: argparse.Namespace)
     with telling_whose(members[0].run, alone=alone):
         modules = evaluation.read_data([member.data for member in members], trust)
     data = modules[0]
-    found = evaluation.evaluate(members, nets, modules, given.split, given.views)
-    which = members[0].which
     classes = next((member.classes for member in members if member.classes), [])
-    notes = evaluation.other_names(classes, data.classes, data.name)
+    notes = evaluation.name_classes(data, classes)
+    notes += [note for member in members for note in evaluation.changed_pictures(member, data)]
+    found = evaluation.evaluate(members, nets, modules, given.split, given.views)
+    which, files = members[0].which, evaluation.file_names(data, given.split)
     if data.limit is not None:
         notes.append(f"only the first {found.scores.images:,} images: the run has data.limit={data.limit}")
     tree: Tree = {
@@ -125,6 +135,7 @@ def run_plan(members: Sequence[Member], folder: Path, given: argparse.Namespace)
         "views": given.views,
         "notes": list[Value](notes),
         **found.scores.tree(),
+        **({"files": [files[m.index] for m in found.scores.mistakes]} if files else {}),
         "folder": str(folder),
     }
     evaluation.leave(folder, tree, found.pictures)
@@ -136,7 +147,7 @@ def run_plan(members: Sequence[Member], folder: Path, given: argparse.Namespace)
     title = f"{whose}: {which} weights on the {given.split} split of {data.name}{seen}"
     if not alone:
         print(f"{evaluation.members_table(found.members)}\n")
-    print(f"{evaluation.as_text(found.scores, title, notes)}\n\npictures  {folder}")
+    print(f"{evaluation.as_text(found.scores, title, notes, files)}\n\npictures  {folder}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

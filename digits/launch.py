@@ -75,7 +75,7 @@ def job_directory(override_dirname: str) -> str:
     return name
 
 
-PATHS = {"resume", "config_from", "init_from", "hydra.run.dir", "hydra.sweep.dir"}
+PATHS = {"resume", "config_from", "init_from", "data.root", "hydra.run.dir", "hydra.sweep.dir"}
 """Keys whose values are paths."""
 
 LISTS = {"teachers"}

@@ -34,7 +34,7 @@ def resumed(asked: Tree, overrides: list[str]) -> Tree:
     """A run's own recorded configuration, with the lengths that were given anew."""
     recorded = _recorded(asked, "resume")
     _refuse_links(Path(str(asked["resume"])))
-    given = _keys(overrides) - {"resume", "trust"}
+    given = keys(overrides) - {"resume", "trust"}
     if refused := sorted(given - LENGTHS):
         raise ConfigError(*[Fault(key, NO_LENGTH.format(", ".join(LENGTHS))) for key in refused])
     tree = _given_anew(recorded, asked, given) | {"resume": asked["resume"], "trust": asked["trust"]}
@@ -52,7 +52,7 @@ def once_more(asked: Tree, overrides: list[str]) -> Tree:
     Nothing else, since what was computed from it, as scheduler.max_lr is from optimizer.lr, would stay what it was.
     """
     recorded = _recorded(asked, "config_from")
-    given = _keys(overrides) - {"config_from", "trust"}
+    given = keys(overrides) - {"config_from", "trust"}
     if refused := sorted(given - ANEW):
         raise ConfigError(*[Fault(key, NOT_THE_SAME.format(", ".join(sorted(ANEW)))) for key in refused])
     own: Tree = {"resume": None, "config_from": asked["config_from"], "trust": asked["trust"]}
@@ -188,7 +188,8 @@ def _some(keys: list[str]) -> str:
     return ", ".join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
 
 
-def _keys(overrides: list[str]) -> set[str]:
+def keys(overrides: list[str]) -> set[str]:
+    """What overrides set."""
     return {override.lstrip("+").split("=", 1)[0] for override in overrides}
 
 

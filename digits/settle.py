@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from functools import cache
 from pathlib import Path
 from typing import cast
 
@@ -21,11 +22,13 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from digits.config.check import ConfigError, Fault, check, nearest
+from digits.config.check import PRETRAINED, ConfigError, Fault, check, nearest
+from digits.config.class_folders import is_image_folder, settle_section
 from digits.config.targets import TargetError
 from digits.config.tree import Tree
 from digits.launch import conf_directory
-from digits.recorded import TakenUp, once_more, resumable, resumed, still_running, taken_up
+from digits.recorded import TakenUp, keys, once_more, resumable, resumed, still_running, taken_up
+from digits.training.beginning import begin, check_same
 from digits.training.run import BEST, RESULT, SIGN_OF_LIFE, RunError, find_run, first_process, read_result, status_of
 from digits.training.teachers import find_teachers, trained_anew
 
@@ -52,15 +55,56 @@ def settle(config: DictConfig, overrides: list[str]) -> Tree:
         tree = resumed(tree, overrides)
     elif tree.get("config_from") is not None:
         tree = once_more(tree, overrides)
+    faults: list[Fault] = []
+    if is_image_folder(data := tree.get("data")):
+        tree, faults = _count(config, tree, cast(Tree, data))
+    if isinstance(tree.get("init_from"), str):
+        try:
+            tree = _begin(tree, overrides)
+        except ConfigError as error:
+            faults += error.faults
     try:
         _check(tree)
     except ConfigError as error:
-        raise _where_given(config, error) from None
-    if isinstance(tree.get("init_from"), str):  # recorded so that it is found from any folder
+        faults += error.faults
+    if faults:
+        raise _where_given(config, ConfigError(*dict.fromkeys(faults)))
+    if tree.get("init_from") not in (None, PRETRAINED):  # recorded so that it is found from any folder
         tree["init_from"] = os.path.abspath(str(tree["init_from"]))  # noqa: PTH100 (nothing has to be there)
     if isinstance(teachers := tree.get("teachers"), list):
         tree["teachers"] = [os.path.abspath(str(run)) for run in teachers]  # noqa: PTH100 (nothing has to be there)
     return tree
+
+
+def _count(config: DictConfig, tree: Tree, data: Tree) -> tuple[Tree, list[Fault]]:
+    """The configuration with what only the folder of pictures can tell, and what is wrong with the folder."""
+    section, problems = settle_section(data)
+    if tree.get("resume") is not None or tree.get("config_from") is not None:
+        tree = tree | {"data": section}
+    else:  # what is computed from it, as model.num_classes is, follows
+        config = config.copy()
+        OmegaConf.update(config, "data", section, merge=False, force_add=True)
+        tree = plain(config)
+    return tree, [Fault(f"data.{key}", problem) for key, problem in problems.items()]
+
+
+def _begin(tree: Tree, overrides: list[str]) -> Tree:
+    """The configuration with the model and the normalisation of the net that it begins with."""
+    if tree.get("resume") is not None:
+        return tree
+    if tree.get("config_from") is not None:
+        check_same(tree)
+        return tree
+    return begin(tree, keys(overrides), _usual_model())
+
+
+@cache
+def _usual_model() -> Tree:
+    """The model that is trained where none is chosen."""
+    if GlobalHydra.instance().is_initialized():
+        return cast(Tree, plain(compose("train"))["model"])
+    with initialize_config_dir(conf_directory(), version_base="1.3"):
+        return cast(Tree, plain(compose("train"))["model"])
 
 
 def _check(tree: Tree) -> None:

@@ -164,7 +164,9 @@ def test_wrong_questions_are_answered_in_a_sentence_before_torch(tmp_path: Path,
     assert answer() == (2, "no run in outputs/ is done yet; train one first, or name a run's directory")
     assert answer("nowhere") == (2, "there is no directory nowhere; name a run's directory, as printed when it starts")
     assert answer(str(run), "--data", "mist") == (
-        2, "there is no data set mist; there is fashion_mnist, kmnist, mnist, optdigits")  # fmt: skip
+        2,
+        "there is no data set mist; there is fashion_mnist, image_folder, kmnist, mnist, optdigits, reader",
+    )
     returned, error = answer(str(run), "--split", "train")
     assert returned == 2
     assert "invalid choice: 'train'" in error

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
+from digits.config.class_folders import is_image_folder
 from digits.training.members import Member
 from digits.training.run import RunError
 
@@ -35,6 +36,9 @@ def check_agree(members: Sequence[Member], split: str) -> None:
         if a.trained_on["name"] != b.trained_on["name"]:
             sets = f"{a.run} was trained on {a.trained_on['name']}, {b.run} on {b.trained_on['name']}"
             raise RunError(f"{sets}; name runs of one data set")
+        if is_image_folder(a.data) and a.data["root"] != b.data["root"]:
+            roots = f"{a.run} has data.root={a.data['root']}, {b.run} data.root={b.data['root']}"
+            raise RunError(f"{roots}; name the pictures to ask about with --data image_folder --root DIR")
         for key in sorted({*a.data, *b.data} - OWN - SPLIT):
             if a.data.get(key) != b.data.get(key):
                 values = f"{a.run} has data.{key}={a.data.get(key)}, {b.run} data.{key}={b.data.get(key)}"

@@ -12,13 +12,14 @@ from matplotlib.figure import Figure
 from tabulate import tabulate
 from torch import nn
 
+from digits.config.class_folders import is_image_folder, shown
 from digits.config.targets import TargetError, check_read_back, instantiate
 from digits.config.tree import Tree
-from digits.data import MNISTDataModule
+from digits.data import ImageFolder, MNISTDataModule, Split
 from digits.training import figures, saved
-from digits.training.members import Member
+from digits.training.members import Member, by_name
 from digits.training.predictions import average, predict
-from digits.training.run import RESULT, RunError
+from digits.training.run import RESULT, RunError, peek
 from digits.training.scores import Scores, score
 from digits.training.storage import write_json
 
@@ -121,6 +122,40 @@ def leave(folder: Path, tree: Tree, pictures: dict[str, Figure]) -> None:
     write_json(folder / "evaluation.json", tree)
 
 
+def name_classes(data: MNISTDataModule, known: Sequence[str]) -> list[str]:
+    """Give the classes of a set that was read the numbers that the net gives them, by name; what is to be said of it.
+
+    Raises RunError where the net doesn't know a class.
+    """
+    places = by_name(known, data.classes, str(data.name))
+    if places is None:
+        return other_names(known, data.classes, data.name)
+    order = torch.tensor(places)
+    for name in ("train", "val", "test"):
+        if (split := getattr(data, name)) is not None:
+            setattr(data, name, Split(split.images, order[split.labels], split.rows))
+    absent = [label for label in known if label not in data.classes]
+    data.classes = tuple(known)
+    return [f"the net also knows {', '.join(absent)}, of which {data.name} has no pictures"] if absent else []
+
+
+def changed_pictures(member: Member, data: MNISTDataModule) -> list[str]:
+    """That a run's own folder of pictures is not what it was in training, as a sentence; or nothing."""
+    if not isinstance(data, ImageFolder) or data.test_size is None or not is_image_folder(member.trained_on):
+        return []
+    recorded = peek(member.run).get("data")
+    then = recorded.get("checksums") if isinstance(recorded, dict) else None
+    if not isinstance(then, dict) or then == data.checksums:
+        return []
+    return [f"{data.root} holds other pictures than when {member.run} was trained, so it may have been trained on some "
+            "of these"]  # fmt: skip
+
+
+def file_names(data: MNISTDataModule, split: str) -> tuple[str, ...]:
+    """The files that a split's images come from, by their row; none where they have no files of their own."""
+    return data.files[split] if isinstance(data, ImageFolder) else ()
+
+
 def other_names(net_classes: Sequence[str], data_classes: Sequence[str], data_name: str | None) -> list[str]:
     """That a set calls the classes something else than the net's own, as a sentence; or nothing."""
     if not net_classes or list(net_classes) == list(data_classes):
@@ -139,8 +174,8 @@ def members_table(members: Sequence[MemberScore]) -> str:
     return _table(rows, ("run", "net", "parameters", "accuracy"), "llrl")
 
 
-def as_text(scores: Scores, title: str, notes: Sequence[str]) -> str:
-    """The evaluation for the terminal."""
+def as_text(scores: Scores, title: str, notes: Sequence[str], files: Sequence[str] = ()) -> str:
+    """The evaluation for the terminal; mistakes with the names of their files where they have some."""
     low, high = scores.interval
     figures_of_merit = [
         ["accuracy", f"{scores.accuracy:.2%}", f"95% interval {low:.2%} to {high:.2%}; "
@@ -154,7 +189,10 @@ def as_text(scores: Scores, title: str, notes: Sequence[str]) -> str:
     ]
     confusion = [[name, *(f"{n:,}" if n else "·" for n in row)]
                  for name, row in zip(names, scores.confusion_matrix, strict=True)]  # fmt: skip
-    worst = [[str(m.index), m.truth, m.guess, f"{m.confidence:.1%}"] for m in scores.mistakes[:SHOWN_MISTAKES]]
+    worst = [
+        [shown(files[m.index]) if files else str(m.index), m.truth, m.guess, f"{m.confidence:.1%}"]
+        for m in scores.mistakes[:SHOWN_MISTAKES]
+    ]
     parts = [
         title,
         *(f"note: {note}" for note in notes),
@@ -165,7 +203,9 @@ def as_text(scores: Scores, title: str, notes: Sequence[str]) -> str:
         "",
         _table(confusion, ("truth \\ guess", *names), "l" + "r" * len(names)),
         "",
-        _table(worst, ("image", "truth", "taken for", "confidence"), "rllr") if worst else "no mistakes",
+        _table(worst, ("image", "truth", "taken for", "confidence"), ("l" if files else "r") + "llr")
+        if worst
+        else "no mistakes",
     ]
     return "\n".join(parts)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import cast
 
 import lightning as L
@@ -15,14 +14,17 @@ from digits.config.targets import instantiate
 from digits.config.tree import Tree
 from digits.data import MNISTDataModule
 from digits.training import checkpoints, machine, saved
+from digits.training.beginning import source_of
 from digits.training.build import make_callbacks, make_loggers, make_module, make_trainer
 from digits.training.callbacks import Progress, Pulse
 from digits.training.clock import Clock
 from digits.training.leaving import Signals
 from digits.training.nonfinite import NonfiniteGuard
+from digits.training.reproduce import check_unchanged
 from digits.training.run import BEST, LAST, RunDirectory
 from digits.training.teachers import find_teachers
 from digits.training.teaching import read_teacher
+from digits.training.transfer import read_origin, transfer
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +51,8 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals) -> T
     teachers = find_teachers(config)
     module = make_module(config, net, data.num_classes, read_teacher(config))
     validates = data.val_size > 0
-    if config.init_from is not None and checkpoint is None:
-        saved.load_weights(net, Path(config.init_from))
+    begins = config.init_from if checkpoint is None else None
+    origin = None if begins is None else read_origin(source_of(begins))
     loggers = make_loggers(config.logger, run.path, None if config.resume is None else step)
     pulse = Pulse(run)
     guard = NonfiniteGuard(config.trainer.on_nonfinite, run.path)
@@ -64,17 +66,23 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals) -> T
     # ---- Data -----------------------------------------------------------------------------------
     data.prepare_data()
     data.setup()
+    if checkpoint is not None:
+        check_unchanged(run.record.get("data"), data.checksums, run.path)
+    begun = None if origin is None else transfer(net, origin, data.classes)
     clock.lap("data")
     if trainer.is_global_zero:
         sizes = {"train": len(data.train), "val": len(data.val or ()), "test": len(data.test)}
         hardware = cast(Tree, run.record["hardware"]) | {"threads": torch.get_num_threads()}
-        origin: Tree = {"name": data.name, **sizes, "checksums": dict(data.checksums)}
+        read: Tree = {"name": data.name, **sizes, "checksums": dict(data.checksums)}
         run.add(config=config.tree(), hardware=hardware, device=str(trainer.strategy.root_device))
-        run.add(parameters=parameters, data=origin, teachers=teachers)
+        run.add(parameters=parameters, data=read, teachers=teachers)
         name, images = config.model.target.rsplit(".", 1)[-1], f"{len(data.train):,} images of {data.name}"
         log.info("%s with %s parameters, %s: %s", name, f"{parameters:,}", images, run.path)
         if asked.trainer.precision == "auto":
             log.info("trainer.precision=%s is this machine's choice", config.trainer.precision)
+        if begins is not None and origin is not None and begun is not None:
+            run.add(init_from={"from": begins, "weights": origin.sha256, **begun.tree()})
+            log.info("begins with %s; classes %s", begins, begun)
         if config.resume is not None:
             log.info("%s", f"going on from step {step:,}" if checkpoint else "there is no checkpoint: starting anew")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ from typing import cast
 
 from pydantic import ValidationError
 
+from digits.config.class_folders import is_image_folder, settle_section
 from digits.config.harmful import harmful
-from digits.config.schema import Data
+from digits.config.schema import DESCRIBED, Data
 from digits.config.targets import is_trusted, untrusted
 from digits.config.tree import Tree, Value
 from digits.training.run import BEST, LAST, MODEL, RESULT, RunError, read_model
@@ -72,11 +74,56 @@ def check_fits(run: Path, model: Tree, trained_on: Tree, data: Tree) -> None:
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
         raise RunError(f"{run / MODEL} is damaged: input.classes are no names")
     number = len(classes) or trained_on["num_classes"]
-    if (data["image_size"], data["num_classes"]) != (takes["image_size"], number):
+    fewer = bool(classes) and cast(int, data["num_classes"]) < len(classes)  # their names say whether it knows them
+    if data["image_size"] != takes["image_size"] or not (fewer or data["num_classes"] == number):
         raise RunError(
             f"{data['name']} has {data['num_classes']} classes of {data['image_size']}x{data['image_size']} pixels, "
             f"but the net takes {takes['image_size']}x{takes['image_size']} and knows {number} classes"
         )
+
+
+def by_name(known: Sequence[str], classes: Sequence[str], name: str) -> list[int] | None:
+    """For each class of a set its place among those that the net knows, by its name; None where it is the same.
+
+    Sets that share no name, but have as many classes, are compared in their order. Raises RunError where the net
+    doesn't know a class.
+    """
+    if not known or list(known) == list(classes):
+        return None
+    strange = [label for label in classes if label not in known]
+    if len(strange) == len(classes) == len(known):
+        return None
+    if strange:
+        raise RunError(
+            f"{name} has {', '.join(strange)}, which the net doesn't know: it tells apart {', '.join(known)}; leave "
+            "these classes out, or train it on them with init_from"
+        )
+    return [list(known).index(label) for label in classes]
+
+
+def own_pictures(data: Tree, trained_on: Tree, root: str | None, *, named: bool) -> Tree:
+    """The section `data` of a folder of pictures, counted.
+
+    A run's own folder, where it may have been moved to, has the run's test pictures; of any other, that is `named`,
+    all are asked about, unless it has some apart in `test/`. Raises RunError for what is wrong with the folder.
+    """
+    section = data | ({} if root is None else {"root": root})
+    own = is_image_folder(trained_on)
+    if own and named and root is None:
+        section["root"] = trained_on["root"]
+    if own and (not named or _same_folder(section["root"], trained_on["root"])):
+        section |= {key: trained_on[key] for key in ("val_size", "split_seed", "test_size", "test_seed", "limit")}
+    else:
+        section |= {"test_size": None}
+    section, faults = settle_section(section | {"num_classes": None})
+    for key, fault in faults.items():
+        where = "name the folder with --root DIR" if key == "root" and not Path(str(section["root"])).is_dir() else ""
+        raise RunError((fault if key == "root" else f"data.{key} {fault}") + f"; {where}" * bool(where))
+    return section
+
+
+def _same_folder(one: Value, other: Value) -> bool:
+    return os.path.realpath(str(one)) == os.path.realpath(str(other))
 
 
 def data_root(data: Tree, today: Tree) -> Value:
@@ -94,7 +141,7 @@ def check_data(data: Tree) -> None:
     faults = []
     if is_trusted(str(data.get("_target_"))):
         try:
-            Data.model_validate(data)
+            DESCRIBED.get(str(data["_target_"]), Data).model_validate(data)
         except ValidationError as error:
             for fault in error.errors():
                 key = ".".join(map(str, ("data", *fault["loc"])))

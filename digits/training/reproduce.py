@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from digits.config.tree import Tree, Value
+from digits.training.run import RunError
 from digits.training.teachers import trained_anew
 
 SPEED = {"epoch", "train/images_per_second"}
@@ -27,7 +31,27 @@ def differences(recorded: Tree, now: Tree) -> list[str]:
             f"the teacher {run} has been trained anew since"
             for run in trained_anew(recorded.get("teachers"), now.get("teachers"))
         ),
+        *_data(
+            {"what it begins with": _section(recorded, "init_from").get("weights")},
+            {"what it begins with": _section(now, "init_from").get("weights")},
+        ),
     ]
+
+
+def check_unchanged(recorded: Value, checksums: Mapping[str, str], run: Path) -> None:
+    """Raise RunError where a run that goes on would do so with other data than it has been trained on.
+
+    What was kept apart for the test may then have been trained on.
+    """
+    then = recorded.get("checksums") if isinstance(recorded, dict) else None
+    if not isinstance(then, dict) or then == checksums:
+        return
+    others = [name for name in {**then, **checksums} if then.get(name) != checksums.get(name)]
+    names = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
+    raise RunError(
+        f"the data are not those that {run} has been trained on (other: {names}); put them back, or start a new run "
+        f"from its weights with init_from={run}"
+    )
 
 
 def compare(recorded: Tree, now: Tree) -> str:

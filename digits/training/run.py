@@ -61,8 +61,11 @@ NAMED = "name a run's directory, as printed when it starts"
 RECORDED_PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy")
 
 
-OUTCOME = ("weights", "teachers", "metrics", "epoch", "epochs", "steps", "images_per_second", "seconds", "history")
-"""What the record says of a run that was done; it stays while the run goes on for longer."""
+OUTCOME = (
+    *("weights", "data", "teachers", "init_from", "metrics", "epoch", "epochs", "steps", "images_per_second"),
+    *("seconds", "history"),
+)
+"""What the record says of a run that was done, and of what it was made from; it stays while the run goes on."""
 
 
 class RunError(ValueError):

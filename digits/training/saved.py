@@ -146,18 +146,32 @@ def load_weights(net: nn.Module, source: Path) -> None:
 
     Raises RunError, with what doesn't fit, when they are another net's, or when the file is not read.
     """
+    put(net, *read_weights(source))
+
+
+def read_weights(source: Path) -> tuple[dict[str, torch.Tensor], Path]:
+    """A run's weights, or those of a safetensors file or a checkpoint of this project, and the file they are from.
+
+    Raises RunError when the file is not read.
+    """
     path = source / WEIGHTS if source.is_dir() else source
     try:
         open_regular(path).close()
-        tensors = _from_checkpoint(path) if path.suffix == ".ckpt" else load_file(path)
-        result = net.load_state_dict(tensors, strict=False)
+        return _from_checkpoint(path) if path.suffix == ".ckpt" else load_file(path), path
     except (FileNotFoundError, NotADirectoryError):
         raise RunError(f"{path} does not exist; the run was not trained to its end") from None
     except FileError as error:
         raise RunError(str(error)) from None
     except (SafetensorError, RuntimeError, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[-1].strip()
-        raise RunError(f"{path} does not fit the net: {reason}") from None
+        raise RunError(f"{path} does not fit the net: {_reason(error)}") from None
+
+
+def put(net: nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """Put weights that were read from a file into a net; raises RunError, with what doesn't fit."""
+    try:
+        result = net.load_state_dict(tensors, strict=False)
+    except (RuntimeError, OSError) as error:
+        raise RunError(f"{path} does not fit the net: {_reason(error)}") from None
     if result.missing_keys or result.unexpected_keys:
         wrong = [
             *(f"no {key}" for key in result.missing_keys),
@@ -167,6 +181,10 @@ def load_weights(net: nn.Module, source: Path) -> None:
         if "readout.weight" in result.missing_keys and "classify.weight" in result.unexpected_keys:
             fix = "this CNN was saved when its features lay in another order: train it again with config_from"
         raise RunError(f"{path} holds the weights of another net: {', '.join(wrong[:4])}; {fix}")
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[-1].strip()
 
 
 def read_checkpoint(path: Path) -> dict[str, object]:

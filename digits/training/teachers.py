@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import cast
 
 from digits.config.check import ConfigError, Fault
+from digits.config.class_folders import is_image_folder
 from digits.config.schema import Experiment
 from digits.config.targets import untrusted
 from digits.config.tree import Tree, Value
 from digits.training.run import WEIGHTS, RunError, read_model, read_result, status_of
+
+FOLDER = ("root", "test_size", "test_seed")
+"""What settles which pictures of a folder are trained on."""
 
 
 def find_teachers(config: Experiment) -> list[Value]:
@@ -96,6 +100,9 @@ def _check_images(run: Path, theirs: Tree, data: Tree) -> None:
     if theirs.get("name") != data.get("name"):
         why = f"was trained on {theirs.get('name')}, but here data.name is {data.get('name')}"
         raise RunError(f"{run} {why}; name a run on the same data set")
+    if is_image_folder(data) and (others := [key for key in FOLDER if theirs.get(key) != data.get(key)]):
+        why = f"learnt other pictures than this run (data.{others[0]} was {theirs.get(others[0])})"
+        raise RunError(f"{run} {why}, and so perhaps some that are tested on here; name a run on the same pictures")
     split = ("val_size", "split_seed")
     if data.get("val_size") and [theirs.get(key) for key in split] != [data.get(key) for key in split]:
         raise RunError(

@@ -56,7 +56,7 @@ def test_help_lists_the_groups_and_is_quick(tmp_path: Path) -> None:
         "optimizer: adam, adamw, sgd",
         "scheduler: constant, cosine, onecycle, step",
         "trainer: auto, cpu, ddp, gpu",
-        "data: fashion_mnist, kmnist, mnist, optdigits",
+        "data: fashion_mnist, image_folder, kmnist, mnist, optdigits",
         "debug: fast_dev_run, overfit, profile",
     ):
         assert line in done.stdout

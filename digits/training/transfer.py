@@ -1,0 +1,93 @@
+"""Weights of one net in another that knows other classes: the last layer's rows follow the classes' names."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from digits.config.tree import Tree, Value
+from digits.training import saved
+from digits.training.run import MODEL, RunError, read_model
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """The weights that a run begins with."""
+
+    tensors: dict[str, Tensor]
+    file: Path
+    sha256: str  # of the file
+    classes: tuple[str, ...]  # what its answers mean; empty where only weights are left
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What became of the rows of the last layer, by the names of their classes."""
+
+    kept: tuple[str, ...]
+    new: tuple[str, ...]
+    dropped: tuple[str, ...]
+
+    def __str__(self) -> str:
+        parts = [("known already", self.kept), ("new", self.new), ("no longer there", self.dropped)]
+        return "; ".join(f"{what}: {', '.join(names)}" for what, names in parts if names)
+
+    def tree(self) -> Tree:
+        """Ready for JSON."""
+        return {name: list[Value](names) for name, names in vars(self).items()}
+
+
+def read_origin(source: Path) -> Origin:
+    """A run's net, or what a file of weights holds; raises RunError."""
+    tensors, file = saved.read_weights(source)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    classes: object = None
+    if source.is_dir() and (source / MODEL).is_file():
+        classes = cast(Tree, read_model(source)["input"]).get("classes")
+    known = isinstance(classes, list) and len(set(map(str, classes))) == len(classes)
+    return Origin(tensors, file, digest, tuple(map(str, cast(list[str], classes))) if known else ())
+
+
+def transfer(net: nn.Module, origin: Origin, classes: Sequence[str]) -> Transfer:
+    """Put weights into a net whose answers mean `classes`.
+
+    In the last linear layer each class that both know keeps its row, by its name; those that are new keep what they
+    were initialised with. Where the names are the same, or aren't known, everything has to fit as it is.
+    Raises RunError when they are another net's.
+    """
+    layer, theirs = readout(net, len(classes)), origin.classes
+    if not theirs or theirs == tuple(classes) or layer is None:
+        saved.put(net, origin.tensors, origin.file)
+        return Transfer(tuple(classes), (), ())
+    tensors, state = dict(origin.tensors), net.state_dict()
+    shared = [name for name in classes if name in theirs]
+    here, there = ([names.index(name) for name in shared] for names in (list(classes), list(theirs)))
+    for name in (f"{layer}.weight", f"{layer}.bias"):
+        if name not in tensors or name not in state:
+            continue
+        if len(tensors[name]) != len(theirs) or tensors[name].shape[1:] != state[name].shape[1:]:
+            raise RunError(f"{origin.file} holds the weights of another net: {name} has the shape "
+                           f"{list(tensors[name].shape)}; take the same model and sizes")  # fmt: skip
+        rows = state[name].clone()
+        rows[torch.tensor(here, dtype=torch.long)] = tensors[name][torch.tensor(there, dtype=torch.long)].to(rows.dtype)
+        tensors[name] = rows
+    saved.put(net, tensors, origin.file)
+    return Transfer(
+        kept=tuple(shared),
+        new=tuple(name for name in classes if name not in theirs),
+        dropped=tuple(name for name in theirs if name not in classes),
+    )
+
+
+def readout(net: nn.Module, num_classes: int) -> str | None:
+    """The name of the last linear layer, if it has as many outputs as there are classes."""
+    layers = [(name, layer) for name, layer in net.named_modules() if isinstance(layer, nn.Linear)]
+    if not layers or layers[-1][1].out_features != num_classes:
+        return None
+    return str(layers[-1][0])

@@ -1,0 +1,123 @@
+"""`evaluate` on folders of pictures: which of them it asks about, and what their classes are called."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from digits import evaluate
+from digits.config.tree import Tree
+from digits.data.image_folder import read_folder
+from tests.data.drawn import draw, picture
+from tests.test_finetune import MLP, section, train
+
+
+@pytest.fixture(autouse=True)
+def anew() -> Iterator[None]:
+    read_folder.cache_clear()
+    yield
+    read_folder.cache_clear()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """12 pictures of each of four classes."""
+    return draw(tmp_path / "mine", _0=12, _1=12, _7=12, L=12)
+
+
+def evaluated(capsys: pytest.CaptureFixture[str], *arguments: str) -> Tree:
+    read_folder.cache_clear()
+    code = evaluate.main([*arguments, "--json"])
+    out, err = capsys.readouterr()
+    assert code == 0, err
+    return cast(Tree, json.loads(out))
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    read_folder.cache_clear()
+    assert evaluate.main([*arguments]) == 2
+    return capsys.readouterr().err.strip()
+
+
+def test_evaluated_on_its_own_test_part_wherever_it_lies(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    metrics = section(train(run, "data=image_folder", f"data.root={root}", *MLP), "metrics")
+    found = evaluated(capsys, str(run))
+    assert (found["images"], found["notes"]) == (10, [])
+    assert found["accuracy"] == pytest.approx(cast(float, metrics["test/accuracy"]))
+    for file, mistake in zip(cast(list[str], found["files"]), cast(list[Tree], found["mistakes"]), strict=True):
+        assert Path(file).parent.name == mistake["truth"]
+    assert evaluated(capsys, str(run), "--data", "image_folder")["correct"] == found["correct"]
+    root.rename(tmp_path / "moved")
+    assert refused(capsys, str(run)).endswith("with its pictures; name the folder with --root DIR")
+    assert evaluated(capsys, str(run), "--root", str(tmp_path / "moved"))["correct"] == found["correct"]
+
+
+def test_pictures_that_have_changed_since_are_told(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    train(run, "data=image_folder", f"data.root={root}", *MLP)
+    picture("L", 40).save(root / "L" / "more.png")
+    (note,) = cast(list[str], evaluated(capsys, str(run))["notes"])
+    assert (
+        note == f"{root} holds other pictures than when {run} was trained, so it may have been trained on some of these"
+    )
+
+
+@pytest.fixture(scope="module")
+def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A net that knows the ten digits."""
+    run = tmp_path_factory.mktemp("digits") / "run"
+    train(run, "data=optdigits", *MLP)
+    return run
+
+
+def test_any_folder_is_asked_about_whole_and_by_the_names_of_its_classes(
+    digits_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = draw(tmp_path / "mine", _7=5, _1=4)
+    found = evaluated(capsys, str(digits_run), "--data", "image_folder", "--root", str(mine))
+    matrix = cast(list[list[int]], found["confusion_matrix"])
+    assert [sum(row) for row in matrix] == [0, 4, 0, 0, 0, 0, 0, 5, 0, 0]
+    assert found["correct"] == matrix[1][1] + matrix[7][7]
+    assert found["notes"] == ["the net also knows 0, 2, 3, 4, 5, 6, 8, 9, of which image_folder has no pictures"]
+
+
+def test_a_class_that_the_net_does_not_know_is_told(
+    digits_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = draw(tmp_path / "mine", _7=2, L=2)
+    assert refused(capsys, str(digits_run), "--data", "image_folder", "--root", str(mine)) == (
+        "image_folder has L, which the net doesn't know: it tells apart 0, 1, 2, 3, 4, 5, 6, 7, 8, 9; leave these "
+        "classes out, or train it on them with init_from"
+    )
+
+
+def test_a_net_that_also_knows_none_is_asked_about_digits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mine = draw(tmp_path / "mine", _0=6, _1=6, none=6)
+    train(tmp_path / "run", "data=image_folder", f"data.root={mine}", *MLP)
+    other = draw(tmp_path / "other", _0=3, _1=3)
+    found = evaluated(capsys, str(tmp_path / "run"), "--data", "image_folder", "--root", str(other))
+    assert [sum(row) for row in cast(list[list[int]], found["confusion_matrix"])] == [3, 3, 0]
+    assert found["notes"] == ["the net also knows none, of which image_folder has no pictures"]
+
+
+def test_a_folder_that_can_not_be_asked_about(
+    digits_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert refused(capsys, str(digits_run), "--data", "image_folder") == (
+        f"{tmp_path}/pictures does not exist; it should hold one folder for each class, such as 0, 1, 2, with its "
+        "pictures; name the folder with --root DIR"
+    )
+    mine = draw(tmp_path / "mine", _0=3)
+    assert refused(capsys, str(digits_run), "--data", "image_folder", "--root", str(mine)) == (
+        f"{mine} holds one class only, 0; there should be two or more folders, one for each class, called by its name"
+    )
