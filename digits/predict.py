@@ -31,14 +31,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from digits.config.files import PICTURES
+
 if TYPE_CHECKING:
     from digits.reading.pictures import Picture
     from digits.reading.reader import Reader
     from digits.reading.result import Reading
-
-SUFFIXES = (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff",
-            ".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif", ".avif")  # fmt: skip
-"""Pictures in a folder; the last three can't be read, and it is better to be told than to miss them."""
 
 BATCH, BATCH_PIXELS = 64, 16_000_000
 """Pictures that are read together, for the net's sake, and their pixels, for the memory's."""
@@ -81,7 +79,7 @@ def find_pictures(arguments: Sequence[str], left_out: Path | None = None) -> lis
             named = list(_matching(argument, left_out))
             why = "no file matches this pattern"
         if not named:
-            empty.append(Source(argument, error=f"{why}; name a picture, or a folder with {', '.join(SUFFIXES[:3])} …"))
+            empty.append(Source(argument, error=f"{why}; name a picture, or a folder with {', '.join(PICTURES[:3])} …"))
         found += named or empty[-1:]
     if len(found) == len(empty):
         raise AskedError("\n".join(f"{source.name}: {source.error}" for source in empty))
@@ -95,7 +93,7 @@ def _in_folder(folder: str, left_out: Path | None) -> Iterator[Source]:
         shown = (name for name in sorted(inside) if not name.startswith("."))
         inside[:] = [name for name in shown if left_out is None or not _same(Path(where, name), left_out)]
         for name in sorted(files):
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+            if name.lower().endswith(PICTURES) and not name.startswith("."):
                 path = Path(where, name)
                 yield Source(str(path), "-".join(path.relative_to(folder).parts))
     for error in failed:
@@ -150,15 +148,15 @@ def predict(sources: Sequence[Source], reader: Reader, given: argparse.Namespace
     from digits.reading.annotate import AnnotationFolder, annotated
 
     folder = AnnotationFolder(given.annotate, (source.name for source in sources)) if given.annotate else None
-    width = min(WIDEST, max(len(output.safe(source.name)) for source in sources))
     if given.json:
         as_text = output.as_json
     elif given.csv:
         as_text = output.as_csv
         print(output.csv_header())
     else:
-        as_text = partial(output.as_row, width=max(width, len("picture")))
-        print(output.table_header(max(width, len("picture"))))
+        width = max(len("picture"), min(WIDEST, max(len(output.safe(source.name)) for source in sources)))
+        as_text = partial(output.as_row, width=width)
+        print(output.table_header(width))
     failed, doubtful = 0, False
     for source, picture, result in read_all(sources, reader):
         print(as_text(source.name, result), flush=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from digits.config.check import ConfigError, Fault
-from digits.config.files import FileError, check_stays_inside
+from digits.config.files import FileError, check_stays_inside, few
 from digits.config.harmful import harmful
 from digits.config.targets import is_trusted, targets_in, untrusted
 from digits.config.tree import Tree, Value
@@ -91,7 +91,7 @@ def taken_up(asked: Tree, overrides: list[str], directory: Path) -> TakenUp:
     if status == "done":
         metrics = result.get("metrics")
         accuracy = metrics.get("val/accuracy") if isinstance(metrics, dict) else None
-        note = f" (recorded with another {_some(others)})" if others else ""
+        note = f" (recorded with another {few(others)})" if others else ""
         return TakenUp(None, f"done already: {directory}{note}", accuracy if isinstance(accuracy, float) else None)
     # What the command itself names needs no trust=[…] to be called for the record of the same command
     own = {str(section["_target_"]) for _, section in targets_in(asked)}
@@ -100,7 +100,7 @@ def taken_up(asked: Tree, overrides: list[str], directory: Path) -> TakenUp:
     if not resumable(directory):
         return TakenUp(asked | again)
     _refuse(recorded, [(key, name) for key, name in untrusted(recorded, _packages(asked)) if name not in own])
-    remark = f"{directory} goes on as it was recorded; asked for now is another {_some(others)}" if others else ""
+    remark = f"{directory} goes on as it was recorded; asked for now is another {few(others)}" if others else ""
     return TakenUp(recorded | again, remark)
 
 
@@ -181,11 +181,6 @@ def _changed(recorded: Tree, asked: Tree, path: str = "") -> list[str]:
 def _settled(key: str, asked: Value) -> bool:
     """Whether a run chooses for itself what is asked for, and records its choice."""
     return key == "trainer.precision" and asked == "auto"
-
-
-def _some(keys: list[str]) -> str:
-    """A few of many keys, as a list."""
-    return ", ".join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
 
 
 def keys(overrides: list[str]) -> set[str]:

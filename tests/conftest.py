@@ -53,3 +53,13 @@ def mnist_root() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return root
+
+
+@pytest.fixture
+def folders_read_anew() -> Iterator[None]:
+    """Folders of pictures are read once a process; a test wants its own."""
+    from digits.data.image_folder import read_folder  # which imports torch: not for tests of what needs none
+
+    read_folder.cache_clear()
+    yield
+    read_folder.cache_clear()

@@ -11,26 +11,14 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from PIL import Image
 
 from digits.config.tree import Tree
 from digits.evaluate import main
-from digits.launch import conf_directory
-from digits.settle import plain
-from digits.training.job import run_job
 from digits.training.run import read_result
+from tests.runs import train
 
 PICTURES = {"class_accuracy.png", "confusion_matrix.png", "reliability.png", "worst_mistakes.png"}
-
-
-def train(directory: Path, *overrides: str) -> Path:
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(conf_directory(), version_base="1.3"):
-        tree = plain(compose("train", overrides=list(overrides)))
-    run_job(tree, directory, list(overrides))
-    return directory
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -12,15 +11,10 @@ import pytest
 from digits import evaluate
 from digits.config.tree import Tree
 from digits.data.image_folder import read_folder
-from tests.data.drawn import draw, picture
+from tests.data.folders import draw, picture
 from tests.test_finetune import MLP, section, train
 
-
-@pytest.fixture(autouse=True)
-def anew() -> Iterator[None]:
-    read_folder.cache_clear()
-    yield
-    read_folder.cache_clear()
+pytestmark = pytest.mark.usefixtures("folders_read_anew")
 
 
 @pytest.fixture
@@ -120,4 +114,8 @@ def test_a_folder_that_can_not_be_asked_about(
     mine = draw(tmp_path / "mine", _0=3)
     assert refused(capsys, str(digits_run), "--data", "image_folder", "--root", str(mine)) == (
         f"{mine} holds one class only, 0; there should be two or more folders, one for each class, called by its name"
+    )
+    long = "x" * 300
+    assert refused(capsys, str(digits_run), "--data", "image_folder", "--root", long).endswith(
+        f"File name too long: '{tmp_path / long}'; name the folder with --root DIR"
     )

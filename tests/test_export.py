@@ -13,27 +13,15 @@ from typing import cast
 import numpy as np
 import onnx
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 
 import digits
 from digits.config.tree import Tree
 from digits.data import MNISTDataModule
 from digits.data.datasets import Arrays, read_dataset
 from digits.export import main
-from digits.launch import conf_directory
 from digits.reading.net import ModelError, Net
-from digits.settle import plain
-from digits.training.job import run_job
 from digits.training.run import read_result
-
-
-def train(directory: Path, *overrides: str) -> Path:
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(conf_directory(), version_base="1.3"):
-        tree = plain(compose("train", overrides=list(overrides)))
-    run_job(tree, directory, list(overrides))
-    return directory
+from tests.runs import train
 
 
 @pytest.fixture(scope="module")

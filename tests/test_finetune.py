@@ -7,52 +7,33 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig
 from safetensors.torch import load_file
 
 from digits.config.check import ConfigError
 from digits.config.tree import Tree
 from digits.data.image_folder import read_folder
-from digits.launch import conf_directory
-from digits.settle import settle
 from digits.training.beginning import SHIPPED
 from digits.training.job import run_job
 from digits.training.run import JobFailed, read_model, read_result
-from tests.data.drawn import draw, picture
+from tests import runs
+from tests.data.folders import draw, picture
+from tests.runs import settled
 
 QUICK = ("trainer=cpu", "trainer.precision=32-true", "trainer.max_epochs=2", "callbacks=none", "logger=none")
 MLP = ("model=mlp", "model.hidden=[16]")
 
-
-@pytest.fixture(autouse=True)
-def anew() -> Iterator[None]:
-    read_folder.cache_clear()
-    yield
-    read_folder.cache_clear()
+pytestmark = pytest.mark.usefixtures("folders_read_anew")
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """12 pictures of each of four classes; "L" is no digit."""
     return draw(tmp_path / "mine", _0=12, _1=12, _7=12, L=12)
-
-
-def composed(*overrides: str) -> DictConfig:
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(conf_directory(), version_base="1.3"):
-        return compose("train", overrides=list(overrides))
-
-
-def settled(*overrides: str) -> Tree:
-    return settle(composed(*overrides), list(overrides))
 
 
 def faults(*overrides: str) -> dict[str, str]:
@@ -62,9 +43,8 @@ def faults(*overrides: str) -> dict[str, str]:
 
 
 def train(run: Path, *overrides: str) -> Tree:
-    given = [*QUICK, *overrides]
-    run_job(settled(*given), run, given)
-    return read_result(run)
+    """A quick run; gives its record."""
+    return read_result(runs.train(run, *QUICK, *overrides))
 
 
 def section(tree: Tree, name: str) -> Tree:
@@ -128,7 +108,7 @@ def test_nothing_foreign_is_taken_from_a_runs_model(root: Path, tmp_path: Path) 
 def test_all_faults_at_once_before_torch_and_before_a_directory(tmp_path: Path) -> None:
     draw(tmp_path / "mine", _0=2)
     overrides = ["data=image_folder", "data.root=mine", "init_from=pretrained", "model=mlp", "optimizer.lr=-1"]
-    code = "import sys; from digits.train import main; sys.argv[1:] = sys.argv[1:]\n"
+    code = "import sys; from digits.train import main\n"
     code += "try:\n    main()\nfinally:\n    print('torch' in sys.modules)"
     command = [sys.executable, "-c", code, *overrides]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100)

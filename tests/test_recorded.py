@@ -227,7 +227,8 @@ def test_the_record_of_a_node_that_failed_is_waited_for(
 ) -> None:
     """Its last sign of life is less than a minute old; one that lives gives another."""
     begun = time.time()
-    run = record(tmp_path, saved=("last.ckpt",), status="running", host="elsewhere", pid=1, alive=begun - 30)
+    alive = begun - (30 if lives else 57)
+    run = record(tmp_path, saved=("last.ckpt",), status="running", host="elsewhere", pid=1, alive=alive)
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     if lives:
         found = json.loads((run / "result.json").read_text())

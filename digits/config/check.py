@@ -14,7 +14,8 @@ from typing import get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from digits.config.class_folders import is_image_folder
-from digits.config.schema import CLASSES, DESCRIBED, IMAGE_SIZE, TARGET, TRAINING_IMAGES, Experiment, Trainer
+from digits.config.schema import CLASSES, DESCRIBED, IMAGE_SIZE, TRAINING_IMAGES, Experiment, Trainer
+from digits.config.sections import TARGET
 from digits.config.targets import HYDRAS_KEYS, TargetError, names, signature_of, takes_anything, targets_in
 from digits.config.tree import Tree, Value
 

@@ -4,7 +4,7 @@
     DIR/train/0/… DIR/test/0/…   the test pictures as their owner chose them
 
 Hidden files and what file managers leave behind are passed over; anything else that is no picture in its class's
-folder is a fault, so that no picture is left out unnoticed.
+folder is a fault, so that no picture is left out unnoticed. In a class's folder a picture may have any name.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from digits.config.files import UNPRINTABLE
+from digits.config.files import PICTURES, UNPRINTABLE, few, shown
 from digits.config.tree import Tree, Value
 
 IMAGE_FOLDER = "digits.data.ImageFolder"
@@ -22,9 +22,6 @@ IMAGE_FOLDER = "digits.data.ImageFolder"
 
 LEFT_BEHIND = {"thumbs.db", "desktop.ini", "__macosx"}
 """By Windows and macOS; other files of theirs are hidden."""
-
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".heic", ".pgm", ".ppm", ".pnm"}
-"""Of files that are taken for pictures where none belongs. In a class's folder a picture may have any name."""
 
 MOST_PICTURES = 200_000
 """In a folder of classes: 157 MB of patches."""
@@ -114,7 +111,7 @@ def _classes(root: Path, faults: list[str], least: int = 2) -> dict[str, list[Pa
 
 def _loose(root: Path) -> list[str]:
     """That there are pictures outside of any class's folder, as a sentence; or nothing."""
-    loose = [path.name for path in _entries(root, []) if not path.is_dir() and path.suffix.lower() in SUFFIXES]
+    loose = [path.name for path in _entries(root, []) if not path.is_dir() and path.name.lower().endswith(PICTURES)]
     if not loose:
         return []
     return [f"{shown(root)} holds {few(loose)} outside of any class's folder; move each picture into its class's"]
@@ -130,16 +127,6 @@ def _entries(folder: Path, faults: list[str]) -> Iterator[Path]:
     for name in names:
         if not name.startswith(".") and name.lower() not in LEFT_BEHIND:
             yield folder / name
-
-
-def shown(name: str | Path) -> str:
-    """A name as it can be printed."""
-    return UNPRINTABLE.sub("\ufffd", str(name))
-
-
-def few(names: list[str]) -> str:
-    """Some of many names, as a list."""
-    return ", ".join(map(shown, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 # ---- What only the folder can tell ----------------------------------------------------------------

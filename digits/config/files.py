@@ -38,6 +38,10 @@ VALUES = 100_000
 UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 """What a terminal would obey instead of showing it, and halves of characters, which can't be printed at all."""
 
+PICTURES = (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff",
+            ".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif", ".avif")  # fmt: skip
+"""How names of pictures end; the last three can't be read, and it is better to be told than to miss them."""
+
 
 class FileError(ValueError):
     """A file that isn't read; the message names it and says why."""
@@ -100,11 +104,11 @@ def _no_key_twice(pairs: list[tuple[str, Value]]) -> Tree:
 def _plain(value: Value, level: int, *, finite: bool) -> Value:
     """The value with harmless strings; raises RecursionError where it is too deep, as the parser does."""
     if isinstance(value, str):
-        return UNPRINTABLE.sub("\ufffd", value)
+        return shown(value)
     if isinstance(value, dict | list) and level == DEPTH:
         raise RecursionError
     if isinstance(value, dict):
-        return {UNPRINTABLE.sub("\ufffd", k): _plain(v, level + 1, finite=finite) for k, v in value.items()}
+        return {shown(k): _plain(v, level + 1, finite=finite) for k, v in value.items()}
     if isinstance(value, list):
         return [_plain(v, level + 1, finite=finite) for v in value]
     if isinstance(value, int) and abs(value) > LARGEST:
@@ -182,3 +186,13 @@ def check_stays_inside(folder: Path, home: Path) -> None:
     for path in [folder, *(entry for entry in entries if entry.is_symlink())]:
         if not Path(os.path.realpath(path)).is_relative_to(real_home):
             raise FileError(f"{path} leads to {os.path.realpath(path)}, outside of {home}; nothing is written there")
+
+
+def shown(name: str | Path) -> str:
+    """A name as it can be printed."""
+    return UNPRINTABLE.sub("\ufffd", str(name))
+
+
+def few(names: list[str]) -> str:
+    """The first of many names, as a list that can be printed."""
+    return ", ".join(map(shown, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -13,9 +13,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from digits.config import augmentations
 from digits.config.image_folder import ImageFolder
-from digits.config.sections import TARGET as TARGET
-from digits.config.sections import Count, Fraction, Name, Section
-from digits.config.sections import Target as Target
+from digits.config.sections import Count, Fraction, Name, Section, Target
 from digits.config.tree import Tree
 
 Stages = Annotated[list[Annotated[list[Count], Field(min_length=1)]], Field(min_length=1)]

@@ -18,6 +18,7 @@ from digits.data.download import LARGEST
 from digits.data.fetch import FetchError, fetch
 from digits.data.idx import parse_idx
 from digits.data.split import stratified_split
+from digits.reading.description import NONE as NONE
 
 LARGEST_UNPACKED = 1 << 28
 """Bytes that a file may unpack to: 268 MB, where the largest has 47."""
@@ -51,9 +52,6 @@ FASHION = (
     "bag",
     "ankle boot",
 )
-NONE = "none"
-"""What the reader's net calls what is no digit: signs, letters, pieces and pairs of digits, specks, rules."""
-
 KUZUSHIJI = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
 

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from torch import nn
 
-from digits.config.class_folders import FolderError, few, find_pictures, shown
+from digits.config.class_folders import FolderError, find_pictures
+from digits.config.files import few, shown
 from digits.data.datamodule import MNISTDataModule
 from digits.data.datasets import Arrays, DataError
 from digits.data.picture_files import Pictures, Rows, read_pictures

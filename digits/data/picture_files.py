@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from digits.config.class_folders import few, shown
+from digits.config.files import few, shown
 from digits.data.datasets import DataError
 from digits.reading.pictures import PictureError, open_picture
 from digits.reading.single import one_digit

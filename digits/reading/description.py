@@ -12,7 +12,7 @@ FORMAT = "1"
 DIGITS = tuple("0123456789")
 
 NONE = "none"
-"""The class of what is no digit."""
+"""The class of what is no digit: signs, letters, pieces and pairs of digits, specks, rules."""
 
 SIDE = 28
 """Of the patches that the reader makes, in pixels."""

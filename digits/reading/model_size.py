@@ -24,7 +24,6 @@ MOST_NUMBERS = 128 << 20
 MOST_WORK = BATCH << 30
 """Multiplications for a whole batch, a billion an image: 0.8 s on a core of a Xeon; `model=resnet` has 10 million."""
 
-
 SHORT = 1024
 """Bytes of a tensor that sizes could follow from, such as the shape that something is brought to."""
 

@@ -18,7 +18,8 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import Optimizer
 
 from digits.config.check import ConfigError, Fault
-from digits.config.schema import Experiment, Target
+from digits.config.schema import Experiment
+from digits.config.sections import Target
 from digits.config.targets import bind, instantiate
 from digits.training.checkpoints import CheckpointFiles
 from digits.training.metrics_csv import MetricsCSV

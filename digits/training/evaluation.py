@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from tabulate import tabulate
 from torch import nn
 
-from digits.config.class_folders import is_image_folder, shown
+from digits.config.class_folders import is_image_folder
+from digits.config.files import shown
 from digits.config.targets import TargetError, check_read_back, instantiate
 from digits.config.tree import Tree
 from digits.data import ImageFolder, MNISTDataModule, Split

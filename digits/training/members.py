@@ -116,9 +116,11 @@ def own_pictures(data: Tree, trained_on: Tree, root: str | None, *, named: bool)
     else:
         section |= {"test_size": None}
     section, faults = settle_section(section | {"num_classes": None})
-    for key, fault in faults.items():
-        where = "name the folder with --root DIR" if key == "root" and not Path(str(section["root"])).is_dir() else ""
-        raise RunError((fault if key == "root" else f"data.{key} {fault}") + f"; {where}" * bool(where))
+    told = [fault if key == "root" else f"data.{key} {fault}" for key, fault in faults.items()]
+    if told and not os.path.isdir(str(section["root"])):  # noqa: PTH112 (Path's raises for a name too long)
+        told.append("name the folder with --root DIR")
+    if told:
+        raise RunError("; ".join(told))
     return section
 
 

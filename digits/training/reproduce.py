@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from digits.config.files import few
 from digits.config.tree import Tree, Value
 from digits.training.run import RunError
 from digits.training.teachers import trained_anew
@@ -47,10 +48,9 @@ def check_unchanged(recorded: Value, checksums: Mapping[str, str], run: Path) ->
     if not isinstance(then, dict) or then == checksums:
         return
     others = [name for name in {**then, **checksums} if then.get(name) != checksums.get(name)]
-    names = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
     raise RunError(
-        f"the data are not those that {run} has been trained on (other: {names}); put them back, or start a new run "
-        f"from its weights with init_from={run}"
+        f"the data are not those that {run} has been trained on (other: {few(others)}); put them back, or start a new "
+        f"run from its weights with init_from={run}"
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Locator, Page, Request, sync_playwright
 
 from tests.serving.running import running
@@ -24,9 +25,12 @@ ONE = [(0.5, 0.2), (0.49, 0.8)]
 """Strokes on the paper, across and down, 0..1."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """The system's; where there is none, what needs it is left out and says so, but never in CI."""
+    """The system's; where there is none, what needs it is left out and says so, but never in CI.
+
+    Not for the whole session: while Playwright runs it keeps an event loop, and others' `asyncio.run` would fail.
+    """
     path = next((found for found in map(shutil.which, NAMES) if found), None)
     if path is None:
         message = f"no {' or '.join(NAMES[:3])} on the PATH: the page was not tried in a browser"
@@ -39,7 +43,7 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def address() -> Iterator[str]:
     """Where the server is."""
     with running("digits.serve", "--port", "0") as server:
@@ -120,8 +124,6 @@ def visiting(chromium: Browser, address: str) -> Iterator[Visiting]:
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
     """A grey photo, 800 x 600, with 7 and 1 on it."""
-    from PIL import Image, ImageDraw
-
     picture = Image.new("RGB", (800, 600), (190, 185, 180))
     pen = ImageDraw.Draw(picture)
     pen.line([(150, 150), (300, 150), (210, 420)], fill=(40, 40, 60), width=18, joint="curve")

@@ -64,7 +64,8 @@ def test_an_answer_that_comes_too_late_is_not_shown(visiting: Visiting) -> None:
     visit = visiting()
     held: list[Route] = []
     visit.page.route("**/api/read", lambda route: held.append(route))
-    visit.draw(SEVEN)
+    with visit.page.expect_request("**/api/read"):
+        visit.draw(SEVEN)
     visit.page.wait_for_timeout(200)
     assert len(held) == 1  # one at a time, however much was drawn since
     visit.page.locator("#clear").click()

@@ -6,7 +6,6 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +19,9 @@ from digits.data.datasets import DataError, fault_in
 from digits.data.image_folder import held_out, read_folder
 from digits.reading.pictures import open_picture
 from digits.reading.single import one_digit
-from tests.data.drawn import draw, picture
+from tests.data.folders import draw, picture
 
-
-@pytest.fixture(autouse=True)
-def anew() -> Iterator[None]:
-    read_folder.cache_clear()
-    yield
-    read_folder.cache_clear()
+pytestmark = pytest.mark.usefixtures("folders_read_anew")
 
 
 @pytest.fixture

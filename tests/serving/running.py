@@ -16,7 +16,7 @@ from digits.serving.app import make_app
 from digits.serving.limits import Limits
 from digits.serving.server import address_of, bind, run_server
 
-SHORT = Limits(body_bytes=100_000, body_seconds=0.5, reading_seconds=1, request_seconds=1.2, connections=20, waiting=40)
+SHORT = Limits(body_bytes=100_000, body_seconds=0.5, reading_seconds=1, request_seconds=2, connections=20, waiting=40)
 """Every clock so short that a test can wait for it."""
 
 IMAGE = {"content-type": "image/png"}

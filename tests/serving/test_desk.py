@@ -14,7 +14,8 @@ from digits.reading.result import Reading
 from digits.serving.desk import Desk, RefusedError
 from digits.serving.limits import Limits
 
-SMALL = Limits(body_bytes=1000, pending_bytes=1500, at_once=2, waiting=3, body_seconds=0.2, reading_seconds=0.3)
+SMALL = Limits(body_bytes=1000, pending_bytes=1500, at_once=2, waiting=3)
+HASTY = replace(SMALL, waiting=1, body_seconds=0.2, reading_seconds=0.3)
 NOTHING = Reading((), 1, 1)
 
 
@@ -62,7 +63,7 @@ def test_one_that_lies_about_its_length_is_cut_at_the_limit() -> None:
 
 def test_a_slow_body_is_given_up() -> None:
     began = time.monotonic()
-    error = refusal(desk(), chunks(100, size=1, pause=0.05))
+    error = refusal(desk(HASTY), chunks(100, size=1, pause=0.05))
     assert (error.status, error.sentence) == (408, "The picture came too slowly; send a smaller one.")
     assert time.monotonic() - began < 2
 
@@ -81,16 +82,17 @@ def test_all_bodies_together_are_bounded_and_the_room_is_given_back() -> None:
 
 
 class Slow:
-    """Counts how many read at once; each takes a while, or until it is let go."""
+    """Counts how many read at once; each takes until it is let go, or so many seconds."""
 
     def __init__(self, seconds: float) -> None:
-        self.seconds, self.lock, self.now, self.most, self.done = seconds, threading.Lock(), 0, 0, 0
+        self.seconds, self.let_go = seconds, threading.Event()
+        self.lock, self.now, self.most, self.done = threading.Lock(), 0, 0, 0
 
     def __call__(self, _: bytes) -> Reading:
         with self.lock:
             self.now += 1
             self.most = max(self.most, self.now)
-        time.sleep(self.seconds)
+        self.let_go.wait(self.seconds)
         with self.lock:
             self.now -= 1
             self.done += 1
@@ -112,17 +114,20 @@ def test_so_many_read_so_many_wait_and_the_rest_are_told_to_come_back() -> None:
 
 
 def test_a_reading_that_takes_too_long_is_told_and_keeps_its_place_until_it_ends() -> None:
-    slow = Slow(0.8)
-    limits = replace(SMALL, waiting=1)
-    busy = Desk(slow, limits)
+    slow = Slow(20)
+    busy = Desk(slow, HASTY)
     first = [one for one in asyncio.run(all_at_once(busy, 3)) if isinstance(one, RefusedError)]
     assert [error.status for error in first] == [503] * 3
     assert first[0].sentence == "The picture was not read within 0.3 s; send a smaller one."
     # Two threads are still at it, and hold two of the three places; the third, which had waited, is free
     second = [one for one in asyncio.run(all_at_once(busy, 2)) if isinstance(one, RefusedError)]
     assert sorted(error.sentence[:8] for error in second) == ["The pict", "Too many"]
-    time.sleep(0.8)
-    slow.seconds = 0
+    assert slow.done == 0
+    slow.let_go.set()
+    deadline = time.monotonic() + 10
+    while slow.done < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.1)  # their places are given back just after
     assert asyncio.run(all_at_once(busy, 2)) == [NOTHING] * 2
     assert slow.done == 4  # who was told to come back while waiting is not read afterwards
 

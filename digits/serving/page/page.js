@@ -1,7 +1,7 @@
 // The page: what is drawn or dropped is sent, one picture at a time and always the newest, and the answer is shown.
 
 import { forgetPicked, hasNone, percent, place, show, showNothing } from "./answer.js";
-import { HEIGHT, Paper, WIDTH } from "./paper.js";
+import { Paper, WIDTH } from "./paper.js";
 
 const PAUSE = 50; // ms between an answer and the next question: 10 to 15 a second while one draws
 const RETRY = 2000; // ms until a server that doesn't answer is asked again

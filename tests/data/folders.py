@@ -1,4 +1,4 @@
-"""Small pictures of signs, as files: of every size and polarity, no two the same."""
+"""Folders of classes with small pictures of signs, of every size and polarity, no two the same."""
 
 from __future__ import annotations
 

@@ -1,0 +1,32 @@
+"""Runs as `digits.train` leaves them, for what is asked of a run afterwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig
+
+from digits.config.tree import Tree
+from digits.launch import conf_directory
+from digits.settle import settle
+from digits.training.job import run_job
+
+
+def composed(*overrides: str) -> DictConfig:
+    """conf/train.yaml with overrides."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(conf_directory(), version_base="1.3"):
+        return compose("train", overrides=list(overrides))
+
+
+def settled(*overrides: str) -> Tree:
+    """The configuration that a run with these overrides would have; raises ConfigError."""
+    return settle(composed(*overrides), list(overrides))
+
+
+def train(directory: Path, *overrides: str) -> Path:
+    """A run in a directory, which it gives back."""
+    run_job(settled(*overrides), directory, list(overrides))
+    return directory
