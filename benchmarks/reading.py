@@ -3,6 +3,8 @@
     python -m benchmarks.reading DIR                     the shipped net
     python -m benchmarks.reading DIR --model FILE        another; prints only
     python -m benchmarks.reading DIR --failures          names each picture that is read wrongly, and what was read
+    python -m benchmarks.reading --made                  pages of `benchmarks.made_pages`, instead of a folder
+    python -m benchmarks.reading --made --choosing       others, to choose the constants by; prints only
 
 DIR holds pictures as KIND/SOURCE/NUMBER_LABEL.SUFFIX, of any kinds and sources: in a label `-` parts lines of writing,
 and p, m, x and d are operators, which no reader is to answer with. It may hold arrays of single digits too, NAME.npz:
@@ -18,17 +20,21 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.made_pages import made_pages
 from benchmarks.results import machine, replace_section
 from digits.reading.patch import as_mnist
 from digits.reading.pictures import PictureError
 from digits.reading.reader import Reader
 
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+NUMBER, CHOOSING, STATED = 40, 1, 2
+"""Made pages of each kind, and the seeds of those that constants are chosen by and of those whose score is stated."""
 MARGIN, SMALL = 0.5, 28
 """Arrays have their digits up to the edge: they get a margin of this share of their side, after those that are smaller
 than 28 pixels were enlarged to at least that."""
@@ -127,6 +133,19 @@ def score_patches(reader: Reader, path: Path) -> float:
     return float((names[digits] == labels[drawn]).sum()) / len(labels)
 
 
+def score_made(reader: Reader, number: int, seed: int) -> Iterator[Score]:
+    """The score of each kind of made page; the time of making them is left out."""
+    for kind, pages in groupby(made_pages(number, seed), key=lambda page: page[0]):
+        failures, seconds = [], 0.0
+        for index, (_, pixels, text) in enumerate(pages):
+            start = time.process_time()
+            answer = reader.read(pixels).text
+            seconds += time.process_time() - start
+            if answer != text:
+                failures.append((f"{kind}[{index}]", text, answer))
+        yield Score("made", kind, number - len(failures), number, seconds, tuple(failures))
+
+
 def table(scores: Sequence[Score], alone: dict[str, float]) -> str:
     """A row for each source and one for each kind, as Markdown."""
     rows = ["| kind | source | right | of | % | ms a picture |", "|---|---|---|---|---|---|"]
@@ -152,13 +171,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Read everything, print, and for the shipped net write; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "folder", metavar="DIR", type=Path, help="folder with KIND/SOURCE/NUMBER_LABEL.SUFFIX, NAME.npz"
+        "folder", metavar="DIR", type=Path, nargs="?", help="folder with KIND/SOURCE/NUMBER_LABEL.SUFFIX, NAME.npz"
     )
+    parser.add_argument("--made", action="store_true", help=f"{NUMBER} pages of each kind that are made")
+    parser.add_argument("--choosing", action="store_true", help="with --made: the pages that constants are chosen by")
     parser.add_argument("--model", metavar="FILE", type=Path, help="an exported net (default: the shipped one)")
     parser.add_argument("--failures", action="store_true", help="name each picture that is read wrongly")
     given = parser.parse_args(arguments)
+    if given.made == (given.folder is not None) or (given.choosing and not given.made):
+        parser.error("give either a folder or --made; --choosing goes with --made")
     try:
         reader = Reader(given.model)
+        if given.made:
+            return _report_made(reader, given.model is None, given.choosing, given.failures)
         scores = list(score_pictures(reader, given.folder))
         archives = sorted(given.folder.glob("*.npz"))
         scores += [score_array(reader, path) for path in archives]
@@ -176,12 +201,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     print(text)
     if given.failures:
-        for score in scores:
-            for name, label, answer in score.failures:
-                print(f"{name}: {label!r} was read as {answer!r}")
+        _print_failures(scores)
     if given.model is None:
         replace_section("Reading pictures", "python -m benchmarks.reading DIR", text)
     return 0
+
+
+def _report_made(reader: Reader, shipped: bool, choosing: bool, failures: bool) -> int:
+    scores = list(score_made(reader, NUMBER, CHOOSING if choosing else STATED))
+    text = (
+        "Pages made from MNIST's validation digits (`benchmarks.made_pages`) of which every digit is read rightly, and "
+        "nothing else. The reader's constants were chosen by pages of another seed.\n\n"
+        f"{table(scores, {})}\n\n{machine()}"
+    )
+    print(text)
+    if failures:
+        _print_failures(scores)
+    if shipped and not choosing:
+        replace_section("Reading made pages", "python -m benchmarks.reading --made", text)
+    return 0
+
+
+def _print_failures(scores: Sequence[Score]) -> None:
+    for score in scores:
+        for name, label, answer in score.failures:
+            print(f"{name}: {label!r} was read as {answer!r}")
 
 
 if __name__ == "__main__":

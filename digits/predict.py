@@ -14,7 +14,8 @@ digit's confidence and box, error. Boxes are in pixels of the picture as one see
 that is likely enough to be wrong for a person to look.
 
 PNG, JPEG, GIF, BMP, WebP, TIFF and PPM are read; hidden files in a folder are not. Exit code: 0, or 1 when a picture
-could not be read (the others are), 2 when there was nothing to read or no such net.
+that was named could not be read, or is not there (the others are read), 2 when nothing was named that could be (only
+folders without a picture, or patterns that match none) or there is no such net.
 """
 
 from __future__ import annotations
@@ -148,17 +149,20 @@ def predict(sources: Sequence[Source], reader: Reader, given: argparse.Namespace
     from digits.reading.annotate import AnnotationFolder, annotated
 
     folder = AnnotationFolder(given.annotate, (source.name for source in sources)) if given.annotate else None
+    header = ""
     if given.json:
         as_text = output.as_json
     elif given.csv:
-        as_text = output.as_csv
-        print(output.csv_header())
+        as_text, header = output.as_csv, output.csv_header()
     else:
         width = max(len("picture"), min(WIDEST, max(len(output.safe(source.name)) for source in sources)))
         as_text = partial(output.as_row, width=width)
-        print(output.table_header(width))
+        header = output.table_header(width)
     failed, doubtful = 0, False
     for source, picture, result in read_all(sources, reader):
+        if header:  # not before there is an answer: a net may turn out to be none
+            print(header)
+            header = ""
         print(as_text(source.name, result), flush=True)
         if isinstance(result, str) or picture is None:
             failed += 1

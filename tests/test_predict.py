@@ -15,6 +15,7 @@ from typing import cast
 
 import numpy as np
 import pytest
+from onnx import numpy_helper
 from PIL import Image
 
 from digits.predict import BATCH, find_pictures, main, predict
@@ -23,6 +24,7 @@ from digits.reading.pictures import Picture
 from digits.reading.reader import Reader
 from digits.reading.result import Digit, Reading
 from tests.reading.drawing import Drawing, draw, overlap
+from tests.reading.onnx_files import sound
 
 
 def save(path: Path, text: str = "7") -> Path:
@@ -126,6 +128,7 @@ def test_a_net_of_ones_own(folder: Path, tmp_path: Path, capsys: pytest.CaptureF
     shipped = printed(capsys, folder)
     assert printed(capsys, folder, "--model", net) == printed(capsys, folder, "--model", tmp_path / "run") == shipped
     net.unlink()
+    (tmp_path / "run" / "result.json").write_text("{}")
     assert main([str(folder), "--model", str(tmp_path / "run")]) == 2
     assert f"python -m digits.export {tmp_path / 'run'} makes it" in capsys.readouterr().err
 
@@ -138,6 +141,19 @@ def test_a_net_that_is_none(folder: Path, tmp_path: Path, capsys: pytest.Capture
         assert told.out == ""
         assert str(model) in told.err
         assert told.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]])
+def test_a_net_that_gives_no_numbers_prints_nothing_else(
+    form: list[str], folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = sound()
+    model.graph.initializer[3].CopyFrom(numpy_helper.from_array(np.full(10, np.nan, np.float32), "bias"))
+    (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
+    assert main([str(folder), "--model", str(tmp_path / "net.onnx"), *form]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == f"{tmp_path / 'net.onnx'} answers with what are no numbers; train it again, and export it\n"
 
 
 # ---- What is printed ------------------------------------------------------------------------------

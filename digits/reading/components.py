@@ -16,8 +16,8 @@ LOW, SEED = 50, 150
 """Pixels with at least LOW ink hang together; a piece has somewhere at least SEED (hysteresis, Canny 1986)."""
 SMALLEST, TINY = 8, 64
 """Size in pixels below which nothing can be told from noise; half of it on pictures of at most TINY pixels."""
-MOST = 500
-"""Pieces on a page, the largest; what has more is no writing, and would take long."""
+MOST = 1000
+"""Pieces that are looked at on a page, the largest: more would take long, and nearly always are no writing."""
 EDGE = 0.5
 """What lies along the picture's edge for this share of its length is a desk or a shadow."""
 
@@ -77,14 +77,18 @@ def join(pieces: Sequence[Piece]) -> Piece:
     return Piece(left, top, ink)
 
 
-def find_pieces(ink: Grey) -> list[Piece]:
-    """The connected pieces of a picture's ink, uint8 (H, W), without specks and without what lies along its edge."""
+def find_pieces(ink: Grey) -> tuple[list[Piece], int]:
+    """The connected pieces of a picture's ink, uint8 (H, W), without specks and without what lies along its edge.
+
+    And how many were not looked at, because there are more than `MOST`.
+    """
     count, labels, stats, _ = cv2.connectedComponentsWithStats((ink >= LOW).astype(np.uint8), connectivity=8)
     if count == 1:
-        return []
+        return [], 0
     high, wide = ink.shape
     sizes = stats[1:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(1)
     pieces: list[Piece] = []
+    cropped: list[Piece] = []
     large = 1 + np.flatnonzero(sizes >= max(2, sizes.max() / 40))
     for number in large[np.argsort(-sizes[large - 1], kind="stable")[:MOST]]:
         x, y, w, h, area = (int(value) for value in stats[number])
@@ -100,9 +104,13 @@ def find_pieces(ink: Grey) -> list[Piece]:
             + (int(mask[:, -1].sum()) if x + w == wide else 0)
         )
         if touching > EDGE * max(w, h) and area < 0.9 * high * wide:
+            if w >= wide - 1 and h >= high - 1:
+                cropped.append(Piece(x, y, own))
             continue
         pieces.append(Piece(x, y, own))
-    return _without_specks(pieces, SMALLEST if min(high, wide) > TINY else SMALLEST // 2)
+    pieces = pieces or cropped  # the picture was cut out along the digit's own box
+    kept = _without_specks(pieces, SMALLEST if min(high, wide) > TINY else SMALLEST // 2)
+    return kept, max(0, len(large) - MOST)
 
 
 def _without_specks(pieces: list[Piece], smallest: int) -> list[Piece]:

@@ -21,7 +21,11 @@ DISCS = 1 / 20, 1 / 10, 1 / 5, 1 / 3, 1 / 2
 CLEAR, BLUR = 6, 1.5
 """Ink is darker than the paper by this many standard deviations of the paper's noise, if need be after a blur by so
 many pixels."""
-FAINTEST = 0.08
+DARKEST = 16
+"""Paper of less light, of 255, is taken for as bright as this, lest its noise counts for much."""
+HALO = 0.04
+"""What is so near to ink, of the picture's shorter side, may be its soft edge."""
+FAINTEST = 0.11
 """Ink takes at least this share of the paper's light away; less is taken for the paper's own texture."""
 
 
@@ -31,20 +35,27 @@ def find_ink(pixels: Colours) -> Grey:
     Takes RGB, uint8 (H, W, 3), and gives uint8 (H, W): 255 is full ink, 0 is paper. Dark ink on light paper and light
     ink on dark paper, of any colour; shadows and what else changes slowly belong to the paper. A blank page has none.
     """
+    if _is_grey(pixels):  # a third of the work
+        pixels = np.ascontiguousarray(pixels[..., 0])
     coarse = _coarse(pixels)
     if not _ink_is_dark(coarse):
         pixels, coarse = 255 - pixels, 255 - coarse
-    darkness = _darkness(pixels, _paper(coarse))
-    return _levels(darkness)
+    plain = _plain(coarse)
+    return _levels(_darkness(pixels, _paper(coarse) if plain is None else plain))
 
 
-def _coarse(pixels: Colours) -> Colours:
+def _is_grey(pixels: Colours) -> bool:
+    few = pixels[::16, ::16]
+    return all(np.array_equal(some[..., 0], some[..., channel]) for some in (few, pixels) for channel in (1, 2))
+
+
+def _coarse(pixels: Colours | Grey) -> Colours:
+    """Small, with three channels: (h, w, 3)."""
     high, wide = pixels.shape[:2]
-    factor = COARSE / max(high, wide)
-    if factor >= 1:
-        return pixels
-    size = max(1, round(wide * factor)), max(1, round(high * factor))
-    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    if (factor := COARSE / max(high, wide)) < 1:
+        size = max(1, round(wide * factor)), max(1, round(high * factor))
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    return np.repeat(pixels[..., None], 3, 2) if pixels.ndim == 2 else pixels
 
 
 def _ink_is_dark(coarse: Colours) -> bool:
@@ -71,8 +82,6 @@ def _paper(coarse: Colours) -> Colours:
     smallest whose ink grows little with a larger one, since what only larger discs take off are shadows. What the
     envelope calls ink is then filled, and a median over the disc follows the edges of shadows.
     """
-    if (plain := _plain(coarse)) is not None:
-        return np.broadcast_to(plain, coarse.shape).copy()
     calm = cv2.medianBlur(coarse, 3)
     grey = cv2.cvtColor(calm, cv2.COLOR_RGB2GRAY)
     darkest = cv2.cvtColor(coarse, cv2.COLOR_RGB2GRAY).astype(np.float32)
@@ -89,9 +98,8 @@ def _paper(coarse: Colours) -> Colours:
     spread = max(1.0, side / 4)
     near = cv2.GaussianBlur(calm * weight, (0, 0), spread)
     total = cv2.GaussianBlur(weight[..., 0], (0, 0), spread)[..., None]
-    filled = np.where(
-        total > 1e-3, near / np.maximum(total, 1e-3), cv2.morphologyEx(calm, cv2.MORPH_CLOSE, _disc(side))
-    )
+    envelope = cv2.morphologyEx(calm, cv2.MORPH_CLOSE, _disc(side))
+    filled = np.where(total > 1e-3, near / np.maximum(total, 1e-3), envelope)
     whole = np.where(inked[..., None] > 0, filled, calm).astype(np.uint8)
     smooth = cv2.GaussianBlur(cv2.medianBlur(whole, min(side, 255)), (0, 0), max(0.8, side / 16))
     return smooth.astype(np.uint8, copy=False)
@@ -104,27 +112,55 @@ def _disc(side: int) -> Grey:
 def _plain(coarse: Colours) -> Colours | None:
     """The paper's colour, uint8 (3,), where it is the same everywhere, as on a canvas; None where it isn't."""
     colour = _border(coarse)
+    bordered = colour is not None
     if colour is None:
         modes = [np.bincount(coarse[..., channel].ravel(), minlength=256).argmax() for channel in range(3)]
         colour = np.array(modes, np.uint8)
     near = (np.abs(coarse.astype(np.int16) - colour) <= ALIKE / 2).all(2)
-    if min(coarse.shape[:2]) <= SMALL:
+    if bordered and max(coarse.shape[:2]) <= SMALL:
         return colour if near.mean() > 0.3 else None
     cells = cv2.resize(near.astype(np.float32), (3, 3), interpolation=cv2.INTER_AREA)
     return colour if near.mean() > 0.5 and cells.min() > 0.15 else None
 
 
-def _darkness(pixels: Colours, coarse_paper: Colours) -> Field:
-    """The share of the paper's light that is taken away, about 0 to 1: float32 (H, W). The ink's colour weighs most."""
-    high, wide = pixels.shape[:2]
-    paper = cv2.resize(coarse_paper, (wide, high), interpolation=cv2.INTER_LINEAR).astype(np.float32)
-    taken = np.subtract(paper, pixels, dtype=np.float32) / np.maximum(paper, 16)
-    strongest = taken.max(2)
-    level = float(np.quantile(strongest[:: max(1, high // 256), :: max(1, wide // 256)], 0.97))
-    weights = taken[strongest >= max(level, 1e-3)].reshape(-1, 3).mean(0) if level > 0 else np.ones(3)
-    weights = np.maximum(weights, 0)
-    weights = weights / max(float(weights.sum()), 1e-6)
-    return taken @ weights.astype(np.float32)
+def _darkness(pixels: Colours | Grey, paper: Colours) -> Field:
+    """The share of the paper's light that is taken away, about 0 to 1: float32 (H, W). The ink's colour weighs most.
+
+    `paper` is one colour, (3,), or that of every place, (h, w, 3).
+    """
+    if pixels.ndim == 2:
+        return _grey_darkness(pixels, paper[..., 0])
+    step = max(1, max(pixels.shape) // COARSE)
+    few = pixels[::step, ::step]
+    ground = np.broadcast_to(paper, few.shape) if paper.ndim == 1 else _resized(paper, few)
+    taken = np.subtract(ground, few, dtype=np.float32) / np.maximum(ground, DARKEST)
+    strongest = np.maximum(np.maximum(taken[..., 0], taken[..., 1]), taken[..., 2])
+    level = float(np.quantile(strongest, 0.97))
+    weights = np.maximum(taken[strongest >= max(level, 1e-3)].reshape(-1, 3).mean(0), 0) if level > 0 else np.ones(3)
+    weights = (weights / max(float(weights.sum()), 1e-6)).astype(np.float32)
+    if paper.ndim == 1:  # one pass, since it is linear
+        scale = weights / np.maximum(paper.astype(np.float32), DARKEST)
+        offset = float(scale @ paper.astype(np.float32))
+        return cv2.transform(pixels.astype(np.float32), np.append(-scale, offset)[None]).astype(np.float32, copy=False)
+    return cv2.transform(_share(_resized(paper, pixels), pixels), weights[None]).astype(np.float32, copy=False)
+
+
+def _grey_darkness(pixels: Grey, paper: Grey) -> Field:
+    if not paper.ndim:
+        table = ((float(paper) - np.arange(256)) / max(float(paper), DARKEST)).astype(np.float32)
+        return cv2.LUT(pixels, table).astype(np.float32, copy=False)
+    return _share(_resized(np.ascontiguousarray(paper), pixels), pixels)
+
+
+def _share(light: Colours, pixels: Colours) -> Field:
+    """The share of the light that each pixel takes away, in each channel."""
+    taken = cv2.subtract(light, pixels, dtype=cv2.CV_32F)
+    return cv2.divide(taken, np.maximum(light, DARKEST), dtype=cv2.CV_32F).astype(np.float32, copy=False)
+
+
+def _resized(paper: Colours, like: Colours) -> Colours:
+    high, wide = like.shape[:2]
+    return cv2.resize(paper, (wide, high), interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
 
 
 def _levels(darkness: Field) -> Grey:
@@ -137,23 +173,37 @@ def _levels(darkness: Field) -> Grey:
         return np.zeros(darkness.shape, np.uint8)
     low = max(0.1 * full, 2.5 * noise)
     high = max(0.9 * full, low + 1e-3)
-    return (((darkness - low) / (high - low)).clip(0, 1) * 255).round().astype(np.uint8)
+    levels = cv2.convertScaleAbs(np.maximum(darkness - low, 0), alpha=255 / (high - low))
+    return np.asarray(levels, np.uint8)
 
 
 def _contrast(darkness: Field) -> tuple[float, float]:
     """The ink's usual darkness, 0 where there is none, and the standard deviation of the paper's noise."""
     noise = _noise(darkness)
-    strong = darkness[darkness > max(4 * noise, FAINTEST)].astype(np.float64)
+    step = max(1, max(darkness.shape) // (2 * COARSE))
+    few = darkness[::step, ::step]
+    strong = few[few > max(4 * noise, FAINTEST)].astype(np.float64)
     return (float((strong**3).sum() / (strong**2).sum()) if len(strong) else 0.0), noise
 
 
 def _noise(darkness: Field) -> float:
-    """The standard deviation of the paper's noise, from the median deviation in the parts that have most of it."""
+    """The standard deviation of the paper's noise, from the median deviation in the parts that have most of it.
+
+    What is dark, and near to it, isn't paper: a digit may fill most of the picture.
+    """
     high, wide = darkness.shape
     few = darkness[:: max(1, high // 256), :: max(1, wide // 256)]
+    dark = few > few.max() / 2
+    near = max(3, round(min(few.shape) * HALO)) | 1
+    paper = ~dark if min(few.shape) <= SMALL else cv2.dilate(dark.astype(np.uint8), _disc(near)) == 0
+    parts = [few[paper]]
     if min(few.shape) > SMALL:
-        parts = [part for band in np.array_split(few, 5) for part in np.array_split(band, 5, axis=1)]
-    else:  # ink may cover half of it
-        parts = [few[few <= few.max() / 2]]
+        cells = [
+            (cell, shown)
+            for band, shown_band in zip(np.array_split(few, 5), np.array_split(paper, 5), strict=True)
+            for cell, shown in zip(np.array_split(band, 5, axis=1), np.array_split(shown_band, 5, axis=1), strict=True)
+        ]
+        parts = [cell[shown] for cell, shown in cells if shown.mean() > 0.3] or parts
+    parts = [part for part in parts if len(part)] or [few[~dark]]
     deviations = [float(np.median(np.abs(part - np.median(part)))) for part in parts]
     return 1.4826 * float(np.quantile(deviations, 0.8))

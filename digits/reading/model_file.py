@@ -65,6 +65,9 @@ LARGEST = 1 << 20
 
 DAMAGED = "it is no ONNX file, or is damaged"
 
+BEGINNING = b"\x08"
+"""Of every ONNX file: the version of its format is the first part, and a number."""
+
 FIX = "name a run, or a file that `python -m digits.export RUN` made"
 
 OPERATORS = frozenset(re.findall(r"\w+", """
@@ -117,6 +120,8 @@ def check_model(content: bytes, name: str) -> Description:
 
 
 def _check(content: bytes) -> Description:
+    if not content.startswith(BEGINNING):
+        raise ValueError("it is no ONNX file")
     import onnx
 
     _count_parts(memoryview(content), onnx.ModelProto.DESCRIPTOR, MOST_PARTS, 0)

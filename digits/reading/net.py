@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -32,6 +33,8 @@ class Net:
     """What the columns of the probabilities stand for: "0" to "9", and "none" for no digit where the net has it."""
     none: int | None
     """The column of "none"."""
+    sha256: str
+    """Of the file, in hexadecimal digits."""
 
     def __init__(self, path: str | Path | None = None, threads: int = 1) -> None:
         import onnxruntime
@@ -58,9 +61,11 @@ class Net:
             names, side = ", ".join(described.classes), described.image_size
             raise ModelError(
                 f"{file} tells {names!r:.80} apart on {side}x{side} pixels, and the reader wants 0 to 9, then none if "
-                "a net has that, on 28x28; train one with data=mnist, and export it"
+                "a net has that, on 28x28; such a net serves `python -m digits.evaluate`, not the reader, for which "
+                "train one with data=mnist, and export it"
             )
         self.path, self.classes, self.temperature = file, described.classes, described.temperature
+        self.sha256 = hashlib.sha256(content).hexdigest()
         self.none = self.classes.index(NONE) if NONE in self.classes else None
 
     def probabilities(self, patches: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -107,4 +112,6 @@ def find_model(path: str | Path | None) -> Path:
     for name in ("export/model.onnx", "model.onnx"):
         if os.path.exists(path / name):  # noqa: PTH110 (likewise)
             return path / name
-    raise ModelError(f"{path} has no export/model.onnx; python -m digits.export {path} makes it")
+    if os.path.exists(path / "result.json"):  # noqa: PTH110 (likewise)
+        raise ModelError(f"{path} has no export/model.onnx; python -m digits.export {path} makes it")
+    raise ModelError(f"{path} is neither a run nor an exported net; name a run's directory or an ONNX file")

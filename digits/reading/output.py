@@ -18,14 +18,18 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet calculates what begi
 
 
 def as_json(name: str, result: Reading | str) -> str:
-    """One line of ASCII: `path`, and `text` and `digits` (`label`, `confidence`, `box`) or `error`."""
+    """One line of ASCII: `path`, and `text` and `digits` (`label`, `confidence`, `box`) or `error`.
+
+    And `left_out`, where a picture has more marks than are looked at.
+    """
     if isinstance(result, str):
         return json.dumps({"path": name, "error": result})
     digits = [
         {"label": digit.label, "confidence": round(digit.confidence, 4), "box": list(digit.box)}
         for digit in result.digits
     ]
-    return json.dumps({"path": name, "text": result.text, "digits": digits})
+    unseen = {"left_out": result.left_out} if result.left_out else {}
+    return json.dumps({"path": name, "text": result.text, "digits": digits, **unseen})
 
 
 def as_csv(name: str, result: Reading | str) -> str:
@@ -40,7 +44,8 @@ def as_csv(name: str, result: Reading | str) -> str:
         return _row([name, "", "", "", "", result])
     confidences = [f"{digit.confidence:.4f}" for digit in result.digits]
     boxes = [" ".join(map(str, digit.box)) for digit in result.digits]
-    return _row([name, result.text, min(confidences, default=""), " ".join(confidences), "; ".join(boxes), ""])
+    unseen = f"{result.left_out} marks more were not looked at" if result.left_out else ""
+    return _row([name, result.text, min(confidences, default=""), " ".join(confidences), "; ".join(boxes), unseen])
 
 
 def csv_header() -> str:
@@ -54,8 +59,11 @@ def as_row(name: str, result: Reading | str, width: int) -> str:
         return f"{safe(name):<{width}}  {'':>6}  can't be read: {result}"
     lines = groupby(result.digits, lambda digit: digit.line)
     text = ["".join(f"{digit.label}{'?' * digit.doubtful}" for digit in line) for _, line in lines]
+    text = text or ["no digits"]
+    if result.left_out:
+        text.append(f"({result.left_out:,} marks more were not looked at: cut the picture up)")
     lowest = f"{min(digit.confidence for digit in result.digits):.0%}" if result.digits else ""
-    return f"{safe(name):<{width}}  {lowest:>6}  " + f"\n{'':<{width + 10}}".join(text or ["no digits"])
+    return f"{safe(name):<{width}}  {lowest:>6}  " + f"\n{'':<{width + 10}}".join(text)
 
 
 def table_header(width: int) -> str:

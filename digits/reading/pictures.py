@@ -135,6 +135,10 @@ def _decode(file: BinaryIO, size: int, max_pixels: int) -> Picture:
     if name == "WebP":  # before it is opened: that alone allocates
         max_pixels = int(max_pixels * WEBP_SHARE)
         _check_size(*_webp_size(head), max_pixels)
+    elif (
+        name == "PNG" and head[12:16] == b"IHDR" and len(head) >= 24
+    ):  # Pillow says of one without pixels only that it isn't PNG
+        _check_size(int.from_bytes(head[16:20]), int.from_bytes(head[20:24]), max_pixels)
     file.seek(0)
     with _telling(name):
         # Not by Image.open: its own limit, 180 million pixels, holds for all formats and warns at half of that
@@ -179,7 +183,7 @@ def _reason(error: Exception) -> str:
 
 def _check_size(width: int, height: int, max_pixels: int) -> None:
     if not width or not height:
-        raise PictureError(f"the picture has {width} x {height} pixels; there is nothing to read")
+        raise PictureError(f"the picture has no pixels ({width} x {height}); save it again, or name another")
     if max(width, height) > MAX_SIDE:
         raise PictureError(
             f"the picture has {width:,} x {height:,} pixels, a side more than the {MAX_SIDE:,} that are read; cut it up"

@@ -17,7 +17,7 @@ from digits.reading.net import Net
 from digits.reading.patch import as_mnist
 from digits.reading.pictures import Picture, from_array, from_image, open_picture
 from digits.reading.result import Digit, Reading
-from digits.reading.segment import Candidate, Row, cut_doubtful, parse, start
+from digits.reading.segment import SQUARE, Candidate, Row, cut_doubtful, parse, start
 from digits.reading.writing import find_writing
 
 Source = str | Path | bytes | Image.Image | npt.NDArray[np.uint8] | Picture
@@ -26,7 +26,14 @@ DIGITS = "0123456789"
 PRIOR = 0.6
 """How much likelier the net takes what stands in a line for no digit than it is."""
 UNLIKELY = 0.1
-"""Nothing is taken for a digit below this probability; the only thing on a picture is, down to it."""
+"""Nothing is taken for a digit below this probability."""
+ONE = 0.5
+"""The only thing on a picture is one digit, not several, if it is at most so likely none, as several would be."""
+SMALL, LEAST = 112, 0.003
+"""A picture of at most so many pixels a side was taken of a digit: the only thing on it is one down to this."""
+MOST_CUT = 200.0
+"""How much of a page is looked at for digits that touch, in lengths of writing as long as they are high; a page of
+scribbles would take long, and has none."""
 CHUNK = 64
 """Pictures whose digits the net sees in one batch."""
 
@@ -37,22 +44,27 @@ class _Page:
     factor: float
     """Pixels of the original to one of those that are read."""
     rows: list[Row]
+    small: bool
+    """Whether it has room for a digit only."""
+    left_out: int
 
 
 class Reader:
     """Reads the digits on pictures."""
 
     def __init__(self, model: str | Path | None = None, threads: int = 1) -> None:
-        """`model` is an exported ONNX file, by default the one that the package ships."""
+        """`model` is an exported ONNX file or an exported run's directory, by default the net that the package ships.
+
+        Raises ModelError where it can't be used.
+        """
         self.net = Net(Path(model) if model is not None else None, threads)
-        if absent := [digit for digit in DIGITS if digit not in self.net.classes]:
-            raise ValueError(
-                f"the net doesn't know the digits {', '.join(absent)}; take one that was trained on all ten"
-            )
         self._columns = [self.net.classes.index(digit) for digit in DIGITS]
 
     def read(self, picture: Source) -> Reading:
-        """The digits on one picture: a path, the bytes of a file, a PIL image or uint8 (H, W) or (H, W, 3)."""
+        """The digits on one picture: a path, the bytes of a file, a PIL image, a `Picture`, or an array.
+
+        Arrays are uint8 (H, W), (H, W, 3) in RGB or (H, W, 4). Raises PictureError where it can't be read.
+        """
         return self.read_many([picture])[0]
 
     def read_many(self, pictures: Iterable[Source]) -> list[Reading]:
@@ -66,7 +78,8 @@ class Reader:
     def _read(self, pages: Sequence[_Page]) -> list[Reading]:
         rows = [row for page in pages for row in page.rows]
         uncut = self._scored(rows)
-        cut = [cut_doubtful(row, each.candidates, each.digit, each.none) for row, each in zip(rows, uncut, strict=True)]
+        unread = iter(uncut)
+        cut = [row for page in pages for row in _cut([next(unread) for _ in page.rows])]
         anew = iter(self._scored([row for row in cut if row is not None]))
         pairs = iter([(each, each if row is None else next(anew)) for row, each in zip(cut, uncut, strict=True)])
         return [_reading(page, [next(pairs) for _ in page.rows]) for page in pages]
@@ -121,22 +134,37 @@ class _Scored:
         taken = parse(self.row, self.candidates, digit, self.none)
         return [self._found(index) for index in taken if digit[index] >= UNLIKELY]
 
-    def whole(self) -> _Found | None:
-        """The row as one digit, even where it is likelier none."""
-        digit = self.digit
+    def only(self, small: bool, read: bool) -> _Found | None:
+        """The one digit of a picture on which there is no other row: where its pieces together look like one.
+
+        Where no digit was `read`, they are taken for one even if they are likelier none.
+        """
         for index, candidate in enumerate(self.candidates):
-            if candidate.last - candidate.first == len(self.row.pieces) and digit[index] >= UNLIKELY:
-                return self._found(index)
+            if candidate.last - candidate.first == len(self.row.pieces):
+                one = candidate.whole.width <= SQUARE * candidate.whole.height and self.rejected[index] < ONE
+                if one or (not read and self.digit[index] >= (LEAST if small else UNLIKELY)):
+                    return self._found(index)
         return None
 
     def _found(self, index: int) -> _Found:
         return _Found(self.candidates[index].whole, self.digits[index], self.patches[index])
 
 
+def _cut(rows: Sequence[_Scored]) -> list[Row | None]:
+    """The rows of a page with their doubtful pieces cut, None for those without; so much of them as is allowed."""
+    cut: list[Row | None] = []
+    left = MOST_CUT
+    for scored in rows:
+        row, spent = cut_doubtful(scored.row, scored.candidates, scored.digit, scored.none, left)
+        left -= spent
+        cut.append(row)
+    return cut
+
+
 def _reading(page: _Page, rows: Sequence[tuple[_Scored, _Scored]]) -> Reading:
     """The digits of a page, whose rows are given without cuts and with them."""
     lines = [line for _, row in rows if (line := row.parse())]
-    if not lines and len(rows) == 1 and (only := rows[0][0].whole()):
+    if len(rows) == 1 and (only := rows[0][0].only(page.small, bool(lines))):
         lines = [[only]]
     digits = [
         Digit(
@@ -150,13 +178,14 @@ def _reading(page: _Page, rows: Sequence[tuple[_Scored, _Scored]]) -> Reading:
         for number, line in enumerate(lines)
         for found in line
     ]
-    return Reading(tuple(digits), page.picture.width, page.picture.height)
+    return Reading(tuple(digits), page.picture.width, page.picture.height, page.left_out)
 
 
 def _page(source: Source) -> _Page:
     picture = _opened(source)
-    pieces, frame = find_writing(picture.pixels)
-    return _Page(picture, picture.width / frame[1], [start(line) for line in find_lines(pieces, frame)])
+    pieces, left_out, frame = find_writing(picture.pixels)
+    rows = [start(line) for line in find_lines(pieces, frame)]
+    return _Page(picture, picture.width / frame[1], rows, max(frame) <= SMALL, left_out)
 
 
 def _opened(source: Source) -> Picture:

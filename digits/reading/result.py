@@ -43,6 +43,8 @@ class Reading:
     width: int
     """Of the picture as it is seen, in pixels."""
     height: int
+    left_out: int = 0
+    """How many marks were not looked at: more than a thousand on a page are too many, and the smallest are left."""
 
     @property
     def text(self) -> str:

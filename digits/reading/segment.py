@@ -28,6 +28,10 @@ USUAL = 0.65
 """Width of a usual digit, in heights of its line: parts weigh by their width, so that cutting adds no weight."""
 CUT, CROSSED = 0.5, 4.0
 """What a cut costs, as a log-probability, and what it costs more for each height of its price (see `split`)."""
+TALL = 0.8
+"""Height of the lowest piece that is taken for digits that touch, in heights of its line: signs are lower."""
+LONGEST = 12
+"""Width over height of the longest piece that is cut: no more digits than that touch, and a line has no end."""
 DOUBT, DOUBT_NARROW = 0.9, 0.5
 """A piece is looked at for cuts when its best reading is less certain than this; narrow ones are hardly two digits."""
 
@@ -76,10 +80,13 @@ def start(pieces: Sequence[Piece]) -> Row:
     return Row(list(pieces), usual_height(pieces), {}, {})
 
 
-def cut_doubtful(row: Row, candidates: Sequence[Candidate], digit: Probabilities, none: Probabilities) -> Row | None:
-    """The row with its wide, doubtful pieces cut; None where there are none.
+def cut_doubtful(
+    row: Row, candidates: Sequence[Candidate], digit: Probabilities, none: Probabilities, most: float
+) -> tuple[Row | None, float]:
+    """The row with its wide, doubtful pieces cut, None where there are none; and how much was cut, in heights.
 
-    `digit` is the probability of the likeliest digit of each candidate, `none` that of no digit.
+    `digit` is the probability of the likeliest digit of each candidate, `none` that of no digit. No more than `most` is
+    cut, the pieces from the left.
     """
     best = np.zeros(len(row.pieces))
     nothing = np.zeros(len(row.pieces))
@@ -91,10 +98,13 @@ def cut_doubtful(row: Row, candidates: Sequence[Candidate], digit: Probabilities
     pieces: list[Piece] = []
     seams: dict[int, float] = {}
     parts: dict[tuple[int, int], float] = {}
+    spent = 0.0
     for index, piece in enumerate(row.pieces):
         shape = piece.width / max(piece.height, 1)
         wide = piece.width > 0.5 * row.height and piece.height > MAJOR * row.height and shape > 0.5
-        if wide and (shape > SQUARE or best[index] < (DOUBT if shape > 0.9 else DOUBT_NARROW)):
+        odd = piece.height > TALL * row.height and best[index] < (DOUBT if shape > 0.9 else DOUBT_NARROW)
+        if wide and shape <= LONGEST and spent + shape <= most and (shape > SQUARE or odd):
+            spent += shape
             made, costs = cut(piece)
             if costs:
                 seams |= {len(pieces) + 1 + number: cost for number, cost in enumerate(costs)}
@@ -102,7 +112,7 @@ def cut_doubtful(row: Row, candidates: Sequence[Candidate], digit: Probabilities
                 pieces += made
                 continue
         pieces.append(piece)
-    return Row(pieces, row.height, seams, parts) if seams else None
+    return (Row(pieces, row.height, seams, parts) if seams else None), spent
 
 
 def parse(row: Row, candidates: Sequence[Candidate], digit: Probabilities, none: Probabilities) -> list[int]:
@@ -128,7 +138,7 @@ def parse(row: Row, candidates: Sequence[Candidate], digit: Probabilities, none:
     for index in range(count):
         steps[index + 1].append((index, -1, weights[index] * _log(alone[index])))
     for (first, last), rejected in row.parts.items():
-        steps[last].append((first, -1, sum(weights[first:last]) * _log(rejected) - CUT))
+        steps[last].append((first, -1, sum(weights[first:last]) * _log(rejected)))
     for index, candidate in enumerate(candidates):
         first, last = candidate.first, candidate.last
         value = sum(weights[first:last]) * _log(float(digit[index]))

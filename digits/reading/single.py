@@ -20,7 +20,7 @@ def one_digit(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     Strokes that don't touch are taken together; specks, what lies along the picture's edge and what is far from the
     rest are left out. Raises PictureError where no ink is found.
     """
-    pieces, _ = find_writing(pixels)
+    pieces, _, _ = find_writing(pixels)
     if not pieces:
         raise PictureError("no ink was found on the picture; take one on which the writing stands out from the paper")
     main = max(pieces, key=lambda piece: int(piece.ink.sum()))

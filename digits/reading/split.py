@@ -12,11 +12,11 @@ ROWS = 40
 """The height at which cuts are looked for."""
 SWAY = 10
 """How far, at that height, a cut may be off its straight line to either side."""
-APART = 5
-"""The least distance of two cuts, and of a cut from the piece's sides, at that height."""
-ALONG, INTO = 0.3, 2.5
+APART = 7
+"""Between two cuts, and beyond the outer ones, lies as much ink as on so many columns in the mean, at that height."""
+ALONG, INTO = 0.3, 4.0
 """What a pixel of ink costs a cut, and what it costs to go from paper into ink."""
-EVERY = 8
+EVERY = 6
 """One cut is tried for so much of a piece's width, at that height."""
 
 
@@ -44,14 +44,20 @@ def cut(piece: Piece) -> tuple[list[Piece], list[float]]:
         above = np.pad(total[row - 1], ((0, 0), (1, 1)), constant_values=np.inf)
         total[row] = cost[row] + np.minimum(above[:, 1:-1], np.minimum(above[:, :-2], above[:, 2:]) + 0.01)
     cheapest = total[-1].min(1)
+    paths = _paths(total) + centres - SWAY  # (rows, bands)
+    before = np.pad(ink.cumsum(1), ((0, 0), (1, 0)))
+    passed = np.take_along_axis(before, paths.clip(-1, columns - 1) + 1, 1).sum(0)  # ink on the left of each
+    least = APART / columns * float(ink.sum())
     kept: list[int] = []
     for band in np.argsort(cheapest, kind="stable"):
-        if len(kept) < max(2, columns // EVERY) and all(abs(int(band) - other) >= APART for other in kept):
+        others = [0.0, float(ink.sum()), *(float(passed[other]) for other in kept)]
+        if min(abs(float(passed[band]) - other) for other in others) >= least:
             kept.append(int(band))
-    kept.sort()
-    paths = [_path(total[:, band]) + centres[band] - SWAY for band in kept]
+        if len(kept) == max(2, columns // EVERY):
+            break
+    kept.sort(key=lambda band: float(passed[band]))
     costs = [float(cheapest[band]) / ROWS for band in kept]
-    parts = _apart(piece, paths, columns)
+    parts = _apart(piece, [paths[:, band] for band in kept], columns)
     made: list[Piece] = []
     crossed: list[float] = []
     for part, through in zip(parts, [0.0, *costs], strict=True):
@@ -63,16 +69,17 @@ def cut(piece: Piece) -> tuple[list[Piece], list[float]]:
     return made, crossed
 
 
-def _path(total: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-    """The column of the cheapest path in each row of a band."""
-    path = np.empty(len(total), np.int64)
-    place = int(total[-1].argmin())
-    path[-1] = place
-    for row in range(len(total) - 2, -1, -1):
-        first = max(0, place - 1)
-        place = first + int(total[row, first : place + 2].argmin())
-        path[row] = place
-    return path
+def _paths(total: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    """The place of each band's cheapest path in each row: (rows, bands)."""
+    rows, bands, wide = total.shape
+    paths = np.empty((rows, bands), np.int64)
+    place = total[-1].argmin(1)
+    paths[-1] = place
+    for row in range(rows - 2, -1, -1):
+        near = (place[:, None] + np.arange(-1, 2)).clip(0, wide - 1)
+        place = near[np.arange(bands), np.take_along_axis(total[row], near, 1).argmin(1)]
+        paths[row] = place
+    return paths
 
 
 def _apart(piece: Piece, paths: list[npt.NDArray[np.int64]], columns: int) -> list[Piece | None]:

@@ -14,10 +14,11 @@ LONGEST = 1600
 """Longest side, in pixels, at which a picture is read; larger ones are reduced to it."""
 
 
-def find_writing(pixels: npt.NDArray[np.uint8]) -> tuple[list[Piece], tuple[int, int]]:
-    """The pieces of ink on a picture, uint8 (h, w, 3) RGB, and the height and width at which they were found."""
+def find_writing(pixels: npt.NDArray[np.uint8]) -> tuple[list[Piece], int, tuple[int, int]]:
+    """The pieces of ink on a picture, uint8 (h, w, 3) RGB; how many more there are; the height and width looked at."""
     high, wide = pixels.shape[:2]
     if (factor := LONGEST / max(high, wide)) < 1:
         size = max(1, round(wide * factor)), max(1, round(high * factor))
         pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-    return find_pieces(without_rules(find_ink(pixels))), (pixels.shape[0], pixels.shape[1])
+    pieces, left_out = find_pieces(without_rules(find_ink(pixels)))
+    return pieces, left_out, (pixels.shape[0], pixels.shape[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -69,18 +70,26 @@ def test_a_net_for_other_things_is_refused(tmp_path: Path) -> None:
         Net(fashion)
     assert str(caught.value) == (
         f"{fashion} tells 'coat, bag' apart on 28x28 pixels, and the reader wants 0 to 9, then none if a net has that, "
-        "on 28x28; train one with data=mnist, and export it"
+        "on 28x28; such a net serves `python -m digits.evaluate`, not the reader, for which train one with data=mnist, "
+        "and export it"
     )
 
 
 def test_a_run_is_a_name_for_its_exported_net(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
         Net(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path} is neither a run nor an exported net; name a run's directory or an ONNX file"
+    )
+    (tmp_path / "result.json").write_text("{}")
+    with pytest.raises(ModelError) as caught:
+        Net(tmp_path)
     assert str(caught.value) == f"{tmp_path} has no export/model.onnx; python -m digits.export {tmp_path} makes it"
     write(tmp_path / "model.onnx", sound())
     assert Net(tmp_path).path == tmp_path / "model.onnx"
     (tmp_path / "export").mkdir()
-    write(tmp_path / "export" / "model.onnx", sound())
+    file = write(tmp_path / "export" / "model.onnx", sound())
+    assert Net(tmp_path).sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
     assert Net(str(tmp_path)).path == tmp_path / "export" / "model.onnx"
 
 

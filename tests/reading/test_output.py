@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -73,6 +74,16 @@ def test_the_table_marks_what_is_doubtful() -> None:
     assert as_row("a.png", READING, 8).splitlines() == ["a.png        61%  20?", "                  7"]
     assert as_row("b.png", NOTHING, 8) == "b.png             no digits"
     assert as_row("c.png", "the file is empty", 8) == "c.png             can't be read: the file is empty"
+
+
+def test_marks_that_were_not_looked_at_are_told_of() -> None:
+    crowded = replace(READING, left_out=1234)
+    assert as_row("a.png", crowded, 8).splitlines()[-1].strip() == (
+        "(1,234 marks more were not looked at: cut the picture up)"
+    )
+    assert json.loads(as_json("a.png", crowded))["left_out"] == 1234
+    assert "left_out" not in json.loads(as_json("a.png", READING))
+    assert read_back(as_csv("a.png", crowded))["error"] == "1234 marks more were not looked at"
 
 
 def test_a_terminal_obeys_no_name() -> None:

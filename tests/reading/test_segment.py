@@ -13,7 +13,7 @@ from tests.reading.drawn import Page
 
 
 def pieces_of(page: Page) -> list[Piece]:
-    return find_pieces((page.ink * 255).astype(np.uint8))
+    return find_pieces((page.ink * 255).astype(np.uint8))[0]
 
 
 def box(left: int, top: int, width: int, height: int) -> Piece:
@@ -27,7 +27,7 @@ def test_a_piece_holds_its_own_ink_and_none_of_another_in_its_box() -> None:
     ink = np.zeros((60, 60), np.uint8)
     ink[10:50, 10:14] = ink[46:50, 10:50] = 255  # an L, and within its box a bar
     ink[15:30, 25:29] = 255
-    large, small = sorted(find_pieces(ink), key=lambda piece: -piece.size)
+    large, small = sorted(find_pieces(ink)[0], key=lambda piece: -piece.size)
     assert (large.left, large.top, large.width, large.height) == (10, 10, 40, 40)
     assert int((large.ink > 0).sum()) == 40 * 4 + 36 * 4
     assert (small.left, small.top, small.right, small.bottom) == (25, 15, 29, 30)
@@ -46,7 +46,7 @@ def test_faint_ink_belongs_to_a_piece_only_beside_full_ink() -> None:
     ink[10:40, 10:13] = 255
     ink[40:60, 10:13] = LOW
     ink[10:60, 50:53] = LOW
-    (piece,) = find_pieces(ink)
+    ((piece,), _) = find_pieces(ink)
     assert (piece.left, piece.height) == (10, 50)
 
 
@@ -106,11 +106,11 @@ def test_only_what_is_wide_and_doubtful_is_cut() -> None:
     candidates = row.candidates()
     assert [(candidate.first, candidate.last) for candidate in candidates] == [(0, 1), (1, 2), (2, 3)]
     sure = np.full(3, 0.99, np.float32)
-    changed = cut_doubtful(row, candidates, sure, 1 - sure)
+    changed, _ = cut_doubtful(row, candidates, sure, 1 - sure, 100)
     assert changed is not None
     assert list(changed.parts) == [(2, len(changed.pieces))]  # 1.5 times as wide as high: more than one digit
     two = start(row.pieces[:2])
-    assert cut_doubtful(two, two.candidates(), sure[:2], 1 - sure[:2]) is None
+    assert cut_doubtful(two, two.candidates(), sure[:2], 1 - sure[:2], 100) == (None, 0)
 
 
 # ---- The choice -------------------------------------------------------------------------------------
