@@ -28,7 +28,7 @@ from digits.config.targets import TargetError
 from digits.config.tree import Tree
 from digits.launch import conf_directory
 from digits.recorded import TakenUp, keys, once_more, resumable, resumed, still_running, taken_up
-from digits.training.beginning import begin, check_same
+from digits.training.beginning import begin, check_same, knows_none
 from digits.training.run import BEST, RESULT, SIGN_OF_LIFE, RunError, find_run, first_process, read_result, status_of
 from digits.training.teachers import find_teachers, trained_anew
 
@@ -78,8 +78,9 @@ def settle(config: DictConfig, overrides: list[str]) -> Tree:
 
 def _count(config: DictConfig, tree: Tree, data: Tree) -> tuple[Tree, list[Fault]]:
     """The configuration with what only the folder of pictures can tell, and what is wrong with the folder."""
-    section, problems = settle_section(data)
-    if tree.get("resume") is not None or tree.get("config_from") is not None:
+    recorded = tree.get("resume") is not None or tree.get("config_from") is not None
+    section, problems = settle_section(data, knows_none=not recorded and knows_none(tree))
+    if recorded:
         tree = tree | {"data": section}
     else:  # what is computed from it, as model.num_classes is, follows
         config = config.copy()

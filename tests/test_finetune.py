@@ -10,16 +10,20 @@ import sys
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from digits.config.check import ConfigError
 from digits.config.tree import Tree
+from digits.data.drawn import draw_symbols
 from digits.data.image_folder import read_folder
+from digits.evaluate import main as evaluate
 from digits.training.beginning import SHIPPED
 from digits.training.job import run_job
 from digits.training.run import JobFailed, read_model, read_result
+from digits.training.saved import load
 from tests import runs
 from tests.data.folders import draw, picture
 from tests.runs import settled
@@ -64,10 +68,31 @@ def test_the_folder_says_how_many_classes_and_pictures_there_are(root: Path) -> 
 def test_the_net_that_ships_brings_its_model_and_its_normalisation(root: Path) -> None:
     shipped = read_model(SHIPPED)
     tree = settled("data=image_folder", f"data.root={root}", "init_from=pretrained", "model.dropout=0.1")
-    assert tree["model"] == cast(Tree, shipped["model"]) | {"num_classes": 4, "dropout": 0.1}
+    assert tree["model"] == cast(Tree, shipped["model"]) | {"num_classes": 5, "dropout": 0.1}  # the folder's and "none"
     takes = cast(Tree, shipped["input"])
     assert [section(tree, "data")[key] for key in ("mean", "std")] == [takes["mean"], takes["std"]]
     assert tree["init_from"] == "pretrained"  # not a path of this machine
+
+
+def test_no_digit_stays_a_class_of_a_net_that_knows_it(root: Path, tmp_path: Path) -> None:
+    own = ("data=image_folder", f"data.root={root}")
+
+    def kept(*more: str) -> tuple[object, object]:
+        data = section(settled(*own, *more), "data")
+        return data["num_classes"], data["nondigits"]
+
+    assert kept("init_from=pretrained") == (5, 0.15)
+    assert kept("init_from=pretrained", "data.nondigits=0.3") == (5, 0.3)
+    assert kept("init_from=pretrained", "data.nondigits=0") == (4, 0)
+    assert kept() == (4, 0)
+    assert kept("data.nondigits=0.3") == (5, 0.3)
+    train(tmp_path / "ten", "data=optdigits", *MLP)
+    assert kept(f"init_from={tmp_path / 'ten'}") == (4, 0)
+    assert faults(*own, "init_from=pretrained", "data.num_classes=4")["data.num_classes"] == (
+        f'is 4, but {root} holds 4 classes (0, 1, 7, L) and "none" is kept; leave it out'
+    )
+    draw(root, none=12)
+    assert kept("init_from=pretrained") == (5, 0)
 
 
 def test_another_model_than_the_one_that_ships_is_refused(root: Path) -> None:
@@ -133,15 +158,39 @@ def test_fine_tuning_keeps_the_rows_of_the_digits_and_says_so(
 ) -> None:
     with caplog.at_level("INFO"):
         result = train(tmp_path / "run", "experiment=finetune", f"data.root={root}", "optimizer.lr=1e-9", *QUICK)
-    assert "begins with pretrained; classes known already: 0, 1, 7; new: L; no longer there: 2, 3" in caplog.text
+    assert "begins with pretrained; classes known already: 0, 1, 7, none; new: L; no longer there: 2, 3" in caplog.text
     begun, shipped = section(result, "init_from"), SHIPPED / "model.safetensors"
     assert begun["weights"] == hashlib.sha256(shipped.read_bytes()).hexdigest()
-    assert (begun["from"], begun["kept"], begun["new"]) == ("pretrained", ["0", "1", "7"], ["L"])
+    assert (begun["from"], begun["kept"], begun["new"]) == ("pretrained", ["0", "1", "7", "none"], ["L"])
     now, then = load_file(tmp_path / "run" / "model.safetensors"), load_file(shipped)
-    assert torch.allclose(now["readout.weight"][[0, 1, 2]], then["readout.weight"][[0, 1, 7]], atol=1e-5)
-    assert now["readout.weight"].shape[0] == 4
+    assert torch.allclose(now["readout.weight"][[0, 1, 2, 4]], then["readout.weight"][[0, 1, 7, 10]], atol=1e-5)
+    assert now["readout.weight"].shape[0] == 5
+    assert cast(Tree, read_model(tmp_path / "run")["input"])["classes"] == ["0", "1", "7", "L", "none"]
     assert section(result, "data")["checksums"]
     assert str(SHIPPED) not in (tmp_path / "run" / "result.json").read_text()
+
+
+def test_fine_tuned_on_digits_it_still_tells_what_is_no_digit(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.rmtree(root / "L")
+    with caplog.at_level("INFO"):
+        train(tmp_path / "run", "experiment=finetune", f"data.root={root}", *QUICK)
+    assert 'for the class "none" 3 pictures of no digit are made' in caplog.text
+    assert section(read_result(tmp_path / "run"), "data")["train"] == 26
+    nondigits = torch.from_numpy(draw_symbols(100, np.random.RandomState(0)))
+    with torch.inference_mode():
+        guesses = load(tmp_path / "run")(nondigits).argmax(1)
+    assert (guesses == 3).float().mean() > 0.8
+    capsys.readouterr()
+    assert evaluate([str(tmp_path / "run"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(entry["name"], entry["images"]) for entry in found["classes"]][-1] == ("none", 0)
+    assert found["notes"] == []
+    assert evaluate([str(tmp_path / "run"), "--json", "--data", "image_folder"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["notes"] == ["the net also knows none, of which image_folder has no pictures"]
+    assert (again["accuracy"], again["images"]) == (found["accuracy"], found["images"])
 
 
 def test_a_run_of_other_classes_is_gone_on_from_by_name(root: Path, tmp_path: Path) -> None:
@@ -160,6 +209,7 @@ def end(run: Path) -> tuple[str, object, object]:
 
 
 def test_resumed_it_ends_with_the_same_bits(root: Path, tmp_path: Path) -> None:
+    shutil.rmtree(root / "L")  # so that pictures of no digit are made
     given = ("experiment=finetune", f"data.root={root}", *QUICK, "scheduler=constant")
     train(tmp_path / "whole", *given, "trainer.max_epochs=4")
     train(tmp_path / "parts", *given)
@@ -194,6 +244,7 @@ def test_a_teacher_that_has_seen_what_is_tested_on_is_refused(root: Path, tmp_pa
 
 
 def test_done_once_more_it_comes_out_the_same(root: Path, tmp_path: Path) -> None:
+    shutil.rmtree(root / "L")
     train(tmp_path / "first", "experiment=finetune", f"data.root={root}", *QUICK)
     again = [f"config_from={tmp_path / 'first'}"]
     run_job(settled(*again), tmp_path / "second", again)

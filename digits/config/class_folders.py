@@ -26,6 +26,12 @@ LEFT_BEHIND = {"thumbs.db", "desktop.ini", "__macosx"}
 MOST_PICTURES = 200_000
 """In a folder of classes: 157 MB of patches."""
 
+NONE = "none"
+"""The class of what is no digit, in the reader's net; `digits.data.datasets` and the reader call it so too."""
+
+NONDIGITS = 0.15
+"""Share of pictures made for it: what the reader's net was trained with, 0.35 beside 2.3 (`conf/data/reader.yaml`)."""
+
 TOLD = 20
 """Faults of one kind that are told one by one."""
 
@@ -137,12 +143,13 @@ def is_image_folder(section: Value) -> bool:
     return isinstance(section, dict) and section.get("_target_") == IMAGE_FOLDER
 
 
-def settle_section(section: Tree) -> tuple[Tree, dict[str, str]]:
+def settle_section(section: Tree, *, knows_none: bool = False) -> tuple[Tree, dict[str, str]]:
     """The section of an image folder with numbers for what may be left to the folder, and the faults by key.
 
     `root` becomes absolute, `num_classes` of null is counted; `test_size` and `val_size` may be shares of the pictures,
-    at least one of each class. With `test_size` of null every picture is to be evaluated on. What isn't of the type
-    that it should be is left to the schema.
+    at least one of each class. With `test_size` of null every picture is to be evaluated on. `nondigits` of null is a
+    number where the net that is begun with `knows_none` and the folder has no class of that name: the class is kept.
+    What isn't of the type that it should be is left to the schema.
     """
     root, known = section.get("root"), section.get("num_classes")
     if not isinstance(root, str) or not root:
@@ -153,10 +160,15 @@ def settle_section(section: Tree) -> tuple[Tree, dict[str, str]]:
     except (FolderError, ValueError, OSError) as error:  # OSError: a name too long for any file
         return section, {"root": str(error)}
     number, total = len(found.classes), sum(map(len, found.train.values()))
-    settled: Tree = section | {"root": root, "num_classes": number if known is None else known}
-    if isinstance(known, int) and known != number:
+    made = section.get("nondigits")
+    if made is None:
+        made = NONDIGITS if knows_none and NONE not in found.classes else 0.0
+    classes = [*found.classes, *[NONE] * (NONE not in found.classes and made != 0)]
+    settled: Tree = section | {"root": root, "nondigits": made, "num_classes": len(classes) if known is None else known}
+    if isinstance(known, int) and known != len(classes):
+        kept = f' and "{NONE}" is kept' if len(classes) > number else ""
         return section, {"num_classes": f"is {known}, but {shown(root)} holds {number} classes "
-                                        f"({few(list(found.classes))}); leave it out"}  # fmt: skip
+                                        f"({few(list(found.classes))}){kept}; leave it out"}  # fmt: skip
     test, val = section.get("test_size"), section.get("val_size")
     if found.test is not None:
         settled["test_size"] = sum(map(len, found.test.values()))

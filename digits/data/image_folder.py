@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from torch import nn
 
 from digits.config.class_folders import FolderError, find_pictures
 from digits.config.files import few, shown
 from digits.data.datamodule import MNISTDataModule
-from digits.data.datasets import Arrays, DataError
+from digits.data.datasets import DIGITS, NONE, Arrays, DataError
+from digits.data.loader import Split, mix
 from digits.data.picture_files import Pictures, Rows, read_pictures
+
+log = logging.getLogger(__name__)
 
 
 class ImageFolder(MNISTDataModule):
@@ -25,7 +30,10 @@ class ImageFolder(MNISTDataModule):
     `test/`, `test_size` of them, a part of every class chosen by `test_seed`, are the test split; with None all are,
     to evaluate on. Which those are follows from the pictures alone, not from the names of their files.
 
-    After `setup` it has `files` too: where in `root` the images of each split's tensor come from.
+    `nondigits` of the training split's number are added to it as pictures of "none", a class that the folder need not
+    have; none where any other class is no digit. They follow from the digits and `split_seed`.
+
+    After `setup` it has `files` too: where in `root` the images of each split's tensor come from, but for those made.
     """
 
     files: dict[str, tuple[str, ...]]
@@ -37,6 +45,7 @@ class ImageFolder(MNISTDataModule):
         mean: float,
         std: float,
         num_classes: int,
+        nondigits: float,
         image_size: int,
         val_size: int,
         split_seed: int,
@@ -52,7 +61,7 @@ class ImageFolder(MNISTDataModule):
             name, root, None, mean, std, num_classes, image_size, val_size, split_seed, limit, batch_size,
             eval_batch_size, seed, augment,
         )  # fmt: skip
-        self.test_size, self.test_seed = test_size, test_seed
+        self.nondigits, self.test_size, self.test_seed = nondigits, test_size, test_seed
 
     def read(self) -> Arrays:
         """The pictures as patches, read once per process however many jobs of a sweep want them."""
@@ -63,7 +72,39 @@ class ImageFolder(MNISTDataModule):
                 "on and validate on, where copies count once; add some, or set it lower"
             )
         self.files = {"train": train.files, "val": train.files, "test": test.files}
+        if self.nondigits and NONE not in classes:
+            classes = (*classes, NONE)
         return Arrays(train.patches, train.labels, test.patches, test.labels, classes, checksums)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Make the splits, then what is added to the training split."""
+        if hasattr(self, "train"):
+            return
+        super().setup(stage)
+        if not self.nondigits:
+            return
+        if strange := [name for name in self.classes if name not in (*DIGITS, NONE)]:
+            why = "what is made as no digit might be one of them"
+            log.info('the class "%s" is given no pictures beside %s: %s', NONE, few(strange), why)
+            return
+        self.train = self._with_nondigits(self.train, mix(self.split_seed, 0))
+
+    def _with_nondigits(self, split: Split, seed: int) -> Split:
+        """A split, and what is no digit, made of its digits; no larger than `limit`."""
+        from digits.data.nondigits import make_nondigits
+
+        none, random = self.classes.index(NONE), np.random.RandomState(seed % 2**32)
+        values = np.array([-1 if name == NONE else int(name) for name in self.classes])[split.truth().numpy()]
+        digits = values >= 0
+        number = round(self.nondigits * len(split)) if digits.any() else 0
+        made = torch.from_numpy(make_nondigits(split.pixels().numpy()[digits], values[digits], number, random))
+        log.info('for the class "%s" %s pictures of no digit are made', NONE, f"{number:,}")
+        rows = torch.cat([split.rows, torch.arange(number) + len(split.labels)])
+        return Split(
+            torch.cat([split.images, made]),
+            torch.cat([split.labels, torch.full((number,), none)]),
+            rows[torch.from_numpy(random.permutation(len(rows)))][: self.limit],
+        )
 
 
 class Folder(NamedTuple):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from digits.config.check import PRETRAINED, ConfigError, Fault
-from digits.config.class_folders import is_image_folder
+from digits.config.class_folders import NONE, is_image_folder
 from digits.config.harmful import harmful
 from digits.config.targets import untrusted
 from digits.config.tree import Tree, Value
@@ -22,6 +22,16 @@ FREE = {"num_classes", "dropout"}
 def source_of(init_from: str) -> Path:
     """Where the weights are: a run's directory or a file."""
     return SHIPPED if init_from == PRETRAINED else Path(init_from)
+
+
+def knows_none(tree: Tree) -> bool:
+    """Whether the net that a configuration begins with, if any, has a class for what is no digit."""
+    try:
+        record = _record_of(tree) if isinstance(tree.get("init_from"), str) else None
+    except ConfigError:  # `begin` says so
+        return False
+    classes = cast(Tree, record["input"]).get("classes") if record else None
+    return isinstance(classes, list) and NONE in classes
 
 
 def begin(tree: Tree, given: set[str], usual: Value) -> Tree:

@@ -31,10 +31,11 @@ def root(tmp_path: Path) -> Path:
 
 
 def make(root: Path, *, val_size: int = 6, test_size: int | None = 8, test_seed: int = 0, limit: int | None = None,
-         num_classes: int = 3) -> ImageFolder:  # fmt: skip
+         num_classes: int = 3, nondigits: float = 0.0, split_seed: int = 0) -> ImageFolder:  # fmt: skip
     module = ImageFolder(
-        "image_folder", str(root), 0.1307, 0.3081, num_classes, 28, val_size, 0, test_size, test_seed, limit, 32, 64
-    )
+        "image_folder", str(root), 0.1307, 0.3081, num_classes, nondigits, 28, val_size, split_seed, test_size,
+        test_seed, limit, 32, 64,
+    )  # fmt: skip
     module.prepare_data()
     module.setup()
     return module
@@ -137,6 +138,50 @@ def test_it_is_read_once(root: Path) -> None:
     make(root)
     shutil.rmtree(root)
     assert len(make(root, limit=5).train) == 5
+
+
+# ---- The class of what is no digit ----------------------------------------------------------------
+
+
+def test_a_class_that_the_folder_lacks_is_made_for_training_and_nothing_else(root: Path) -> None:
+    without, data = make(root), make(root, num_classes=4, nondigits=0.5)
+    assert data.classes == ("0", "1", "7", "none")
+    assert len(without.train) == 26
+    assert torch.bincount(data.train.truth()).tolist() == [*torch.bincount(without.train.truth()).tolist(), 13]
+    for name in ("val", "test"):
+        assert torch.equal(data.split(name).rows, without.split(name).rows)
+        assert torch.equal(data.split(name).truth(), without.split(name).truth())
+    for row in data.train.rows[data.train.truth() < 3].tolist():
+        assert Path(data.files["train"][row]).parent.name == data.classes[int(data.train.labels[row])]
+    assert data.checksums == without.checksums
+
+
+def test_what_is_made_follows_from_the_split(root: Path) -> None:
+    one, same, other = (make(root, num_classes=4, nondigits=0.5, split_seed=seed) for seed in (0, 0, 1))
+    assert torch.equal(one.train.pixels(), same.train.pixels())
+    assert not torch.equal(one.train.pixels(), other.train.pixels())
+    cut = make(root, num_classes=4, nondigits=0.5, limit=20)
+    assert len(cut.train) == 20
+    assert 3 in cut.train.truth()
+
+
+def test_nothing_is_made_as_no_digit_that_might_be_of_a_class(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = draw(tmp_path / "mine", _0=10, L=10)
+    with caplog.at_level(logging.INFO):
+        data = make(root, num_classes=3, nondigits=0.5, val_size=2, test_size=2)
+    assert data.classes == ("0", "L", "none")
+    assert torch.bincount(data.train.truth()).tolist() == [8, 8]
+    assert 'the class "none" is given no pictures beside L: what is made' in caplog.text
+
+
+def test_a_folder_of_its_own_for_what_is_no_digit_can_be_added_to(tmp_path: Path) -> None:
+    root = draw(tmp_path / "mine", _0=10, none=10)
+    data = make(root, num_classes=2, nondigits=0.5, val_size=2, test_size=2)
+    assert data.classes == ("0", "none")
+    assert torch.bincount(data.train.truth()).tolist() == [8, 16]
+    few = [make(root, num_classes=2, nondigits=0.5, val_size=2, test_size=2, split_seed=s, limit=1) for s in range(4)]
+    assert {len(data.train) for data in few} == {1}  # of them some have no digit to make any of
+    assert {int(data.train.truth()[0]) for data in few} == {0, 1}
 
 
 # ---- Copies ---------------------------------------------------------------------------------------
