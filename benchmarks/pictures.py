@@ -25,6 +25,8 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from benchmarks.serving import server
+
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 SWEEP = (
     "model=logistic,mlp,cnn",
@@ -78,19 +80,6 @@ def tensorboard(folder: Path) -> Iterator[str]:
         process.wait()
 
 
-@contextmanager
-def page_to_draw_on() -> Iterator[str]:
-    """`digits.serve` on any free port; gives its address."""
-    command = [sys.executable, "-m", "digits.serve", "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        yield process.stdout.readline().split()[2].rstrip(",")
-    finally:
-        process.terminate()
-        process.wait()
-
-
 def draw_year(browser: Browser, address: str, width: int, height: int, dark: bool) -> bytes:
     """The page with 2026 written on it, at a window's size."""
     context = browser.new_context(
@@ -127,7 +116,7 @@ def draw_year(browser: Browser, address: str, width: int, height: int, dark: boo
 
 def keep_page(browser: Browser) -> None:
     """The pictures of the page to draw on, on a desktop and on a phone."""
-    with page_to_draw_on() as address:
+    with server() as (address, _):
         keep(draw_year(browser, address, 1180, 720, dark=False), "serve-desktop.png", 1180)
         keep(draw_year(browser, address, 390, 844, dark=True), "serve-phone.png", 390)
 

@@ -45,7 +45,7 @@ def strokes() -> list[bytes]:
 
 
 @contextmanager
-def server(cores: int) -> Iterator[tuple[str, int]]:
+def server(cores: int | None = None) -> Iterator[tuple[str, int]]:
     """The command on a free port, bound to so many cores; gives its address and its process id."""
     command = [sys.executable, "-m", "digits.serve", "--port", "0"]
     mask = sorted(os.sched_getaffinity(0))[:cores]
@@ -53,7 +53,7 @@ def server(cores: int) -> Iterator[tuple[str, int]]:
                                preexec_fn=lambda: os.sched_setaffinity(0, mask))  # fmt: skip
     assert process.stdout is not None
     try:
-        yield process.stdout.readline().split()[2].rstrip(",").rstrip("/"), process.pid
+        yield process.stdout.readline().split()[2].rstrip(","), process.pid
     finally:
         process.terminate()
         process.wait()

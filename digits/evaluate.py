@@ -161,7 +161,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--split", choices=["test", "val"], default="test", help="which images (default: test)")
     parser.add_argument("--checkpoint", choices=["best", "last"], help="weights of a checkpoint, also of a run that "
                         "was cut off (default: model.safetensors, the best)")  # fmt: skip
-    parser.add_argument("--root", metavar="DIR", help="folder that holds the data sets")
+    parser.add_argument("--root", metavar="DIR", help="folder that holds the data sets; with --data image_folder, "
+                        "the one that holds your pictures, in a folder for each class")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     parser.add_argument("--out", metavar="DIR", type=Path, help="where the files go (default: inside RUN; of "
                         "several runs in outputs/evaluation)")  # fmt: skip

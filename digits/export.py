@@ -11,7 +11,9 @@ normalises them itself and gives `logits`, float32 (N, classes). Its metadata sa
 std (for people: they are in the graph), image_size, temperature (by which logits are divided before softmax, fitted on
 the run's validation split), accuracy of this file on the test split, and provenance.
 
-Nothing is kept unless onnxruntime gives the same answer as PyTorch to every test image.
+model.onnx is kept only if onnxruntime gives with it the same answer as PyTorch to every test image. A quantised net
+gives others to some: how many, and its own accuracy, are printed; more than 1 point below model.onnx it is not kept,
+which is then. Exit code: 0, or 1 when a file was not kept or could not be written, 2 when no such run can be exported.
 """
 
 from __future__ import annotations
@@ -32,8 +34,8 @@ from digits.training.members import Member
 from digits.training.run import WEIGHTS, RunError, read_result
 
 
-def run_export(member: Member, folder: Path, given: argparse.Namespace) -> None:
-    """Export, check, write and print."""
+def run_export(member: Member, folder: Path, given: argparse.Namespace) -> int:
+    """Export, check, write and print; returns the exit code."""
     from digits.reading.model_file import check_model
     from digits.training import evaluation, exporting
 
@@ -41,7 +43,8 @@ def run_export(member: Member, folder: Path, given: argparse.Namespace) -> None:
     net = evaluation.rebuild(member, trust)
     [data] = evaluation.read_data([member.data], trust)
     sha256 = hashlib.sha256((member.weights / WEIGHTS).read_bytes()).hexdigest()
-    files = exporting.export(net, data, exporting.provenance_of(read_result(member.run), sha256), int8=given.int8)
+    made = exporting.export(net, data, exporting.provenance_of(read_result(member.run), sha256), int8=given.int8)
+    files, refused = exporting.good_enough(made)
     described = [check_model(file.content, file.name) for file in files]  # what is kept, the reader runs
     exporting.leave(folder, files, net, member.model, data)
     notes = exporting.notes(files, data)
@@ -54,13 +57,17 @@ def run_export(member: Member, folder: Path, given: argparse.Namespace) -> None:
         "classes": list[Value](data.classes),
         "notes": list[Value](notes),
         "files": [file.tree() for file in files],
+        "refused": list[Value](refused),
         "folder": str(folder),
     }
     if given.json:
         print(json.dumps(tree, indent=2, ensure_ascii=False))
-        return
-    title = f"{member.run}: on the test split of {data.name}"
-    print(f"{exporting.as_text(files, title, notes)}\n\nexported  {folder}")
+    else:
+        title = f"{member.run}: on the test split of {data.name}"
+        print(f"{exporting.as_text(files, title, notes)}\n\nexported  {folder}")
+    for sentence in refused:
+        print(sentence, file=sys.stderr)
+    return 1 if refused else 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -91,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from digits.training.onnx_graph import ExportError
 
     try:
-        run_export(member, folder, given)
+        return run_export(member, folder, given)
     except (RunError, ConfigError, TargetError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -100,7 +107,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    return 0
 
 
 if __name__ == "__main__":

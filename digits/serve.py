@@ -8,6 +8,9 @@
 Leaves nothing behind: no picture is kept, and the page loads nothing from elsewhere. `POST /api/read` takes a picture
 of any kind as the body and answers with JSON; `GET /health` tells that the server is ready, and with which net.
 Ctrl-C ends it.
+
+Exit code: 1 when the port is in use or not open to you, 2 when there is no such net, port or address of this machine,
+130 after Ctrl-C, 143 after SIGTERM.
 """
 
 from __future__ import annotations
@@ -20,15 +23,13 @@ from collections.abc import Sequence
 
 def port(text: str) -> int:
     """A TCP port; 0 for any that is free."""
-    number = int(text)
-    if not 0 <= number <= 65535:
-        raise ValueError
-    return number
+    if not (text.isascii() and text.isdigit()) or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r:.40} is no port; give a number from 0 to 65535")
+    return int(text)
 
 
 def serve(given: argparse.Namespace) -> int:
-    """Load the net, take the port and answer until told to stop; returns the exit code."""
-    import hashlib
+    """Load the net, take the port and answer until told to stop; returns the exit code where it does not begin."""
     import warnings
     import webbrowser
 
@@ -37,23 +38,21 @@ def serve(given: argparse.Namespace) -> int:
     from digits.serving.app import make_app
     from digits.serving.guard import is_loopback
     from digits.serving.limits import Limits
-    from digits.serving.server import PortError, address_of, bind, run_server
+    from digits.serving.server import HostError, PortError, address_of, bind, run_server
 
     limits = Limits()
     try:
         reader = Reader(given.model)
-        sha256 = hashlib.sha256(reader.net.path.read_bytes()).hexdigest()
-    except (ModelError, OSError) as error:
+        listening = bind(given.host, given.port)
+    except (ModelError, HostError) as error:
         print(error, file=sys.stderr)
         return 2
-    try:
-        listening = bind(given.host, given.port)
     except PortError as error:
         print(error, file=sys.stderr)
         return 1
     with listening:
         loopback = is_loopback(listening.getsockname()[0])
-        app = make_app(reader.read, reader.net.classes, sha256, limits, loopback)
+        app = make_app(reader.read, reader.net.classes, reader.net.sha256, limits, loopback)
         address = address_of(listening)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         audience = "this machine only" if loopback else "everyone who can reach this machine"
@@ -61,8 +60,7 @@ def serve(given: argparse.Namespace) -> int:
         if given.open:
             webbrowser.open(address)  # the socket listens already, so the browser waits for us
         warnings.filterwarnings("ignore", module=r"PIL\.")  # of what is odd in a picture that is read all the same
-        run_server(app, listening, limits)
-    return 0
+        return run_server(app, listening, limits)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

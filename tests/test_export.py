@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -131,6 +132,32 @@ def test_a_net_for_other_things_is_exported_and_said_not_to_be_for_pictures_of_d
         Net(copy)
 
 
+def test_a_quantised_net_that_is_much_worse_is_not_kept(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same net to PyTorch, but one of its hidden values is so large that 8 bits leave nothing of the others."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    copy = copied(run, tmp_path)
+    tensors = load_file(copy / "model.safetensors")
+    normalisation, last = "features.1", "classify"
+    assert tensors[f"{normalisation}.weight"].shape == (16,)
+    for name in ("weight", "bias"):
+        tensors[f"{normalisation}.{name}"][0] *= 1e6
+    tensors[f"{last}.weight"][:, 0] /= 1e6
+    save_file({name: torch.clone(tensor) for name, tensor in tensors.items()}, copy / "model.safetensors")
+    assert main([str(copy), "--int8"]) == 1
+    printed = capsys.readouterr()
+    tested = cast(dict[str, float], read_result(run)["metrics"])["test/accuracy"]
+    assert re.fullmatch(
+        r"model\.int8\.onnx was not kept: on the test split it has an accuracy of \d+\.\d\d%, more than 1 point below "
+        rf"the {tested:.2%} of model\.onnx; use that one\n", printed.err)  # fmt: skip
+    assert "model.int8.onnx" not in printed.out
+    assert {path.name for path in (copy / "export").iterdir()} == {"model.onnx", "model.safetensors", "model.json"}
+    assert Net(copy).classes == tuple("0123456789")
+
+
 # ---- Wrong questions ------------------------------------------------------------------------------
 
 
@@ -213,4 +240,6 @@ def test_a_file_where_the_folder_should_be_is_a_failure(
 ) -> None:
     (tmp_path / "file").write_text("")
     assert main([str(run), "--out", str(tmp_path / "file")]) == 1
-    assert str(tmp_path / "file") in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        f"{tmp_path / 'file'} can't be written to (File exists); choose another folder with --out\n"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import time
@@ -66,6 +67,8 @@ def make_app(
             return JSONResponse({"error": f"{said[:1].upper()}{said[1:].rstrip('.')}."}, 422)
         except ClientDisconnect:
             return Response(status_code=400)  # to nobody
+        except asyncio.CancelledError:  # only when the server is told to stop, and has waited
+            return JSONResponse({"error": "The server has been stopped."}, 503, {"connection": "close"})
         return JSONResponse(as_plain(reading) | {"milliseconds": round(1000 * (time.perf_counter() - begun), 2)})
 
     async def health(_: Request) -> Response:
@@ -88,6 +91,7 @@ def as_plain(reading: Reading) -> dict[str, object]:
         "width": reading.width,
         "height": reading.height,
         "digits": [_digit(digit) for digit in reading.digits],
+        "left_out": reading.left_out,
     }
 
 

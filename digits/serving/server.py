@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
+import os
 import socket
+import sys
+from typing import NoReturn
 
 from starlette.types import ASGIApp
 from uvicorn import Config, Server
@@ -24,17 +28,22 @@ class PortError(OSError):
     """The port can't be had; the sentence says what to do."""
 
 
+class HostError(ValueError):
+    """There is no such address on this machine; the sentence says what to do."""
+
+
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes any that is free. Raises PortError."""
+    """A listening socket; port 0 takes any that is free. Raises PortError or HostError."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address[:2], family=family, backlog=256)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
+    except (OSError, UnicodeError) as error:
+        reason = error.errno if isinstance(error, OSError) else None
+        if reason == errno.EADDRINUSE:
             raise PortError(f"port {port} is in use; choose another with --port, or --port 0 for any") from error
-        if error.errno == errno.EACCES:
+        if reason == errno.EACCES:
             raise PortError(f"port {port} is not open to you; choose one from 1024 with --port") from error
-        raise PortError(f"{host} is no address of this machine; choose another with --host") from error
+        raise HostError(f"{host!r:.80} is no address of this machine; choose another with --host") from error
 
 
 def address_of(listening: socket.socket) -> str:
@@ -44,8 +53,11 @@ def address_of(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-def run_server(app: ASGIApp, listening: socket.socket, limits: Limits) -> None:
-    """Serve until SIGINT or SIGTERM, which are raised again once what was under way has been answered."""
+def run_server(app: ASGIApp, listening: socket.socket, limits: Limits) -> NoReturn:
+    """Serve until SIGINT or SIGTERM; what is under way then has GOODBYE_SECONDS. Ends the process with 130 or 143.
+
+    At once, whatever a thread still reads: none can be told to stop, and Python's own end waits for all of them.
+    """
     config = Config(
         app,
         http=impatient(limits),
@@ -59,7 +71,22 @@ def run_server(app: ASGIApp, listening: socket.socket, limits: Limits) -> None:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GOODBYE_SECONDS,
     )
-    Server(config).run(sockets=[listening])
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
+    code: object = 0
+    try:
+        Server(config).run(sockets=[listening])
+    except KeyboardInterrupt:
+        code = 130
+    except SystemExit as end:
+        code = end.code
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 1)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a message is one for who runs the server; that it left before everything was answered is not."""
+    return not record.getMessage().startswith("Cancel ")
 
 
 def impatient(limits: Limits) -> type[asyncio.Protocol]:

@@ -33,6 +33,9 @@ FLOAT, INT8 = "model.onnx", "model.int8.onnx"
 TOLERANCE = 1e-3
 """Of the largest logit: by how much those of onnxruntime may differ, which sums in another order; 1e-6 is usual."""
 
+MOST_LOST = 0.01
+"""Of the test accuracy, a fraction: what a quantised net may be worse by than the float one."""
+
 EXPORTED_WITH = ("torch", "onnx", "onnxscript", "onnxruntime")
 
 PLACES = ("data.root", "data.mirrors", "hydra.")
@@ -161,16 +164,33 @@ def _refuse_others(file: Exported, expected: Tensor) -> None:
         )
 
 
+def good_enough(files: Sequence[Exported]) -> tuple[list[Exported], list[str]]:
+    """The files to keep, the float one first, and a sentence for each quantised one that is much worse than it."""
+    least = files[0].correct - MOST_LOST * files[0].images
+    refused = [
+        f"{file.name} was not kept: on the test split it has an accuracy of {file.accuracy:.2%}, more than "
+        f"{100 * MOST_LOST:g} point below the {files[0].accuracy:.2%} of {files[0].name}; use that one"
+        for file in files
+        if file.correct < least
+    ]
+    return [file for file in files if file.correct >= least], refused
+
+
 def leave(folder: Path, files: Sequence[Exported], net: nn.Module, model: Tree, data: MNISTDataModule) -> None:
     """Write the files, each beside its place and renamed; `model` is the run's `model.json`.
 
-    A quantised net of an earlier export, which may be of other weights, is taken away.
+    A quantised net of an earlier export, which may be of other weights, is taken away. Raises ExportError where the
+    folder can't be written to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / INT8).unlink(missing_ok=True)
-    save(folder, net, cast(Tree, model["model"]), data)
-    for file in files:
-        write_bytes(folder / file.name, file.content)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / INT8).unlink(missing_ok=True)
+        save(folder, net, cast(Tree, model["model"]), data)
+        for file in files:
+            write_bytes(folder / file.name, file.content)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise ExportError(f"{folder} can't be written to ({why}); choose another folder with --out") from None
 
 
 def notes(files: Sequence[Exported], data: MNISTDataModule) -> list[str]:

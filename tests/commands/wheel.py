@@ -7,6 +7,8 @@ import os
 import subprocess
 from pathlib import Path
 
+from PIL import Image, ImageDraw
+
 PYTHON = os.environ["WHEEL_PYTHON"]
 
 
@@ -50,3 +52,16 @@ def test_it_trains_and_evaluates_with_yaml_of_ones_own(tmp_path: Path) -> None:
     assert evaluated.returncode == 0, evaluated.stderr
     tested = json.loads(result.read_text())["metrics"]["test/accuracy"]
     assert round(360 * json.loads(evaluated.stdout)["accuracy"]) == round(360 * tested)
+
+
+def test_it_reads_a_picture_with_the_net_that_it_holds(tmp_path: Path) -> None:
+    """Without a data set or a run."""
+    picture = Image.new("RGB", (300, 240), "white")
+    ImageDraw.Draw(picture).line([(110, 60), (190, 60), (140, 190)], fill="black", width=12, joint="curve")
+    picture.save(tmp_path / "seven.png")
+    done = run(PYTHON, "-m", "digits.predict", "seven.png", "--json", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["text"] == "7"
+    assert [path.name for path in tmp_path.iterdir()] == ["seven.png"]
+    code = "from digits.reading.net import SHIPPED; print(*sorted(p.name for p in SHIPPED.parent.iterdir()))"
+    assert run(PYTHON, "-c", code, cwd=tmp_path).stdout.split() == ["model.json", "model.onnx", "model.safetensors"]

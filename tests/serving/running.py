@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -23,7 +24,12 @@ IMAGE = {"content-type": "image/png"}
 
 
 def stand_in(body: bytes) -> Reading:
-    """A reader that finds as many sevens as the body's first byte says, and takes its time over what begins with z."""
+    """A reader that finds as many sevens as the body's first byte says, and takes its time over what begins with z.
+
+    What begins with e it never stops reading.
+    """
+    while body.startswith(b"e"):
+        time.sleep(1)
     if body.startswith(b"z"):
         time.sleep(0.2)
     patch = np.zeros((28, 28), np.uint8)
@@ -69,6 +75,7 @@ def running(*command: str) -> Iterator[Running]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     listening = bind("127.0.0.1", 0)
     print(address_of(listening), flush=True)
     run_server(make_app(stand_in, tuple("0123456789"), "abc", SHORT), listening, SHORT)

@@ -14,7 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.serving.running import IMAGE, Running, running
+from digits.serving.server import GOODBYE_SECONDS
+from tests.serving.running import IMAGE, SHORT, Running, running
 from tests.serving.test_app import seven
 
 
@@ -42,11 +43,18 @@ def test_help_answers_without_what_is_heavy() -> None:
     assert "python -m digits.serve --model RUN" in done.stdout
 
 
-@pytest.mark.parametrize("wrong", ["eight", "-1", "65536", "80.5"])
+@pytest.mark.parametrize("wrong", ["eight", "-1", "65536", "99999", "80.5"])
 def test_a_port_that_is_none(wrong: str) -> None:
     done = serve(f"--port={wrong}")
     assert done.returncode == 2
-    assert f"argument --port: invalid port value: '{wrong}'" in done.stderr
+    assert f"argument --port: '{wrong}' is no port; give a number from 0 to 65535" in done.stderr
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid", "x" * 70])
+def test_a_host_that_is_not_this_machine(host: str) -> None:
+    done = serve("--port", "0", "--host", host)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"{host!r} is no address of this machine; choose another with --host\n"
 
 
 def test_a_port_in_use_is_told_in_one_sentence(server: Running) -> None:
@@ -56,10 +64,10 @@ def test_a_port_in_use_is_told_in_one_sentence(server: Running) -> None:
 
 
 def test_a_model_that_is_not_there(tmp_path: Path) -> None:
-    for missing in (tmp_path / "none.onnx", tmp_path):  # a file, and a run that was not exported
+    for missing in (tmp_path / "none.onnx", tmp_path):  # a file, and a folder that is no run
         done = serve("--port", "0", "--model", str(missing))
         assert (done.returncode, done.stdout) == (2, "")
-        assert re.fullmatch(rf".*{re.escape(str(missing))}.*; .*digits\.export.*\n", done.stderr), done.stderr
+        assert re.fullmatch(rf".*{re.escape(str(missing))}.*; name a run.*\n", done.stderr), done.stderr
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -71,6 +79,32 @@ def test_it_leaves_at_once_when_told_to(number: signal.Signals, code: int) -> No
             began = time.monotonic()
             assert server.process.wait(timeout=10) == code
         assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize(("numbers", "code"), [
+    ([signal.SIGINT], 130), ([signal.SIGTERM], 143), ([signal.SIGINT, signal.SIGTERM], 143), ([signal.SIGINT] * 2, 130),
+])  # fmt: skip
+@pytest.mark.parametrize("asks", ["still", "no more"])
+def test_a_reading_that_never_ends_does_not_keep_it(numbers: list[signal.Signals], code: int, asks: str) -> None:
+    """Whether somebody still waits for the answer or was told that there is none; and it complains of nothing."""
+    with running("tests.serving.running") as server, ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(read_for_ever, server) for _ in range(2)]
+        time.sleep(0.5 if asks == "still" else SHORT.reading_seconds + 0.5)
+        assert [one.done() for one in waiting] == [asks == "no more"] * 2
+        began = time.monotonic()
+        for number in numbers:
+            server.process.send_signal(number)
+            time.sleep(0.1)
+        assert server.process.wait(timeout=20) == code
+        assert time.monotonic() - began < GOODBYE_SECONDS + 3
+
+
+def read_for_ever(server: Running) -> int | None:
+    """Ask for what the stand-in never stops reading; gives the status of the answer, where there is one."""
+    try:
+        return httpx.post(f"{server.address}/api/read", content=b"e", headers=IMAGE, timeout=20).status_code
+    except httpx.TransportError:
+        return None
 
 
 def test_it_listens_to_this_machine_only(server: Running) -> None:

@@ -95,6 +95,16 @@ export function place() { // the boxes, where the picture lies now
     box.addEventListener("click", () => pick(index));
     return box;
   }));
+  name();
+}
+
+function name() { // the boxes whose labels cover nothing; none at all where that would be few: the strip below says them
+  const all = [...boxes.children], around = all.map((box) => box.getBoundingClientRect());
+  const labels = all.map((box) => box.firstChild.getBoundingClientRect());
+  const cover = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+  const free = labels.map((label, i) => all.every((_, j) => i === j || !(cover(label, around[j]) || cover(label, labels[j]))));
+  const most = free.filter(Boolean).length > 0.7 * all.length;
+  all.forEach((box, i) => box.classList.toggle("unnamed", !(most && free[i])));
 }
 
 function pick(index) {

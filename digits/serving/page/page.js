@@ -13,12 +13,14 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 let mostBytes = Infinity;
 let dropped = null; // the photo, in place of the drawing
+let refused = ""; // why the last file was not taken; said until something else is drawn or chosen
 let age = 0; // counts what makes earlier answers wrong: a clear, an undo, another photo
 let asking = false, changed = false;
 
 const paper = new Paper(at("paper"), {
   changed: (gone) => {
     if (gone) age += 1;
+    refused = "";
     forgetPicked();
     buttons();
     ask();
@@ -37,7 +39,7 @@ async function ask() {
     const since = age;
     if (!dropped && paper.empty) {
       showNothing();
-      say("");
+      say(refused);
       at("took").textContent = "";
       speak("");
       continue;
@@ -66,7 +68,12 @@ async function askOnce(since) { // gives how long to wait before the same is ask
     say(answer.error);
     return 1000 * (Number(reply.headers.get("Retry-After")) || 1);
   }
-  say(reply.ok ? "" : answer.error);
+  if (!reply.ok && photographed && !(await canBeShown())) { // nothing is left of it but why
+    if (since === age) refuse(answer.error);
+    return 0;
+  }
+  if (since !== age) return 0;
+  say(reply.ok ? refused : answer.error);
   if (!reply.ok) showNothing();
   else {
     at("took").textContent = `Read in ${Math.max(1, Math.round(answer.milliseconds))} ms.`;
@@ -120,17 +127,27 @@ function buttons() {
 
 function take(chosen) {
   if (!chosen) return;
+  refused = "";
+  drop();
   if (chosen.size > mostBytes) {
-    say(`The picture has more than ${Math.floor(mostBytes / 2 ** 20)} MB; choose a smaller one.`);
+    refuse(`The picture has more than ${Math.floor(mostBytes / 2 ** 20)} MB; choose a smaller one.`);
     return;
   }
-  drop();
   dropped = chosen;
   photo.src = URL.createObjectURL(chosen);
   photo.hidden = false;
   at("paper").hidden = true;
   showNothing();
   buttons();
+  ask();
+}
+
+const canBeShown = () => photo.decode().then(() => true, () => false);
+
+function refuse(why) { // the drawing is there again, and is read again, under the reason
+  drop();
+  refused = why;
+  say(why);
   ask();
 }
 
@@ -141,6 +158,7 @@ function drop() { // the photo; the drawing under it is there again
   URL.revokeObjectURL(photo.src);
   photo.removeAttribute("src");
   photo.hidden = true;
+  at("unshown").hidden = true;
   at("paper").hidden = false;
   dropped = null;
   buttons();
@@ -148,6 +166,7 @@ function drop() { // the photo; the drawing under it is there again
 
 function empty() {
   if (!dropped) return paper.clear();
+  refused = "";
   drop();
   at("paper").focus();
   ask();
@@ -163,7 +182,9 @@ file.addEventListener("change", () => {
   file.value = "";
 });
 photo.addEventListener("error", () => {
-  if (dropped) photo.hidden = true; // the server may be able to read what this browser can't show
+  if (!dropped) return;
+  photo.hidden = true; // the server may be able to read what this browser can't show
+  at("unshown").hidden = false;
 });
 at("paper").addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
