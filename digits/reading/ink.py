@@ -23,6 +23,8 @@ CLEAR, BLUR = 6, 1.5
 many pixels."""
 DARKEST = 16
 """Paper of less light, of 255, is taken for as bright as this, lest its noise counts for much."""
+BOLD = 0.5
+"""What takes more than this share of the light away is no paper's texture."""
 HALO = 0.04
 """What is so near to ink, of the picture's shorter side, may be its soft edge."""
 FAINTEST = 0.11
@@ -189,11 +191,12 @@ def _contrast(darkness: Field) -> tuple[float, float]:
 def _noise(darkness: Field) -> float:
     """The standard deviation of the paper's noise, from the median deviation in the parts that have most of it.
 
-    What is dark, and near to it, isn't paper: a digit may fill most of the picture.
+    What is bold, and near to it, isn't paper: a digit may fill most of the picture.
     """
     high, wide = darkness.shape
     few = darkness[:: max(1, high // 256), :: max(1, wide // 256)]
-    dark = few > few.max() / 2
+    strongest = float(few.max())
+    dark = few > (strongest / 2 if strongest > BOLD else np.inf)
     near = max(3, round(min(few.shape) * HALO)) | 1
     paper = ~dark if min(few.shape) <= SMALL else cv2.dilate(dark.astype(np.uint8), _disc(near)) == 0
     parts = [few[paper]]
