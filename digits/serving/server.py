@@ -6,6 +6,7 @@ import asyncio
 import errno
 import logging
 import os
+import signal
 import socket
 import sys
 from typing import NoReturn
@@ -72,6 +73,8 @@ def run_server(app: ASGIApp, listening: socket.socket, limits: Limits) -> NoRetu
         timeout_graceful_shutdown=GOODBYE_SECONDS,
     )
     logging.getLogger("uvicorn.error").addFilter(_is_news)
+    # uvicorn hands a signal on to who handled it before; a shell has background jobs ignore this one
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     code: object = 0
     try:
         Server(config).run(sockets=[listening])
