@@ -18,6 +18,8 @@ SMALLEST, TINY = 8, 64
 """Size in pixels below which nothing can be told from noise; half of it on pictures of at most TINY pixels."""
 MOST = 1000
 """Pieces that are looked at on a page, the largest: more would take long, and nearly always are no writing."""
+WHOLE = 0.92
+"""What is at the edge but fills so much of the picture's width and height is a digit that was cut out along its box."""
 EDGE = 0.5
 """What lies along the picture's edge for this share of its length is a desk or a shadow."""
 
@@ -104,7 +106,7 @@ def find_pieces(ink: Grey) -> tuple[list[Piece], int]:
             + (int(mask[:, -1].sum()) if x + w == wide else 0)
         )
         if touching > EDGE * max(w, h) and area < 0.9 * high * wide:
-            if w >= wide - 1 and h >= high - 1:
+            if w >= WHOLE * wide and h >= WHOLE * high:
                 cropped.append(Piece(x, y, own))
             continue
         pieces.append(Piece(x, y, own))
