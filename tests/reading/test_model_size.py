@@ -87,7 +87,7 @@ def test_too_many_nodes_and_parts_are_refused() -> None:
     nodes = [helper.make_node("Identity", [f"i{n}" if n else "scaled"], [f"i{n + 1}"]) for n in range(3_000)]
     nodes.append(helper.make_node("Identity", ["i3000"], ["then"]))
     assert spoilt(lambda model: between(model, *nodes)) == "it has 3,005 nodes, more than the 2,000 that are run"
-    empty = b"\x3a" + _length(2 * 5_000_000) + b"\x0a\x00" * 5_000_000  # ten MB that would become a gigabyte
+    empty = b"\x08\x0a\x3a" + _length(2 * 5_000_000) + b"\x0a\x00" * 5_000_000  # ten MB that would become a gigabyte
     assert refusal(empty) == "it has more than 262,144 parts"
 
 
