@@ -24,6 +24,7 @@ import argparse
 import glob
 import io
 import os
+import select
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -138,9 +139,17 @@ def _open(source: Source) -> Picture | str:
     from digits.reading.pictures import MAX_BYTES, PictureError, open_picture
 
     try:
-        return open_picture(sys.stdin.buffer.read(MAX_BYTES + 1) if source.name == "-" else source.name)
+        return open_picture(_standard_input(MAX_BYTES + 1) if source.name == "-" else source.name)
     except PictureError as error:
         return str(error)
+
+
+def _standard_input(most: int) -> bytes:
+    """What comes on standard input, at most so many bytes."""
+    if os.name == "posix":  # a Ctrl-C just before a read that waits would be seen only after it
+        while not select.select([sys.stdin], [], [], 0.2)[0]:
+            pass
+    return sys.stdin.buffer.read(most)
 
 
 def predict(sources: Sequence[Source], reader: Reader, given: argparse.Namespace) -> int:

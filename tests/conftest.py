@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from digits.config.schema import Experiment
 from digits.config.tree import Tree
 from digits.launch import conf_directory
 from digits.settle import plain
+
+# A shell has its background jobs ignore Ctrl-C, and so would every command that the tests start from there
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Compose = Callable[..., Tree]
 
