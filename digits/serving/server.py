@@ -37,7 +37,10 @@ def bind(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 takes any that is free. Raises PortError or HostError."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(address[:2], family=family, backlog=256)
+        listening = socket.create_server(address[:2], family=family, backlog=256)
+        # inherited by every connection; asyncio sets it only where the protocol was named, and answers wait 40 ms
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listening
     except (OSError, UnicodeError) as error:
         reason = error.errno if isinstance(error, OSError) else None
         if reason == errno.EADDRINUSE:
