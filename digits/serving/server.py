@@ -38,9 +38,6 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listening = socket.create_server(address[:2], family=family, backlog=256)
-        # inherited by every connection; asyncio sets it only where the protocol was named, and answers wait 40 ms
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return listening
     except (OSError, UnicodeError) as error:
         reason = error.errno if isinstance(error, OSError) else None
         if reason == errno.EADDRINUSE:
@@ -48,6 +45,9 @@ def bind(host: str, port: int) -> socket.socket:
         if reason == errno.EACCES:
             raise PortError(f"port {port} is not open to you; choose one from 1024 with --port") from error
         raise HostError(f"{host!r:.80} is no address of this machine; choose another with --host") from error
+    # inherited by every connection; asyncio sets it only where the protocol was named, and answers wait 40 ms
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def address_of(listening: socket.socket) -> str:
