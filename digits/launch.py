@@ -75,6 +75,11 @@ def job_directory(override_dirname: str) -> str:
     return name
 
 
+def search_name(model: str, space: str) -> str:
+    """What a search is called that was given no name: its model, and its space where that is another's."""
+    return model if space == model else f"{model}-{space}"
+
+
 PATHS = {"resume", "config_from", "init_from", "data.root", "hydra.run.dir", "hydra.sweep.dir"}
 """Keys whose values are paths."""
 
@@ -118,6 +123,7 @@ def _paths_in(value: str) -> list[str]:
 
 OmegaConf.register_new_resolver("unique_name", unique_name, use_cache=True, replace=True)
 OmegaConf.register_new_resolver("run_directory", run_directory, use_cache=True, replace=True)
+OmegaConf.register_new_resolver("search_name", search_name, replace=True)
 OmegaConf.register_new_resolver("job_directory", job_directory, replace=True)
 
 
@@ -152,6 +158,26 @@ class BeforeStart(Callback):
             signal.signal(number, leave_sweep)
         if "BasicSweeper" in config.hydra.sweeper._target_:
             stop_on_fault(lambda: check_jobs(config, config_name))
+
+
+class BeforeSearch(Callback):
+    """Checks a search before a directory is made and before torch is imported."""
+
+    def on_run_start(self, config: DictConfig, **_: object) -> None:
+        """All that is wrong with the space and with the configuration at its edges."""
+        from hydra.core.hydra_config import HydraConfig
+
+        from digits.settle_search import plan
+
+        BeforeStart.reached = True
+        HydraConfig.instance().set_config(config)  # which Hydra does only after this
+        stop_on_fault(lambda: plan(config, list(config.hydra.overrides.task)))
+
+    def on_multirun_start(self, config: DictConfig, **_: object) -> None:
+        """Not many searches at once."""
+        print("-m: a search makes its trials itself; leave out -m, and take tune.workers=N to train N side by side",
+              file=sys.stderr)  # fmt: skip
+        sys.exit(2)
 
 
 def stop_on_fault(check: Callable[[], Checked]) -> Checked:

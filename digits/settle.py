@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import cast
 
 from hydra import compose, initialize_config_dir
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from digits.composer import Composer, config_loader
 from digits.config.check import PRETRAINED, ConfigError, Fault, check, nearest
 from digits.config.class_folders import is_image_folder, settle_section
 from digits.config.targets import TargetError
@@ -102,10 +101,15 @@ def _begin(tree: Tree, overrides: list[str]) -> Tree:
 @cache
 def _usual_model() -> Tree:
     """The model that is trained where none is chosen."""
+    return cast(Tree, plain(_defaults())["model"])
+
+
+def _defaults() -> DictConfig:
+    """The configuration without any override, inside Hydra's application or before it."""
     if GlobalHydra.instance().is_initialized():
-        return cast(Tree, plain(compose("train"))["model"])
+        return compose("train")
     with initialize_config_dir(conf_directory(), version_base="1.3"):
-        return cast(Tree, plain(compose("train"))["model"])
+        return compose("train")
 
 
 def _check(tree: Tree) -> None:
@@ -210,25 +214,16 @@ def check_jobs(config: DictConfig, config_name: str | None) -> None:
 
     What a directory that the sweep has used before holds is looked at when its job's turn comes (`settle_job`).
     """
-    parser = OverridesParser.create(config_loader=_config_loader())
+    parser = OverridesParser.create(config_loader=config_loader())
     parameters = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
     overrides = parser.parse_overrides([*parameters, *config.hydra.overrides.task])
     jobs = [job for batch in BasicSweeper.split_arguments(overrides, None) for job in batch]
-    compositions: dict[tuple[str, ...], DictConfig] = {}
+    composer = Composer(config_name)
     faults: dict[Fault, None] = {}
     if len(set(map(tuple, jobs))) < len(jobs):
         faults[Fault("", "two jobs of this sweep have the same overrides; name each value once")] = None
     for job in jobs:
-        parsed = parser.parse_overrides(job)
-        loader = _config_loader()
-        # Composing costs 80 ms, so jobs that choose the same groups share it and only their values are applied
-        groups = tuple(o.input_line for o in parsed if o.input_line and loader.get_group_options(o.key_or_group))
-        values = [o for o in parsed if o.input_line not in groups]
-        if groups not in compositions:
-            compositions[groups] = compose(config_name=config_name, overrides=list(groups))
-        composed = compositions[groups].copy()
-        OmegaConf.set_struct(composed, True)
-        ConfigLoaderImpl._apply_overrides_to_config(values, composed)
+        composed = composer(job)
         if composed.get("resume") is not None:
             faults[Fault("resume", "goes on with one run; leave out -m")] = None
             continue
@@ -242,12 +237,6 @@ def check_jobs(config: DictConfig, config_name: str | None) -> None:
             faults[Fault("trainer.strategy", SWEEP_OVER_DEVICES)] = None
     if faults:
         raise ConfigError(*faults)
-
-
-def _config_loader() -> ConfigLoader:
-    hydra = GlobalHydra.instance().hydra
-    assert hydra is not None
-    return hydra.config_loader
 
 
 def sentence(error: Exception) -> str:
@@ -267,8 +256,7 @@ def sentence(error: Exception) -> str:
 
 def _near_key(key: str) -> str:
     """The key that was probably meant, and how to add one that a constructor knows."""
-    with initialize_config_dir(conf_directory(), version_base="1.3"):
-        config = compose(config_name="train")
+    config = _defaults()
     section, _, leaf = key.rpartition(".")
     found = OmegaConf.select(config, section) if section else config
     if not isinstance(found, DictConfig):

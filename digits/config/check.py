@@ -74,7 +74,7 @@ def check(config: Tree) -> Experiment:
     try:
         experiment = Experiment.model_validate(config)
     except ValidationError as error:
-        faults += _explain(Experiment, error)
+        faults += explain(Experiment, error)
     told = {fault.key for fault in faults}
     for key, section in targets_in(config):
         faults += [fault for fault in _check_target(key, section) if fault.key not in told]
@@ -121,7 +121,7 @@ def _check_target(key: str, section: Tree) -> list[Fault]:
         try:
             schema.model_validate(section)
         except ValidationError as error:
-            faults += _explain(schema, error, prefix=key)
+            faults += explain(schema, error, prefix=key)
     try:
         signature = signature_of(target)
     except TargetError as error:
@@ -245,7 +245,7 @@ def _exists(path: str) -> bool:
         return False
 
 
-def _explain(schema: type[BaseModel], error: ValidationError, prefix: str = "") -> list[Fault]:
+def explain(schema: type[BaseModel], error: ValidationError, prefix: str = "") -> list[Fault]:
     """Pydantic's errors in our words: key, value, what is allowed, and what the key means."""
     problems: dict[str, list[str]] = {}
     meanings: dict[str, str] = {}

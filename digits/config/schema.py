@@ -220,7 +220,9 @@ class EarlyStopping(Target):
 class Dashboard(Target):
     """`callbacks.dashboard`."""
 
-    every_n_epochs: int = Field(ge=0, description="epochs between pictures; 0: only at the end")
+    every_n_epochs: Annotated[int, Field(ge=0)] | None = Field(
+        description="epochs between pictures; 0: only at the end; null: none, but the row in HPARAMS"
+    )
 
 
 DESCRIBED: dict[str, type[Target]] = {

@@ -77,6 +77,11 @@ class Pulse(Callback):
         """Read the last epoch's clock."""
         self._close_epoch(trainer)
 
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """Stop all clocks: a trial that is pruned ends so."""
+        self._close_epoch(trainer)
+        self._fit_ended = time.perf_counter()
+
     def _close_epoch(self, trainer: L.Trainer) -> None:
         if self._images:
             span = time.perf_counter() - self._epoch_begun - self._validating

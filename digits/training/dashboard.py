@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 
@@ -18,17 +18,17 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.seed import isolate_rng
 from PIL import Image
-from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
-from torch.utils.tensorboard.summary import hparams
 
-from digits.config.tree import Tree, Value
+from digits.config.tree import Tree
 from digits.data import BatchLoader, MNISTDataModule, Split
 from digits.training import figures
 from digits.training.callbacks import Pulse
+from digits.training.hparams import add_row, hyperparameters, of_trial
 from digits.training.module import Classifier
 from digits.training.predictions import Predictions, predict
+from digits.training.pruning import Pruned
 from digits.training.run import peek
 from digits.training.saved import load_weights
 from digits.training.scores import score
@@ -43,21 +43,6 @@ LAYOUT = {
 }
 """The charts under CUSTOM SCALARS; its tags are regular expressions."""
 
-RESULTS = ("hp/val_accuracy", "hp/val_loss", "hp/test_accuracy", "hp/test_loss")
-"""The metrics of a row in HPARAMS; not the curves' own names, whose first point a row would falsify."""
-
-HPARAMS = {
-    "data": "data.name",
-    "model": "model._target_",
-    "optimizer": "optimizer._target_",
-    "scheduler": "scheduler._target_",
-    "lr": "optimizer.lr",
-    "batch_size": "data.batch_size",
-    "epochs": "trainer.max_epochs",
-    "seed": "seed",
-}
-"""Columns that every run has: TensorBoard takes the columns from one run, and drops what others have besides."""
-
 ORIGIN = ("overrides", "versions", "commit", "hardware", "device", "data")
 """What of the record, with the configuration, is needed to do a run again."""
 
@@ -70,11 +55,13 @@ class Dashboard(Callback):
     """Writes pictures to TensorBoard at the start, after every `every_n_epochs` epochs (0: never) and at the end.
 
     At the end they show the weights that are kept, those of the best epoch, under `best/`; before, the
-    current ones under `val/`. Steps cost nothing, and the weights are the same to the bit without it.
+    current ones under `val/`. Steps cost nothing, and the weights are the same to the bit without it. Where
+    `every_n_epochs` is None there are no pictures, only the texts and the row in HPARAMS, as the trials of a search
+    want it.
     """
 
-    def __init__(self, every_n_epochs: int, run_directory: Path) -> None:
-        if every_n_epochs < 0:
+    def __init__(self, every_n_epochs: int | None, run_directory: Path) -> None:
+        if every_n_epochs is not None and every_n_epochs < 0:
             raise ValueError(f"every_n_epochs is {every_n_epochs}; give a number of epochs, or 0 for only at the end")
         self.every_n_epochs, self.run_directory = every_n_epochs, run_directory
 
@@ -93,11 +80,12 @@ class Dashboard(Callback):
             if isinstance(config, dict):
                 asked = [str(override) for override in (overrides if isinstance(overrides, list) else ())]
                 row, columns = hyperparameters(config, asked)
-                _add_row(logger.experiment, row | {"parameters": parameters}, columns, fresh=fresh)
+                row, columns = of_trial(record.get("trial"), row, columns)
+                add_row(logger.experiment, row | {"parameters": parameters}, columns, fresh=fresh)
                 logger.experiment.add_text("config", _code(config))
                 logger.experiment.add_text("origin", _code({key: record[key] for key in ORIGIN if key in record}))
             logger.experiment.add_custom_scalars(LAYOUT)
-        if fresh:
+        if fresh and self.every_n_epochs is not None:
             with isolate_rng():
                 images, labels = _first_batch(data)
                 inputs = figures.png(figures.batch(images, labels, data.classes))
@@ -118,9 +106,18 @@ class Dashboard(Callback):
         best = next((c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor), None)
         if not _loggers(trainer) or best is None or not best.best_model_path:
             return
-        net = deepcopy(_evaluated(pl_module))
-        load_weights(net, Path(best.best_model_path))
-        self._show("best", trainer, net.to(trainer.strategy.root_device), trainer.global_step)
+        if self.every_n_epochs is not None:
+            net = deepcopy(_evaluated(pl_module))
+            load_weights(net, Path(best.best_model_path))
+            self._show("best", trainer, net.to(trainer.strategy.root_device), trainer.global_step)
+        self._add_best_epoch(trainer)
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """A trial that is pruned has figures too."""
+        if isinstance(exception, Pruned):
+            self._add_best_epoch(trainer)
+
+    def _add_best_epoch(self, trainer: L.Trainer) -> None:
         callbacks = trainer.callbacks  # type: ignore[attr-defined]  # set by Lightning's callback connector
         epochs = [epoch for callback in callbacks if isinstance(callback, Pulse) for epoch in callback.history]
         validated = [epoch for epoch in epochs if "val/accuracy" in epoch]
@@ -153,32 +150,6 @@ class Dashboard(Callback):
                 writer.add_histogram(f"{weights}/{name}", values.detach().float().cpu(), step)
             if predictions.embeddings is not None:
                 _add_embeddings(writer, predictions, data.val, data.classes)
-
-
-def hyperparameters(config: Tree, overrides: Iterable[str]) -> tuple[Tree, set[str]]:
-    """A run's row in HPARAMS: the columns that all runs have, and what this run, or its sweep, was asked to change.
-
-    Names of classes stand without their package. A group that was chosen has its choice, a key its value.
-    Also tells which of the columns were asked for.
-    """
-    row: Tree = {column: _at(config, key) for column, key in HPARAMS.items()}
-    row |= {column: str(row[column]).rsplit(".", 1)[-1] for column in ("model", "optimizer", "scheduler")}
-    columns = {key: column for column, key in HPARAMS.items()}
-    asked = set()
-    for override in overrides:
-        key, _, value = override.lstrip("+~").partition("=")
-        column = columns.get(key.partition("@")[0], key.partition("@")[0])
-        asked.add(column)
-        if column not in HPARAMS:
-            found = _at(config, column)
-            row[column] = value if found is None or isinstance(found, dict) else found
-    return row, asked
-
-
-def _at(tree: Value, key: str) -> Value:
-    for part in key.split("."):
-        tree = tree.get(part) if isinstance(tree, dict) else None
-    return tree
 
 
 def add_picture(writer: SummaryWriter, tag: str, png: bytes, step: int) -> None:
@@ -219,26 +190,6 @@ def _add_graph(writer: SummaryWriter, net: nn.Module, sample: torch.Tensor) -> N
             writer.add_graph(copy, sample.float())
         except Exception as error:  # tracing a net of one's own can raise anything, and a graph is worth no run
             log.debug("no graph of the net in TensorBoard: %s", error)
-
-
-def _add_row(writer: SummaryWriter, row: Tree, asked: set[str], *, fresh: bool) -> None:
-    """A row in HPARAMS, its results unknown: so that it is there even if the run dies.
-
-    TensorBoard puts the columns that differ between runs first, and draws only the first few; one run can't
-    know which those are, but those that were asked for are a good guess.
-    """
-    values = {name: value if isinstance(value, int | float | str) else str(value) for name, value in row.items()}
-    results = dict.fromkeys(RESULTS, float("nan"))
-    experiment, *session = hparams(values, results)
-    plugin = experiment.value[0].metadata.plugin_data
-    content = HParamsPluginData.FromString(plugin.content)
-    for column in content.experiment.hparam_infos:
-        column.differs = column.name in asked
-    plugin.content = content.SerializeToString()
-    for summary in (experiment, *session):
-        writer._get_file_writer().add_summary(summary)
-    for name, unknown in results.items() if fresh else ():
-        writer.add_scalar(name, unknown, 0)
 
 
 def _add_embeddings(writer: SummaryWriter, predictions: Predictions, split: Split, classes: tuple[str, ...]) -> None:

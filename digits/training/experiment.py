@@ -20,6 +20,7 @@ from digits.training.callbacks import Progress, Pulse
 from digits.training.clock import Clock
 from digits.training.leaving import Signals
 from digits.training.nonfinite import NonfiniteGuard
+from digits.training.pruning import Pruned, Pruning
 from digits.training.reproduce import check_unchanged
 from digits.training.run import BEST, LAST, RunDirectory
 from digits.training.teachers import find_teachers
@@ -29,10 +30,11 @@ from digits.training.transfer import read_origin, transfer
 log = logging.getLogger(__name__)
 
 
-def run_experiment(config: Experiment, run: RunDirectory, signals: Signals) -> Tree:
+def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, pruning: Pruning | None = None) -> Tree:
     """Train, validate every epoch, test the best checkpoint once; returns what goes into `result.json`.
 
-    With `resume` it goes on from the run's last checkpoint, or starts anew where there is none yet.
+    With `resume` it goes on from the run's last checkpoint, or starts anew where there is none yet. A trial of a
+    search may be ended by its `pruning`: then nothing is tested and no net is left, and its status is "pruned".
     """
     clock = Clock()
     machine.keep_memory()
@@ -57,6 +59,8 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals) -> T
     pulse = Pulse(run)
     guard = NonfiniteGuard(config.trainer.on_nonfinite, run.path)
     callbacks = [pulse, Progress(pulse), guard, *make_callbacks(config.callbacks, run.path, validates=validates)]
+    if pruning is not None:
+        callbacks.append(pruning)
     files = checkpoints.CheckpointFiles(run.path)
     best, last = checkpoints.Best(run.path), checkpoints.Last(files, config.checkpoint_minutes, signals)
     keepers = [best, last] if validates else [last]  # in this order: the last checkpoint must know of the best
@@ -88,13 +92,19 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals) -> T
 
     # ---- Fit ------------------------------------------------------------------------------------
     clock.lap()
-    trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+    status = "done"
+    try:
+        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+    except Pruned:
+        status = "pruned"
     epochs, steps = len(pulse.history), trainer.global_step
 
     # ---- Test, once, the epoch that validation chose ----------------------------------------------
     chosen = run.path / (BEST if validates else LAST)
     chosen_epoch = epochs - 1
-    if chosen.exists():
+    if status == "pruned":
+        chosen_epoch = int(max(pulse.history, key=lambda epoch: epoch["val/accuracy"])["epoch"])
+    elif chosen.exists():
         kept = saved.read_checkpoint(chosen)
         module.load_state_dict(cast(dict[str, torch.Tensor], kept["state_dict"]))
         chosen_epoch = cast(int, kept["epoch"])
@@ -102,17 +112,18 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals) -> T
     for key in ("epoch", "train/images_per_second"):
         metrics.pop(key, None)
     clock.lap()
-    if config.test:
+    if config.test and status == "done":
         metrics |= trainer.test(module, data, verbose=False)[0]
         clock.lap("test")
 
     # ---- What the run leaves behind ---------------------------------------------------------------
-    if trainer.is_global_zero and chosen.exists():
+    if trainer.is_global_zero and chosen.exists() and status == "done":
         run.add(weights=saved.save(run.path, module.evaluated_net, config.model.tree(), data))
     clock.lap("files")
     in_fit = {"fit": round(pulse.seconds, 2), "steps": pulse.in_steps, "validation": pulse.in_validation}
     seconds = clock.laps | in_fit | {"first_step": pulse.first_step, "this_start": clock.total}
     return {
+        "status": status,
         "metrics": dict(metrics),
         "epoch": chosen_epoch,
         "epochs": epochs,

@@ -28,7 +28,7 @@ from types import FrameType, TracebackType
 from typing import cast
 
 from digits.config.tree import Tree
-from digits.training.run import RESULT, JobFailed, RunError, read_result
+from digits.training.run import RESULT, JobDied, JobFailed, RunError, read_result
 from digits.training.storage import write_json
 
 log = logging.getLogger(__name__)
@@ -70,8 +70,8 @@ class Told:
 def run_isolated(job: Callable[[], float | None], directory: Path, overrides: list[str]) -> float | None:
     """Run a job in a process of its own, and return what it returns.
 
-    Raises JobFailed where the job does, and where its process died, once its record and the log say so. A signal is
-    passed on to the job; when it has left, SystemExit with 128 and the signal's number stops the sweep.
+    Raises JobFailed where the job does, and JobDied where its process died, once its record and the log say so. A
+    signal is passed on to the job; when it has left, SystemExit with 128 and the signal's number stops the sweep.
     """
     if not CAN_FORK:
         return job()
@@ -213,7 +213,7 @@ def _outcome(answer: Tree | None, code: int, directory: Path, overrides: list[st
         reason = _death(code)
         _record_death(directory, reason)
         log.error("failed: %s\n%s", " ".join(overrides) or directory, reason)
-        raise JobFailed(reason)
+        raise JobDied(reason)
     if "left" in answer:
         raise SystemExit(answer["left"])
     if "failed" in answer:

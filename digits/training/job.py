@@ -21,6 +21,7 @@ from digits.training import checkpoints, saved
 from digits.training.experiment import run_experiment
 from digits.training.leaving import Interrupted, Signals
 from digits.training.nonfinite import NonfiniteError
+from digits.training.pruning import Pruning
 from digits.training.reproduce import compare, differences
 from digits.training.run import ERROR, JobFailed, RunDirectory, RunError, first_process, peek
 from digits.training.storage import StorageError
@@ -39,11 +40,14 @@ NO_STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, 
 """What a disk that is full, read-only, broken or gone says, and a folder that is somebody else's."""
 
 
-def run_job(tree: Tree, directory: Path, overrides: list[str]) -> float | None:
+def run_job(
+    tree: Tree, directory: Path, overrides: list[str], trial: Tree | None = None, pruning: Pruning | None = None
+) -> float | None:
     """Run one experiment; returns its best validation accuracy, or None where nothing was validated.
 
-    Raises JobFailed when it failed, after its record and the log say why; Interrupted, an exit with 143 after SIGTERM
-    and 130 after Ctrl-C, when it was asked to leave.
+    Of a search's trial the record also says which it is, and its `pruning` may end it. Raises JobFailed when it failed,
+    after its record and the log say why; Interrupted, an exit with 143 after SIGTERM and 130 after Ctrl-C, when it was
+    asked to leave.
     """
     tidy_logs()
     config = check(tree)
@@ -52,17 +56,17 @@ def run_job(tree: Tree, directory: Path, overrides: list[str]) -> float | None:
     with Signals() as signals:
         try:
             if first:
-                run.begin(config.tree(), overrides)
+                run.begin(config.tree(), overrides, trial)
             if config.resume is not None or config.config_from is not None:
                 check_read_back(config.tree(), config.trust)
                 saved.check_small([config.loss.tree(), *(transform.tree() for transform in config.augment.values())])
             origin = peek(Path(config.config_from)) if config.config_from is not None else {}
             for sentence in differences(origin, run.record) if origin and first else []:
                 log.warning("%s: %s", config.config_from, sentence)
-            outcome = run_experiment(config, run, signals)
+            outcome = run_experiment(config, run, signals, pruning)
             signals.hold()  # what is done is not made undone by leaving now
             if first:
-                run.finish("done", **outcome)
+                run.finish(str(outcome.pop("status")), **outcome)
                 checkpoints.keep_only(directory, config.checkpoints)
         except Interrupted as left:
             if not first:  # whoever started this process takes any other code for a failure
@@ -138,7 +142,8 @@ def summary(record: Tree, directory: Path) -> str:
             rows.append([split, f"{accuracy:.2%}", f"{loss:.4f}"])
     epoch = int(str(record["epoch"])) + 1
     table = tabulate(rows, headers=["", "accuracy", "loss"], colalign=["left", "right", "right"], disable_numparse=True)
+    ended = "pruned: " if record["status"] == "pruned" else ""
     return (
-        f"\n{table}\n\nepoch {epoch} of {record['epochs']}, {record['parameters']:,} parameters, "
+        f"\n{table}\n\n{ended}epoch {epoch} of {record['epochs']}, {record['parameters']:,} parameters, "
         f"{seconds['fit']} s of training, {record['images_per_second']:,.0f} images/s\n{directory}"
     )

@@ -12,7 +12,8 @@
       nonfinite.json      the batch whose loss or gradient was not finite, if there was one
       .hydra/             what Hydra was asked for; rewritten at every start, so no record
 
-`result.json` has `status`: running, done, failed or interrupted; while it runs, `pid`, `host` and `alive`
+`result.json` has `status`: running, done, failed, interrupted, or pruned, for a search's trial that was ended since
+others were better, and then `trial` says which it is, with what parameters. While it runs, `pid`, `host` and `alive`
 (seconds since 1970) are its signs of life. Each file is written beside its place and renamed, so a reader sees
 the old one or the new one. Reading takes no torch.
 
@@ -80,6 +81,10 @@ class JobFailed(Exception):  # noqa: N818 (it says what happened to the job)
         self.code = code
 
 
+class JobDied(JobFailed):
+    """A run's process died hard: killed by a signal, a segfault, the system when memory ran out."""
+
+
 class RunDirectory:
     """Writes one run's record."""
 
@@ -88,8 +93,11 @@ class RunDirectory:
         self.record: Tree = {}
         self._last_sign = 0.0
 
-    def begin(self, config: Tree, overrides: list[str]) -> None:
-        """Say that the run has started; a record already there (resume) keeps what it knows."""
+    def begin(self, config: Tree, overrides: list[str], trial: Tree | None = None) -> None:
+        """Say that the run has started; a record already there (resume) keeps what it knows.
+
+        `trial` is what a search says of its trial: its name, number and parameters.
+        """
         (self.path / LAST).parent.mkdir(parents=True, exist_ok=True)
         for left in [*self.path.glob(".*.part"), *self.path.glob("checkpoints/.*.part")]:
             left.unlink(missing_ok=True)  # by a process that was killed
@@ -106,6 +114,8 @@ class RunDirectory:
             "commit": _commit(),
             "hardware": {"cpu": _cpu_name(), "cores": os.cpu_count(), "system": platform.platform()},
         }
+        if (of_search := trial or former.get("trial")) is not None:
+            self.record["trial"] = of_search
         for path in (self.path / ERROR, *self.path.glob(f"*{NONFINITE}")):
             path.unlink(missing_ok=True)
         self.sign_of_life(at_once=True)

@@ -19,7 +19,8 @@ from tensorboard.util import tensor_util
 from digits.config.schema import Experiment
 from digits.config.tree import Tree
 from digits.training import experiment as experiment_module
-from digits.training.dashboard import HPARAMS, RESULTS, Dashboard, hyperparameters
+from digits.training.dashboard import Dashboard
+from digits.training.hparams import HPARAMS, RESULTS, hyperparameters
 from digits.training.job import run_job
 from digits.training.run import read_result
 

@@ -1,0 +1,41 @@
+"""Many configurations composed quickly, inside a Hydra application: a sweep's jobs, a search's trials."""
+
+from __future__ import annotations
+
+from hydra import compose
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+
+class Composer:
+    """Composes from overrides; composing costs 80 ms, so those that choose the same groups share it.
+
+    Only the values are applied anew. Raises what Hydra raises for overrides that can't be.
+    """
+
+    def __init__(self, config_name: str | None) -> None:
+        self._config_name = config_name
+        self._compositions: dict[tuple[str, ...], DictConfig] = {}
+
+    def __call__(self, overrides: list[str]) -> DictConfig:
+        """The configuration that these overrides give, without Hydra's own section."""
+        loader = config_loader()
+        parsed = OverridesParser.create(config_loader=loader).parse_overrides(overrides)
+        groups = tuple(o.input_line for o in parsed if o.input_line and loader.get_group_options(o.key_or_group))
+        values = [o for o in parsed if o.input_line not in groups]
+        if groups not in self._compositions:
+            self._compositions[groups] = compose(config_name=self._config_name, overrides=list(groups))
+        composed = self._compositions[groups].copy()
+        OmegaConf.set_struct(composed, True)
+        ConfigLoaderImpl._apply_overrides_to_config(values, composed)
+        return composed
+
+
+def config_loader() -> ConfigLoader:
+    """That of the Hydra application we are in."""
+    hydra = GlobalHydra.instance().hydra
+    assert hydra is not None
+    return hydra.config_loader

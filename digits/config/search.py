@@ -1,0 +1,143 @@
+"""Every key that a search adds to an experiment: its type, its range and its meaning. The values are in `conf/`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from digits.config.sections import Count, Name, Section, Target
+
+Choice = bool | int | float | str | None | list[object]
+"""What a categorical parameter may be: anything that can be typed after `key=`."""
+
+Direction = Literal["maximize", "minimize"]
+
+OBJECTIVES: dict[str, Direction] = {
+    "val/accuracy": "maximize",
+    "val/loss": "minimize",
+    "train/accuracy": "maximize",
+    "train/loss": "minimize",
+    "parameters": "minimize",
+    "seconds": "minimize",
+    "images_per_second": "maximize",
+}
+"""What can be searched for, and which way is better. Nothing of the test set is among it."""
+
+WATCHED = ("val/accuracy", "val/loss")
+"""What is known after every epoch, so that hopeless trials can be told before they end."""
+
+KEY = r"^\+?[A-Za-z_][\w.@/]*$"
+
+
+class Parameter(Section):
+    """One dimension of a search space; its name is a column of the tables and an axis of the pictures."""
+
+    key: Annotated[str, Field(pattern=KEY)] = Field(description="the configuration's key that it sets")
+    when: dict[str, Choice] = Field(
+        default={}, description="only where an earlier parameter has this value, or one of a list"
+    )
+
+
+class Float(Parameter):
+    """A number between two others."""
+
+    type: Literal["float"]
+    low: float = Field(description="smallest value")
+    high: float = Field(description="largest value")
+    log: bool = Field(default=False, description="search the exponent")
+    step: Annotated[float, Field(gt=0)] | None = Field(default=None, description="distance of two values")
+
+    @model_validator(mode="after")
+    def _range(self) -> Float:
+        _check_range(self.low, self.high, self.step, log=self.log)
+        return self
+
+
+class Int(Parameter):
+    """A whole number between two others, both included."""
+
+    type: Literal["int"]
+    low: int = Field(description="smallest value")
+    high: int = Field(description="largest value")
+    log: bool = Field(default=False, description="search the exponent")
+    step: Count = Field(default=1, description="distance of two values")
+
+    @model_validator(mode="after")
+    def _range(self) -> Int:
+        _check_range(self.low, self.high, None if self.step == 1 else self.step, log=self.log)
+        return self
+
+
+class Categorical(Parameter):
+    """One of several values, or of a group's choices."""
+
+    type: Literal["categorical"]
+    choices: Annotated[list[Choice], Field(min_length=1)] = Field(description="the values")
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Categorical:
+        texts = [repr(choice) for choice in self.choices]
+        if len(set(texts)) < len(texts):
+            raise ValueError("names a choice twice; name each once")
+        return self
+
+
+AnyParameter = Annotated[Float | Int | Categorical, Field(discriminator="type")]
+
+
+class Tune(Section):
+    """`tune`: how the space is searched."""
+
+    name: Annotated[str, Field(pattern=r"^[\w][\w.,=+@-]{0,99}$")] = Field(
+        description="what the search is known by: letters, digits and .,=+@-_"
+    )
+    trials: Count = Field(description="trials in all, those of earlier starts and of other machines included")
+    workers: Count = Field(description="trials side by side in this command")
+    storage: Annotated[str, Field(pattern=r"^postgresql(\+psycopg)?://")] | None = Field(
+        description="postgresql://USER@HOST/DATABASE that machines share; null: a file in the search's directory"
+    )
+    objective: Annotated[list[Name], Field(min_length=1)] = Field(
+        description="what to search for; several: their front"
+    )
+    keep: Count = Field(description="trials whose weights and checkpoints are kept, the best")
+    heartbeat: Count = Field(description="seconds between a trial's signs of life; after three without, it is retried")
+    retries: int = Field(ge=0, description="times that a trial is begun again after its process or machine died")
+    seed: int = Field(ge=0, lt=2**32, description="what the sampler draws")
+    test: bool = Field(description="test the best trial once, when all are done")
+
+    @model_validator(mode="after")
+    def _objectives(self) -> Tune:
+        for name in self.objective:
+            if name not in OBJECTIVES:
+                why = "; the test set is for the winner alone" if name.startswith("test/") else ""
+                raise ValueError(f"objective can't be {name}{why}; there is {', '.join(OBJECTIVES)}")
+        if len(set(self.objective)) < len(self.objective):
+            raise ValueError("objective names a figure twice; name each once")
+        return self
+
+
+class Search(Section):
+    """What `conf/tune.yaml` has beyond an experiment."""
+
+    tune: Tune = Field(description="how it is searched")
+    search_space: Annotated[dict[Name, AnyParameter], Field(min_length=1)] = Field(
+        description="group search_space: the parameters by name"
+    )
+    sampler: Target = Field(description="group sampler: what draws the next trial")
+    pruner: Target = Field(description="group pruner: what ends hopeless trials")
+
+
+SECTIONS = tuple(Search.model_fields)
+"""The sections that are no part of a trial's own configuration."""
+
+
+def _check_range(low: float, high: float, step: float | None, *, log: bool) -> None:
+    if low >= high:
+        raise ValueError(f"low is {low} and high {high}; give a high above low, or fix the key by an override")
+    if log and low <= 0:
+        raise ValueError(f"low is {low}, which has no logarithm; give a low above 0, or log: false")
+    if log and step is not None:
+        raise ValueError("log and step exclude each other; leave out one of them")
+    if step is not None and step > high - low:
+        raise ValueError(f"step is {step}, more than from {low} to {high}; give a smaller one")

@@ -1,0 +1,162 @@
+"""One start of a search, from the checked plan to the summary: what `python -m digits.tune` does."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import cast
+
+from optuna.pruners import BasePruner, NopPruner
+from optuna.samplers import BaseSampler, GridSampler
+from optuna.study import Study
+
+from digits.config.search import Tune
+from digits.config.targets import instantiate
+from digits.searching.keep import TEST, best_trials, test_winner
+from digits.searching.page import write_page
+from digits.searching.plan import Plan
+from digits.searching.progress import Progress, figure
+from digits.searching.search import Search, state_counts
+from digits.searching.space import grid
+from digits.searching.study import DIRECTORY, Memory, counted, definition, note
+from digits.searching.trainers import Trainer, Work, start
+
+log = logging.getLogger(__name__)
+
+
+def run_search(plan: Plan, directory: Path, work: Work) -> int:
+    """Search until all trials are done; returns the exit code."""
+    tune = plan.tune
+    note(directory, tune.name, tune.storage)
+    memory = Memory(directory, tune.name, tune.storage, tune.heartbeat, tune.workers)
+    space = {name: parameter.model_dump() for name, parameter in plan.space.items()}
+    what = definition(list(tune.objective), space, plan.base, plan.pruner) | {"base": list(plan.asked)}
+    study = memory.create(what)
+    progress = Progress(plan.space, list(tune.objective))
+    search = Search(memory, tune, plan.space, lambda n: _engines(plan, n), plan.take_up, progress)
+    finished = sum(trial.state.is_finished() for trial in counted(study.get_trials(deepcopy=False)))
+    log.info("search %s: %s of %s trials are done; %s", tune.name, finished, search.most, directory)
+    progress.begin(finished, search.most)
+    workers = Workers(search, work, tune)
+    try:
+        remarks = workers.run()
+    finally:
+        progress.close()
+    study = memory.study()
+    for remark in remarks:
+        log.info("%s", remark)
+    log.info("%s", summary(study, directory, plan.asked))
+    if study.get_trials(deepcopy=False):
+        log.info("pictures  %s", write_page(study, directory))
+    if workers.signal is not None:
+        log.info("interrupted; the same command goes on")
+        return 128 + workers.signal
+    if search.hopeless:
+        log.error("given up, since no trial goes well: %s", search.hopeless)
+        return 1
+    return 0 if best_trials(study) and not workers.error else 1
+
+
+class Workers:
+    """The threads of a search, each with a trainer process; on a signal all trials save and leave."""
+
+    def __init__(self, search: Search, work: Work, tune: Tune) -> None:
+        self._search, self._work, self._tune = search, work, tune
+        self._trainers: list[Trainer] = []
+        self._remarks: list[str] = []
+        self.signal: int | None = None
+        self.error: Exception | None = None
+
+    def run(self) -> list[str]:
+        """Work until all trials are done; returns what is to be told afterwards."""
+        former = {number: signal.signal(number, self._stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        threads = [threading.Thread(target=self._one, name=f"worker {i}") for i in range(self._tune.workers)]
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)
+        if self.error is not None:
+            raise self.error
+        return list(dict.fromkeys(self._remarks))
+
+    def _one(self) -> None:
+        try:
+            while not self._search.stopping.is_set():
+                trainer = start(self._work, self._tune.workers)
+                self._trainers.append(trainer)
+                try:
+                    if self._search.work(trainer):
+                        if self._tune.test and not self._search.stopping.is_set():
+                            self._remarks += filter(None, [test_winner(self._search.memory, trainer)])
+                        return
+                finally:
+                    self._trainers.remove(trainer)
+                    trainer.close()
+        except Exception as error:  # of the storage, say; the other workers would meet it too
+            self.error = error
+            self._leave(signal.SIGTERM)
+
+    def _stop(self, number: int, _: FrameType | None) -> None:
+        if self.signal is not None:
+            os._exit(128 + number)  # the trainers end with this process
+        self.signal = number
+        log.info("leaving when the trials have saved (%s); once more to leave at once", signal.Signals(number).name)
+        self._leave(number)
+
+    def _leave(self, number: int) -> None:
+        self._search.stopping.set()
+        for trainer in list(self._trainers):
+            trainer.leave(number)
+
+
+def _engines(plan: Plan, trials: int) -> tuple[BaseSampler, BasePruner]:
+    """A sampler and a pruner for the next trial, after so many.
+
+    What is drawn follows from `tune.seed` and the trial's number: a search that goes on draws nothing again.
+    """
+    sampler = cast(
+        BaseSampler,
+        instantiate(
+            plan.sampler,
+            search_space=grid(plan.space)[0],
+            # the grid's order is one for the whole search
+            seed=plan.tune.seed if plan.sampler["_target_"] == GRID else (plan.tune.seed * 1_000_003 + trials) % 2**32,
+        ),
+    )
+    if len(plan.tune.objective) > 1:
+        return sampler, NopPruner()
+    return sampler, cast(BasePruner, instantiate(plan.pruner))
+
+
+GRID = f"optuna.samplers.{GridSampler.__name__}"
+
+
+def summary(study: Study, directory: Path, asked: list[str]) -> str:
+    """What a search came to."""
+    trials = counted(study.get_trials(deepcopy=False))
+    ends = [f"{number} {name}" for name, number in state_counts(trials).items() if number]
+    lines = ["", f"{len(trials)} trials: {', '.join(ends) or 'none has ended'}"]
+    leaders = best_trials(study)
+    objective = study.user_attrs["definition"]["objective"]
+    for leader in leaders[:1] if len(objective) == 1 else leaders:
+        values = ", ".join(
+            f"{name} {figure(name, value)}" for name, value in zip(objective, leader.values, strict=True)
+        )
+        own = " ".join(leader.user_attrs["overrides"])
+        lines.append(f"trial {leader.number}: {values} with {own}; {directory / leader.user_attrs[DIRECTORY]}")
+    test = study.user_attrs.get(TEST)
+    if isinstance(test, dict) and leaders and test.get("trial") == leaders[0].number:
+        looks = "" if test["looks"] == 1 else f" (this search has tested {test['looks']} trials, each when it led)"
+        lines.append(f"test accuracy of trial {test['trial']}: {test['accuracy']:.2%}{looks}")
+    if leaders:
+        again = " ".join([*asked, *leaders[0].user_attrs["overrides"]])
+        lines.append(f"to train it again: python -m digits.train {again}")
+    return "\n".join(lines)

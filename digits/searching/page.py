@@ -1,0 +1,2 @@
+def write_page(study, directory):
+    return directory / "search.html"

@@ -1,0 +1,28 @@
+"""A search that was checked and can be made. No Optuna, so that checking is quick."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from digits.config.search import Tune
+from digits.config.tree import Tree
+from digits.searching.space import Space
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a search needs to know."""
+
+    tune: Tune
+    space: Space
+    sampler: Tree
+    pruner: Tree
+    base: Tree  # the configuration that all trials share
+    asked: list[str]  # overrides of that
+    take_up: Callable[[list[str], Path], tuple[Tree | None, list[str]]]
+    """From a trial's own overrides and directory: its configuration, none where it is done, and all its overrides.
+
+    Raises ConfigError where these values together can't be.
+    """

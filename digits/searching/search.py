@@ -1,0 +1,203 @@
+"""The workers of a search: each claims a trial, has it trained, and tells what came of it, until all are done."""
+
+from __future__ import annotations
+
+import logging
+import math
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Literal
+
+from optuna.exceptions import TrialPruned, UpdateFinishedTrialError
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler, GridSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from digits.config.check import ConfigError
+from digits.config.search import WATCHED, Tune
+from digits.config.tree import Tree
+from digits.searching.keep import best_trials, keep_best
+from digits.searching.progress import Progress
+from digits.searching.space import Space, columns, draw, grid, overrides
+from digits.searching.study import DIRECTORY, LEFT, REASON, TRIALS, Memory, counted
+from digits.searching.trainers import Ended, Task, Told, Trainer
+from digits.training.run import NONFINITE, peek, status_of
+
+log = logging.getLogger(__name__)
+
+HOPELESS = 3
+"""Trials that fail before any has gone well: the next would fail too."""
+
+LOOK_AGAIN = 1.0
+"""Seconds until a worker that has nothing to do looks whether another worker's trial was cut off."""
+
+
+class TrialFailed(Exception):  # noqa: N818 (it says what happened to the trial)
+    """A trial failed by itself; it counts, and is not tried again."""
+
+
+class TrialCutOff(Exception):  # noqa: N818
+    """A trial's process died or was asked to leave; it is begun again, by whoever claims it next."""
+
+
+class Search:
+    """What the workers of one command share; each is a thread with a trainer, on a study that others work on too."""
+
+    def __init__(
+        self,
+        memory: Memory,
+        tune: Tune,
+        space: Space,
+        engines: Callable[[int], tuple[BaseSampler, BasePruner]],
+        take_up: Callable[[list[str], Path], tuple[Tree | None, list[str]]],
+        progress: Progress,
+    ) -> None:
+        self.memory, self.tune, self.space = memory, tune, space
+        self._engines, self._take_up, self._progress = engines, take_up, progress
+        self._composing = threading.Lock()  # Hydra composes for one thread at a time
+        self._watched = tune.objective[0] if tune.objective[0] in WATCHED and len(tune.objective) == 1 else None
+        self.most = tune.trials
+        if isinstance(engines(0)[0], GridSampler):
+            self.most = min(tune.trials, math.prod(map(len, grid(space)[0].values())))
+        self.stopping = threading.Event()
+        self.hopeless = ""  # why the search was given up
+
+    def work(self, trainer: Trainer) -> bool:
+        """Train one trial after another until all are done or it is time to stop; False where the trainer is gone."""
+        while not self.stopping.is_set():
+            with ExitStack() as held:
+                held.enter_context(self.memory.alone())
+                study = self.memory.study()
+                turn = self._turn(study)
+                if turn == "done":
+                    return True
+                if turn == "wait":
+                    held.close()
+                    self.stopping.wait(LOOK_AGAIN)
+                    continue
+                study.sampler, study.pruner = self._engines(len(study.trials))
+                try:
+                    self._one_trial(study, trainer, held)
+                except (EOFError, OSError):
+                    return self.stopping.is_set()
+        return True
+
+    def _turn(self, study: Study) -> Literal["train", "wait", "done"]:
+        """What a worker does next, while nobody else decides that."""
+        self.memory.revive(study, self.tune.retries)
+        trials = counted(study.get_trials(deepcopy=False))
+        states = [trial.state for trial in trials]
+        failed = [trial for trial in trials if trial.state == TrialState.FAIL]
+        if len(failed) >= HOPELESS and not {TrialState.COMPLETE, TrialState.PRUNED} & set(states):
+            self.hopeless = str(failed[-1].user_attrs.get(REASON, "its process died again and again"))
+            self.stopping.set()
+            return "done"
+        finished = sum(state.is_finished() for state in states)
+        if finished >= self.most:
+            return "done"
+        if TrialState.WAITING in states:
+            return "train"
+        return "train" if len(trials) < self.most else "wait"
+
+    def _one_trial(self, study: Study, trainer: Trainer, held: ExitStack) -> None:
+        """Claim a trial, and see it to its end; raises EOFError or OSError where the trainer is gone."""
+        number: list[int] = []
+
+        def objective(trial: Trial) -> float | tuple[float, ...]:
+            number.append(trial.number)
+            return self._train(study, trial, trainer, held)
+
+        try:
+            study.optimize(objective, n_trials=1, catch=(TrialFailed,))
+        except TrialCutOff:
+            return
+        except (UpdateFinishedTrialError, ValueError) as error:
+            if not number or study.trials[number[0]].state == TrialState.RUNNING:
+                raise
+            log.warning("trial %d was taken over by another worker meanwhile (%s)", number[0], error)
+            return
+        with self.memory.alone():
+            keep_best(self.memory, study, self.tune.keep)
+        trials = study.get_trials(deepcopy=False)
+        finished = sum(trial.state.is_finished() for trial in counted(trials))
+        leaders = best_trials(study)
+        self._progress.ended(trials[number[0]], leaders[0] if leaders else None, finished)
+
+    def _train(self, study: Study, trial: Trial, trainer: Trainer, held: ExitStack) -> float | tuple[float, ...]:
+        """An objective as Optuna wants it: draw, train, tell; raises TrialPruned, TrialFailed or TrialCutOff."""
+        values = draw(self.space, trial)
+        own = overrides(self.space, values)
+        directory = self._directory(trial)
+        for name, told in ((DIRECTORY, directory), ("host", socket.gethostname()), ("overrides", own)):
+            trial.set_user_attr(name, told)
+        held.close()  # the trial is ours; the next may be claimed
+        place = self.memory.directory / directory
+        if peek(place).get("status") not in ("done", "pruned"):
+            try:
+                with self._composing:
+                    tree, typed = self._take_up(own, place)
+            except ConfigError as error:
+                raise self._failed(trial, str(error)) from None
+            if tree is not None:
+                of_search: Tree = {"search": self.tune.name, "number": trial.number, **columns(self.space, values)}
+                trainer.line.send(Task(tree, place, typed, of_search, self._watched))
+                self._follow(study, trial, trainer)
+        return self._outcome(trial, place)
+
+    def _directory(self, trial: Trial) -> str:
+        """Where a trial goes: where it was when it was cut off, unless somebody may still be writing there."""
+        own, former = f"{TRIALS}/{trial.number:04d}", trial.user_attrs.get(DIRECTORY)
+        if former is None or status_of(peek(self.memory.directory / str(former))) == "running":
+            return own
+        return str(former)
+
+    def _follow(self, study: Study, trial: Trial, trainer: Trainer) -> None:
+        """Take a trial's figures and answer whether to end it, until its process has ended."""
+        while not isinstance(message := trainer.line.recv(), Ended):
+            assert isinstance(message, Told)
+            trial.report(message.value, message.epochs)
+            trainer.line.send(trial.should_prune())
+            self._progress.epoch(trial.number, message.epochs, message.value)
+        if message.how == "left":
+            trial.set_user_attr(LEFT, True)
+        if message.how in ("left", "died"):
+            raise TrialCutOff(message.reason)
+        if message.how == "failed" and not peek(self.memory.directory / str(trial.user_attrs[DIRECTORY])):
+            raise self._failed(trial, message.reason)
+
+    def _outcome(self, trial: Trial, place: Path) -> float | tuple[float, ...]:
+        """What a trial's record says."""
+        record = peek(place)
+        metrics, seconds = record.get("metrics"), record.get("seconds")
+        figures = dict(metrics) if isinstance(metrics, dict) else {}
+        figures["seconds"] = seconds.get("fit") if isinstance(seconds, dict) else None
+        figures |= {name: record.get(name) for name in ("parameters", "images_per_second")}
+        for name in ("epochs", "steps"):
+            trial.set_user_attr(name, record.get(name))
+        trial.set_user_attr("seconds", figures["seconds"])
+        if (place / NONFINITE).exists():  # such values are hopeless, and the sampler should know it
+            trial.set_user_attr(REASON, str(record.get("error")))
+            raise TrialPruned
+        if record.get("status") == "pruned":
+            raise TrialPruned
+        if record.get("status") != "done":
+            raise self._failed(trial, str(record.get("error") or f"its record says {record.get('status')}"))
+        found = [figures.get(name) for name in self.tune.objective]
+        numbers = [float(value) for value in found if isinstance(value, int | float) and math.isfinite(value)]
+        if len(numbers) < len(found):
+            raise self._failed(trial, f"it has no {', '.join(self.tune.objective)} that is a number")
+        return numbers[0] if len(numbers) == 1 else tuple(numbers)
+
+    def _failed(self, trial: Trial, reason: str) -> TrialFailed:
+        trial.set_user_attr(REASON, reason)
+        return TrialFailed(reason)
+
+
+def state_counts(trials: list[FrozenTrial]) -> dict[str, int]:
+    """How many trials ended how."""
+    names = {TrialState.COMPLETE: "done", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
+    return {name: sum(trial.state == state for trial in trials) for state, name in names.items()}

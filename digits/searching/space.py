@@ -1,0 +1,202 @@
+"""A search space: its parameters checked, drawn by a trial, and turned into overrides."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Protocol, cast
+
+from pydantic import ValidationError
+
+from digits.config.check import Fault, explain, nearest
+from digits.config.search import AnyParameter, Categorical, Choice, Float, Int
+from digits.config.tree import Tree, Value
+
+Drawn = bool | int | float | str | None
+"""What a storage can keep of a value; a list is kept as its text."""
+
+Space = dict[str, AnyParameter]
+
+TYPES: dict[Value, type[Float] | type[Int] | type[Categorical]] = {
+    "float": Float,
+    "int": Int,
+    "categorical": Categorical,
+}
+
+
+class Draws(Protocol):
+    """What a trial of Optuna's can do, as far as a space needs it."""
+
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None, log: bool) -> float:
+        """A number."""
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int, log: bool) -> int:
+        """A whole number."""
+
+    def suggest_categorical(self, name: str, choices: list[Drawn]) -> Drawn:
+        """One of several."""
+
+
+def read_space(section: object) -> tuple[Space, list[Fault]]:
+    """The parameters of a section `search_space`, and all that is wrong with them."""
+    space: Space = {}
+    faults: list[Fault] = []
+    if not isinstance(section, dict) or not section:
+        return space, [Fault("search_space", "has no parameter; name a file of conf/search_space, or write one")]
+    for name, entry in section.items():
+        key = f"search_space.{name}"
+        schema = TYPES.get(entry.get("type") if isinstance(entry, dict) else None)
+        if schema is None:
+            kinds = ", ".join(map(str, TYPES))
+            faults.append(Fault(f"{key}.type", f"has to be one of {kinds}; the other keys follow from it"))
+            continue
+        try:
+            parameter = schema.model_validate(entry)
+        except ValidationError as error:
+            faults += [_about(key, fault) for fault in explain(schema, error, prefix=key)]
+        else:
+            faults += [Fault(f"{key}.when", problem) for problem in _check_conditions(parameter, space)]
+            space[str(name)] = parameter
+    return space, faults
+
+
+def _about(key: str, fault: Fault) -> Fault:
+    """A fault of a parameter as a whole in the words of our own checks, without Pydantic's and all its values."""
+    _, separator, ours = fault.problem.partition("value error, ")
+    return Fault(key, ours) if separator and fault.key == key else fault
+
+
+def _check_conditions(parameter: AnyParameter, before: Space) -> Iterator[str]:
+    for name, wanted in parameter.when.items():
+        other = before.get(name)
+        if other is None:
+            yield f"names {name}, which is not defined above{nearest(name, list(before)) if before else ''}"
+        elif not isinstance(other, Categorical):
+            yield f"names {name}, which is a range; only a categorical parameter can be a condition"
+        else:
+            for value in _options(wanted, other):
+                if value not in other.choices:
+                    yield f"is about {name}={typed(value)}, which is none of its choices {typed(other.choices)}"
+
+
+def _options(wanted: Choice, other: Categorical) -> list[Choice]:
+    """The values that a condition allows: a list means any of them, unless it is itself a choice."""
+    if isinstance(wanted, list) and wanted not in other.choices:
+        return cast(list[Choice], wanted)
+    return [wanted]
+
+
+def is_wanted(parameter: AnyParameter, values: Mapping[str, Drawn], space: Space) -> bool:
+    """Whether a parameter is searched, given the values of those above it."""
+    for name, wanted in parameter.when.items():
+        allowed = [kept(option) for option in _options(wanted, cast(Categorical, space[name]))]
+        if name not in values or values[name] not in allowed:
+            return False
+    return True
+
+
+def draw(space: Space, trial: Draws) -> dict[str, Drawn]:
+    """A value for each parameter that is searched, given those above it."""
+    values: dict[str, Drawn] = {}
+    for name, parameter in space.items():
+        if not is_wanted(parameter, values, space):
+            continue
+        if isinstance(parameter, Float):
+            values[name] = trial.suggest_float(
+                name, parameter.low, parameter.high, step=parameter.step, log=parameter.log
+            )
+        elif isinstance(parameter, Int):
+            values[name] = trial.suggest_int(
+                name, parameter.low, parameter.high, step=parameter.step, log=parameter.log
+            )
+        else:
+            values[name] = trial.suggest_categorical(name, [kept(choice) for choice in parameter.choices])
+    return values
+
+
+def overrides(space: Space, values: Mapping[str, Drawn]) -> list[str]:
+    """What one would type for these values."""
+    return [f"{space[name].key}={typed(_original(space[name], value))}" for name, value in values.items()]
+
+
+def columns(space: Space, values: Mapping[str, Drawn]) -> Tree:
+    """Each parameter of the space with its value, or none where a trial doesn't have it; and which are numbers."""
+    numbers: list[Value] = [name for name, parameter in space.items() if not isinstance(parameter, Categorical)]
+    return {"parameters": {name: values.get(name) for name in space}, "numbers": numbers}
+
+
+def _original(parameter: AnyParameter, value: Drawn) -> Choice:
+    """The value as the space has it: a list, where its text was kept."""
+    if not isinstance(parameter, Categorical):
+        return value
+    same = [choice for choice in parameter.choices if kept(choice) == value and isinstance(choice, list | type(value))]
+    return same[0] if same else value
+
+
+def kept(choice: Choice) -> Drawn:
+    """A choice as a storage keeps it."""
+    return typed(choice) if isinstance(choice, list) else choice
+
+
+def typed(value: object) -> str:
+    """A value as Hydra's grammar reads it back."""
+    if isinstance(value, list):
+        return f"[{','.join(map(typed, value))}]"
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, str) and not value.replace("_", "").replace(".", "").replace("-", "").isalnum():
+        return "'{}'".format(value.replace("\\", "\\\\").replace("'", "\\'"))
+    return str(value)
+
+
+# ---- Its edges ----------------------------------------------------------------------------------
+
+
+def edges(space: Space) -> Iterator[tuple[str, dict[str, Drawn]]]:
+    """For each parameter its extreme values, or all its choices, with what has to be so that it is searched at all.
+
+    Whatever a trial can draw of one parameter lies between them, so a range that the schema refuses shows here.
+    """
+    for name, parameter in space.items():
+        needed = _needed(parameter, space)
+        if needed is None:
+            continue
+        extremes = (
+            [kept(choice) for choice in parameter.choices]
+            if isinstance(parameter, Categorical)
+            else [parameter.low, parameter.high]
+        )
+        for value in extremes:
+            yield name, needed | {name: value}
+
+
+def _needed(parameter: AnyParameter, space: Space) -> dict[str, Drawn] | None:
+    """Values of the parameters above for which this one is searched; None where they contradict each other."""
+    found: dict[str, Drawn] = {}
+    for name, wanted in parameter.when.items():
+        other = space[name]
+        above = _needed(other, space)
+        if above is None:
+            return None
+        found |= above | {name: kept(_options(wanted, cast(Categorical, other))[0])}
+    return {name: found[name] for name in space if name in found}
+
+
+def grid(space: Space) -> tuple[dict[str, list[Drawn]], list[Fault]]:
+    """All values of each parameter, for a sampler that tries every combination; and those that have no end of them."""
+    values: dict[str, list[Drawn]] = {}
+    faults = []
+    for name, parameter in space.items():
+        key = f"search_space.{name}"
+        if parameter.when:
+            faults.append(Fault(f"{key}.when", "can't be with sampler=grid, which tries every combination"))
+        if isinstance(parameter, Categorical):
+            values[name] = [kept(choice) for choice in parameter.choices]
+        elif isinstance(parameter, Int) and not parameter.log:
+            values[name] = list(range(parameter.low, parameter.high + 1, parameter.step))
+        elif isinstance(parameter, Float) and parameter.step is not None:
+            count = int((parameter.high - parameter.low) / parameter.step + 1e-9) + 1
+            values[name] = [parameter.low + i * parameter.step for i in range(count)]
+        else:
+            faults.append(Fault(key, "has no end of values; for sampler=grid give it a step, or type: categorical"))
+    return values, faults

@@ -1,0 +1,159 @@
+"""The processes that train a search's trials: torch is imported once in each.
+
+Every trial is a process of its own, forked from its trainer (`digits.training.isolated`), so one that dies takes none
+with it. It tells each epoch's figure to the search and is told whether to go on; what came of it is in its run
+directory.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Literal
+
+from digits.config.tree import Tree
+from digits.training.isolated import CAN_FORK, PR_SET_PDEATHSIG, run_isolated
+from digits.training.run import JobDied, JobFailed
+
+LOG = "train.log"
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Task:
+    """A trial to be trained."""
+
+    tree: Tree
+    directory: Path
+    overrides: list[str]
+    trial: Tree  # what its record says of it
+    watched: str | None  # the figure that is told after every epoch; None: nobody listens
+
+
+@dataclass(frozen=True)
+class Test:
+    """The winner, to be tested."""
+
+    directory: Path
+
+
+@dataclass(frozen=True)
+class Told:
+    """A trial's figure after so many epochs; the answer is whether to end it."""
+
+    epochs: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A trial's process is gone, and why; what came of it is in its record."""
+
+    how: Literal["done", "failed", "died", "left"] = "done"
+    reason: str = ""
+
+
+Tell = Callable[[int, float], bool]
+"""Tells how many epochs are done, and the figure after them; whether to end the trial here."""
+
+Work = Callable[[Task | Test, Tell], None]
+"""What a trainer does; called in a process of the trial's own."""
+
+
+class Trainer:
+    """One trainer process, and this side of the line to it."""
+
+    def __init__(self, process: SpawnProcess, line: Connection) -> None:
+        self.process, self.line = process, line
+
+    def leave(self, number: int) -> None:
+        """Pass a signal on; a trial that is being trained saves and leaves."""
+        with suppress(ProcessLookupError):
+            os.kill(self.process.pid or 0, number)
+
+    def close(self) -> None:
+        """Let it end, and wait."""
+        self.line.close()
+        self.process.join(timeout=20)
+        if self.process.is_alive():
+            self.process.kill()
+
+
+def start(work: Work, workers: int) -> Trainer:
+    """A trainer process, one of so many that share the cores between them."""
+    context = multiprocessing.get_context("spawn")  # this process may have threads already
+    threads = max(1, CORES // workers) if workers > 1 else None
+    ours, theirs = context.Pipe()
+    process = context.Process(target=serve, args=(work, theirs, threads, os.getpid()))
+    process.start()
+    theirs.close()
+    return Trainer(process, ours)
+
+
+# ---- In a trainer's process ---------------------------------------------------------------------
+
+
+def serve(work: Work, line: Connection, threads: int | None, parent: int) -> None:
+    """Do what is asked for until the line is closed."""
+    if CAN_FORK:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            sys.exit(1)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the search says when to leave
+    if threads is not None:
+        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+            os.environ[name] = str(threads)
+    logging.basicConfig(handlers=[logging.NullHandler()], force=True)  # the screen and the log are the search's
+    import digits.training.job  # noqa: F401 (torch, once, before the first trial)
+
+    while True:
+        try:
+            task = line.recv()
+        except (EOFError, OSError):
+            sys.exit(0)
+        if not isinstance(task, Task | Test):
+            continue  # an answer that its trial did not live to hear
+
+        def job(task: Task | Test = task) -> None:
+            _to_its_log(task.directory)
+            work(task, lambda epochs, value: _tell(line, epochs, value))
+
+        task.directory.mkdir(parents=True, exist_ok=True)
+        try:
+            run_isolated(job, task.directory, task.overrides if isinstance(task, Task) else [])
+        except JobFailed as failure:
+            line.send(Ended("died" if isinstance(failure, JobDied) else "failed", str(failure)))
+        except SystemExit:
+            line.send(Ended("left"))
+            raise
+        else:
+            line.send(Ended())
+
+
+def _tell(line: Connection, epochs: int, value: float) -> bool:
+    line.send(Told(epochs, value))
+    return bool(line.recv())
+
+
+def _to_its_log(directory: Path) -> None:
+    """Whatever a trial says, libraries and crashes included, goes to its log, not to the search's screen."""
+    log = os.open(directory / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    handler = logging.FileHandler(directory / LOG, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)

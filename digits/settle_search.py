@@ -1,0 +1,186 @@
+"""What a search would do, checked before it begins: its space at every edge, its sampler, its objectives. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ValidationError
+
+from digits.composer import Composer
+from digits.config.check import ConfigError, Fault, explain
+from digits.config.search import SECTIONS, WATCHED, Tune
+from digits.config.targets import names, signature_of, takes_anything
+from digits.config.tree import Tree
+from digits.searching.plan import Plan
+from digits.searching.space import Drawn, Space, edges, grid, overrides, read_space
+from digits.settle import sentence, settle, settle_job
+
+GIVEN_LATER = {"sampler": {"seed", "search_space"}, "pruner": set[str]()}
+"""Arguments of a sampler or a pruner that the search fills in."""
+
+NOT_SEARCHED = {"resume", "config_from", "test", "checkpoints", "callbacks", "logger", "hydra", *SECTIONS}
+"""Sections that no parameter can set."""
+
+JUDGES = {"data", "data.name", "data.root", "data.val_size", "data.split_seed"}
+"""Keys that choose the images by which trials are judged, so that they could not be compared any more."""
+
+ONE_DEVICE = "a trial is one process; search with trainer=cpu or one GPU, tune.workers=N runs N trials side by side"
+
+
+def plan(config: DictConfig, given: list[str], *, at_edges: bool = True) -> Plan:
+    """Settle what is to be searched; raises ConfigError with every fault there is.
+
+    With `at_edges` the configuration of each parameter's extreme values is composed and checked: that tells an
+    unknown key, a choice that isn't there and a range too wide now, not at the trial that meets it.
+    """
+    sections = {name: OmegaConf.to_container(config[name], resolve=True) if name in config else {} for name in SECTIONS}
+    space, faults = read_space(sections["search_space"])
+    tune: Tune | None = None
+    try:
+        tune = Tune.model_validate(sections["tune"])
+    except ValidationError as error:
+        faults += [_plainly(fault) for fault in explain(Tune, error, prefix="tune")]
+    sampler, pruner = (cast(Tree, sections[name]) for name in ("sampler", "pruner"))
+    for name, section in (("sampler", sampler), ("pruner", pruner)):
+        faults += _check_engine(name, section)
+    asked = [text for text in given if _section_of(text) not in SECTIONS]
+    combine = _combiner(asked)
+
+    def compose(own: list[str]) -> Tree:
+        return settle(*combine(own))
+
+    def take_up(own: list[str], directory: Path) -> tuple[Tree | None, list[str]]:
+        config, typed = combine(own)
+        return settle_job(config, typed, directory).tree, typed
+
+    base = _base(compose, faults)
+    faults += _check_keys(space, asked)
+    if base is not None and tune is not None:
+        faults += _check_objective(tune, base, sampler)
+        if str(sampler.get("_target_")).endswith("GridSampler"):
+            faults += grid(space)[1]
+    if base is not None and at_edges and not faults:
+        faults += _check_edges(space, compose)
+    if faults or tune is None or base is None:
+        raise ConfigError(*dict.fromkeys(faults))
+    return Plan(tune, space, sampler, pruner, base, asked, take_up)
+
+
+def _combiner(asked: list[str]) -> Callable[[list[str]], tuple[DictConfig, list[str]]]:
+    """From a trial's own overrides to its composed configuration and all the overrides that it is known by."""
+    composer = Composer("tune")
+    # Not the space that is named like the model which a trial draws
+    fixed = [f"search_space={HydraConfig.get().runtime.choices['search_space']}"]
+
+    def combine(own: list[str]) -> tuple[DictConfig, list[str]]:
+        replaced = {_key_of(text) for text in own}
+        typed = [*(text for text in asked if _key_of(text) not in replaced), *own]
+        composed = composer([*fixed, *typed])
+        with open_dict(composed):
+            for section in SECTIONS:
+                composed.pop(section, None)
+        return composed, typed
+
+    return combine
+
+
+def _base(compose: Callable[[list[str]], Tree], faults: list[Fault]) -> Tree | None:
+    """What all trials share; its own faults are added to those that are known."""
+    try:
+        base = compose([])
+    except ConfigError as error:
+        faults += error.faults
+        return None
+    for key in ("resume", "config_from"):
+        if base.get(key) is not None:
+            faults.append(Fault(key, "is for one run; a search goes on by itself when it is started again"))
+    if cast(Tree, base["data"])["val_size"] == 0:
+        faults.append(Fault("data.val_size", "is 0; a search is judged by validation images, so keep some"))
+    trainer = cast(Tree, base["trainer"])
+    if trainer["strategy"] != "auto" or trainer["devices"] not in (1, "auto"):
+        faults.append(Fault("trainer.devices", ONE_DEVICE))
+    return base
+
+
+def _check_engine(name: str, section: Tree) -> list[Fault]:
+    """Whether a sampler or a pruner of Optuna's is named, and takes these arguments."""
+    target = str(section.get("_target_"))
+    if not target.startswith(f"optuna.{name}s."):
+        return [Fault(f"{name}._target_", f"is {target}; it should be a class of optuna.{name}s")]
+    signature = signature_of(target)
+    if signature is None or takes_anything(signature):
+        return []
+    known = set(names(signature)) - GIVEN_LATER[name]
+    return [
+        Fault(f"{name}.{key}", f"{target} has no such argument; it has {', '.join(sorted(known))}")
+        for key in section
+        if key != "_target_" and key not in known
+    ]
+
+
+def _check_keys(space: Space, asked: list[str]) -> list[Fault]:
+    """Keys that no parameter may set, that the command sets as well, or that two set at once."""
+    faults = []
+    fixed = {_key_of(text) for text in asked}
+    for name, parameter in space.items():
+        key = parameter.key.lstrip("+")
+        if key.split(".")[0] in NOT_SEARCHED:
+            faults.append(Fault(f"search_space.{name}.key", f"is {key}, which is not searched; leave it out"))
+        if key in JUDGES:
+            why = f"is {key}, which chooses the images that trials are judged by; leave it out"
+            faults.append(Fault(f"search_space.{name}.key", why))
+        if key in fixed:
+            why = f"is searched by search_space.{name}; leave it out, or the parameter with ~search_space.{name}"
+            faults.append(Fault(key, why))
+        always = [other for other, p in space.items() if p.key.lstrip("+") == key and not (p.when and parameter.when)]
+        if len(always) > 1 and always[0] != name:
+            faults.append(Fault(f"search_space.{name}.key", f"is {key}, which {always[0]} sets already"))
+    return faults
+
+
+def _check_objective(tune: Tune, base: Tree, sampler: Tree) -> list[Fault]:
+    faults = []
+    if len(tune.objective) > 1 and str(sampler.get("_target_")).endswith("CmaEsSampler"):
+        faults.append(Fault("sampler", "cmaes searches for one objective; with several take sampler=tpe"))
+    if not any(name in WATCHED for name in tune.objective):
+        faults.append(Fault("tune.objective", f"has no figure of the validation images; add {' or '.join(WATCHED)}"))
+    if base.get("test") is True:
+        faults.append(Fault("test", "is true; trials never see the test set, the best is tested once (tune.test)"))
+    return faults
+
+
+def _check_edges(space: Space, compose: Callable[[list[str]], Tree]) -> list[Fault]:
+    """What the configurations at the edges of the space are refused for, each told once, by its parameter."""
+    faults: dict[str, Fault] = {}
+    for name, values in edges(space):
+        try:
+            compose(overrides(space, values))
+        except (ConfigError, HydraException, OmegaConfBaseException, ValueError) as error:
+            if name not in faults:  # once: the other extreme would say much the same
+                faults[name] = _of_parameter(space, name, values, sentence(error).splitlines()[0])
+    return list(faults.values())
+
+
+def _of_parameter(space: Space, name: str, values: dict[str, Drawn], problem: str) -> Fault:
+    told = problem if space[name].key.lstrip("+") in problem else f"{space[name].key}: {problem}"
+    return Fault(f"search_space.{name}", f"with {' '.join(overrides(space, values))}: {told}")
+
+
+def _plainly(fault: Fault) -> Fault:
+    """Our own sentence about the whole section, without Pydantic's and without all its values."""
+    _, separator, ours = fault.problem.partition("value error, ")
+    return Fault("tune." + ours.partition(" ")[0], ours.partition(" ")[2]) if separator else fault
+
+
+def _section_of(override: str) -> str:
+    return _key_of(override).split(".")[0].partition("@")[0]
+
+
+def _key_of(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0]

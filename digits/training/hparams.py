@@ -1,0 +1,86 @@
+"""A run's row in TensorBoard's HPARAMS: what was chosen, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
+
+from digits.config.tree import Tree, Value
+
+RESULTS = ("hp/val_accuracy", "hp/val_loss", "hp/test_accuracy", "hp/test_loss")
+"""The metrics of a row in HPARAMS; not the curves' own names, whose first point a row would falsify."""
+
+HPARAMS = {
+    "data": "data.name",
+    "model": "model._target_",
+    "optimizer": "optimizer._target_",
+    "scheduler": "scheduler._target_",
+    "lr": "optimizer.lr",
+    "batch_size": "data.batch_size",
+    "epochs": "trainer.max_epochs",
+    "seed": "seed",
+}
+"""Columns that every run has: TensorBoard takes the columns from one run, and drops what others have besides."""
+
+
+def hyperparameters(config: Tree, overrides: Iterable[str]) -> tuple[Tree, set[str]]:
+    """A run's row in HPARAMS: the columns that all runs have, and what this run, or its sweep, was asked to change.
+
+    Names of classes stand without their package. A group that was chosen has its choice, a key its value.
+    Also tells which of the columns were asked for.
+    """
+    row: Tree = {column: _at(config, key) for column, key in HPARAMS.items()}
+    row |= {column: str(row[column]).rsplit(".", 1)[-1] for column in ("model", "optimizer", "scheduler")}
+    columns = {key: column for column, key in HPARAMS.items()}
+    asked = set()
+    for override in overrides:
+        key, _, value = override.lstrip("+~").partition("=")
+        column = columns.get(key.partition("@")[0], key.partition("@")[0])
+        asked.add(column)
+        if column not in HPARAMS:
+            found = _at(config, column)
+            row[column] = value if found is None or isinstance(found, dict) else found
+    return row, asked
+
+
+def of_trial(trial: Value, row: Tree, asked: set[str]) -> tuple[Tree, set[str]]:
+    """The row of a search's trial: beside what all runs have, each parameter of the space, also those it hasn't.
+
+    So that all trials have the same columns. A number that a trial doesn't have is NaN, any other value a dash.
+    """
+    parameters = trial.get("parameters") if isinstance(trial, dict) else None
+    if not isinstance(parameters, dict):
+        return row, asked
+    numbers = trial.get("numbers") if isinstance(trial, dict) else None
+    unknown = {name: float("nan") if isinstance(numbers, list) and name in numbers else "–" for name in parameters}
+    values = {name: unknown[name] if value is None else value for name, value in parameters.items()}
+    return {name: row[name] for name in HPARAMS} | values, set(parameters)
+
+
+def add_row(writer: SummaryWriter, row: Tree, asked: set[str], *, fresh: bool) -> None:
+    """A row in HPARAMS, its results unknown: so that it is there even if the run dies.
+
+    TensorBoard puts the columns that differ between runs first, and draws only the first few; one run can't
+    know which those are, but those that were asked for are a good guess.
+    """
+    values = {name: value if isinstance(value, int | float | str) else str(value) for name, value in row.items()}
+    results = dict.fromkeys(RESULTS, float("nan"))
+    experiment, *session = hparams(values, results)
+    plugin = experiment.value[0].metadata.plugin_data
+    content = HParamsPluginData.FromString(plugin.content)
+    for column in content.experiment.hparam_infos:
+        column.differs = column.name in asked
+    plugin.content = content.SerializeToString()
+    for summary in (experiment, *session):
+        writer._get_file_writer().add_summary(summary)
+    for name, unknown in results.items() if fresh else ():
+        writer.add_scalar(name, unknown, 0)
+
+
+def _at(tree: Value, key: str) -> Value:
+    for part in key.split("."):
+        tree = tree.get(part) if isinstance(tree, dict) else None
+    return tree

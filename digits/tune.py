@@ -1,0 +1,77 @@
+"""Search hyperparameters with Optuna: trials are drawn, trained, pruned where they are hopeless, and compared.
+
+    python -m digits.tune model=cnn search_space=cnn tune.trials=50
+    python -m digits.tune model=cnn tune.workers=2 pruner=median sampler=cmaes
+    python -m digits.tune model=cnn tune.objective=[val/accuracy,parameters]
+    python -m digits.tune model=cnn tune.storage=postgresql://USER@HOST/DATABASE
+
+Leaves `outputs/tune/NAME/`, described in `digits.searching.study`: the study, a run directory for each trial,
+pictures and a page. The same command started again goes on, wherever it was killed; started elsewhere on the same
+database, it is one more worker. Trials are judged by the validation split; the best is tested, once. `--help` lists
+the choices, `--cfg job` the configuration; what a space looks like stands in `conf/search_space/`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from digits import launch
+from digits.searching.trainers import Task, Tell, Test
+
+
+@hydra.main(version_base="1.3", config_path=launch.conf_directory(), config_name="tune")
+def _tune(config: DictConfig) -> None:
+    from digits.searching.command import run_search
+    from digits.settle_search import plan
+
+    hydra_config = HydraConfig.get()
+    asked = plan(config, list(hydra_config.overrides.task), at_edges=False)
+    directory = Path(hydra_config.runtime.output_dir)
+    sys.exit(run_search(asked, directory, _work))
+
+
+def _work(task: Task | Test, tell: Tell) -> None:
+    """What a trainer does with a trial, in the trial's own process."""
+    if isinstance(task, Test):
+        from digits.evaluate import main as evaluate
+        from digits.searching.keep import TEST
+        from digits.training.run import JobFailed
+
+        if code := evaluate([str(task.directory), "--out", str(task.directory / TEST)]):
+            raise JobFailed("the best trial could not be evaluated", code)
+        return
+    from digits.training.job import run_job
+    from digits.training.pruning import Pruning
+
+    pruning = None if task.watched is None else Pruning(tell, task.watched)
+    run_job(task.tree, task.directory, task.overrides, task.trial, pruning)
+
+
+USAGE = """
+Search hyperparameters with Optuna.
+
+  python -m digits.tune model=cnn                              the space of the same name, 50 trials
+  python -m digits.tune model=mlp tune.trials=20 trainer.max_epochs=5
+  python -m digits.tune model=cnn search_space=cnn tune.workers=2
+  python -m digits.tune model=cnn search_space.lr.high=0.03 '~search_space.dropout'
+  python -m digits.tune …                                      the same command again: it goes on
+  python -m digits.report outputs/tune/NAME                    all trials as a table
+"""
+
+
+def main() -> None:
+    """The command."""
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        print(launch.help_text(USAGE, sys.argv[1:]))
+        return
+    sys.argv[1:] = map(launch.as_path, sys.argv[1:])
+    launch.run_command(_tune, after_sweep=lambda _: None)
+
+
+if __name__ == "__main__":
+    main()
