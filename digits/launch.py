@@ -31,7 +31,11 @@ def conf_directory() -> str:
     return str(inside if inside.is_dir() else package.parent / "conf")
 
 
-def help_text(usage: str, arguments: list[str]) -> str:
+SEARCHING = ("search_space", "sampler", "pruner")
+"""Groups of `conf/tune.yaml` alone."""
+
+
+def help_text(usage: str, arguments: list[str], without: tuple[str, ...] = SEARCHING) -> str:
     """What --help says: the usage, and the choices of every group, those of a --config-dir too.
 
     Hydra's own help composes a configuration and copies every file's several times, in 0.7 s; this reads file names.
@@ -43,7 +47,8 @@ def help_text(usage: str, arguments: list[str]) -> str:
     groups: dict[str, set[str]] = {}
     for folder in folders:
         for path in folder.glob("*/*.yaml"):
-            groups.setdefault(path.parent.name, set()).add(path.stem)
+            if path.parent.name not in without:
+                groups.setdefault(path.parent.name, set()).add(path.stem)
     lines = [f"  {group}: {', '.join(sorted(choices))}" for group, choices in sorted(groups.items())]
     return f"{usage.strip()}\n\nGroups and their choices (group=choice):\n" + "\n".join(lines) + HELP_ON_THE_REST
 

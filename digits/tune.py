@@ -67,7 +67,7 @@ Search hyperparameters with Optuna.
 def main() -> None:
     """The command."""
     if {"--help", "-h"} & set(sys.argv[1:]):
-        print(launch.help_text(USAGE, sys.argv[1:]))
+        print(launch.help_text(USAGE, sys.argv[1:], without=()))
         return
     sys.argv[1:] = map(launch.as_path, sys.argv[1:])
     launch.run_command(_tune, after_sweep=lambda _: None)

@@ -22,7 +22,7 @@ from digits.searching.plan import Plan
 from digits.searching.progress import Progress, figure
 from digits.searching.search import Search, state_counts
 from digits.searching.space import grid
-from digits.searching.study import DIRECTORY, Memory, counted, definition, note
+from digits.searching.study import DIRECTORY, Memory, counted, definition, note, number_of
 from digits.searching.trainers import Trainer, Work, start
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def run_search(plan: Plan, directory: Path, work: Work) -> int:
     """Search until all trials are done; returns the exit code."""
     tune = plan.tune
     note(directory, tune.name, tune.storage)
-    memory = Memory(directory, tune.name, tune.storage, tune.heartbeat, tune.workers)
+    memory = Memory(directory, tune.name, tune.storage, tune.heartbeat, tune.retries, tune.workers)
     space = {name: parameter.model_dump() for name, parameter in plan.space.items()}
     what = definition(list(tune.objective), space, plan.base, plan.pruner) | {"base": list(plan.asked)}
     study = memory.create(what)
@@ -151,9 +151,9 @@ def summary(study: Study, directory: Path, asked: list[str]) -> str:
             f"{name} {figure(name, value)}" for name, value in zip(objective, leader.values, strict=True)
         )
         own = " ".join(leader.user_attrs["overrides"])
-        lines.append(f"trial {leader.number}: {values} with {own}; {directory / leader.user_attrs[DIRECTORY]}")
+        lines.append(f"trial {number_of(leader)}: {values} with {own}; {directory / leader.user_attrs[DIRECTORY]}")
     test = study.user_attrs.get(TEST)
-    if isinstance(test, dict) and leaders and test.get("trial") == leaders[0].number:
+    if isinstance(test, dict) and leaders and test.get("trial") == number_of(leaders[0]):
         looks = "" if test["looks"] == 1 else f" (this search has tested {test['looks']} trials, each when it led)"
         lines.append(f"test accuracy of trial {test['trial']}: {test['accuracy']:.2%}{looks}")
     if leaders:

@@ -10,7 +10,7 @@ from pathlib import Path
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from digits.searching.study import DIRECTORY, Memory
+from digits.searching.study import DIRECTORY, Memory, number_of
 from digits.searching.trainers import Ended, Test, Trainer
 from digits.training.run import BEST, MODEL, WEIGHTS
 
@@ -50,7 +50,7 @@ def test_winner(memory: Memory, trainer: Trainer) -> str:
         if not leaders:
             return "no trial was trained to its end, so there is nothing to test"
         winner, known = leaders[0], study.user_attrs.get(TEST)
-        if isinstance(known, dict) and known.get("trial") == winner.number:
+        if isinstance(known, dict) and known.get("trial") == number_of(winner):
             return ""
         directory = str(winner.user_attrs[DIRECTORY])
         place = memory.directory / directory
@@ -63,7 +63,7 @@ def test_winner(memory: Memory, trainer: Trainer) -> str:
             return f"the best trial could not be tested: see {place / 'train.log'}"
         found = json.loads((place / TEST / "evaluation.json").read_text(encoding="utf-8"))
         looks = int(known.get("looks", 0)) + 1 if isinstance(known, dict) else 1
-        told = {"trial": winner.number, "accuracy": found["accuracy"], "loss": found["loss"], "looks": looks}
+        told = {"trial": number_of(winner), "accuracy": found["accuracy"], "loss": found["loss"], "looks": looks}
         study.set_user_attr(TEST, told)
         return ""
 

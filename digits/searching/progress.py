@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from tqdm import tqdm
 
 from digits.searching.space import Space
+from digits.searching.study import number_of
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class Progress:
     def ended(self, trial: FrozenTrial, best: FrozenTrial | None, finished: int) -> None:
         """A row for a trial that has ended; `finished` counts those of other workers too."""
         with self._lock:
-            self._running.pop(trial.number, None)
+            self._running.pop(number_of(trial), None)
             self._finished = finished
             if not self._headed:
                 self.say(self._row("trial", "", *self._objective, "best", "epochs", "left", *self._space))
@@ -63,7 +64,7 @@ class Progress:
             parameters = [shown(trial.params.get(name)) if name in trial.params else "" for name in self._space]
             epochs = str(trial.user_attrs.get("epochs", "–"))
             state = NAMES.get(trial.state, trial.state.name.lower())
-            self.say(self._row(str(trial.number), state, *values, lead, epochs, self._left(), *parameters))
+            self.say(self._row(str(number_of(trial)), state, *values, lead, epochs, self._left(), *parameters))
             if trial.state == TrialState.FAIL and "reason" in trial.user_attrs:
                 self.say(f"       {str(trial.user_attrs['reason']).splitlines()[0]}")
             if self._bar is not None:

@@ -23,7 +23,7 @@ from digits.config.tree import Tree
 from digits.searching.keep import best_trials, keep_best
 from digits.searching.progress import Progress
 from digits.searching.space import Space, columns, draw, grid, overrides
-from digits.searching.study import DIRECTORY, LEFT, REASON, TRIALS, Memory, counted
+from digits.searching.study import DIRECTORY, LEFT, REASON, TRIALS, Memory, counted, is_cut_off, number_of
 from digits.searching.trainers import Ended, Task, Told, Trainer
 from digits.training.run import NONFINITE, peek, status_of
 
@@ -88,7 +88,7 @@ class Search:
 
     def _turn(self, study: Study) -> Literal["train", "wait", "done"]:
         """What a worker does next, while nobody else decides that."""
-        self.memory.revive(study, self.tune.retries)
+        self.memory.revive(study)
         trials = counted(study.get_trials(deepcopy=False))
         states = [trial.state for trial in trials]
         failed = [trial for trial in trials if trial.state == TrialState.FAIL]
@@ -129,7 +129,7 @@ class Search:
 
     def _train(self, study: Study, trial: Trial, trainer: Trainer, held: ExitStack) -> float | tuple[float, ...]:
         """An objective as Optuna wants it: draw, train, tell; raises TrialPruned, TrialFailed or TrialCutOff."""
-        values = draw(self.space, trial)
+        values, number = draw(self.space, trial), number_of(study.trials[trial.number])
         own = overrides(self.space, values)
         directory = self._directory(trial)
         for name, told in ((DIRECTORY, directory), ("host", socket.gethostname()), ("overrides", own)):
@@ -143,9 +143,9 @@ class Search:
             except ConfigError as error:
                 raise self._failed(trial, str(error)) from None
             if tree is not None:
-                of_search: Tree = {"search": self.tune.name, "number": trial.number, **columns(self.space, values)}
+                of_search: Tree = {"search": self.tune.name, "number": number, **columns(self.space, values)}
                 trainer.line.send(Task(tree, place, typed, of_search, self._watched))
-                self._follow(study, trial, trainer)
+                self._follow(trial, number, trainer)
         return self._outcome(trial, place)
 
     def _directory(self, trial: Trial) -> str:
@@ -155,13 +155,13 @@ class Search:
             return own
         return str(former)
 
-    def _follow(self, study: Study, trial: Trial, trainer: Trainer) -> None:
+    def _follow(self, trial: Trial, number: int, trainer: Trainer) -> None:
         """Take a trial's figures and answer whether to end it, until its process has ended."""
         while not isinstance(message := trainer.line.recv(), Ended):
             assert isinstance(message, Told)
             trial.report(message.value, message.epochs)
             trainer.line.send(trial.should_prune())
-            self._progress.epoch(trial.number, message.epochs, message.value)
+            self._progress.epoch(number, message.epochs, message.value)
         if message.how == "left":
             trial.set_user_attr(LEFT, True)
         if message.how in ("left", "died"):
@@ -198,6 +198,10 @@ class Search:
 
 
 def state_counts(trials: list[FrozenTrial]) -> dict[str, int]:
-    """How many trials ended how."""
+    """How many trials ended how, those that are to be begun again apart."""
     names = {TrialState.COMPLETE: "done", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
-    return {name: sum(trial.state == state for trial in trials) for state, name in names.items()}
+    names |= {TrialState.RUNNING: "running", TrialState.WAITING: "cut off"}
+    counts = dict.fromkeys(names.values(), 0)
+    for trial in trials:
+        counts["cut off" if is_cut_off(trial) else names[trial.state]] += 1
+    return counts

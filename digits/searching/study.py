@@ -48,8 +48,8 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 class Memory:
     """A study and the lock around what only one worker may do at a time, on this machine and on others."""
 
-    def __init__(self, directory: Path, name: str, url: str | None, heartbeat: int, workers: int) -> None:
-        self.directory, self.name = directory, name
+    def __init__(self, directory: Path, name: str, url: str | None, heartbeat: int, retries: int, workers: int) -> None:
+        self.directory, self.name, self._retries = directory, name, retries
         self._local = threading.Lock()
         self._file = None if url else FileLock(directory / f".{FILE}.lock")
         self.storage = _storage(directory, url, heartbeat, workers)
@@ -96,7 +96,7 @@ class Memory:
                 finally:
                     connection.execute(sqlalchemy.text("SELECT pg_advisory_unlock(hashtext(:name))"), key)
 
-    def revive(self, study: Study, retries: int) -> None:
+    def revive(self, study: Study) -> None:
         """Have trials begun again that were cut off. To be called alone, before a trial is claimed.
 
         A trial that failed by itself says why. One that doesn't was asked to leave, or died with its process or its
@@ -106,9 +106,9 @@ class Memory:
         trials = study.get_trials(deepcopy=False)
         gone = superseded(trials)
         for trial in trials:
-            if trial.state == TrialState.FAIL and REASON not in trial.user_attrs and trial.number not in gone:
+            if is_cut_off(trial) and trial.number not in gone:
                 deaths = trial.user_attrs.get(DEATHS, 0) + (LEFT not in trial.user_attrs)
-                if deaths <= retries:
+                if deaths <= self._retries:
                     _begin_again(study, trial, deaths)
 
 
@@ -135,6 +135,16 @@ def _begin_again(study: Study, trial: FrozenTrial, deaths: int) -> None:
 def superseded(trials: list[FrozenTrial]) -> set[int]:
     """Numbers of the trials that were cut off and that others stand for now."""
     return {number for trial in trials for number in trial.system_attrs.get("retry_history", [])}
+
+
+def is_cut_off(trial: FrozenTrial) -> bool:
+    """Whether a trial ended without having failed by itself: it is begun again, unless that was tried too often."""
+    return trial.state == TrialState.FAIL and REASON not in trial.user_attrs
+
+
+def number_of(trial: FrozenTrial) -> int:
+    """What a trial is called: it keeps its number, and its directory, however often it is begun again."""
+    return int(trial.system_attrs.get("retry_history", [trial.number])[0])
 
 
 def counted(trials: list[FrozenTrial]) -> list[FrozenTrial]:
@@ -167,7 +177,7 @@ def read_search(directory: Path) -> Study:
 
 def note(directory: Path, name: str, url: str | None) -> None:
     """Write down which study a directory belongs to; a password stays with who gave it."""
-    safe = None if url is None else make_url(url).set(password=None).render_as_string()
+    safe = None if url is None else make_url(url)._replace(password=None).render_as_string()
     write_json(directory / SEARCH, {"format": 1, "name": name, "storage": safe})
 
 

@@ -1,2 +1,0 @@
-def write_page(study, directory):
-    return directory / "search.html"
