@@ -1,0 +1,1 @@
+"""Searches for hyperparameters: their studies, and how these are shown. No torch."""
