@@ -3,11 +3,14 @@
     python -m digits.report outputs/sweeps/SWEEP
     python -m digits.report outputs/runs --sort val/loss
     python -m digits.report SWEEP --csv > runs.csv
+    python -m digits.report outputs/tune/NAME
 
 Below the table: what its runs were measured on, from which commit, and whether they differ in it; the best run's
 directory; and every job that failed, was cut off or shows no sign of life.
 It reads each run's `result.json` and leaves nothing behind. Runs that differ only in `seed` share a line;
 `--csv` has a line for every run. Without a SWEEP, the latest in `outputs/sweeps`.
+Of a search (a directory that `digits.tune` made) the table has its trials, the best first, and below it are what
+pruning saved, the best trial, its test accuracy, the Pareto front and every trial that failed.
 """
 
 from __future__ import annotations
@@ -43,6 +46,9 @@ from digits.training.table import (
 )
 
 SWEEPS = Path("outputs/sweeps")
+SEARCH = "search.json"
+"""What the directory of a search has in it."""
+
 SHOWN_MACHINES = 5
 """Lines at most about what runs were measured on."""
 
@@ -129,6 +135,15 @@ def as_csv(rows: list[Row], metric: str = RANKED_BY) -> str:
     return file.getvalue()
 
 
+def _of_runs(folder: Path, metric: str, *, csv: bool, markdown: bool) -> str:
+    """What is printed of a folder with runs; raises RunError where it has none, or none has the metric."""
+    rows = read(folder)
+    names = figure_names(row for row in rows if row.status == "done")
+    if metric not in {RANKED_BY, *names}:
+        raise RunError(f"no run that is done has {metric}; there are: {', '.join(names) or 'none'}")
+    return as_csv(rows, metric) if csv else report(rows, folder, metric, markdown=markdown) + "\n"
+
+
 def _table(groups: list[Group], shared: dict[str, str], metric: str, *, markdown: bool) -> str:
     names = [metric, RANKED_BY, *([WITHOUT_VALIDATION] if any(g.mean(RANKED_BY) is None for g in groups) else [])]
     names += ["test/accuracy", "parameters", "seconds"]
@@ -200,23 +215,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         "python -m digits.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("sweep", metavar="SWEEP", type=Path, nargs="?", help="a folder with runs, at any depth")
+    parser.add_argument("sweep", metavar="SWEEP", type=Path, nargs="?", help="a folder with runs, or a search's")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="one line for every run, for other programs")
     form.add_argument("--markdown", action="store_true", help="the same as GitHub Markdown")
-    parser.add_argument("--sort", metavar="METRIC", default=RANKED_BY, help=f"what to rank by (default: {RANKED_BY})")
+    parser.add_argument(
+        "--sort", metavar="METRIC", help=f"what to rank by (default: {RANKED_BY}, or what is searched for)"
+    )
+    parser.add_argument("--storage", metavar="URL", help="the database of a search that was kept in one")
     given = parser.parse_args(argv)
     try:
-        folder = given.sweep if given.sweep is not None else latest_sweep()
-        rows = read(folder)
+        folder: Path = given.sweep if given.sweep is not None else latest_sweep()
+        if (folder / SEARCH).is_file():
+            from digits.searching.table import report_search  # here, since Optuna takes longer than the sweeps' report
+
+            text = report_search(folder, given.sort, as_csv=given.csv, markdown=given.markdown, storage=given.storage)
+        else:
+            text = _of_runs(folder, given.sort or RANKED_BY, csv=given.csv, markdown=given.markdown)
     except RunError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
-    names = figure_names(row for row in rows if row.status == "done")
-    if given.sort not in {RANKED_BY, *names}:
-        print(f"no run that is done has {given.sort}; there are: {', '.join(names) or 'none'}", file=sys.stderr)
-        sys.exit(2)
-    text = as_csv(rows, given.sort) if given.csv else report(rows, folder, given.sort, markdown=given.markdown) + "\n"
     try:
         sys.stdout.write(text)
         sys.stdout.flush()

@@ -18,6 +18,7 @@ BELOW = {
     "serving": {"reading", "serving"},
     "exploring": {"config", "data", "exploring"},
     "training": {"config", "data", "models", "training"},
+    "searching": {"config", "searching", "training"},
 }
 
 

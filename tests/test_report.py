@@ -16,6 +16,7 @@ import pytest
 
 from digits.report import latest_sweep, main, print_report
 from digits.training.table import Mean, grouped, lead, ranked, read_rows
+from tests.searching.studies import write_search
 
 GONE = 2**22 + 1  # above the highest process number that Linux gives out
 METRICS = {"val/accuracy": 0.9, "test/accuracy": 0.8, "val/loss": 0.3, "train/loss": 0.2}
@@ -365,3 +366,43 @@ def test_reader_that_goes_away_is_no_error(sweep: Path) -> None:
     command = f"{sys.executable} -m digits.report '{sweep}' --csv | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_search_is_reported_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    search = write_search(tmp_path / "tune" / "cnn_cnn", 9)
+    text = output(capsys, search)
+    assert text.startswith(f"cnn_cnn, a search for most val/accuracy, in {search}\n9 trials: ")
+    assert "pruning saved" in text
+    assert output(capsys, search, "--sort", "val/accuracy") == text
+    assert output(capsys, search, "--markdown").count("\n|") == 2 + 9
+    rows = list(csv.DictReader(io.StringIO(output(capsys, search, "--csv"))))
+    assert sorted(int(row["trial"]) for row in rows) == list(range(9))
+    assert refusal(capsys, search, "--sort", "test/accuracy") == (
+        "cnn_cnn doesn't search for test/accuracy; there are: val/accuracy\n"
+    )
+    write_run(search / "trials" / "0000", ["optimizer.lr=0.1"])
+    assert output(capsys, search) == text
+    assert "1 run in" in output(capsys, search / "trials")
+    (search / "search.json").write_text("{")
+    assert "search.json is damaged" in refusal(capsys, search)
+
+
+def test_the_latest_sweep_is_taken_before_any_search(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_search(tmp_path / "outputs" / "tune" / "cnn_cnn", 9)
+    write_run(tmp_path / "outputs" / "sweeps" / "lr" / "a", ["model=a"])
+    monkeypatch.chdir(tmp_path)
+    assert output(capsys).startswith("1 run in outputs/sweeps/lr: 1 done")
+
+
+def test_a_search_is_reported_quickly_and_without_torch(tmp_path: Path) -> None:
+    search = write_search(tmp_path / "cnn_cnn", 9)
+    code = (
+        "import sys; from digits.report import main; main(); "
+        "assert not {'torch', 'lightning', 'hydra', 'matplotlib', 'sklearn'} & set(sys.modules), sys.modules.keys()"
+    )
+    begun = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code, search], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert time.monotonic() - begun < 10  # 1.5 s on a quiet machine, nearly all of it Optuna and its database

@@ -12,17 +12,19 @@ from typing import cast
 
 from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler, GridSampler
-from optuna.study import Study
 
 from digits.config.search import Tune
 from digits.config.targets import instantiate
-from digits.searching.keep import TEST, best_trials, test_winner
+from digits.searching import table
+from digits.searching.keep import best_trials, test_winner
+from digits.searching.memory import Memory, definition
+from digits.searching.outcome import outcome_of
 from digits.searching.page import write_page
 from digits.searching.plan import Plan
-from digits.searching.progress import Progress, figure
-from digits.searching.search import Search, state_counts
+from digits.searching.progress import Progress
+from digits.searching.search import Search
 from digits.searching.space import grid
-from digits.searching.study import DIRECTORY, Memory, counted, definition, note, number_of
+from digits.searching.study import counted, note
 from digits.searching.trainers import Trainer, Work, start
 
 log = logging.getLogger(__name__)
@@ -49,9 +51,10 @@ def run_search(plan: Plan, directory: Path, work: Work) -> int:
     study = memory.study()
     for remark in remarks:
         log.info("%s", remark)
-    log.info("%s", summary(study, directory, plan.asked))
-    if study.get_trials(deepcopy=False):
-        log.info("pictures  %s", write_page(study, directory))
+    outcome = outcome_of(study)
+    log.info("\n%s\n%s", table.counted(outcome), table.closing(outcome, directory))
+    if outcome.trials:
+        log.info("\npictures  %s", write_page(study, directory))
     if workers.signal is not None:
         log.info("interrupted; the same command goes on")
         return 128 + workers.signal
@@ -137,26 +140,3 @@ def _engines(plan: Plan, trials: int) -> tuple[BaseSampler, BasePruner]:
 
 
 GRID = f"optuna.samplers.{GridSampler.__name__}"
-
-
-def summary(study: Study, directory: Path, asked: list[str]) -> str:
-    """What a search came to."""
-    trials = counted(study.get_trials(deepcopy=False))
-    ends = [f"{number} {name}" for name, number in state_counts(trials).items() if number]
-    lines = ["", f"{len(trials)} trials: {', '.join(ends) or 'none has ended'}"]
-    leaders = best_trials(study)
-    objective = study.user_attrs["definition"]["objective"]
-    for leader in leaders[:1] if len(objective) == 1 else leaders:
-        values = ", ".join(
-            f"{name} {figure(name, value)}" for name, value in zip(objective, leader.values, strict=True)
-        )
-        own = " ".join(leader.user_attrs["overrides"])
-        lines.append(f"trial {number_of(leader)}: {values} with {own}; {directory / leader.user_attrs[DIRECTORY]}")
-    test = study.user_attrs.get(TEST)
-    if isinstance(test, dict) and leaders and test.get("trial") == number_of(leaders[0]):
-        looks = "" if test["looks"] == 1 else f" (this search has tested {test['looks']} trials, each when it led)"
-        lines.append(f"test accuracy of trial {test['trial']}: {test['accuracy']:.2%}{looks}")
-    if leaders:
-        again = " ".join([*asked, *leaders[0].user_attrs["overrides"]])
-        lines.append(f"to train it again: python -m digits.train {again}")
-    return "\n".join(lines)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import socket
-from pathlib import Path
 
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from digits.searching.study import DIRECTORY, Memory, number_of
+from digits.searching.memory import Memory
+from digits.searching.study import DIRECTORY, number_of
+from digits.searching.table import LOOKS
 from digits.searching.trainers import Ended, Test, Trainer
 from digits.training.run import BEST, MODEL, WEIGHTS
 
@@ -62,13 +63,7 @@ def test_winner(memory: Memory, trainer: Trainer) -> str:
         if not isinstance(ended, Ended) or ended.how != "done":
             return f"the best trial could not be tested: see {place / 'train.log'}"
         found = json.loads((place / TEST / "evaluation.json").read_text(encoding="utf-8"))
-        looks = int(known.get("looks", 0)) + 1 if isinstance(known, dict) else 1
-        told = {"trial": number_of(winner), "accuracy": found["accuracy"], "loss": found["loss"], "looks": looks}
+        looks = int(known.get(LOOKS, 0)) + 1 if isinstance(known, dict) else 1
+        told = {"trial": number_of(winner), "accuracy": found["accuracy"], "loss": found["loss"], LOOKS: looks}
         study.set_user_attr(TEST, told)
         return ""
-
-
-def winner_directory(folder: Path, study: Study) -> Path | None:
-    """The best trial's run directory."""
-    leaders = best_trials(study)
-    return folder / str(leaders[0].user_attrs[DIRECTORY]) if leaders and DIRECTORY in leaders[0].user_attrs else None

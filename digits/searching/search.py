@@ -15,15 +15,16 @@ from optuna.exceptions import TrialPruned, UpdateFinishedTrialError
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, GridSampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import Trial, TrialState
 
 from digits.config.check import ConfigError
 from digits.config.search import WATCHED, Tune
 from digits.config.tree import Tree
 from digits.searching.keep import best_trials, keep_best
+from digits.searching.memory import Memory
 from digits.searching.progress import Progress
 from digits.searching.space import Space, columns, draw, grid, overrides
-from digits.searching.study import DIRECTORY, LEFT, REASON, TRIALS, Memory, counted, is_cut_off, number_of
+from digits.searching.study import DIRECTORY, LEFT, REASON, TRIALS, counted, number_of
 from digits.searching.trainers import Ended, Task, Told, Trainer
 from digits.training.run import NONFINITE, peek, status_of
 
@@ -195,13 +196,3 @@ class Search:
     def _failed(self, trial: Trial, reason: str) -> TrialFailed:
         trial.set_user_attr(REASON, reason)
         return TrialFailed(reason)
-
-
-def state_counts(trials: list[FrozenTrial]) -> dict[str, int]:
-    """How many trials ended how, those that are to be begun again apart."""
-    names = {TrialState.COMPLETE: "done", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
-    names |= {TrialState.RUNNING: "running", TrialState.WAITING: "cut off"}
-    counts = dict.fromkeys(names.values(), 0)
-    for trial in trials:
-        counts["cut off" if is_cut_off(trial) else names[trial.state]] += 1
-    return counts

@@ -13,10 +13,10 @@ import optuna
 
 from digits.config.search import Tune
 from digits.config.tree import Tree
+from digits.searching.memory import Memory, definition
 from digits.searching.progress import Progress
 from digits.searching.search import Search
 from digits.searching.space import Space, read_space
-from digits.searching.study import Memory, definition
 from digits.searching.trainers import Ended, Task, Told, Trainer
 from digits.training.run import RESULT
 from digits.training.storage import write_json
@@ -35,8 +35,16 @@ def space_of(section: Tree) -> Space:
 
 def tune_of(**other: object) -> Tune:
     values: dict[str, object] = {
-        **{"name": "test", "trials": 5, "workers": 1, "storage": None, "objective": ["val/accuracy"], "keep": 2},
-        **{"heartbeat": 1, "retries": 2, "seed": 0, "test": False},
+        "name": "test",
+        "trials": 5,
+        "workers": 1,
+        "storage": None,
+        "objective": ["val/accuracy"],
+        "keep": 2,
+        "heartbeat": 1,
+        "retries": 2,
+        "seed": 0,
+        "test": False,
     }
     return Tune.model_validate(values | other)
 
@@ -54,15 +62,21 @@ def value_of(task: Task) -> float:
 def leave_record(task: Task, status: str = "done", **other: object) -> None:
     task.directory.mkdir(parents=True, exist_ok=True)
     record: dict[str, object] = {
-        **{"status": status, "epochs": 4, "steps": 40, "seconds": {"fit": 0.5}, "parameters": 10},
-        **{"metrics": {"val/accuracy": value_of(task)}, "overrides": task.overrides, "trial": task.trial},
+        "status": status,
+        "epochs": 4,
+        "steps": 40,
+        "seconds": {"fit": 0.5},
+        "parameters": 10,
+        "metrics": {"val/accuracy": value_of(task)},
+        "overrides": task.overrides,
+        "trial": task.trial,
         **other,
     }
     write_json(task.directory / RESULT, cast(Tree, record))
     (task.directory / "model.safetensors").touch()
 
 
-def at_once(task: Task, line: Connection) -> Ended:
+def at_once(task: Task, _line: Connection) -> Ended:
     """A trial whose accuracy is what was drawn."""
     leave_record(task)
     return Ended()

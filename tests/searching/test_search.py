@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import optuna
@@ -13,7 +14,6 @@ from digits.searching.study import REASON, counted, number_of
 from digits.searching.trainers import Ended, Task
 from digits.training.run import NONFINITE
 from tests.searching.fakes import (
-    Connection,
     Fake,
     Silent,
     at_once,
@@ -100,7 +100,7 @@ def test_a_trial_that_fails_counts_and_the_others_go_on(tmp_path: Path) -> None:
 def test_a_trial_whose_values_can_not_be_together_fails(tmp_path: Path) -> None:
     search = search_in(tmp_path, tune_of(trials=2))
 
-    def refuse(own: list[str], _: Path) -> tuple[None, list[str]]:
+    def refuse(_own: list[str], _directory: Path) -> tuple[None, list[str]]:
         raise ConfigError(Fault("some.x", "is too much"))
 
     search._take_up = refuse
@@ -147,7 +147,6 @@ def test_a_trial_whose_record_is_whole_is_not_trained_again(tmp_path: Path) -> N
         return Ended("died", "the search was killed")
 
     first = search_in(tmp_path, tune_of(trials=1, retries=1))
-    first.stopping.wait = lambda timeout=None: True  # type: ignore[method-assign]  # no second to be waited for
     work(first, trainer := Fake(ends_unheard))
     (trial,) = counted(trials_of(first))
     assert trial.state == TrialState.COMPLETE
@@ -156,7 +155,7 @@ def test_a_trial_whose_record_is_whole_is_not_trained_again(tmp_path: Path) -> N
 
 def test_a_worker_whose_trainer_is_gone_says_so_and_another_goes_on(tmp_path: Path) -> None:
     search = search_in(tmp_path, tune_of(trials=2))
-    assert not search.work(Fake(lambda task, line: Ended("died", "the trainer too")))
+    assert not search.work(Fake(lambda _task, _line: Ended("died", "the trainer too")))
     work(search, Fake(at_once))
     assert [trial.state for trial in counted(trials_of(search))] == [TrialState.COMPLETE] * 2
 
@@ -164,7 +163,7 @@ def test_a_worker_whose_trainer_is_gone_says_so_and_another_goes_on(tmp_path: Pa
 def test_being_asked_to_leave_keeps_the_trial_for_later(tmp_path: Path) -> None:
     search = search_in(tmp_path, tune_of(trials=2, retries=0))
 
-    def leave(task: Task, _: Connection) -> Ended:
+    def leave(_task: Task, _line: Connection) -> Ended:
         search.stopping.set()
         return Ended("left")
 

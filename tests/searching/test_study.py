@@ -10,15 +10,14 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from digits.config.check import ConfigError
+from digits.searching.memory import Memory, definition
 from digits.searching.study import (
     DEATHS,
     FILE,
     LEFT,
     REASON,
     SEARCH,
-    Memory,
     counted,
-    definition,
     note,
     number_of,
     read_search,
@@ -182,5 +181,13 @@ def test_processes_claim_exactly_as_many_trials_as_there_are(tmp_path: Path) -> 
 
 
 def test_a_database_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"^tune.storage: can't be reached: .*; start the server, or mend the address"):
+    with pytest.raises(
+        ConfigError, match=r"^tune.storage: can't be reached: .*; start the server, or mend the address"
+    ):
         Memory(tmp_path, "test", "postgresql://nobody@127.0.0.1:9/digits", 5, 2, 1)
+
+
+def test_nobody_is_connected_to_a_server_that_only_a_file_names(tmp_path: Path) -> None:
+    note(tmp_path, "test", "postgresql://127.0.0.1:9/digits")
+    with pytest.raises(RunError, match=r"in a database, which you have to name: --storage postgresql://127.0.0.1:9/"):
+        read_search(tmp_path)

@@ -1,0 +1,203 @@
+"""The memory of a search that runs: its study made or found, claimed by one worker at a time, its trials revived."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import optuna
+import sqlalchemy
+from filelock import FileLock
+from optuna.storages import RDBStorage
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import OperationalError
+
+from digits.config.check import ConfigError, Fault
+from digits.config.search import OBJECTIVES
+from digits.config.tree import Tree
+from digits.searching.study import (
+    DEATHS,
+    DIRECTORY,
+    FILE,
+    LEFT,
+    address,
+    engine_arguments,
+    first_line,
+    is_cut_off,
+    superseded,
+)
+from digits.training.run import RunError
+
+FREE = {("data", "root"), ("data", "mirrors"), ("checkpoints",), ("checkpoint_minutes",), ("trust",)}
+"""Keys of the configuration that another start, or another machine, may have otherwise: they change no figure."""
+
+
+class Memory:
+    """A study and the lock around what only one worker may do at a time, on this machine and on others."""
+
+    def __init__(self, directory: Path, name: str, url: str | None, heartbeat: int, retries: int, workers: int) -> None:
+        self.directory, self.name, self._retries = directory, name, retries
+        self._local = threading.Lock()
+        self._file = None if url else FileLock(directory / f".{FILE}.lock")
+        self.storage = _storage(directory, url, heartbeat, workers)
+
+    def create(self, definition: Tree) -> Study:
+        """The study, made if there is none yet; raises ConfigError where it is another search's."""
+        objective = definition["objective"]
+        assert isinstance(objective, list)
+        directions = [OBJECTIVES[str(name)] for name in objective]
+        with self.alone():
+            known = {
+                study.study_name for study in optuna.get_all_study_summaries(self.storage, include_best_trial=False)
+            }
+            if self.name in known:
+                study = self.study()
+                _check_same(study, definition)
+                return study
+            study = optuna.create_study(study_name=self.name, storage=self.storage, directions=directions)
+            study.set_user_attr("definition", definition)
+        return study
+
+    def study(
+        self, sampler: optuna.samplers.BaseSampler | None = None, pruner: optuna.pruners.BasePruner | None = None
+    ) -> Study:
+        """The study that is there; raises RunError where there is none."""
+        try:
+            return optuna.load_study(study_name=self.name, storage=self.storage, sampler=sampler, pruner=pruner)
+        except KeyError:
+            raise RunError(f"{self.directory} has no search of the name {self.name} in its storage") from None
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else is in here meanwhile: no other thread, process or machine that shares the storage."""
+        with self._local:
+            if self._file is not None:
+                with self._file:
+                    yield
+                return
+            with self.storage.engine.connect() as connection:  # of PostgreSQL; it ends with the connection
+                key = {"name": f"digits search {self.name}"}
+                connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(hashtext(:name))"), key)
+                try:
+                    yield
+                finally:
+                    connection.execute(sqlalchemy.text("SELECT pg_advisory_unlock(hashtext(:name))"), key)
+
+    def revive(self, study: Study) -> None:
+        """Have trials begun again that were cut off. To be called alone, before a trial is claimed.
+
+        A trial that failed by itself says why. One that doesn't was asked to leave, or died with its process or its
+        machine; then its heartbeat has grown old. Each has at most one successor, however often this is interrupted.
+        """
+        optuna.storages.fail_stale_trials(study)
+        trials = study.get_trials(deepcopy=False)
+        gone = superseded(trials)
+        for trial in trials:
+            if is_cut_off(trial) and trial.number not in gone:
+                deaths = trial.user_attrs.get(DEATHS, 0) + (LEFT not in trial.user_attrs)
+                if deaths <= self._retries:
+                    _begin_again(study, trial, deaths)
+
+
+def _begin_again(study: Study, trial: FrozenTrial, deaths: int) -> None:
+    """Queue a trial's successor, with its parameters, its directory and all that samplers and pruners know of it."""
+    history = [*trial.system_attrs.get("retry_history", []), trial.number]
+    kept = {name: trial.user_attrs[name] for name in (DIRECTORY,) if name in trial.user_attrs}
+    study.add_trial(
+        optuna.create_trial(
+            state=TrialState.WAITING,
+            params=trial.params,
+            distributions=trial.distributions,
+            user_attrs=kept | {DEATHS: deaths},
+            system_attrs=trial.system_attrs | {"failed_trial": history[0], "retry_history": history},
+            intermediate_values=trial.intermediate_values,
+        )
+    )
+
+
+def definition(objective: list[str], space: object, base: Tree, pruner: Tree) -> Tree:
+    """What makes a search this one: its trials are compared, so all of it must stay the same."""
+    plain: Tree = json.loads(json.dumps({"objective": objective, "space": space, "pruner": pruner}))
+    trainer = base["trainer"]
+    assert isinstance(trainer, dict)
+    return plain | {"config": _comparable(base), "max_epochs": trainer["max_epochs"]}
+
+
+def _comparable(base: Tree) -> Tree:
+    tree: Tree = json.loads(json.dumps(base))
+    for path in FREE:
+        section: object = tree
+        for part in path[:-1]:
+            section = section.get(part) if isinstance(section, dict) else None
+        if isinstance(section, dict):
+            section.pop(path[-1], None)
+    return tree
+
+
+def _check_same(study: Study, asked: Tree) -> None:
+    former = study.user_attrs.get("definition")
+    former = former if isinstance(former, dict) else {}
+    changed = [key for key in ("objective", "space", "pruner") if former.get(key) != asked.get(key)]
+    changed = [{"space": "search_space", "objective": "tune.objective"}.get(key, key) for key in changed]
+    changed += _differing(former.get("config"), asked["config"])
+    if changed:
+        why = f"{study.study_name} was begun with another {', '.join(changed)}; its trials can't be compared with new "
+        raise ConfigError(Fault("tune.name", why + "ones: give them another name, or ask for what was asked for then"))
+
+
+def _differing(former: object, now: object, path: str = "") -> list[str]:
+    """The keys at which two configurations differ."""
+    if not (isinstance(former, dict) and isinstance(now, dict)):
+        return [] if former == now else [path or "configuration"]
+    keys = dict.fromkeys([*former, *now])
+    return [
+        key for name in keys for key in _differing(former.get(name), now.get(name), f"{path}.{name}" if path else name)
+    ]
+
+
+# ---- Where it is kept ---------------------------------------------------------------------------
+
+
+def _storage(directory: Path, url: str | None, heartbeat: int, workers: int) -> RDBStorage:
+    """The storage; raises ConfigError where it can't be reached."""
+    lock = FileLock(directory / f".{FILE}.lock") if url is None else nullcontext()
+    try:
+        with lock:
+            storage = RDBStorage(
+                address(directory, url),
+                engine_kwargs=engine_arguments(url, workers),
+                heartbeat_interval=heartbeat,
+                grace_period=3 * heartbeat,
+            )
+    except ImportError:
+        raise ConfigError(
+            Fault("tune.storage", "needs a driver for PostgreSQL: pip install 'digits[postgres]'")
+        ) from None
+    except OperationalError as error:
+        why = f"can't be reached: {first_line(error.orig or error)}; start the server, or mend the address"
+        raise ConfigError(Fault("tune.storage", why)) from None
+    if url is None:
+        _write_one_by_one(storage.engine)
+    return storage
+
+
+def _write_one_by_one(engine: sqlalchemy.Engine) -> None:
+    """Have SQLite's transactions wait for each other from their start.
+
+    By default one that reads first and writes later fails at once where another has written in between.
+    """
+
+    @sqlalchemy.event.listens_for(engine, "connect")
+    def leave_transactions_to_us(connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = None
+
+    @sqlalchemy.event.listens_for(engine, "begin")
+    def begin(connection: sqlalchemy.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    engine.dispose()  # connections that were made before
