@@ -65,7 +65,7 @@ def plan(config: DictConfig, given: list[str], *, at_edges: bool = True) -> Plan
         faults += _check_objective(tune, base, sampler)
         if str(sampler.get("_target_")).endswith("GridSampler"):
             faults += grid(space)[1]
-    if base is not None and at_edges and not faults:
+    if base is not None and at_edges:
         faults += _check_edges(space, compose)
     if faults or tune is None or base is None:
         raise ConfigError(*dict.fromkeys(faults))

@@ -26,13 +26,18 @@ from digits.searching.trainers import Task, Tell, Test
 
 @hydra.main(version_base="1.3", config_path=launch.conf_directory(), config_name="tune")
 def _tune(config: DictConfig) -> None:
+    from digits.config.check import ConfigError
     from digits.searching.command import run_search
     from digits.settle_search import plan
 
     hydra_config = HydraConfig.get()
     asked = plan(config, list(hydra_config.overrides.task), at_edges=False)
     directory = Path(hydra_config.runtime.output_dir)
-    sys.exit(run_search(asked, directory, _work))
+    try:
+        sys.exit(run_search(asked, directory, _work))
+    except ConfigError as error:  # what only the study could tell: another search of that name, no such database
+        print(error, file=sys.stderr)
+        sys.exit(2)
 
 
 def _work(task: Task | Test, tell: Tell) -> None:

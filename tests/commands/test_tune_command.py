@@ -1,0 +1,240 @@
+"""`python -m digits.tune` as a person runs it: what is refused, what is left, and what a kill takes."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+from tests.commands.searches import SMALL, begin, check_whole, end, study_in, wait_for
+from tests.commands.test_train_command import digits
+
+ROUNDS = 8
+SEARCH = Path("outputs", "tune", "logistic")
+
+
+# ---- Refused before the first trial ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("overrides", "faults"),
+    [
+        (
+            ["search_space.dropout.high=1.5", "+search_space.x={key: optimizer.lrr, type: float, low: 1, high: 2}",
+             "+search_space.m={key: model, type: categorical, choices: [cnn, vit]}"],
+            ["search_space.dropout: with model.dropout=1.5: model.dropout: is 1.5; input should be less than 1",
+             "search_space.x: with optimizer.lrr=1.0: optimizer.lrr: no such key; did you mean lr?",
+             "search_space.m: with model=vit: model: there is no vit; there is cnn"],
+        ),
+        (
+            ["search_space.lr.low=0", "search_space.dropout.low=0.9", "tune.objective=[test/accuracy]"],
+            ["search_space.lr: low is 0.0, which has no logarithm; give a low above 0",
+             "search_space.dropout: low is 0.9 and high 0.6; give a high above low",
+             "tune.objective: can't be test/accuracy; the test set is for the winner alone"],
+        ),
+        (
+            ["optimizer.lr=0.1", "data.val_size=0", "test=true", "trainer.devices=2"],
+            ["optimizer.lr: is searched by search_space.lr; leave it out, or the parameter with ~search_space.lr",
+             "data.val_size: is 0; a search is judged by validation images, so keep some",
+             "trainer.devices: a trial is one process",
+             "test: is true; trials never see the test set"],
+        ),
+        (["optimizer.lr=fast", "~search_space.lr"], ["optimizer.lr: is 'fast'; input should be a valid number"]),
+        (["sampler=grid"], ["search_space.lr: has no end of values; for sampler=grid give it a step"]),
+        (["sampler=cmaes", "tune.objective=[val/loss,parameters]"], ["sampler: cmaes searches for one objective"]),
+        (["search_space=none"], ["search_space: there is no none; there is cnn, logistic, mlp"]),
+        (["sampler.popsize=3", "+pruner.x=1"], ["sampler.popsize: no such key", ]),
+        (["+pruner.x=1"], ["pruner.x: optuna.pruners.HyperbandPruner has no such argument"]),
+        (["tune.name=../up"], ["tune.name: is '../up'; string should match"]),
+        (["-m", "seed=0,1"], ["-m: a search makes its trials itself; leave out -m"]),
+        (["resume=outputs"], ["resume: outputs is no run's directory"]),
+    ],
+)  # fmt: skip
+def test_what_can_not_be_searched_is_refused_at_once(tmp_path: Path, overrides: list[str], faults: list[str]) -> None:
+    (tmp_path / "outputs").mkdir()
+    done = digits("tune", *overrides, cwd=tmp_path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    for fault in faults:
+        assert fault in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "outputs").iterdir()), "no directory is made for it"
+
+
+def test_another_search_under_the_same_name_is_refused(tmp_path: Path) -> None:
+    end(begin(tmp_path, "tune.trials=1"))
+    done = digits("tune", *SMALL, "tune.trials=2", "search_space.momentum.high=0.9", "seed=7", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "tune.name: logistic was begun with another search_space, seed; its trials can't be compared" in done.stderr
+    assert len(study_in(tmp_path / SEARCH).trials) == 1
+
+
+# ---- What a search leaves -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A search with two workers, pruning and a winner that is tested; its folder and what it said."""
+    cwd = tmp_path_factory.mktemp("search")
+    overrides = ("tune.trials=8", "tune.workers=2", "tune.keep=2", "trainer.max_epochs=6", "tune.test=true")
+    pruner = ("pruner=median", "pruner.n_startup_trials=3", "pruner.n_warmup_steps=1")
+    return cwd, end(begin(cwd, *overrides, *pruner))
+
+
+def test_a_search_says_how_it_goes_and_what_came_of_it(searched: tuple[Path, str]) -> None:
+    cwd, said = searched
+    rows = [line.split() for line in said.splitlines() if line[:5].strip().isdigit()]
+    assert sorted(int(row[0]) for row in rows if row[1] in ("done", "pruned")) == list(range(8))
+    best = study_in(cwd / SEARCH).best_trial
+    assert f"best trial by val/accuracy, {100 * best.values[0]:.2f} %: {best.number}" in said
+    assert "the only trial that the test set was used for" in said
+    again = next(line for line in said.splitlines() if line.startswith("trained again by "))
+    assert "tune." not in again
+    report = digits("report", str(SEARCH), cwd=cwd)
+    assert report.returncode == 0
+    assert again in report.stdout.splitlines()
+
+
+def test_trials_never_see_the_test_set_and_the_winner_once(searched: tuple[Path, str]) -> None:
+    cwd, _ = searched
+    study = study_in(cwd / SEARCH)
+    records = [json.loads(path.read_text()) for path in (cwd / SEARCH).glob("trials/*/result.json")]
+    assert len(records) == 8
+    assert not [name for record in records for name in record["metrics"] if name.startswith("test/")]
+    tested = [path.parent.parent.name for path in (cwd / SEARCH).glob("trials/*/test/evaluation.json")]
+    assert tested == [f"{study.best_trial.number:04d}"]
+    told = study.user_attrs["test"]
+    assert (told["trial"], told["looks"]) == (study.best_trial.number, 1)
+    evaluated = digits("evaluate", str(SEARCH / "trials" / tested[0]), "--json", cwd=cwd)
+    assert json.loads(evaluated.stdout)["accuracy"] == told["accuracy"]
+
+
+def test_the_best_keep_their_weights_and_the_rest_their_records(searched: tuple[Path, str]) -> None:
+    cwd, _ = searched
+    study = study_in(cwd / SEARCH)
+    done = sorted((t for t in study.trials if t.state.name == "COMPLETE"), key=lambda t: (-t.values[0], t.number))
+    kept = {path.parent.name for path in (cwd / SEARCH).glob("trials/*/model.safetensors")}
+    assert kept == {f"{trial.number:04d}" for trial in done[:2]}
+    assert {path.parents[1].name for path in (cwd / SEARCH).glob("trials/*/checkpoints/*.ckpt")} == kept
+
+
+def test_every_trial_is_a_row_in_hparams_with_the_same_columns(searched: tuple[Path, str]) -> None:
+    cwd, _ = searched
+    columns = set()
+    for run in (cwd / SEARCH / "trials").iterdir():
+        events = EventAccumulator(str(run))
+        events.Reload()
+        content = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
+        columns.add(frozenset(HParamsPluginData.FromString(content).session_start_info.hparams))
+        value = events.Scalars("hp/val_accuracy")[-1].value
+        assert value == pytest.approx(json.loads((run / "result.json").read_text())["metrics"]["val/accuracy"])
+    (only,) = columns
+    assert {"optimizer", "lr_adamw", "lr_sgd", "momentum", "batch_size", "epochs", "parameters"} <= only
+
+
+def test_two_workers_share_the_cores(searched: tuple[Path, str]) -> None:
+    cwd, _ = searched
+    threads = {
+        json.loads(path.read_text())["hardware"]["threads"] for path in (cwd / SEARCH).glob("trials/*/result.json")
+    }
+    assert threads == {max(1, len(os.sched_getaffinity(0)) // 2)}
+
+
+def test_the_page_and_the_pictures_are_there(searched: tuple[Path, str]) -> None:
+    cwd, said = searched
+    assert f"pictures  {cwd / SEARCH / 'search.html'}" in said
+    names = {path.stem for path in (cwd / SEARCH / "figures").glob("*.png")}
+    assert names == {"history", "curves", "parallel", "importance", "slices"}
+    assert "data:image/png;base64" in (cwd / SEARCH / "search.html").read_text()
+
+
+def test_more_trials_go_on_where_it_was(searched: tuple[Path, str]) -> None:
+    cwd, _ = searched
+    before = {trial.number: trial.params for trial in study_in(cwd / SEARCH).trials}
+    pruner = ("pruner=median", "pruner.n_startup_trials=3", "pruner.n_warmup_steps=1")
+    said = end(begin(cwd, "tune.trials=9", "trainer.max_epochs=6", *pruner))
+    assert "8 of 9 trials are done" in said
+    trials = study_in(cwd / SEARCH).trials
+    assert len(trials) == 9
+    assert {trial.number: trial.params for trial in trials[:8]} == before
+    assert trials[8].params not in before.values()
+
+
+# ---- Cut off --------------------------------------------------------------------------------------
+
+
+def test_a_search_that_is_killed_again_and_again_loses_nothing(tmp_path: Path) -> None:
+    """SIGKILL at random moments of the search's process, its trainer's or a trial's, then the same command."""
+    draw = random.Random(0)
+    for _ in range(ROUNDS):
+        search = begin(tmp_path, "tune.trials=10", "tune.workers=2", "tune.retries=20")
+        until = time.monotonic() + draw.uniform(2.5, 9.0)
+        while time.monotonic() < until and search.poll() is None:
+            time.sleep(0.05)
+        family = _family(search.pid)
+        victim = draw.choice([search.pid, *family[:4]])
+        if search.poll() is None:
+            os.kill(victim, signal.SIGKILL)
+            time.sleep(draw.uniform(0, 2) if victim != search.pid else 0)
+        search.kill()
+        search.communicate()
+        assert _gone(family), "processes of a search that was killed live on"
+    said = end(begin(tmp_path, "tune.trials=10", "tune.workers=2", "tune.retries=20"))
+    check_whole(study_in(tmp_path / SEARCH), [tmp_path / SEARCH], 10)
+    assert "10 complete" in said
+
+
+def test_a_trial_that_was_cut_off_goes_on_in_its_own_directory(tmp_path: Path) -> None:
+    search = begin(tmp_path, "tune.trials=2")
+    wait_for(lambda: any((tmp_path / SEARCH).glob("trials/*/result.json")), search)
+    search.kill()
+    search.communicate()
+    end(begin(tmp_path, "tune.trials=2"))
+    found = check_whole(study_in(tmp_path / SEARCH), [tmp_path / SEARCH], 2)
+    assert {str(trial.user_attrs["directory"]) for trial in found} <= {"trials/0000", "trials/0001", "trials/0002"}
+    assert "trials/0000" in {str(trial.user_attrs["directory"]) for trial in found}
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_lets_trials_save_and_leave(tmp_path: Path, number: int, code: int) -> None:
+    slow = ("trainer.max_epochs=400", "tune.trials=3", "tune.workers=2", "tune.retries=0")
+    search = begin(tmp_path, *slow)
+    wait_for(lambda: len(list((tmp_path / SEARCH).glob("trials/*/checkpoints/last.ckpt"))) == 2, search)
+    os.kill(search.pid, number)
+    said, _ = search.communicate(timeout=60)
+    assert search.returncode == code, said
+    assert "interrupted; the same command goes on" in said
+    records = [json.loads(path.read_text()) for path in (tmp_path / SEARCH).glob("trials/*/result.json")]
+    assert [record["status"] for record in records] == ["interrupted"] * 2
+    assert all((path / "checkpoints" / "last.ckpt").exists() for path in (tmp_path / SEARCH / "trials").iterdir())
+
+
+def _family(pid: int) -> list[int]:
+    """A process's descendants, the nearest first."""
+    found: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children") if Path(f"/proc/{pid}").exists() else ():
+        try:
+            children = [int(child) for child in path.read_text().split()]
+        except OSError:
+            continue
+        found += children
+    return found + [further for child in found for further in _family(child)]
+
+
+def _gone(pids: list[int], timeout: float = 20) -> bool:
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        alive = subprocess.run(
+            ["ps", "-o", "stat=", "-p", ",".join(map(str, pids or [0]))], capture_output=True, text=True, check=False
+        ).stdout.split()
+        if all(state.startswith("Z") for state in alive):
+            return True
+        time.sleep(0.1)
+    return False

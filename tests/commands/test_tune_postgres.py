@@ -1,0 +1,127 @@
+"""One search by several processes on a real PostgreSQL, as machines that share a database would make it."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from optuna.trial import TrialState
+
+from tests.commands.searches import begin, check_whole, end, study_in, wait_for
+from tests.commands.test_train_command import digits
+
+SEARCH = Path("outputs", "tune", "logistic")
+TRIALS = 12
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    """The URL of a server of our own on loopback; without PostgreSQL this is left out and says so, never in CI."""
+    found = shutil.which("initdb") or next(map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))), None)
+    if found is None:
+        message = "PostgreSQL's initdb is not on this machine: searches on a shared database were not tried"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    binaries = Path(found).parent
+    folder = Path(tempfile.mkdtemp(prefix="digits-postgres-"))
+    as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []  # it refuses to run as root
+    if as_user:
+        shutil.chown(folder, "postgres")
+
+    def run(*command: str) -> None:
+        subprocess.run([*as_user, *command], check=True, cwd=folder, capture_output=True, timeout=120)
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    data, log = str(folder / "data"), str(folder / "log")
+    run(str(binaries / "initdb"), "--pgdata", data, "--username", "digits", "--auth", "trust", "--no-sync")
+    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+    run(str(binaries / "pg_ctl"), "--pgdata", data, "--log", log, "--wait", "--options", options, "start")
+    try:
+        yield f"postgresql://digits@127.0.0.1:{port}/postgres"
+    finally:
+        run(str(binaries / "pg_ctl"), "--pgdata", data, "--mode", "immediate", "--wait", "stop")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Callable[[str], Path]:
+    """A folder for each machine: they share the database and no file."""
+
+    def machine(name: str) -> Path:
+        (tmp_path / name).mkdir()
+        return tmp_path / name
+
+    return machine
+
+
+def test_several_processes_make_one_search_and_a_killed_one_loses_nothing(
+    database: str, machine: Callable[[str], Path]
+) -> None:
+    """Three workers on three machines, one killed halfway, another joining later."""
+    shared = (f"tune.storage={database}", f"tune.trials={TRIALS}", "tune.retries=9", "tune.name=shared")
+    folders = [machine(name) for name in "abc"]
+    places = [folder / "outputs" / "tune" / "shared" for folder in folders]
+    first, second = (begin(folder, *shared) for folder in folders[:2])
+    wait_for(lambda: len(list(places[0].glob("trials/*/result.json"))) >= 2, first)
+    victim = next(place for place in places[0].glob("trials/*") if (place / "result.json").exists())
+    first.kill()
+    first.communicate()
+    third = begin(folders[2], *shared)
+    said = end(second) + end(third)
+    assert said.count(f"{TRIALS} complete") == 2, said
+    found = check_whole(study_in(places[1], database), places, TRIALS)
+    hosts = [sum((place / str(t.user_attrs["directory"]) / "result.json").exists() for t in found) for place in places]
+    assert all(hosts[1:]), f"each machine had its share: {hosts}"
+    assert victim.exists()
+
+
+def test_workers_that_are_killed_at_random_lose_no_trial_and_count_none_twice(
+    database: str, machine: Callable[[str], Path]
+) -> None:
+    draw = random.Random(1)
+    shared = (f"tune.storage={database}", "tune.trials=8", "tune.retries=50", "tune.name=random")
+    folders = [machine(name) for name in "ab"]
+    workers = [begin(folder, *shared) for folder in folders]
+    for _ in range(6):
+        time.sleep(draw.uniform(2, 6))
+        which = draw.randrange(2)
+        workers[which].send_signal(signal.SIGKILL)
+        workers[which].communicate()
+        workers[which] = begin(folders[which], *shared)
+    for worker in workers:
+        end(worker)
+    places = [folder / "outputs" / "tune" / "random" for folder in folders]
+    check_whole(study_in(places[0], database), places, 8)
+
+
+def test_a_search_in_a_database_is_reported_where_it_is_named(database: str, machine: Callable[[str], Path]) -> None:
+    folder = machine("a")
+    address = database.replace("digits@", "digits:secret@")
+    end(begin(folder, f"tune.storage={address}", "tune.trials=2"))
+    assert not [path for path in (folder / SEARCH).rglob("*") if path.is_file() and b"secret" in path.read_bytes()]
+    refused = digits("report", str(SEARCH), cwd=folder)
+    assert refused.returncode == 2
+    assert f"--storage {database}" in refused.stderr
+    told = digits("report", str(SEARCH), "--storage", address, cwd=folder)
+    assert "2 trials: 2 complete" in told.stdout
+    study = study_in(folder / SEARCH, database)
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 2
+
+
+def test_a_database_that_goes_away_ends_a_search_with_one_sentence(tmp_path: Path) -> None:
+    done = digits("tune", "model=logistic", "tune.storage=postgresql://digits@127.0.0.1:9/digits", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "tune.storage: can't be reached: " in done.stderr
+    assert "Traceback" not in done.stderr
