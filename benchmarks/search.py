@@ -1,0 +1,190 @@
+"""What a search gains by two workers and by pruning; writes its part of `benchmarks/RESULTS.md`.
+
+    python -m benchmarks.search workers            needs a quiet machine, about ten minutes on two cores
+    python -m benchmarks.search pruning --seeds 3  may share the machine: it counts epochs
+    python -m benchmarks.search                    writes the section anew from the record
+
+(a) Sixteen trials of `search_space=cnn` by `digits.tune` with `tune.workers=2`, then the same sixteen, with the same
+overrides, one after the other by `digits.train`, each in a fresh process that has both cores. (b) Searches of the
+same space with and without the pruner that is the default, by the same seeds: epochs trained, and the best validation
+accuracy found. Record: `benchmarks/records/search.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from tabulate import tabulate
+
+from benchmarks.records import RECORDS
+from benchmarks.results import machine, replace_section
+from benchmarks.runs import TrainingError, told
+from benchmarks.seeds import Sample
+from digits.config.tree import Tree
+from digits.searching.outcome import Outcome, outcome_of
+from digits.searching.study import counted, read_search
+from digits.training.run import read_result
+from digits.training.storage import write_json
+
+RECORD = RECORDS / "search.json"
+SPACE = ("model=cnn", "search_space=cnn")
+WORKERS, TRIALS, WANTED_RATIO = 2, 16, 0.65
+AT_LEAST = 10.0
+"""Seconds of training that each of the sixteen should have."""
+
+WANTED_SAVING = 0.4
+
+AS_A_TRIAL = ("callbacks=trial", "checkpoints=best", "test=false")
+"""What a trial has otherwise than a run: the fresh processes do no more than it does."""
+
+
+def command(*arguments: str, folder: Path) -> float:
+    """Run a command of the project in a folder; seconds from its start to its end. Raises TrainingError."""
+    begun = time.monotonic()
+    with (folder / "screen.log").open("a", encoding="utf-8") as screen:
+        done = subprocess.run(
+            [sys.executable, "-m", *arguments], cwd=folder, stdout=screen, stderr=screen, check=False,
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        )  # fmt: skip
+    if done.returncode != 0:
+        raise TrainingError(f"python -m {' '.join(arguments)} ended with {done.returncode}: see {screen.name}")
+    return time.monotonic() - begun
+
+
+def measure_workers(folder: Path, root: Path, limit: int, epochs: int) -> Tree:
+    """(a): seconds of the search, and of its trials one after the other."""
+    shared = (*SPACE[:1], f"data.root={root}", f"data.limit={limit}", f"trainer.max_epochs={epochs}")
+    search = ("sampler=random", "pruner=none", "tune.test=false", f"tune.trials={TRIALS}", f"tune.workers={WORKERS}")
+    together = command("digits.tune", *shared, *SPACE[1:], *search, folder=folder)
+    directory = folder / "outputs" / "tune" / "cnn"
+    trials = counted(read_search(directory).get_trials())
+    side_by_side = [_fit_seconds(directory / str(trial.user_attrs["directory"])) for trial in trials]
+    alone, one_by_one = 0.0, []
+    for trial in trials:
+        run = folder / "alone" / f"{trial.number}"
+        own = trial.user_attrs["overrides"]
+        alone += command("digits.train", *shared, *AS_A_TRIAL, *own, f"hydra.run.dir={run}", folder=folder)
+        one_by_one.append(_fit_seconds(run))
+        print(
+            f"trial {trial.number}: {side_by_side[len(one_by_one) - 1]:.1f} s beside another, {one_by_one[-1]:.1f} s alone"
+        )
+    return {
+        "machine": machine(),
+        "images": limit,
+        "epochs": epochs,
+        "together": round(together, 1),
+        "alone": round(alone, 1),
+        "fit_together": [round(seconds, 2) for seconds in side_by_side],
+        "fit_alone": [round(seconds, 2) for seconds in one_by_one],
+    }
+
+
+def _fit_seconds(run: Path) -> float:
+    return float(cast(dict[str, float], read_result(run)["seconds"])["fit"])
+
+
+def measure_pruning(folder: Path, root: Path, seeds: int, limit: int, trials: int) -> Tree:
+    """(b): by seed, the epochs and the best value of a search without pruning, and of one with it."""
+    found: list[Tree] = []
+    for seed in range(seeds):
+        row: Tree = {"seed": seed}
+        for name, pruner in (("whole", "none"), ("pruned", "default")):
+            arguments = (f"tune.name={name}-{seed}", f"tune.seed={seed}", f"tune.trials={trials}", "tune.test=false")
+            chosen = () if pruner == "default" else (f"pruner={pruner}",)
+            shared = (f"data.root={root}", f"data.limit={limit}", f"tune.workers={WORKERS}")
+            command("digits.tune", *SPACE, *shared, *arguments, *chosen, folder=folder)
+            outcome = outcome_of(read_search(folder / "outputs" / "tune" / f"{name}-{seed}"))
+            row[name] = {"epochs": outcome.epochs[0], "best": _best(outcome), "counts": dict(outcome.counts)}
+        print(json.dumps(row))
+        found.append(row)
+    return {"machine": machine(), "images": limit, "trials": trials, "searches": list(found)}
+
+
+def _best(outcome: Outcome) -> float:
+    best = outcome.best()
+    assert best is not None, "no trial came to its end"
+    return best.values[0]
+
+
+def write() -> None:
+    """The section of RESULTS.md, from the record."""
+    record = json.loads(RECORD.read_text(encoding="utf-8"))
+    parts = [
+        describe(record[name]) for name, describe in (("workers", _workers), ("pruning", _pruning)) if name in record
+    ]
+    replace_section("Searches", "python -m benchmarks.search", "\n\n".join(parts))
+
+
+def _workers(found: Tree) -> str:
+    together, alone = cast(float, found["together"]), cast(float, found["alone"])
+    shortest = [min(cast(list[float], found[name])) for name in ("fit_together", "fit_alone")]
+    rows = [
+        [f"`digits.tune` with `tune.workers={WORKERS}`, one thread each", f"{together:.0f}", f"{shortest[0]:.1f}", ""],
+        ["the same by `digits.train`, one after the other, both cores", f"{alone:.0f}", f"{shortest[1]:.1f}", ""],
+        ["ratio", f"**{together / alone:.2f}**", "", f"≤ {WANTED_RATIO}"],
+    ]
+    head = ["", "whole, s", "shortest training, s", "wanted"]
+    what = f"(a) {TRIALS} trials of `search_space=cnn`, {found['images']:,} images, {found['epochs']} epochs:"
+    return f"{what}\n\n{tabulate(rows, head, tablefmt='github', disable_numparse=True)}\n\n{found['machine']}"
+
+
+def _pruning(found: Tree) -> str:
+    searches = cast(list[dict[str, dict[str, float]]], found["searches"])
+    rows = []
+    for search in searches:
+        whole, pruned = search["whole"], search["pruned"]
+        saved = 1 - pruned["epochs"] / whole["epochs"]
+        rows.append([str(search["seed"]), f"{whole['epochs']:.0f}", f"{pruned['epochs']:.0f}", f"{100 * saved:.0f} %",
+                     f"{100 * whole['best']:.2f}", f"{100 * pruned['best']:.2f}"])  # fmt: skip
+    all_of = [sum(search[name]["epochs"] for search in searches) for name in ("whole", "pruned")]
+    gained = Sample(tuple(search["pruned"]["best"] - search["whole"]["best"] for search in searches))
+    head = ["`tune.seed`", "epochs without", "with pruning", "saved", "best without, %", "best with, %"]
+    what = (
+        f"(b) {found['trials']} trials of `search_space=cnn`, {found['images']:,} images, with `pruner=none` and with "
+        "the default, by the same seeds; the best is of the 5,000 validation images:"
+    )
+    total = (
+        f"Saved in all: **{100 * (1 - all_of[1] / all_of[0]):.0f} %** of the epochs (wanted ≥ "
+        f"{100 * WANTED_SAVING:.0f} %); pair by pair, the best with pruning differs by {gained.percent()} points (mean ± sd)."
+    )
+    table = tabulate(rows, head, tablefmt="github", disable_numparse=True)
+    return f"{what}\n\n{table}\n\n{total}\n\n{found['machine']}"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m benchmarks.search", description=__doc__, formatter_class=raw)
+    parser.add_argument("--root", metavar="DIR", type=Path, default=Path(os.environ.get("DIGITS_DATA", "data")))
+    parts = parser.add_subparsers(dest="part")
+    workers = parts.add_parser("workers", help="two workers against one run after the other")
+    workers.add_argument("--limit", type=int, default=20_000, help="training images (default: 20,000)")
+    workers.add_argument("--epochs", type=int, default=8, help="epochs of each trial (default: 8)")
+    pruning = parts.add_parser("pruning", help="epochs that pruning saves")
+    pruning.add_argument("--limit", type=int, default=6_000, help="training images (default: 6,000)")
+    pruning.add_argument("--trials", type=int, default=20, help="trials of a search (default: 20)")
+    pruning.add_argument("--seeds", type=int, default=3, help="searches of each kind (default: 3)")
+    given = parser.parse_args(argv)
+    with told(interrupted="nothing was recorded"), tempfile.TemporaryDirectory() as name:
+        record = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
+        folder, root = Path(name), given.root.resolve()
+        if given.part == "workers":
+            record["workers"] = measure_workers(folder, root, given.limit, given.epochs)
+        elif given.part == "pruning":
+            record["pruning"] = measure_pruning(folder, root, given.seeds, given.limit, given.trials)
+        if given.part is not None:
+            write_json(RECORD, record)
+        write()
+
+
+if __name__ == "__main__":
+    main()
