@@ -74,9 +74,8 @@ def measure_workers(folder: Path, root: Path, limit: int, epochs: int) -> Tree:
         own = trial.user_attrs["overrides"]
         alone += command("digits.train", *shared, *AS_A_TRIAL, *own, f"hydra.run.dir={run}", folder=folder)
         one_by_one.append(_fit_seconds(run))
-        print(
-            f"trial {trial.number}: {side_by_side[len(one_by_one) - 1]:.1f} s beside another, {one_by_one[-1]:.1f} s alone"
-        )
+        beside = side_by_side[len(one_by_one) - 1]
+        print(f"trial {trial.number}: {beside:.1f} s beside another, {one_by_one[-1]:.1f} s alone")
     return {
         "machine": machine(),
         "images": limit,
@@ -152,6 +151,7 @@ def _pruning(found: Tree) -> str:
         f"(b) {found['trials']} trials of `search_space=cnn`, {found['images']:,} images, with `pruner=none` and with "
         "the default, by the same seeds; the best is of the 5,000 validation images:"
     )
+    share = 1 - all_of[1] / all_of[0]
     share = 1 - all_of[1] / all_of[0]
     total = (
         f"Saved in all: **{100 * share:.0f} %** of the epochs (wanted ≥ {100 * WANTED_SAVING:.0f} %); pair by pair, the "
