@@ -152,10 +152,9 @@ def _pruning(found: Tree) -> str:
         "the default, by the same seeds; the best is of the 5,000 validation images:"
     )
     share = 1 - all_of[1] / all_of[0]
-    share = 1 - all_of[1] / all_of[0]
     total = (
-        f"Saved in all: **{100 * share:.0f} %** of the epochs (wanted ≥ {100 * WANTED_SAVING:.0f} %); pair by pair, the "
-        f"best with pruning differs by {gained.percent()} points (mean ± sd)."
+        f"Saved in all: **{100 * share:.0f} %** of the epochs (wanted ≥ {100 * WANTED_SAVING:.0f} %); pair by pair, "
+        f"the best with pruning differs by {gained.percent()} points (mean ± sd)."
     )
     table = tabulate(rows, head, tablefmt="github", disable_numparse=True)
     return f"{what}\n\n{table}\n\n{total}\n\n{found['machine']}"
