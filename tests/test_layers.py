@@ -57,6 +57,7 @@ def test_no_dictconfig_below_the_commands() -> None:
         "digits",
         "digits.launch",
         "digits.train",
+        "digits.tune",
         "digits.evaluate",
         "digits.report",
         "digits.explore",
