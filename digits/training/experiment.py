@@ -90,6 +90,8 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals) -> T
     clock.lap()
     trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     epochs, steps = len(pulse.history), trainer.global_step
+    if trainer.is_global_zero:  # several processes on the CPU have divided its cores only when fit has started them
+        run.add(hardware=hardware | {"threads": torch.get_num_threads()})
 
     # ---- Test, once, the epoch that validation chose ----------------------------------------------
     chosen = run.path / (BEST if validates else LAST)
