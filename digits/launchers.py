@@ -16,7 +16,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import cast
 
-from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from digits.config.tree import Tree
@@ -101,6 +100,8 @@ def turn(sweep: Path) -> Iterator[None]:
     if not at_once:
         yield
         return
+    from filelock import FileLock, Timeout
+
     places = [FileLock(sweep / ".submitit" / f"place-{number}.lock") for number in range(at_once)]
     while True:
         for place in places:

@@ -62,6 +62,22 @@ def test_two_processes_take_the_steps_of_one_with_their_images_together(tmp_path
     assert int(hardware["threads"]) * 2 <= max(2, len(os.sched_getaffinity(0))), "they share the cores"
 
 
+def test_a_net_with_dropout_and_batch_statistics_becomes_as_good(tmp_path: Path) -> None:
+    usual = ("data=optdigits", "model=mlp", "model.hidden=[64]", "callbacks=none", "trainer=cpu")
+    together = (*DDP, "trainer.devices=2")
+    found = []
+    for size, more in ((64, ()), (32, together)):
+        done = digits("train", *usual, *more, f"data.batch_size={size}", f"hydra.run.dir={size}", cwd=tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+        metrics = result_of(tmp_path / str(size))["metrics"]
+        assert isinstance(metrics, dict)
+        found.append((metrics["val/accuracy"], metrics["test/accuracy"]))
+    (val, test), (val_together, test_together) = found
+    assert val > 0.9
+    assert abs(val - val_together) < 0.05, "180 images: three standard deviations of one net's count"
+    assert abs(test - test_together) < 0.05
+
+
 def test_each_image_is_counted_once_where_their_number_is_odd(tmp_path: Path) -> None:
     """A net with the statistics of batches, too, is the same in both processes when it is validated."""
     model = ("model=mlp", "model.hidden=[32]", "trainer.ema_decay=0.9")
