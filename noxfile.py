@@ -14,7 +14,7 @@ from pathlib import Path
 import nox
 
 nox.options.default_venv_backend = "none"
-nox.options.sessions = ["lint", "types", "tests", "commands", "browser", "wheel"]
+nox.options.sessions = ["lint", "types", "tests", "commands", "browser", "launchers", "wheel"]
 
 ENVIRONMENT = Path(".nox", "env").resolve()
 PYTHON = str(ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin") / "python")
@@ -32,7 +32,7 @@ def install(session: nox.Session, python: str, *arguments: str) -> None:
         compiled = ("--compile-bytecode", "--python", python)
         session.run(uv, "pip", "install", "--quiet", *compiled, *arguments, external=True)
     else:
-        session.run(python, "-m", "pip", "install", "--quiet", *arguments, external=True)
+        session.run(PYTHON, "-m", "pip", "--python", python, "install", "--quiet", *arguments, external=True)
 
 
 def shared_environment(session: nox.Session) -> None:
@@ -43,6 +43,22 @@ def shared_environment(session: nox.Session) -> None:
         else:
             session.run(sys.executable, "-m", "venv", str(ENVIRONMENT), external=True)
     install(session, PYTHON, "--editable", ".[dev]")
+
+
+def overlay(session: nox.Session, name: str, *arguments: str) -> str:
+    """A new environment with what is installed by the arguments, on top of the shared one; its python.
+
+    It borrows the shared one's packages, those excepted that it has itself: a second one of 5.6 GB would show no more.
+    """
+    folder = Path(session.create_tmp()).resolve() / name
+    shutil.rmtree(folder, ignore_errors=True)
+    session.run(PYTHON, "-m", "venv", "--without-pip", str(folder), external=True)
+    python = str(folder / "bin" / "python")
+    install(session, python, *arguments)
+    shared = next((ENVIRONMENT / "lib").glob("python*/site-packages"))
+    (next((folder / "lib").glob("python*/site-packages")) / "borrowed.pth").write_text(f"{shared}\n")
+    session.run(python, "-m", "pytest", "--version", external=True, silent=True)
+    return python
 
 
 @nox.session
@@ -66,7 +82,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Unit tests; arguments go to pytest: `nox -s tests -- tests/data -k split`."""
     shared_environment(session)
-    chosen = session.posargs or ["--ignore=tests/commands", "--ignore=tests/browser"]
+    chosen = session.posargs or ["--ignore=tests/commands", "--ignore=tests/browser", "--ignore=tests/launchers"]
     session.run(PYTHON, "-m", "pytest", *chosen, external=True)
 
 
@@ -85,25 +101,28 @@ def browser(session: nox.Session) -> None:
 
 
 @nox.session
+def launchers(session: nox.Session) -> None:
+    """The launchers that are extras, SLURM's (here, by submitit) and Ray, each for real."""
+    shared_environment(session)
+    extras = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]
+    python = overlay(session, "launchers", *extras["slurm"], *extras["ray"])
+    install(session, python, "--no-deps", "--editable", ".")
+    session.run(python, "-m", "pytest", "tests/launchers", *session.posargs, external=True)
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """The wheel alone, without the checkout, in an empty folder: its commands and its conf/ work."""
     shared_environment(session)
-    built, bare = Path(session.create_tmp()).resolve() / "dist", Path(session.create_tmp()).resolve() / "bare"
-    for folder in (built, bare):
-        shutil.rmtree(folder, ignore_errors=True)
+    built = Path(session.create_tmp()).resolve() / "dist"
+    shutil.rmtree(built, ignore_errors=True)
     if uv := find_uv():
         session.run(uv, "build", "--quiet", "--wheel", "--python", PYTHON, "--out-dir", str(built), external=True)
     else:
         session.run(PYTHON, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(built), ".", external=True)
-    # A second environment of 5.6 GB would show no more: this one borrows the shared one's packages, digits excepted
-    session.run(PYTHON, "-m", "venv", "--without-pip", str(bare), external=True)
-    site = next((bare / "lib").glob("python*/site-packages"))
-    shared = next((ENVIRONMENT / "lib").glob("python*/site-packages"))
-    install(session, str(bare / "bin" / "python"), "--no-deps", *map(str, built.glob("*.whl")))
-    (site / "borrowed.pth").write_text(f"{shared}\n")
-    session.run(str(bare / "bin" / "python"), "-m", "pytest", "--version", external=True, silent=True)
+    python = overlay(session, "bare", "--no-deps", *map(str, built.glob("*.whl")))
     session.run(PYTHON, "-m", "pytest", "tests/commands/wheel.py", "-p", "no:cacheprovider",
-                env={"WHEEL_PYTHON": str(bare / "bin" / "python")}, external=True)  # fmt: skip
+                env={"WHEEL_PYTHON": python}, external=True)  # fmt: skip
 
 
 @nox.session

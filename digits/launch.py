@@ -21,6 +21,8 @@ from typing import TypeVar
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from digits.launchers import check_processes, prepare_launcher
+
 Checked = TypeVar("Checked")
 
 
@@ -56,7 +58,7 @@ def help_text(usage: str, arguments: list[str], without: tuple[str, ...] = SEARC
 HELP_ON_THE_REST = """
 
 Keys with their values (group.key=value): --cfg job. Your own YAML files: --config-dir DIR. Many runs: -m.
-Side by side: -m hydra/launcher=joblib. Hydra's own flags: --hydra-help."""
+Side by side: -m hydra/launcher=side_by_side. Hydra's own flags: --hydra-help."""
 
 
 # ---- Names of directories -----------------------------------------------------------------------
@@ -146,6 +148,7 @@ class BeforeStart(Callback):
         from digits.settle import settle_run
 
         BeforeStart.reached = True
+        stop_on_fault(lambda: check_processes(config, sweeps=False))
         overrides, directory = list(config.hydra.overrides.task), Path(config.hydra.run.dir)
         taken = stop_on_fault(lambda: settle_run(config, overrides, directory))
         if taken.tree is None:
@@ -158,11 +161,13 @@ class BeforeStart(Callback):
         from digits.training.isolated import SIGNALS, leave_sweep
 
         BeforeStart.reached = True
+        stop_on_fault(lambda: check_processes(config, sweeps=True))
         BeforeStart.sweep = Path(config.hydra.sweep.dir)
         for number in SIGNALS:
             signal.signal(number, leave_sweep)
         if "BasicSweeper" in config.hydra.sweeper._target_:
             stop_on_fault(lambda: check_jobs(config, config_name))
+        stop_on_fault(lambda: prepare_launcher(config))
 
 
 class BeforeSearch(Callback):
@@ -211,6 +216,11 @@ def run_command(hydra_main: Callable[[], None], after_sweep: Callable[[Path], No
     try:
         hydra_main()
     except SystemExit as stop:
+        if BeforeStart.sweep is not None:
+            from digits.training.isolated import Told
+
+            if Told.number is not None:  # Ray makes a 1 of the code with which its waiting is broken off
+                stop.code = 128 + Told.number
         if BeforeStart.sweep is not None and stop.code in (130, 138, 143):
             print(f"interrupted; the same command with hydra.sweep.dir={BeforeStart.sweep} goes on")
         raise

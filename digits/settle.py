@@ -26,6 +26,7 @@ from digits.config.class_folders import is_image_folder, settle_section
 from digits.config.targets import TargetError
 from digits.config.tree import Tree
 from digits.launch import conf_directory
+from digits.launchers import missing_launcher
 from digits.recorded import TakenUp, keys, once_more, resumable, resumed, still_running, taken_up
 from digits.training.beginning import begin, check_same, knows_none
 from digits.training.run import BEST, RESULT, SIGN_OF_LIFE, RunError, find_run, first_process, read_result, status_of
@@ -246,16 +247,22 @@ def sentence(error: Exception) -> str:
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return ""
     text = str(error)
+    if launcher := missing_launcher(text):
+        return launcher
     if match := re.match(r"Could not override '([^']+)'", text):
         return str(Fault(match[1], "no such key" + _near_key(match[1])))
     if match := re.search(r"Could not find '(.+)/([^/]+)'\s+Available options in '[^']+':\n((?:\s.+\n?)+)", text):
         return str(Fault(match[1], f"there is no {match[2]}" + nearest(match[2], match[3].split())))
+    if (match := re.match(r"Error merging override ([^=]+)=", text)) and error.__cause__ is not None:
+        return str(Fault(match[1].lstrip("+~"), str(error.__cause__).splitlines()[0]))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return "\n".join(line for line in lines if not line.startswith(HYDRAS_DETAILS))
 
 
 def _near_key(key: str) -> str:
     """The key that was probably meant, and how to add one that a constructor knows."""
+    if key.startswith("hydra."):
+        return "; --cfg hydra shows those there are"
     config = _defaults()
     section, _, leaf = key.rpartition(".")
     found = OmegaConf.select(config, section) if section else config

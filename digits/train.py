@@ -22,6 +22,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from digits import launch
+from digits.launchers import turn
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,8 @@ def _train(config: DictConfig) -> float | None:
     hydra_config = HydraConfig.get()
     overrides, directory = list(hydra_config.overrides.task), Path(hydra_config.runtime.output_dir)
     if hydra_config.mode == RunMode.MULTIRUN:
-        return _train_in_sweep(config, overrides, directory)
+        with turn(Path(hydra_config.sweep.dir)):
+            return _train_in_sweep(config, overrides, directory)
     from digits.settle import settle_run
 
     taken = settle_run(config, overrides, directory)

@@ -98,6 +98,8 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
     except Pruned:
         status = "pruned"
     epochs, steps = len(pulse.history), trainer.global_step
+    if trainer.is_global_zero:  # several processes on the CPU have divided its cores only when fit has started them
+        run.add(hardware=hardware | {"threads": torch.get_num_threads()})
 
     # ---- Test, once, the epoch that validation chose ----------------------------------------------
     chosen = run.path / (BEST if validates else LAST)

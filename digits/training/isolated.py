@@ -19,7 +19,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from multiprocessing.context import ForkProcess
@@ -49,7 +49,13 @@ LEAVING = 10.0
 ANSWER = 4096
 """Bytes that a pipe takes whether anybody reads or not."""
 
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
+PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15  # linux/prctl.h
+
+NAME = b"digits-job"
+"""What a job's process is called, by which those who started the sweep know it among all below them."""
+
+BECOMES_A_JOB = b"submitit.core._submit"
+"""In the command of a process whose job may be still to come; submitit has it outlive whoever started the sweep."""
 
 
 class Told:
@@ -80,7 +86,7 @@ def run_isolated(job: Callable[[], float | None], directory: Path, overrides: li
     (answers, answer_end), (heard, heard_end) = os.pipe(), os.pipe()
     for end in (answers, heard, heard_end):
         os.set_blocking(end, False)
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS) - set(SIGNALS)  # Ray's workers are deaf to Ctrl-C
     child = multiprocessing.get_context("fork").Process(
         target=_be_the_job, args=(job, os.getpid(), answer_end, heard_end, mask)
     )
@@ -147,7 +153,12 @@ def leave_sweep(number: int, _: FrameType | None) -> None:
         raise SystemExit(128 + number)
     told, deadline = set[int](), time.monotonic() + LEAVING
     while time.monotonic() < deadline:
-        jobs = {job: worker for worker in _children(os.getpid()) for job in _children(worker)}
+        below = dict(_below(os.getpid()))
+        jobs = {process: worker for process, worker in below.items() if _read(process, "comm").strip() == NAME}
+        for process in below.keys() - jobs.keys() - set(jobs.values()):
+            if BECOMES_A_JOB in _read(process, "cmdline"):
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
         if not jobs:
             break
         for job in jobs.keys() - told:
@@ -158,12 +169,20 @@ def leave_sweep(number: int, _: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def _children(process: int) -> list[int]:
-    found: list[int] = []
+def _below(process: int) -> Iterator[tuple[int, int]]:
+    """Every process that this one has started, and those have, with whoever started it."""
     with suppress(OSError):  # it has ended meanwhile
         for path in Path(f"/proc/{process}/task").glob("*/children"):
-            found += map(int, path.read_text(encoding="ascii").split())
-    return found
+            for child in map(int, path.read_text(encoding="ascii").split()):
+                yield child, process
+                yield from _below(child)
+
+
+def _read(process: int, file: str) -> bytes:
+    try:
+        return Path(f"/proc/{process}/{file}").read_bytes()
+    except OSError:
+        return b""
 
 
 # ---- In the job's process -----------------------------------------------------------------------
@@ -175,6 +194,7 @@ def _be_the_job(
     """Run the job, answer, and exit; multiprocessing leaves the parent's clean-up to the parent."""
     # Nobody would be left to tell of this process; what it has saved is there, and the sweep goes on from it
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    ctypes.CDLL(None).prctl(PR_SET_NAME, NAME)
     if os.getppid() != parent:
         sys.exit(1)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -33,6 +33,8 @@ NOISE = (
     "Total length of `list` across ranks is zero",  # no validation loader with data.val_size=0
     "Checkpoint directory .* exists and is not empty",  # on resume that is the point
     "The number of training batches .* is smaller than the logging interval",
+    "torch.distributed.nn.functional.all_gather is deprecated",  # Lightning 2.6 with torch 2.15
+    r"It is recommended to use `self.log\('train/images_per_second'",  # the first process's, of all of them together
     "The ``compute`` method of metric .* was called before the ``update`` method",  # its sums are the checkpoint's
 )
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
+import pytest
 from PIL import Image, ImageDraw
 
 PYTHON = os.environ["WHEEL_PYTHON"]
@@ -23,12 +25,22 @@ def test_the_package_is_the_wheels_and_holds_its_configuration(tmp_path: Path) -
     assert Path(package).is_relative_to(Path(PYTHON).parents[1])
     assert Path(conf) == Path(package).parent / "conf"
     assert (Path(conf) / "model" / "cnn.yaml").exists()
+    assert (Path(conf) / "hydra" / "launcher" / "side_by_side.yaml").exists()
 
 
 def test_help_lists_the_groups(tmp_path: Path) -> None:
     done = run(PYTHON, "-m", "digits.train", "--help", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "model: cnn, logistic, mlp, resnet" in done.stdout
+
+
+@pytest.mark.parametrize(("launcher", "extra"), [("ray_local", "ray"), ("ray", "ray"), ("slurm", "slurm")])
+def test_a_launcher_whose_extra_is_not_installed_says_which(tmp_path: Path, launcher: str, extra: str) -> None:
+    done = run(PYTHON, "-m", "digits.train", "-m", f"hydra/launcher={launcher}", "seed=0,1", cwd=tmp_path)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert re.match(rf"hydra/launcher: hydra-\w+-launcher is not installed; pip install 'digits\[{extra}\]'", line)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_console_scripts_are_there(tmp_path: Path) -> None:
