@@ -10,8 +10,10 @@ from pathlib import Path
 from types import FrameType
 from typing import cast
 
+from optuna.exceptions import StorageInternalError
 from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler, GridSampler
+from sqlalchemy.exc import SQLAlchemyError
 
 from digits.config.search import Tune
 from digits.config.targets import instantiate
@@ -24,14 +26,26 @@ from digits.searching.plan import Plan
 from digits.searching.progress import Progress
 from digits.searching.search import Search
 from digits.searching.space import grid
-from digits.searching.study import counted, note
+from digits.searching.study import counted, first_line, note
 from digits.searching.trainers import Trainer, Work, start
 
 log = logging.getLogger(__name__)
 
 
 def run_search(plan: Plan, directory: Path, work: Work) -> int:
-    """Search until all trials are done; returns the exit code."""
+    """Search until all trials are done; returns the exit code.
+
+    Raises ConfigError where the study is another's, or its database isn't there.
+    """
+    try:
+        return _run(plan, directory, work)
+    except (SQLAlchemyError, StorageInternalError, OSError) as error:
+        said = first_line(error.__cause__ or error)
+        log.error("the search can't be written down any more: %s; when it can be, the same command goes on", said)  # noqa: TRY400 (the traceback helps nobody)
+        return 1
+
+
+def _run(plan: Plan, directory: Path, work: Work) -> int:
     tune = plan.tune
     note(directory, tune.name, tune.storage)
     memory = Memory(directory, tune.name, tune.storage, tune.heartbeat, tune.retries, tune.workers)

@@ -10,7 +10,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from digits.searching.memory import Memory
-from digits.searching.study import DIRECTORY, number_of
+from digits.searching.study import DIRECTORY, is_cut_off, number_of
 from digits.searching.table import LOOKS
 from digits.searching.trainers import Ended, Test, Trainer
 from digits.training.run import BEST, MODEL, WEIGHTS
@@ -34,7 +34,8 @@ def keep_best(memory: Memory, study: Study, number: int) -> None:
     kept = {trial.user_attrs.get(DIRECTORY) for trial in (leaders[:number] if len(study.directions) == 1 else leaders)}
     for trial in study.get_trials(deepcopy=False):
         directory = trial.user_attrs.get(DIRECTORY)
-        if trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and directory is not None and directory not in kept:
+        over = trial.state.is_finished() and not is_cut_off(trial)
+        if over and directory is not None and directory not in kept:
             place = memory.directory / directory
             shutil.rmtree((place / BEST).parent, ignore_errors=True)
             for name in (WEIGHTS, MODEL):

@@ -120,7 +120,7 @@ class Search:
             if not number or study.trials[number[0]].state == TrialState.RUNNING:
                 raise
             log.warning("trial %d was taken over by another worker meanwhile (%s)", number[0], error)
-            return
+            raise EOFError from None  # its process may still wait for an answer: another trainer takes its place
         with self.memory.alone():
             keep_best(self.memory, study, self.tune.keep)
         trials = study.get_trials(deepcopy=False)

@@ -240,3 +240,18 @@ def test_a_search_that_is_done_does_nothing(tmp_path: Path, workers: int) -> Non
     trainers = [Fake(at_once) for _ in range(workers)]
     work(search_in(tmp_path, tune_of(trials=3)), *trainers)
     assert not any(trainer.tasks for trainer in trainers)
+
+
+def test_a_trial_that_another_worker_took_over_ends_the_worker_and_its_trainer(tmp_path: Path) -> None:
+    """Its process may wait for an answer yet, and would take the next trial for one."""
+    search = search_in(tmp_path, tune_of(trials=1))
+
+    def lose(task: Task, line: Connection) -> Ended:
+        study = search.memory.study()
+        study._storage.set_trial_state_values(study.trials[0]._trial_id, TrialState.FAIL)  # as its heartbeat were old
+        return epoch_by_epoch(task, line)
+
+    assert not search.work(Fake(lose))
+    work(search, Fake(at_once))
+    (trial,) = counted(trials_of(search))
+    assert trial.state == TrialState.COMPLETE
