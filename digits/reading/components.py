@@ -90,7 +90,7 @@ def find_pieces(ink: Grey) -> tuple[list[Piece], int]:
     high, wide = ink.shape
     sizes = stats[1:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(1)
     pieces: list[Piece] = []
-    cropped: list[Piece] = []
+    edge: list[Piece] = []
     large = 1 + np.flatnonzero(sizes >= max(2, sizes.max() / 40))
     for number in large[np.argsort(-sizes[large - 1], kind="stable")[:MOST]]:
         x, y, w, h, area = (int(value) for value in stats[number])
@@ -106,13 +106,24 @@ def find_pieces(ink: Grey) -> tuple[list[Piece], int]:
             + (int(mask[:, -1].sum()) if x + w == wide else 0)
         )
         if touching > EDGE * max(w, h) and area < 0.9 * high * wide:
-            if w >= WHOLE * wide and h >= WHOLE * high:
-                cropped.append(Piece(x, y, own))
+            edge.append(Piece(x, y, own))
             continue
         pieces.append(Piece(x, y, own))
-    pieces = pieces or cropped  # the picture was cut out along the digit's own box
+    if pieces:  # a line of writing may be cut out along its box
+        pieces += [piece for piece in edge if _alike(piece, pieces)]
+    else:  # or a digit
+        pieces = [piece for piece in edge if piece.width >= WHOLE * wide and piece.height >= WHOLE * high]
     kept = _without_specks(pieces, SMALLEST if min(high, wide) > TINY else SMALLEST // 2)
     return kept, max(0, len(large) - MOST)
+
+
+def _alike(piece: Piece, pieces: Sequence[Piece]) -> bool:
+    """Whether a piece at the edge is as high as the other pieces, and its strokes as wide: it is writing, no desk."""
+    highest = max(other.height for other in pieces)
+    main = [other for other in pieces if other.height >= 0.6 * highest]
+    height = float(np.median([other.height for other in main]))
+    stroke = float(np.median([other.stroke for other in main]))
+    return 0.7 * height <= piece.height <= 1.4 * height and piece.stroke <= 1.6 * stroke
 
 
 def _without_specks(pieces: list[Piece], smallest: int) -> list[Piece]:
