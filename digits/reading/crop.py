@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from digits.reading.components import LOW, SEED, Piece, join
+from digits.reading.components import LOW, Piece, connected, join
+from digits.reading.frames import find_panel, without_frames
 
 Grey = npt.NDArray[np.uint8]
 
@@ -48,6 +49,8 @@ def whole_digits(pixels: npt.NDArray[np.uint8]) -> list[Piece]:
     share = (grey.astype(np.float32) - dark) / (light - dark)
     if (np.abs(share - 0.5) > 0.38).mean() < FLAT:
         return []
+    if find_panel(pixels) is not None:
+        return []
     levels = (255 * ((share - 0.15) / 0.7).clip(0, 1)).astype(np.uint8)
     ring = np.concatenate([levels[0], levels[-1], levels[:, 0], levels[:, -1]])
     mixed = int(ring.max()) - int(ring.min()) > LOW
@@ -61,12 +64,5 @@ def whole_digits(pixels: npt.NDArray[np.uint8]) -> list[Piece]:
 
 def _together(ink: Grey) -> Piece | None:
     """All ink but specks as one piece."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats((ink >= LOW).astype(np.uint8), connectivity=8)
-    pieces = []
-    for number in range(1, count) if count < 50 else ():  # else it is paper's grain
-        x, y, w, h, _ = (int(value) for value in stats[number])
-        box = slice(y, y + h), slice(x, x + w)
-        own = np.where(labels[box] == number, ink[box], 0).astype(np.uint8)
-        if max(w, h) >= SPECK * max(ink.shape) and own.max() >= SEED:
-            pieces.append(Piece(x, y, own))
-    return join(pieces) if pieces else None
+    pieces, number = connected(ink, max(2, round(SPECK * max(ink.shape))))
+    return join(without_frames(pieces)) if pieces and number < 50 else None  # else it is paper's grain
