@@ -15,6 +15,8 @@ MOST = 1000
 """Pieces that are looked at on a page, the largest: more would take long, and nearly always are no writing."""
 WHOLE = 0.92
 """What is at the edge but fills so much of the picture's width and height is a digit that was cut out along its box."""
+LINE = 0.6
+"""A line of writing is that high, of the picture's height, where the picture was cut out along its box."""
 EDGE = 0.5
 """What lies along the picture's edge for this share of its length is a desk or a shadow."""
 
@@ -36,7 +38,7 @@ def find_pieces(ink: Grey) -> tuple[list[Piece], int]:
         (edge if touching > EDGE * piece.size and area < 0.9 * high * wide else pieces).append(piece)
     pieces = without_frames(pieces)
     if pieces:  # a line of writing may be cut out along its box
-        pieces += [piece for piece in edge if _alike(piece, pieces)]
+        pieces += [piece for piece in edge if piece.height >= LINE * high and _alike(piece, pieces)]
     else:  # or a digit
         pieces = [piece for piece in edge if piece.width >= WHOLE * wide and piece.height >= WHOLE * high]
     kept = _without_specks(pieces, SMALLEST if min(high, wide) > TINY else SMALLEST // 2)

@@ -201,7 +201,9 @@ def _whole(page: _Page, wholes: Sequence[_Scored], rivals: Sequence[_Found]) -> 
     best = max(found, key=_certainty)
     within = any(_certainty(each) >= SURE for each in rivals) and not any(_fills(each.whole, page) for each in rivals)
     least = SURER if within else LIKELIER * prod(_certainty(each) for each in rivals)
-    return best if not rivals or _certainty(best) >= least else None
+    if not rivals and page.small:
+        least = 0.0
+    return best if _certainty(best) >= least else None
 
 
 def _certainty(found: _Found) -> float:
