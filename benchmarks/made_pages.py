@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import cv2
 import numpy as np
 
+from benchmarks import made_crops, made_scenes
 from benchmarks.made_ink import Digits, Ink, Pixels, write
 from digits.data.datasets import read_dataset
 from digits.data.split import stratified_split
@@ -197,4 +198,6 @@ KINDS: dict[str, Callable[[np.random.Generator, Digits], tuple[Pixels, str]]] = 
     "300 to 500 pixels high": _large,
     "blank": _blank,
     "blank, ruled or squared": _blank_ruled,
+    **made_crops.KINDS,
+    **made_scenes.KINDS,
 }

@@ -14,14 +14,6 @@ Grey = npt.NDArray[np.uint8]
 
 LOW, SEED = 50, 150
 """Pixels with at least LOW ink hang together; a piece has somewhere at least SEED (hysteresis, Canny 1986)."""
-SMALLEST, TINY = 8, 64
-"""Size in pixels below which nothing can be told from noise; half of it on pictures of at most TINY pixels."""
-MOST = 1000
-"""Pieces that are looked at on a page, the largest: more would take long, and nearly always are no writing."""
-WHOLE = 0.92
-"""What is at the edge but fills so much of the picture's width and height is a digit that was cut out along its box."""
-EDGE = 0.5
-"""What lies along the picture's edge for this share of its length is a desk or a shadow."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +58,24 @@ class Piece:
         return max(1.0, 4 * float(distance[mask > 0].mean()) - 2)
 
 
+def connected(ink: Grey, least: int = 1, most: int | None = None) -> tuple[list[Piece], int]:
+    """The connected pieces of ink, uint8 (H, W), whose longer side is at least so many pixels, the `most` largest.
+
+    And how many such there are, with those that are faint all over, which are left out.
+    """
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((ink >= LOW).astype(np.uint8), connectivity=8)
+    sizes = stats[1:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(1)
+    large = 1 + np.flatnonzero(sizes >= max(least, sizes.max(initial=0) / 40))
+    pieces: list[Piece] = []
+    for number in large[np.argsort(-sizes[large - 1], kind="stable")[:most]]:
+        x, y, w, h = (int(value) for value in stats[number][:4])
+        box = slice(y, y + h), slice(x, x + w)
+        own = np.where(labels[box] == number, ink[box], 0).astype(np.uint8)
+        if own.max() >= SEED:
+            pieces.append(Piece(x, y, own))
+    return pieces, len(large)
+
+
 def join(pieces: Sequence[Piece]) -> Piece:
     """Several pieces as one."""
     if len(pieces) == 1:
@@ -77,53 +87,3 @@ def join(pieces: Sequence[Piece]) -> Piece:
         part = ink[piece.top - top : piece.bottom - top, piece.left - left : piece.right - left]
         np.maximum(part, piece.ink, out=part)
     return Piece(left, top, ink)
-
-
-def find_pieces(ink: Grey) -> tuple[list[Piece], int]:
-    """The connected pieces of a picture's ink, uint8 (H, W), without specks and without what lies along its edge.
-
-    And how many were not looked at, because there are more than `MOST`.
-    """
-    count, labels, stats, _ = cv2.connectedComponentsWithStats((ink >= LOW).astype(np.uint8), connectivity=8)
-    if count == 1:
-        return [], 0
-    high, wide = ink.shape
-    sizes = stats[1:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(1)
-    pieces: list[Piece] = []
-    cropped: list[Piece] = []
-    large = 1 + np.flatnonzero(sizes >= max(2, sizes.max() / 40))
-    for number in large[np.argsort(-sizes[large - 1], kind="stable")[:MOST]]:
-        x, y, w, h, area = (int(value) for value in stats[number])
-        box = slice(y, y + h), slice(x, x + w)
-        mask = labels[box] == number
-        own = np.where(mask, ink[box], 0).astype(np.uint8)
-        if own.max() < SEED:
-            continue
-        touching = (
-            (int(mask[0].sum()) if y == 0 else 0)
-            + (int(mask[-1].sum()) if y + h == high else 0)
-            + (int(mask[:, 0].sum()) if x == 0 else 0)
-            + (int(mask[:, -1].sum()) if x + w == wide else 0)
-        )
-        if touching > EDGE * max(w, h) and area < 0.9 * high * wide:
-            if w >= WHOLE * wide and h >= WHOLE * high:
-                cropped.append(Piece(x, y, own))
-            continue
-        pieces.append(Piece(x, y, own))
-    pieces = pieces or cropped  # the picture was cut out along the digit's own box
-    kept = _without_specks(pieces, SMALLEST if min(high, wide) > TINY else SMALLEST // 2)
-    return kept, max(0, len(large) - MOST)
-
-
-def _without_specks(pieces: list[Piece], smallest: int) -> list[Piece]:
-    """Without what is small beside the rest, dots of about a stroke's width among it."""
-    if not pieces:
-        return []
-    largest = max(piece.size for piece in pieces)
-    if largest < smallest:
-        return []
-    main = [piece for piece in pieces if piece.size >= 0.4 * largest]
-    height = float(np.median([piece.size for piece in main]))
-    stroke = float(np.median([piece.stroke for piece in main]))
-    dot = min(1.3 * stroke, 0.2 * height)
-    return [piece for piece in pieces if piece.size > max(0.1 * height, dot)]

@@ -16,6 +16,8 @@ ALIKE = 12
 """Levels of 0..255 by which pixels of one colour differ at most, through compression."""
 SMALL = 64
 """Up to this side in pixels a picture shows a digit or two, which may fill most of it."""
+FRAMED = 0.95
+"""Paper that shows along so much of the border is the same within, where a bold digit may leave little of it."""
 DISCS = 1 / 20, 1 / 10, 1 / 5, 1 / 3, 1 / 2
 """Widths, as shares of the picture's shorter side, among which are the widest strokes that it may have."""
 CLEAR, BLUR = 6, 1.5
@@ -70,11 +72,11 @@ def _ink_is_dark(coarse: Colours) -> bool:
     return float(((grey - paper) ** 3).sum()) <= 0  # what stands out the most weighs most
 
 
-def _border(coarse: Colours) -> Colours | None:
-    """The colour along the picture's border, uint8 (3,), where it is the same nearly everywhere; None elsewhere."""
+def _border(coarse: Colours, share: float = 0.75) -> Colours | None:
+    """The colour along the picture's border, uint8 (3,), where it is the same in at least a share; None elsewhere."""
     ring = np.concatenate([coarse[0], coarse[-1], coarse[:, 0], coarse[:, -1]])
     colour = np.median(ring, axis=0)
-    return colour.astype(np.uint8) if (np.abs(ring - colour).max(1) <= ALIKE).mean() > 0.75 else None
+    return colour.astype(np.uint8) if (np.abs(ring - colour).max(1) <= ALIKE).mean() > share else None
 
 
 def _paper(coarse: Colours) -> Colours:
@@ -119,8 +121,8 @@ def _plain(coarse: Colours) -> Colours | None:
         modes = [np.bincount(coarse[..., channel].ravel(), minlength=256).argmax() for channel in range(3)]
         colour = np.array(modes, np.uint8)
     near = (np.abs(coarse.astype(np.int16) - colour) <= ALIKE / 2).all(2)
-    if bordered and max(coarse.shape[:2]) <= SMALL:
-        return colour if near.mean() > 0.3 else None
+    if bordered and (max(coarse.shape[:2]) <= SMALL or _border(coarse, FRAMED) is not None):
+        return colour if near.mean() > 0.15 else None
     cells = cv2.resize(near.astype(np.float32), (3, 3), interpolation=cv2.INTER_AREA)
     return colour if near.mean() > 0.5 and cells.min() > 0.15 else None
 

@@ -66,27 +66,32 @@ def join_stacked(pieces: Sequence[Piece]) -> list[Piece]:
     highest = max(piece.height for piece in pieces)
     crowd = sum(piece.height >= 0.6 * highest for piece in pieces) > 3
     gap = max(2.0, 1.5 * float(np.median([piece.stroke for piece in pieces])))
+    boxes = np.array([_edges(piece) for piece in joined])  # left, top, right, bottom: a loop over pieces takes seconds
     index = 0
     while index < len(joined):
         upper = joined[index]
-        for other in range(len(joined)):
-            lower = joined[other]
-            if other == index or lower.size < 0.2 * highest or upper.size < 0.2 * highest:
-                continue
-            shared = min(upper.right, lower.right) - max(upper.left, lower.left)
-            apart = max(lower.top - upper.bottom, upper.top - lower.bottom)
-            height = max(lower.bottom, upper.bottom) - min(lower.top, upper.top)
-            if (
-                shared >= 0.6 * min(upper.width, lower.width)
-                and apart <= gap
-                and not (crowd and height > 1.35 * highest)
-            ):
-                joined[index] = join([upper, lower])
-                del joined[other]
-                index -= 1 if other > index else 2
-                break
+        left, top, right, bottom = boxes.T
+        width, height = right - left, bottom - top
+        shared = np.minimum(upper.right, right) - np.maximum(upper.left, left)
+        apart = np.maximum(top - upper.bottom, upper.top - bottom)
+        whole = np.maximum(bottom, upper.bottom) - np.minimum(top, upper.top)
+        near = (shared >= 0.6 * np.minimum(upper.width, width)) & (apart <= gap)
+        near &= np.maximum(width, height) >= 0.2 * highest
+        near &= ~((whole > 1.35 * highest) & crowd)
+        near[index] = False
+        if upper.size >= 0.2 * highest and near.any():
+            other = int(near.argmax())
+            joined[index] = join([upper, joined[other]])
+            boxes[index] = _edges(joined[index])
+            del joined[other]
+            boxes = np.delete(boxes, other, 0)
+            index -= 1 if other > index else 2
         index = max(0, index + 1)
     return joined
+
+
+def _edges(piece: Piece) -> tuple[int, int, int, int]:
+    return piece.left, piece.top, piece.right, piece.bottom
 
 
 def _at_edge(piece: Piece, frame: tuple[int, int]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from digits.reading.components import Piece
+from digits.reading.crop import SPAN, whole_digits
 from digits.reading.lines import find_lines
 from digits.reading.net import Net
 from digits.reading.patch import as_mnist
@@ -31,6 +33,10 @@ ONE = 0.5
 """The only thing on a picture is one digit, not several, if it is at most so likely none, as several would be."""
 SMALL, LEAST = 112, 0.003
 """A picture of at most so many pixels a side was taken of a digit: the only thing on it is one down to this."""
+LIKELIER = 0.8
+"""A picture is taken for one digit that fills it if that is so many times as likely as what else is read."""
+SURE, SURER = 0.9, 0.97
+"""What is so certain and lies within the picture may have paper around it: the whole must then be so certain."""
 MOST_CUT = 200.0
 """How much of a page is looked at for digits that touch, in lengths of writing as long as they are high; a page of
 scribbles would take long, and has none."""
@@ -44,6 +50,8 @@ class _Page:
     factor: float
     """Pixels of the original to one of those that are read."""
     rows: list[Row]
+    wholes: list[Row]
+    """The whole picture as one digit, if dark and if light, where it may be one that was cut out along its box."""
     small: bool
     """Whether it has room for a digit only."""
     left_out: int
@@ -76,13 +84,15 @@ class Reader:
         return readings
 
     def _read(self, pages: Sequence[_Page]) -> list[Reading]:
+        wholes = [row for page in pages for row in page.wholes]
         rows = [row for page in pages for row in page.rows]
-        uncut = self._scored(rows)
+        scored = self._scored([*wholes, *rows])
+        one, uncut = iter(scored[: len(wholes)]), scored[len(wholes) :]
         unread = iter(uncut)
         cut = [row for page in pages for row in _cut([next(unread) for _ in page.rows])]
         anew = iter(self._scored([row for row in cut if row is not None]))
         pairs = iter([(each, each if row is None else next(anew)) for row, each in zip(cut, uncut, strict=True)])
-        return [_reading(page, [next(pairs) for _ in page.rows]) for page in pages]
+        return [_reading(page, [next(pairs) for _ in page.rows], [next(one) for _ in page.wholes]) for page in pages]
 
     def _scored(self, rows: Sequence[Row]) -> list[_Scored]:
         candidates = [row.candidates() for row in rows]
@@ -161,11 +171,13 @@ def _cut(rows: Sequence[_Scored]) -> list[Row | None]:
     return cut
 
 
-def _reading(page: _Page, rows: Sequence[tuple[_Scored, _Scored]]) -> Reading:
+def _reading(page: _Page, rows: Sequence[tuple[_Scored, _Scored]], wholes: Sequence[_Scored]) -> Reading:
     """The digits of a page, whose rows are given without cuts and with them."""
     lines = [line for _, row in rows if (line := row.parse())]
     if len(rows) == 1 and (only := rows[0][0].only(page.small, bool(lines))):
         lines = [[only]]
+    if best := _whole(page, wholes, [found for line in lines for found in line]):
+        lines = [[best]]
     digits = [
         Digit(
             int(found.probabilities.argmax()),
@@ -181,11 +193,33 @@ def _reading(page: _Page, rows: Sequence[tuple[_Scored, _Scored]]) -> Reading:
     return Reading(tuple(digits), page.picture.width, page.picture.height, page.left_out)
 
 
+def _whole(page: _Page, wholes: Sequence[_Scored], rivals: Sequence[_Found]) -> _Found | None:
+    """The one digit that fills the picture, None where what else was read is likelier."""
+    found = [whole for scored in wholes if (whole := scored.only(page.small, False))]
+    if not found:
+        return None
+    best = max(found, key=_certainty)
+    within = any(_certainty(each) >= SURE for each in rivals) and not any(_fills(each.whole, page) for each in rivals)
+    least = SURER if within else LIKELIER * prod(_certainty(each) for each in rivals)
+    if not rivals and page.small:
+        least = 0.0
+    return best if _certainty(best) >= least else None
+
+
+def _certainty(found: _Found) -> float:
+    return float(found.probabilities.max())
+
+
+def _fills(piece: Piece, page: _Page) -> bool:
+    return max(piece.height * page.factor / page.picture.height, piece.width * page.factor / page.picture.width) >= SPAN
+
+
 def _page(source: Source) -> _Page:
     picture = _opened(source)
     pieces, left_out, frame = find_writing(picture.pixels)
     rows = [start(line) for line in find_lines(pieces, frame)]
-    return _Page(picture, picture.width / frame[1], rows, max(frame) <= SMALL, left_out)
+    wholes = [start([piece]) for piece in whole_digits(picture.pixels)]
+    return _Page(picture, picture.width / frame[1], rows, wholes, max(frame) <= SMALL, left_out)
 
 
 def _opened(source: Source) -> Picture:

@@ -6,8 +6,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from digits.reading.components import Piece, find_pieces
+from digits.reading.components import Piece
+from digits.reading.frames import find_panel, holds_table
 from digits.reading.ink import find_ink
+from digits.reading.pieces import find_pieces
 from digits.reading.rules import without_rules
 
 LONGEST = 1600
@@ -20,5 +22,12 @@ def find_writing(pixels: npt.NDArray[np.uint8]) -> tuple[list[Piece], int, tuple
     if (factor := LONGEST / max(high, wide)) < 1:
         size = max(1, round(wide * factor)), max(1, round(high * factor))
         pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-    pieces, left_out = find_pieces(without_rules(find_ink(pixels)))
+    panel = find_panel(pixels)
+    seen = pixels if panel is None else np.ascontiguousarray(pixels[panel])
+    ink = find_ink(seen)
+    plain = without_rules(ink)
+    pieces, left_out = find_pieces(ink if plain is not ink and holds_table(ink) else plain)
+    if panel is not None:
+        left, top = int(panel[1].start), int(panel[0].start)
+        pieces = [Piece(piece.left + left, piece.top + top, piece.ink) for piece in pieces]
     return pieces, left_out, (pixels.shape[0], pixels.shape[1])

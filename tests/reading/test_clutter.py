@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from digits.reading.components import MOST
+from digits.reading.pieces import MOST
 from digits.reading.reader import Reader
 from tests.reading.drawing import Pixels, draw
 

@@ -289,7 +289,7 @@ def test_speed(reader: Reader) -> None:
 @pytest.mark.parametrize("inverted", [False, True])
 def test_a_digit_that_fills_its_picture_is_read(height: int, margin: int, inverted: bool) -> None:
     reader = Reader()
-    for digit in "023689" if margin else "03457":  # others, with no margin at all, are more ink than paper
+    for digit in "0123456789":
         page = draw(digit, height=height, pen=height // 7, ink=(0, 0, 0), paper=(255, 255, 255))
         ((left, top, wide, high),) = page.boxes
         soft = cv2.GaussianBlur(page.pixels, (0, 0), height / 60)[top : top + high, left : left + wide]

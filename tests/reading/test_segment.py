@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from digits.reading.components import LOW, Piece, find_pieces, join
+from digits.reading.components import LOW, Piece, join
 from digits.reading.lines import find_lines
+from digits.reading.pieces import find_pieces
 from digits.reading.segment import Row, cut_doubtful, parse, start
 from digits.reading.split import cut
 from tests.reading.drawn import Page
