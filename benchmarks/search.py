@@ -2,12 +2,15 @@
 
     python -m benchmarks.search workers            needs a quiet machine, about ten minutes on two cores
     python -m benchmarks.search pruning --seeds 3  may share the machine: it counts epochs
+    python -m benchmarks.search winners --seeds 3  may share the machine: it compares accuracies
     python -m benchmarks.search                    writes the section anew from the record
 
 (a) Sixteen trials of `search_space=cnn` by `digits.tune` with `tune.workers=2`, then the same sixteen, with the same
 overrides, one after the other by `digits.train`, each in a fresh process that has both cores. (b) Searches of the
 same space with and without the pruner that is the default, by the same seeds: epochs trained, and the best validation
-accuracy found. Record: `benchmarks/records/search.json`.
+accuracy found. (c) What the searches of the shipped spaces found, `experiment=cnn_tuned` and so on, against the
+defaults set by hand: validation accuracy of both by the same seeds, with the images and epochs of the search.
+Record: `benchmarks/records/search.json`.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import cast
 
@@ -28,7 +32,7 @@ from tabulate import tabulate
 from benchmarks.records import RECORDS
 from benchmarks.results import machine, replace_section
 from benchmarks.runs import TrainingError, told
-from benchmarks.seeds import Sample
+from benchmarks.seeds import Sample, difference
 from digits.config.tree import Tree
 from digits.searching.outcome import Outcome, outcome_of
 from digits.searching.study import counted, read_search
@@ -42,6 +46,7 @@ AT_LEAST = 10.0
 """Seconds of training that each of the sixteen should have."""
 
 WANTED_SAVING = 0.4
+WINNERS = ("logistic", "mlp", "cnn")
 
 AS_A_TRIAL = ("callbacks=trial", "checkpoints=best", "test=false")
 """What a trial has otherwise than a run: the fresh processes do no more than it does."""
@@ -114,6 +119,29 @@ def _best(outcome: Outcome) -> float:
     return best.values[0]
 
 
+def measure_winners(folder: Path, root: Path, seeds: int, limit: int) -> Tree:
+    """(c): by model and seed, the validation accuracy of the defaults and of what the search of its space found."""
+    jobs = [
+        (model, name, seed, chosen)
+        for model in WINNERS
+        for name, chosen in (("default", f"model={model}"), ("tuned", f"experiment={model}_tuned"))
+        for seed in range(seeds)
+    ]
+
+    def accuracy(model: str, name: str, seed: int, chosen: str) -> float:
+        run = folder / f"{model}-{name}-{seed}"
+        shared = (f"data.root={root}", f"data.limit={limit}", f"seed={seed}", f"hydra.run.dir={run}")
+        command("digits.train", chosen, *AS_A_TRIAL, *shared, folder=folder)
+        return cast(dict[str, float], read_result(run)["metrics"])["val/accuracy"]
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        values = list(pool.map(lambda job: accuracy(*job), jobs))
+    found: Tree = {}
+    for (model, name, *_), value in zip(jobs, values, strict=True):
+        cast(list[float], cast(Tree, found.setdefault(model, {})).setdefault(name, [])).append(value)
+    return {"machine": machine(), "images": limit, "models": found}
+
+
 def write() -> None:
     """The section of RESULTS.md, from the record."""
     record = json.loads(RECORD.read_text(encoding="utf-8"))
@@ -160,6 +188,20 @@ def _pruning(found: Tree) -> str:
     return f"{what}\n\n{table}\n\n{total}\n\n{found['machine']}"
 
 
+def _winners(found: Tree) -> str:
+    rows = []
+    for model, values in cast(dict[str, dict[str, list[float]]], found["models"]).items():
+        default, tuned = (Sample(tuple(values[name])) for name in ("default", "tuned"))
+        rows.append([f"`model={model}`", default.percent(), f"`experiment={model}_tuned`", tuned.percent(),
+                     difference(tuned, default)])  # fmt: skip
+    head = ["by hand", "validation, %", "by search", "validation, %", "difference"]
+    what = f"(c) The defaults and what the searches found, {found['images']:,} images, 10 epochs, the same seeds:"
+    return f"{what}\n\n{tabulate(rows, head, tablefmt='github', disable_numparse=True)}\n\n{found['machine']}"
+
+
+PARTS = {"workers": _workers, "pruning": _pruning, "winners": _winners}
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
     raw = argparse.RawDescriptionHelpFormatter
@@ -173,6 +215,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     pruning.add_argument("--limit", type=int, default=6_000, help="training images (default: 6,000)")
     pruning.add_argument("--trials", type=int, default=20, help="trials of a search (default: 20)")
     pruning.add_argument("--seeds", type=int, default=3, help="searches of each kind (default: 3)")
+    winners = parts.add_parser("winners", help="what the searches found, against the defaults")
+    winners.add_argument("--limit", type=int, default=20_000, help="training images (default: 20,000)")
+    winners.add_argument("--seeds", type=int, default=3, help="runs of each (default: 3)")
     given = parser.parse_args(argv)
     with told(interrupted="nothing was recorded"), tempfile.TemporaryDirectory() as name:
         record = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
@@ -181,6 +226,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             record["workers"] = measure_workers(folder, root, given.limit, given.epochs)
         elif given.part == "pruning":
             record["pruning"] = measure_pruning(folder, root, given.seeds, given.limit, given.trials)
+        elif given.part == "winners":
+            record["winners"] = measure_winners(folder, root, given.seeds, given.limit)
         if given.part is not None:
             write_json(RECORD, record)
         write()

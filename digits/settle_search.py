@@ -15,11 +15,12 @@ from pydantic import ValidationError
 from digits.composer import Composer
 from digits.config.check import ConfigError, Fault, explain
 from digits.config.search import SECTIONS, WATCHED, Tune
-from digits.config.targets import names, signature_of, takes_anything
+from digits.config.targets import TargetError, names, signature_of, takes_anything
 from digits.config.tree import Tree
 from digits.searching.plan import Plan
-from digits.searching.space import Drawn, Space, edges, grid, overrides, read_space
+from digits.searching.space import Drawn, Space, can_meet, edges, grid, overrides, read_space
 from digits.settle import sentence, settle, settle_job
+from digits.training.run import RunError
 
 GIVEN_LATER = {"sampler": {"seed", "search_space"}, "pruner": set[str]()}
 """Arguments of a sampler or a pruner that the search fills in."""
@@ -55,18 +56,30 @@ def plan(config: DictConfig, given: list[str], *, at_edges: bool = True) -> Plan
     def compose(own: list[str]) -> Tree:
         return settle(*combine(own))
 
-    def take_up(own: list[str], directory: Path) -> tuple[Tree | None, list[str]]:
-        config, typed = combine(own)
-        return settle_job(config, typed, directory).tree, typed
-
     base = _base(compose, faults)
+
+    def compose_trial(own: list[str]) -> Tree:
+        tree = compose(own)
+        if base is not None:
+            _check_trial(tree, base)
+        return tree
+
+    def take_up(own: list[str], directory: Path) -> tuple[Tree | None, list[str]]:
+        try:
+            config, typed = combine(own)
+            taken = settle_job(config, typed, directory).tree
+            _check_trial(taken if taken is not None else {}, base or {})
+        except (HydraException, OmegaConfBaseException, TargetError, RunError) as error:
+            raise ConfigError(Fault("", sentence(error))) from None
+        return taken, typed
+
     faults += _check_keys(space, asked)
     if base is not None and tune is not None:
-        faults += _check_objective(tune, base, sampler)
+        faults += _check_objective(tune, sampler)
         if str(sampler.get("_target_")).endswith("GridSampler"):
             faults += grid(space)[1]
     if base is not None and at_edges:
-        faults += _check_edges(space, compose)
+        faults += _check_edges(space, compose_trial)
     if faults or tune is None or base is None:
         raise ConfigError(*dict.fromkeys(faults))
     return Plan(tune, space, sampler, pruner, base, asked, take_up)
@@ -102,9 +115,10 @@ def _base(compose: Callable[[list[str]], Tree], faults: list[Fault]) -> Tree | N
             faults.append(Fault(key, "is for one run; a search goes on by itself when it is started again"))
     if cast(Tree, base["data"])["val_size"] == 0:
         faults.append(Fault("data.val_size", "is 0; a search is judged by validation images, so keep some"))
-    trainer = cast(Tree, base["trainer"])
-    if trainer["strategy"] != "auto" or trainer["devices"] not in (1, "auto"):
-        faults.append(Fault("trainer.devices", ONE_DEVICE))
+    try:
+        _check_trial(base, base)
+    except ConfigError as error:
+        faults += error.faults
     return base
 
 
@@ -138,21 +152,41 @@ def _check_keys(space: Space, asked: list[str]) -> list[Fault]:
         if key in fixed:
             why = f"is searched by search_space.{name}; leave it out, or the parameter with ~search_space.{name}"
             faults.append(Fault(key, why))
-        always = [other for other, p in space.items() if p.key.lstrip("+") == key and not (p.when and parameter.when)]
-        if len(always) > 1 and always[0] != name:
-            faults.append(Fault(f"search_space.{name}.key", f"is {key}, which {always[0]} sets already"))
+        rivals = [other for other in space if space[other].key.lstrip("+") == key and can_meet(space, other, name)]
+        if rivals[0] != name:
+            why = f"is {key}, which {rivals[0]} sets too; give both a when that excludes the other"
+            faults.append(Fault(f"search_space.{name}.key", why))
     return faults
 
 
-def _check_objective(tune: Tune, base: Tree, sampler: Tree) -> list[Fault]:
+def _check_objective(tune: Tune, sampler: Tree) -> list[Fault]:
     faults = []
     if len(tune.objective) > 1 and str(sampler.get("_target_")).endswith("CmaEsSampler"):
         faults.append(Fault("sampler", "cmaes searches for one objective; with several take sampler=tpe"))
     if not any(name in WATCHED for name in tune.objective):
         faults.append(Fault("tune.objective", f"has no figure of the validation images; add {' or '.join(WATCHED)}"))
-    if base.get("test") is True:
-        faults.append(Fault("test", "is true; trials never see the test set, the best is tested once (tune.test)"))
     return faults
+
+
+def _check_trial(tree: Tree, base: Tree) -> None:
+    """Whether a trial stays one process, judged by the same images as all others, and away from the test set.
+
+    Raises ConfigError. What a group's choice or an experiment sets is seen only in what is composed.
+    """
+    faults = []
+    trainer, data = tree.get("trainer"), tree.get("data")
+    if isinstance(trainer, dict) and (trainer["strategy"] != "auto" or trainer["devices"] not in (1, "auto")):
+        faults.append(Fault("trainer.devices", ONE_DEVICE))
+    if tree.get("test") is True:
+        faults.append(Fault("test", "is true; trials never see the test set, the best is tested once (tune.test)"))
+    if isinstance(data, dict):
+        others = cast(Tree, base["data"])
+        changed = [key for key in ("name", "root", "val_size", "split_seed") if data.get(key) != others.get(key)]
+        faults += [
+            Fault(f"data.{key}", "chooses the images that trials are judged by; leave it out") for key in changed
+        ]
+    if faults:
+        raise ConfigError(*faults)
 
 
 def _check_edges(space: Space, compose: Callable[[list[str]], Tree]) -> list[Fault]:
@@ -161,15 +195,23 @@ def _check_edges(space: Space, compose: Callable[[list[str]], Tree]) -> list[Fau
     for name, values in edges(space):
         try:
             compose(overrides(space, values))
-        except (ConfigError, HydraException, OmegaConfBaseException, ValueError) as error:
-            if name not in faults:  # once: the other extreme would say much the same
-                faults[name] = _of_parameter(space, name, values, sentence(error).splitlines()[0])
+        except (ConfigError, HydraException, OmegaConfBaseException, TargetError, ValueError) as error:
+            for problem in (sentence(error) or str(error)).splitlines()[:1]:
+                owner = _owner(space, values, problem, name)
+                faults.setdefault(owner, _of_parameter(space, owner, values, problem))
     return list(faults.values())
+
+
+def _owner(space: Space, values: dict[str, Drawn], problem: str, name: str) -> str:
+    """The parameter whose key a problem begins with, of those that were drawn; else the one that was looked at."""
+    key = problem.partition(":")[0]
+    return next((other for other in values if space[other].key.lstrip("+") == key), name)
 
 
 def _of_parameter(space: Space, name: str, values: dict[str, Drawn], problem: str) -> Fault:
     told = problem if space[name].key.lstrip("+") in problem else f"{space[name].key}: {problem}"
-    return Fault(f"search_space.{name}", f"with {' '.join(overrides(space, values))}: {told}")
+    shown = {other: values[other] for other in (*space[name].when, name)}
+    return Fault(f"search_space.{name}", f"with {' '.join(overrides(space, shown))}: {told}")
 
 
 def _plainly(fault: Fault) -> Fault:

@@ -21,7 +21,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from digits import launch
-from digits.searching.trainers import Task, Tell, Test
+from digits.searching.trainers import Task, Tell, Winner
 
 
 @hydra.main(version_base="1.3", config_path=launch.conf_directory(), config_name="tune")
@@ -40,9 +40,9 @@ def _tune(config: DictConfig) -> None:
         sys.exit(2)
 
 
-def _work(task: Task | Test, tell: Tell) -> None:
+def _work(task: Task | Winner, tell: Tell) -> None:
     """What a trainer does with a trial, in the trial's own process."""
-    if isinstance(task, Test):
+    if isinstance(task, Winner):
         from digits.evaluate import main as evaluate
         from digits.searching.keep import TEST
         from digits.training.run import JobFailed

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from digits.config.sections import Count, Name, Section, Target
+from digits.config.sections import Count, Name, Section
 
 Choice = bool | int | float | str | None | list[object]
 """What a categorical parameter may be: anything that can be typed after `key=`."""
@@ -94,7 +95,7 @@ class Tune(Section):
     )
     trials: Count = Field(description="trials in all, those of earlier starts and of other machines included")
     workers: Count = Field(description="trials side by side in this command")
-    storage: Annotated[str, Field(pattern=r"^postgresql(\+psycopg)?://")] | None = Field(
+    storage: str | None = Field(
         description="postgresql://USER@HOST/DATABASE that machines share; null: a file in the search's directory"
     )
     objective: Annotated[list[Name], Field(min_length=1)] = Field(
@@ -107,6 +108,12 @@ class Tune(Section):
     test: bool = Field(description="test the best trial once, when all are done")
 
     @model_validator(mode="after")
+    def _database(self) -> Tune:
+        if self.storage is not None and not re.match(r"postgres(ql)?(\+psycopg)?://", self.storage):
+            raise ValueError("storage has to be postgresql://USER@HOST/DATABASE, or null")  # it may hold a password
+        return self
+
+    @model_validator(mode="after")
     def _objectives(self) -> Tune:
         for name in self.objective:
             if name not in OBJECTIVES:
@@ -117,19 +124,8 @@ class Tune(Section):
         return self
 
 
-class Search(Section):
-    """What `conf/tune.yaml` has beyond an experiment."""
-
-    tune: Tune = Field(description="how it is searched")
-    search_space: Annotated[dict[Name, AnyParameter], Field(min_length=1)] = Field(
-        description="group search_space: the parameters by name"
-    )
-    sampler: Target = Field(description="group sampler: what draws the next trial")
-    pruner: Target = Field(description="group pruner: what ends hopeless trials")
-
-
-SECTIONS = tuple(Search.model_fields)
-"""The sections that are no part of a trial's own configuration."""
+SECTIONS = ("tune", "search_space", "sampler", "pruner")
+"""What `conf/tune.yaml` has beyond an experiment: no part of a trial's own configuration."""
 
 
 def _check_range(low: float, high: float, step: float | None, *, log: bool) -> None:

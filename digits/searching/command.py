@@ -10,7 +10,6 @@ from pathlib import Path
 from types import FrameType
 from typing import cast
 
-from optuna.exceptions import StorageInternalError
 from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler, GridSampler
 from sqlalchemy.exc import SQLAlchemyError
@@ -26,8 +25,9 @@ from digits.searching.plan import Plan
 from digits.searching.progress import Progress
 from digits.searching.search import Search
 from digits.searching.space import grid
-from digits.searching.study import counted, first_line, note
+from digits.searching.study import counted, first_line, is_cut_off, note
 from digits.searching.trainers import Trainer, Work, start
+from digits.training.isolated import Told
 
 log = logging.getLogger(__name__)
 
@@ -39,22 +39,35 @@ def run_search(plan: Plan, directory: Path, work: Work) -> int:
     """
     try:
         return _run(plan, directory, work)
-    except (SQLAlchemyError, StorageInternalError, OSError) as error:
-        said = first_line(error.__cause__ or error)
-        log.error("the search can't be written down any more: %s; when it can be, the same command goes on", said)  # noqa: TRY400 (the traceback helps nobody)
+    except Exception as error:  # Optuna asserts where its storage fails: what it failed of is told, if it did
+        lost = _of_storage(error)
+        if lost is None:
+            raise
+        log.error("the search can't be written down any more: %s; when it can be, the same command goes on", lost)  # noqa: TRY400 (the traceback helps nobody)
         return 1
+
+
+def _of_storage(error: BaseException | None) -> str | None:
+    """What a storage or a disk said, if an error comes of that."""
+    while error is not None:
+        if isinstance(error, SQLAlchemyError | OSError):
+            return first_line(error)
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _run(plan: Plan, directory: Path, work: Work) -> int:
     tune = plan.tune
-    note(directory, tune.name, tune.storage)
     memory = Memory(directory, tune.name, tune.storage, tune.heartbeat, tune.retries, tune.workers)
     space = {name: parameter.model_dump() for name, parameter in plan.space.items()}
-    what = definition(list(tune.objective), space, plan.base, plan.pruner) | {"base": list(plan.asked)}
+    what = definition(list(tune.objective), space, plan.base, plan.pruner)
+    what |= {"heartbeat": tune.heartbeat, "base": list(plan.asked)}
     study = memory.create(what)
+    note(directory, tune.name, tune.storage)
     progress = Progress(plan.space, list(tune.objective))
     search = Search(memory, tune, plan.space, lambda n: _engines(plan, n), plan.take_up, progress)
-    finished = sum(trial.state.is_finished() for trial in counted(study.get_trials(deepcopy=False)))
+    trials = counted(study.get_trials(deepcopy=False))
+    finished = sum(trial.state.is_finished() and not is_cut_off(trial) for trial in trials)
     log.info("search %s: %s of %s trials are done; %s", tune.name, finished, search.most, directory)
     progress.begin(finished, search.most)
     workers = Workers(search, work, tune)
@@ -75,7 +88,7 @@ def _run(plan: Plan, directory: Path, work: Work) -> int:
     if search.hopeless:
         log.error("given up, since no trial goes well: %s", search.hopeless)
         return 1
-    return 0 if best_trials(study) and not workers.error else 1
+    return 0 if best_trials(study) else 1
 
 
 class Workers:
@@ -122,6 +135,8 @@ class Workers:
             self._leave(signal.SIGTERM)
 
     def _stop(self, number: int, _: FrameType | None) -> None:
+        if not Told.is_news(number):
+            return
         if self.signal is not None:
             os._exit(128 + number)  # the trainers end with this process
         self.signal = number

@@ -10,9 +10,9 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from digits.searching.memory import Memory
-from digits.searching.study import DIRECTORY, is_cut_off, number_of
+from digits.searching.study import is_cut_off, number_of, place_of
 from digits.searching.table import LOOKS
-from digits.searching.trainers import Ended, Test, Trainer
+from digits.searching.trainers import Ended, Trainer, Winner
 from digits.training.run import BEST, MODEL, WEIGHTS
 
 TEST = "test"
@@ -31,9 +31,9 @@ def best_trials(study: Study) -> list[FrozenTrial]:
 def keep_best(memory: Memory, study: Study, number: int) -> None:
     """Remove the weights and checkpoints of all trials but the best so many; of several objectives the front stays."""
     leaders = best_trials(study)
-    kept = {trial.user_attrs.get(DIRECTORY) for trial in (leaders[:number] if len(study.directions) == 1 else leaders)}
+    kept = {place_of(trial) for trial in (leaders[:number] if len(study.directions) == 1 else leaders)}
     for trial in study.get_trials(deepcopy=False):
-        directory = trial.user_attrs.get(DIRECTORY)
+        directory = place_of(trial)
         over = trial.state.is_finished() and not is_cut_off(trial)
         if over and directory is not None and directory not in kept:
             place = memory.directory / directory
@@ -54,13 +54,18 @@ def test_winner(memory: Memory, trainer: Trainer) -> str:
         winner, known = leaders[0], study.user_attrs.get(TEST)
         if isinstance(known, dict) and known.get("trial") == number_of(winner):
             return ""
-        directory = str(winner.user_attrs[DIRECTORY])
+        directory = place_of(winner)
+        if directory is None:
+            return "the best trial has no directory, so it was not tested"
         place = memory.directory / directory
         if not (place / WEIGHTS).exists():
             where = "here any more" if winner.user_attrs.get("host") == socket.gethostname() else "on this machine"
             return f"the best trial's net is not {where}; python -m digits.evaluate {directory} tests it where it is"
-        trainer.line.send(Test(place))
-        ended = trainer.line.recv()
+        try:
+            trainer.line.send(Winner(place))
+            ended = trainer.line.recv()
+        except (EOFError, OSError):
+            ended = None
         if not isinstance(ended, Ended) or ended.how != "done":
             return f"the best trial could not be tested: see {place / 'train.log'}"
         found = json.loads((place / TEST / "evaluation.json").read_text(encoding="utf-8"))

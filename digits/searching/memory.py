@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -12,10 +13,11 @@ from pathlib import Path
 import optuna
 import sqlalchemy
 from filelock import FileLock
+from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
 from digits.config.check import ConfigError, Fault
 from digits.config.search import OBJECTIVES
@@ -25,13 +27,17 @@ from digits.searching.study import (
     DIRECTORY,
     FILE,
     LEFT,
+    OVERRIDES,
+    TRIALS,
     address,
     engine_arguments,
     first_line,
     is_cut_off,
     superseded,
 )
-from digits.training.run import RunError
+from digits.training.run import RESULT, RunError
+
+log = logging.getLogger(__name__)
 
 FREE = {("data", "root"), ("data", "mirrors"), ("checkpoints",), ("checkpoint_minutes",), ("trust",)}
 """Keys of the configuration that another start, or another machine, may have otherwise: they change no figure."""
@@ -59,6 +65,9 @@ class Memory:
                 study = self.study()
                 _check_same(study, definition)
                 return study
+            if any((self.directory / TRIALS).glob(f"*/{RESULT}")):
+                why = f"{self.directory} holds trials that its storage doesn't know; move them, or take another name"
+                raise ConfigError(Fault("tune.name", why))
             study = optuna.create_study(study_name=self.name, storage=self.storage, directions=directions)
             study.set_user_attr("definition", definition)
         return study
@@ -80,7 +89,8 @@ class Memory:
                 with self._file:
                     yield
                 return
-            with self.storage.engine.connect() as connection:  # of PostgreSQL; it ends with the connection
+            with self.storage.engine.connect() as opened:  # of PostgreSQL; the lock ends with the connection
+                connection = opened.execution_options(isolation_level="AUTOCOMMIT")
                 key = {"name": f"digits search {self.name}"}
                 connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(hashtext(:name))"), key)
                 try:
@@ -95,6 +105,10 @@ class Memory:
         machine; then its heartbeat has grown old. Each has at most one successor, however often this is interrupted.
         """
         optuna.storages.fail_stale_trials(study)
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            # Killed while it was claimed, before it had a heartbeat that could grow old; nobody else claims now
+            if OVERRIDES not in trial.user_attrs:
+                self.storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
         trials = study.get_trials(deepcopy=False)
         gone = superseded(trials)
         for trial in trials:
@@ -108,13 +122,15 @@ def _begin_again(study: Study, trial: FrozenTrial, deaths: int) -> None:
     """Queue a trial's successor, with its parameters, its directory and all that samplers and pruners know of it."""
     history = [*trial.system_attrs.get("retry_history", []), trial.number]
     kept = {name: trial.user_attrs[name] for name in (DIRECTORY,) if name in trial.user_attrs}
+    # The rungs of its halvings follow from its figures once more; copied, it would compete with itself
+    known = {name: value for name, value in trial.system_attrs.items() if not name.startswith("completed_rung_")}
     study.add_trial(
         optuna.create_trial(
             state=TrialState.WAITING,
             params=trial.params,
             distributions=trial.distributions,
             user_attrs=kept | {DEATHS: deaths},
-            system_attrs=trial.system_attrs | {"failed_trial": history[0], "retry_history": history},
+            system_attrs=known | {"failed_trial": history[0], "retry_history": history},
             intermediate_values=trial.intermediate_values,
         )
     )
@@ -142,8 +158,11 @@ def _comparable(base: Tree) -> Tree:
 def _check_same(study: Study, asked: Tree) -> None:
     former = study.user_attrs.get("definition")
     former = former if isinstance(former, dict) else {}
-    changed = [key for key in ("objective", "space", "pruner") if former.get(key) != asked.get(key)]
-    changed = [{"space": "search_space", "objective": "tune.objective"}.get(key, key) for key in changed]
+    changed = [key for key in ("objective", "space", "pruner", "heartbeat") if former.get(key) != asked.get(key)]
+    changed = [
+        {"space": "search_space", "objective": "tune.objective", "heartbeat": "tune.heartbeat"}.get(key, key)
+        for key in changed
+    ]
     changed += _differing(former.get("config"), asked["config"])
     if changed:
         why = f"{study.study_name} was begun with another {', '.join(changed)}; its trials can't be compared with new "
@@ -163,12 +182,23 @@ def _differing(former: object, now: object, path: str = "") -> list[str]:
 # ---- Where it is kept ---------------------------------------------------------------------------
 
 
+class Storage(RDBStorage):
+    """Optuna's, whose thread of heartbeats would end at the first that can't be written."""
+
+    def record_heartbeat(self, trial_id: int) -> None:
+        """Give a sign of life, unless the storage is away just now."""
+        try:
+            super().record_heartbeat(trial_id)
+        except (StorageInternalError, SQLAlchemyError) as error:
+            log.warning("no sign of life could be written: %s", first_line(error))
+
+
 def _storage(directory: Path, url: str | None, heartbeat: int, workers: int) -> RDBStorage:
     """The storage; raises ConfigError where it can't be reached."""
     lock = FileLock(directory / f".{FILE}.lock") if url is None else nullcontext()
     try:
         with lock:
-            storage = RDBStorage(
+            storage = Storage(
                 address(directory, url),
                 engine_kwargs=engine_arguments(url, workers),
                 heartbeat_interval=heartbeat,
@@ -178,6 +208,8 @@ def _storage(directory: Path, url: str | None, heartbeat: int, workers: int) -> 
         raise ConfigError(
             Fault("tune.storage", "needs a driver for PostgreSQL: pip install 'digits[postgres]'")
         ) from None
+    except (ArgumentError, ValueError):
+        raise ConfigError(Fault("tune.storage", "is no address; give postgresql://USER@HOST:PORT/DATABASE")) from None
     except OperationalError as error:
         why = f"can't be reached: {first_line(error.orig or error)}; start the server, or mend the address"
         raise ConfigError(Fault("tune.storage", why)) from None

@@ -48,6 +48,12 @@ class Progress:
             self._running[number] = f"trial {number}: epoch {epochs} {figure(self._objective[0], value)}"
             self._show_running()
 
+    def cut_off(self, number: int) -> None:
+        """A trial has left, and is to be begun again."""
+        with self._lock:
+            self._running.pop(number, None)
+            self._show_running()
+
     def ended(self, trial: FrozenTrial, best: FrozenTrial | None, finished: int) -> None:
         """A row for a trial that has ended; `finished` counts those of other workers too."""
         with self._lock:

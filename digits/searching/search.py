@@ -6,7 +6,7 @@ import logging
 import math
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
@@ -15,7 +15,7 @@ from optuna.exceptions import TrialPruned, UpdateFinishedTrialError
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, GridSampler
 from optuna.study import Study
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from digits.config.check import ConfigError
 from digits.config.search import WATCHED, Tune
@@ -24,7 +24,7 @@ from digits.searching.keep import best_trials, keep_best
 from digits.searching.memory import Memory
 from digits.searching.progress import Progress
 from digits.searching.space import Space, columns, draw, grid, overrides
-from digits.searching.study import DIRECTORY, LEFT, REASON, TRIALS, counted, number_of
+from digits.searching.study import DIRECTORY, LEFT, OVERRIDES, REASON, TRIALS, counted, number_of, place_of
 from digits.searching.trainers import Ended, Task, Told, Trainer
 from digits.training.run import NONFINITE, peek, status_of
 
@@ -66,6 +66,7 @@ class Search:
             self.most = min(tune.trials, math.prod(map(len, grid(space)[0].values())))
         self.stopping = threading.Event()
         self.hopeless = ""  # why the search was given up
+        self._failed_before: set[int] | None = None  # by earlier starts, whose causes may be gone
 
     def work(self, trainer: Trainer) -> bool:
         """Train one trial after another until all are done or it is time to stop; False where the trainer is gone."""
@@ -93,6 +94,9 @@ class Search:
         trials = counted(study.get_trials(deepcopy=False))
         states = [trial.state for trial in trials]
         failed = [trial for trial in trials if trial.state == TrialState.FAIL]
+        if self._failed_before is None:
+            self._failed_before = {trial.number for trial in failed}
+        failed = [trial for trial in failed if trial.number not in self._failed_before]
         if len(failed) >= HOPELESS and not {TrialState.COMPLETE, TrialState.PRUNED} & set(states):
             self.hopeless = str(failed[-1].user_attrs.get(REASON, "its process died again and again"))
             self.stopping.set()
@@ -115,12 +119,13 @@ class Search:
         try:
             study.optimize(objective, n_trials=1, catch=(TrialFailed,))
         except TrialCutOff:
+            self._progress.cut_off(number_of(study.get_trials(deepcopy=False)[number[0]]))
             return
         except (UpdateFinishedTrialError, ValueError) as error:
-            if not number or study.trials[number[0]].state == TrialState.RUNNING:
+            if isinstance(error, ValueError) and not str(error).startswith("Cannot tell a"):
                 raise
-            log.warning("trial %d was taken over by another worker meanwhile (%s)", number[0], error)
-            raise EOFError from None  # its process may still wait for an answer: another trainer takes its place
+            log.warning("trial %d was taken over by another worker meanwhile", number[0])
+            return
         with self.memory.alone():
             keep_best(self.memory, study, self.tune.keep)
         trials = study.get_trials(deepcopy=False)
@@ -130,42 +135,68 @@ class Search:
 
     def _train(self, study: Study, trial: Trial, trainer: Trainer, held: ExitStack) -> float | tuple[float, ...]:
         """An objective as Optuna wants it: draw, train, tell; raises TrialPruned, TrialFailed or TrialCutOff."""
-        values, number = draw(self.space, trial), number_of(study.trials[trial.number])
+        self.memory.storage.record_heartbeat(trial._trial_id)  # from here on its death is seen by it
+        frozen = study.get_trials(deepcopy=False)[trial.number]
+        values, number = draw(self.space, trial), number_of(frozen)
         own = overrides(self.space, values)
-        directory = self._directory(trial)
-        for name, told in ((DIRECTORY, directory), ("host", socket.gethostname()), ("overrides", own)):
+        of_search: Tree = {"search": self.tune.name, "number": number, **columns(self.space, values)}
+        places = self._places(frozen)
+        for name, told in ((DIRECTORY, places[0]), ("host", socket.gethostname()), (OVERRIDES, own)):
             trial.set_user_attr(name, told)
         held.close()  # the trial is ours; the next may be claimed
-        place = self.memory.directory / directory
-        if peek(place).get("status") not in ("done", "pruned"):
+        place = self.memory.directory / places[0]
+        record = peek(place)
+        if record.get("status") in ("done", "pruned") and record.get("trial") == of_search:
+            return self._outcome(trial, place)  # it ended well, and its search was killed before it could note that
+        tree, typed, place = self._settle(trial, own, places)
+        trainer.line.send(Task(tree, place, typed, of_search, self._watched))
+        self._follow(trial, number, frozen.intermediate_values.keys(), trainer)
+        return self._outcome(trial, place)
+
+    def _settle(self, trial: Trial, own: list[str], places: list[str]) -> tuple[Tree, list[str], Path]:
+        """A trial's configuration, all its overrides, and the first place that it can be trained in."""
+        problem = ""
+        for directory in places:
+            place = self.memory.directory / directory
             try:
                 with self._composing:
                     tree, typed = self._take_up(own, place)
             except ConfigError as error:
-                raise self._failed(trial, str(error)) from None
+                problem = str(error)
+                continue
             if tree is not None:
-                of_search: Tree = {"search": self.tune.name, "number": number, **columns(self.space, values)}
-                trainer.line.send(Task(tree, place, typed, of_search, self._watched))
-                self._follow(trial, number, trainer)
-        return self._outcome(trial, place)
+                trial.set_user_attr(DIRECTORY, directory)
+                return tree, typed, place
+        raise self._failed(trial, problem or f"{places[-1]} holds another run; move it away")
 
-    def _directory(self, trial: Trial) -> str:
-        """Where a trial goes: where it was when it was cut off, unless somebody may still be writing there."""
-        own, former = f"{TRIALS}/{trial.number:04d}", trial.user_attrs.get(DIRECTORY)
-        if former is None or status_of(peek(self.memory.directory / str(former))) == "running":
-            return own
-        return str(former)
+    def _places(self, trial: FrozenTrial) -> list[str]:
+        """Where a trial may go: where it was when it was cut off, unless somebody may be writing there yet; or anew."""
+        anew, former = f"{TRIALS}/{trial.number:04d}", place_of(trial)
+        if former is None or former == anew or status_of(peek(self.memory.directory / former)) == "running":
+            return [anew]
+        return [former, anew]
 
-    def _follow(self, trial: Trial, number: int, trainer: Trainer) -> None:
+    def _follow(self, trial: Trial, number: int, known: Collection[int], trainer: Trainer) -> None:
         """Take a trial's figures and answer whether to end it, until its process has ended."""
+        taken_over = False
         while not isinstance(message := trainer.line.recv(), Ended):
             assert isinstance(message, Told)
-            trial.report(message.value, message.epochs)
-            trainer.line.send(trial.should_prune())
+            try:
+                if message.epochs not in known:  # else it was told before the trial was cut off
+                    trial.report(message.value, message.epochs)
+                end = self._watched is not None and trial.should_prune()
+            except UpdateFinishedTrialError:  # another worker took us for dead; ended here it would count as pruned
+                end, taken_over = False, True
+            trainer.line.send(end)
             self._progress.epoch(number, message.epochs, message.value)
-        if message.how == "left":
+        if taken_over:
+            raise UpdateFinishedTrialError
+        if message.how == "stuck":  # the next trials would meet the same full disk
+            self.hopeless = message.reason
+            self.stopping.set()
+        if message.how in ("left", "stuck"):
             trial.set_user_attr(LEFT, True)
-        if message.how in ("left", "died"):
+        if message.how in ("left", "stuck", "died"):
             raise TrialCutOff(message.reason)
         if message.how == "failed" and not peek(self.memory.directory / str(trial.user_attrs[DIRECTORY])):
             raise self._failed(trial, message.reason)

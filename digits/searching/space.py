@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Protocol, cast
 
@@ -16,6 +17,9 @@ Drawn = bool | int | float | str | None
 """What a storage can keep of a value; a list is kept as its text."""
 
 Space = dict[str, AnyParameter]
+
+SPOKEN = {"true", "false", "null", "nan", "inf", "on", "off", "yes", "no"}
+"""Words that Hydra's grammar, or YAML's, takes for something else."""
 
 TYPES: dict[Value, type[Float] | type[Int] | type[Categorical]] = {
     "float": Float,
@@ -55,8 +59,10 @@ def read_space(section: object) -> tuple[Space, list[Fault]]:
         except ValidationError as error:
             faults += [_about(key, fault) for fault in explain(schema, error, prefix=key)]
         else:
-            faults += [Fault(f"{key}.when", problem) for problem in _check_conditions(parameter, space)]
-            space[str(name)] = parameter
+            problems = list(_check_conditions(parameter, space))
+            faults += [Fault(f"{key}.when", problem) for problem in problems]
+            if not problems:
+                space[str(name)] = parameter
     return space, faults
 
 
@@ -144,7 +150,7 @@ def typed(value: object) -> str:
         return f"[{','.join(map(typed, value))}]"
     if value is None or isinstance(value, bool):
         return json.dumps(value)
-    if isinstance(value, str) and not value.replace("_", "").replace(".", "").replace("-", "").isalnum():
+    if isinstance(value, str) and (not re.fullmatch(r"[A-Za-z_][\w.-]*", value) or value.lower() in SPOKEN):
         return "'{}'".format(value.replace("\\", "\\\\").replace("'", "\\'"))
     return str(value)
 
@@ -153,33 +159,54 @@ def typed(value: object) -> str:
 
 
 def edges(space: Space) -> Iterator[tuple[str, dict[str, Drawn]]]:
-    """For each parameter its extreme values, or all its choices, with what has to be so that it is searched at all.
+    """Trials at the edges: each parameter at its extremes, or at each choice, under each condition it is wanted for.
 
-    Whatever a trial can draw of one parameter lies between them, so a range that the schema refuses shows here.
+    The others are at their lows and first choices. Whatever a trial can draw of a parameter lies between its extremes,
+    so a range that the schema refuses shows here, and a key that only another choice of a group has.
     """
     for name, parameter in space.items():
-        needed = _needed(parameter, space)
-        if needed is None:
-            continue
         extremes = (
             [kept(choice) for choice in parameter.choices]
             if isinstance(parameter, Categorical)
             else [parameter.low, parameter.high]
         )
-        for value in extremes:
-            yield name, needed | {name: value}
+        for conditions in _ways(parameter, space):
+            for value in extremes:
+                values = _completed(space, conditions | {name: value})
+                if name in values:
+                    yield name, values
 
 
-def _needed(parameter: AnyParameter, space: Space) -> dict[str, Drawn] | None:
-    """Values of the parameters above for which this one is searched; None where they contradict each other."""
-    found: dict[str, Drawn] = {}
+def _ways(parameter: AnyParameter, space: Space) -> list[dict[str, Drawn]]:
+    """Each choice of the parameters above for which this one is wanted; those that contradict each other too."""
+    ways: list[dict[str, Drawn]] = [{}]
     for name, wanted in parameter.when.items():
-        other = space[name]
-        above = _needed(other, space)
-        if above is None:
-            return None
-        found |= above | {name: kept(_options(wanted, cast(Categorical, other))[0])}
-    return {name: found[name] for name in space if name in found}
+        other = cast(Categorical, space[name])
+        options = [{name: kept(option)} for option in _options(wanted, other)]
+        ways = [way | above | option for way in ways for above in _ways(other, space) for option in options]
+    return ways
+
+
+def _completed(space: Space, fixed: Mapping[str, Drawn]) -> dict[str, Drawn]:
+    """A trial that has these values, and the low or the first choice of every other parameter that is then wanted."""
+    values: dict[str, Drawn] = {}
+    for name, parameter in space.items():
+        if is_wanted(parameter, values, space):
+            low = kept(parameter.choices[0]) if isinstance(parameter, Categorical) else parameter.low
+            values[name] = fixed.get(name, low)
+    return values
+
+
+def can_meet(space: Space, one: str, other: str) -> bool:
+    """Whether there can be a trial that has both parameters: not where they want different choices of a third."""
+    first, second = space[one].when, space[other].when
+    for name in first.keys() & second.keys():
+        above = cast(Categorical, space[name])
+        if not {kept(option) for option in _options(first[name], above)} & {
+            kept(option) for option in _options(second[name], above)
+        }:
+            return False
+    return True
 
 
 def grid(space: Space) -> tuple[dict[str, list[Drawn]], list[Fault]]:

@@ -9,6 +9,7 @@ outputs/tune/NAME/
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import optuna
 from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import util
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -34,8 +36,15 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 
-REASON, LEFT, DEATHS, DIRECTORY = "reason", "left", "deaths", "directory"
-"""User attributes of a trial: why it failed by itself; that it was asked to leave; how often it died; where it is."""
+REASON, LEFT, DEATHS, DIRECTORY, OVERRIDES = "reason", "left", "deaths", "directory", "overrides"
+"""User attributes of a trial: why it failed by itself; that it was asked to leave; how often it died; where it is; and
+what one would type for it, which is the last that is written while it is claimed."""
+
+
+def place_of(trial: FrozenTrial) -> str | None:
+    """A trial's run directory in the search's; none where it has none yet, or names any other place."""
+    directory = trial.user_attrs.get(DIRECTORY)
+    return directory if isinstance(directory, str) and re.fullmatch(rf"{TRIALS}/\d+", directory) else None
 
 
 def superseded(trials: list[FrozenTrial]) -> set[int]:
@@ -91,7 +100,7 @@ def read_search(directory: Path, storage: str | None = None) -> Study:
 
 def note(directory: Path, name: str, url: str | None) -> None:
     """Write down which study a directory belongs to; a password stays with who gave it."""
-    safe = None if url is None else make_url(url)._replace(password=None).render_as_string()
+    safe = None if url is None else make_url(url)._replace(password=None, query=util.immutabledict()).render_as_string()
     write_json(directory / SEARCH, {"format": 1, "name": name, "storage": safe})
 
 
@@ -109,7 +118,10 @@ def engine_arguments(url: str | None, workers: int) -> dict[str, object]:
     """A connection for each worker's trial, its heartbeat and the lock; for a file, patience with other processes."""
     if url is None:
         return {"connect_args": {"timeout": WAIT}}
-    return {"pool_size": 3 * workers + 2, "max_overflow": workers, "pool_pre_ping": True}
+    # a machine that lost its power gives up its locks after half a minute, not after the two hours of TCP
+    alive = "-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+    pool = {"pool_size": 3 * workers + 2, "max_overflow": workers, "pool_pre_ping": True}
+    return pool | {"connect_args": {"options": alive}}
 
 
 def first_line(error: object) -> str:

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Literal
 
 from digits.config.tree import Tree
-from digits.training.isolated import CAN_FORK, PR_SET_PDEATHSIG, run_isolated
+from digits.training import isolated
+from digits.training.isolated import CAN_FORK, PR_SET_PDEATHSIG, SIGNALS, run_isolated
 from digits.training.run import JobDied, JobFailed
 
 LOG = "train.log"
@@ -41,7 +42,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Test:
+class Winner:
     """The winner, to be tested."""
 
     directory: Path
@@ -55,18 +56,24 @@ class Told:
     value: float
 
 
+How = Literal["done", "failed", "died", "left", "stuck"]
+
+
 @dataclass(frozen=True)
 class Ended:
-    """A trial's process is gone, and why; what came of it is in its record."""
+    """A trial's process is gone, and how; what came of it is in its record.
 
-    how: Literal["done", "failed", "died", "left"] = "done"
+    `left` if a signal asked it to; `stuck` where its disk is full or gone, which is no fault of the trial's.
+    """
+
+    how: How = "done"
     reason: str = ""
 
 
 Tell = Callable[[int, float], bool]
 """Tells how many epochs are done, and the figure after them; whether to end the trial here."""
 
-Work = Callable[[Task | Test, Tell], None]
+Work = Callable[[Task | Winner, Tell], None]
 """What a trainer does; called in a process of the trial's own."""
 
 
@@ -95,7 +102,10 @@ def start(work: Work, workers: int) -> Trainer:
     threads = max(1, CORES // workers) if workers > 1 else None
     ours, theirs = context.Pipe()
     process = context.Process(target=serve, args=(work, theirs, threads, os.getpid()))
+    # Ctrl-C reaches all processes of a terminal; it waits until the new one can deal with it
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     process.start()
+    signal.pthread_sigmask(signal.SIG_SETMASK, former)
     theirs.close()
     return Trainer(process, ours)
 
@@ -109,8 +119,9 @@ def serve(work: Work, line: Connection, threads: int | None, parent: int) -> Non
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             sys.exit(1)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the search says when to leave
+    for number in SIGNALS:  # noted; no further trial is begun then, and one that is trained is told
+        signal.signal(number, lambda received, _: isolated.Told.is_news(received) and None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     if threads is not None:
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             os.environ[name] = str(threads)
@@ -122,10 +133,10 @@ def serve(work: Work, line: Connection, threads: int | None, parent: int) -> Non
             task = line.recv()
         except (EOFError, OSError):
             sys.exit(0)
-        if not isinstance(task, Task | Test):
+        if not isinstance(task, Task | Winner):
             continue  # an answer that its trial did not live to hear
 
-        def job(task: Task | Test = task) -> None:
+        def job(task: Task | Winner = task) -> None:
             _to_its_log(task.directory)
             work(task, lambda epochs, value: _tell(line, epochs, value))
 
@@ -133,7 +144,8 @@ def serve(work: Work, line: Connection, threads: int | None, parent: int) -> Non
         try:
             run_isolated(job, task.directory, task.overrides if isinstance(task, Task) else [])
         except JobFailed as failure:
-            line.send(Ended("died" if isinstance(failure, JobDied) else "failed", str(failure)))
+            how: How = "died" if isinstance(failure, JobDied) else "stuck" if failure.storage else "failed"
+            line.send(Ended(how, str(failure)))
         except SystemExit:
             line.send(Ended("left"))
             raise

@@ -214,7 +214,7 @@ def _answer(job: Callable[[], float | None]) -> tuple[Tree | None, int]:
     try:
         return {"accuracy": job()}, 0
     except JobFailed as failure:
-        return {"failed": str(failure)[:300], "code": failure.code}, 0
+        return {"failed": str(failure)[:300], "code": failure.code, "storage": failure.storage}, 0
     except KeyboardInterrupt:
         return {"left": 130}, 0
     except SystemExit as stop:
@@ -237,7 +237,7 @@ def _outcome(answer: Tree | None, code: int, directory: Path, overrides: list[st
     if "left" in answer:
         raise SystemExit(answer["left"])
     if "failed" in answer:
-        raise JobFailed(str(answer["failed"]), code=int(str(answer["code"])))
+        raise JobFailed(str(answer["failed"]), int(str(answer["code"])), storage=answer.get("storage") is True)
     return cast("float | None", answer["accuracy"])
 
 

@@ -94,8 +94,8 @@ def _failed(error: BaseException, run: RunDirectory | None, overrides: list[str]
     """Say in the run's record and in the log what it died of."""
     expected = isinstance(error, ConfigError | TargetError | DataError | RunError | NonfiniteError)
     reason = str(error) if expected else f"{type(error).__name__}: {error}"
+    storage = False
     if run is not None:
-        storage = False
         if isinstance(error, OSError) and (
             isinstance(error, StorageError) or error.errno in NO_STORAGE or not run.path.exists()
         ):
@@ -109,7 +109,8 @@ def _failed(error: BaseException, run: RunDirectory | None, overrides: list[str]
                 log.error("%s", full)  # noqa: TRY400 (the traceback helps nobody)
         where = "" if expected or storage else f"\n(traceback: {run.path / ERROR})"
         log.error("failed: %s\n%s%s", " ".join(overrides) or run.path, reason, where)
-    return JobFailed(reason, code=2 if isinstance(error, ConfigError | TargetError | RunError) else 1)
+    code = 2 if isinstance(error, ConfigError | TargetError | RunError) else 1
+    return JobFailed(reason, code, storage=storage)
 
 
 def tidy_logs() -> None:

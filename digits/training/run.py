@@ -74,11 +74,14 @@ class RunError(ValueError):
 
 
 class JobFailed(Exception):  # noqa: N818 (it says what happened to the job)
-    """A run failed and said why, in its record and on the screen; `code` is what a command should exit with."""
+    """A run failed and said why, in its record and on the screen; `code` is what a command should exit with.
 
-    def __init__(self, reason: str, code: int = 1) -> None:
+    `storage` tells that nothing could be written, which is no fault of the run's.
+    """
+
+    def __init__(self, reason: str, code: int = 1, *, storage: bool = False) -> None:
         super().__init__(reason)
-        self.code = code
+        self.code, self.storage = code, storage
 
 
 class JobDied(JobFailed):

@@ -13,6 +13,7 @@ from digits.searching.search import Search
 from digits.searching.study import REASON, counted, number_of
 from digits.searching.trainers import Ended, Task
 from digits.training.run import NONFINITE
+from digits.training.storage import write_json
 from tests.searching.fakes import (
     Fake,
     Silent,
@@ -242,16 +243,54 @@ def test_a_search_that_is_done_does_nothing(tmp_path: Path, workers: int) -> Non
     assert not any(trainer.tasks for trainer in trainers)
 
 
-def test_a_trial_that_another_worker_took_over_ends_the_worker_and_its_trainer(tmp_path: Path) -> None:
-    """Its process may wait for an answer yet, and would take the next trial for one."""
+def test_a_trial_that_another_worker_took_over_is_trained_to_its_end_and_counted_once(tmp_path: Path) -> None:
     search = search_in(tmp_path, tune_of(trials=1))
+    lost = []
 
-    def lose(task: Task, line: Connection) -> Ended:
-        study = search.memory.study()
-        study._storage.set_trial_state_values(study.trials[0]._trial_id, TrialState.FAIL)  # as its heartbeat were old
+    def lose_once(task: Task, line: Connection) -> Ended:
+        if not lost:
+            study = search.memory.study()
+            study._storage.set_trial_state_values(study.trials[0]._trial_id, TrialState.FAIL)  # as if it were dead
+            lost.append(task)
         return epoch_by_epoch(task, line)
 
-    assert not search.work(Fake(lose))
-    work(search, Fake(at_once))
+    trainer = Fake(lose_once)
+    assert search.work(trainer)
     (trial,) = counted(trials_of(search))
     assert trial.state == TrialState.COMPLETE
+    assert trial.values == [trial.params["x"]]
+    assert [task.directory.name for task in trainer.tasks] == ["0000"], "its whole record is found"
+
+
+def test_a_full_disk_stops_the_search_and_fails_no_trial(tmp_path: Path) -> None:
+    def stuck(task: Task, _: Connection) -> Ended:
+        leave_record(task, "failed", error="no space left")
+        return Ended("stuck", "no space left")
+
+    search = search_in(tmp_path, tune_of(trials=3, retries=0))
+    work(search, trainer := Fake(stuck))
+    assert len(trainer.tasks) == 1
+    assert search.hopeless == "no space left"
+    again = search_in(tmp_path, tune_of(trials=3, retries=0))
+    work(again, Fake(at_once))
+    assert [trial.state for trial in counted(trials_of(again))] == [TrialState.COMPLETE] * 3
+
+
+def test_what_made_an_earlier_start_hopeless_may_be_gone(tmp_path: Path) -> None:
+    def fail(task: Task, _: Connection) -> Ended:
+        leave_record(task, "failed", error="no MNIST here")
+        return Ended("failed", "no MNIST here")
+
+    work(search_in(tmp_path, tune_of(trials=6)), Fake(fail))
+    again = search_in(tmp_path, tune_of(trials=6))
+    work(again, Fake(at_once))
+    assert [trial.state for trial in trials_of(again)].count(TrialState.COMPLETE) == 3
+
+
+def test_a_record_of_another_trial_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    search = search_in(tmp_path, tune_of(trials=1))
+    (tmp_path / "trials" / "0000").mkdir(parents=True)
+    write_json(tmp_path / "trials" / "0000" / "result.json", {"status": "done", "metrics": {"val/accuracy": 2.0}})
+    work(search, trainer := Fake(at_once))
+    assert len(trainer.tasks) == 1
+    assert trials_of(search)[0].values == [trials_of(search)[0].params["x"]]

@@ -7,7 +7,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from digits.config.tree import Tree
-from digits.searching.space import Drawn, Space, columns, draw, edges, grid, overrides, read_space
+from digits.searching.space import Drawn, Space, can_meet, columns, draw, edges, grid, overrides, read_space, typed
 
 LR: Tree = {"type": "float", "key": "optimizer.lr", "low": 1e-4, "high": 0.1, "log": True}
 CHOSEN: Tree = {"type": "categorical", "key": "optimizer", "choices": ["adamw", "sgd"]}
@@ -87,14 +87,39 @@ def test_choices_are_typed_so_that_hydra_reads_them_back(choices: list[object], 
     assert [override.value() for override in parsed] == choices
 
 
-def test_edges_are_the_extremes_with_what_they_need() -> None:
+def test_edges_are_whole_trials_at_the_extremes_of_each_parameter() -> None:
     space = space_of(chosen=CHOSEN, momentum=MOMENTUM)
     assert list(edges(space)) == [
         ("chosen", {"chosen": "adamw"}),
-        ("chosen", {"chosen": "sgd"}),
+        ("chosen", {"chosen": "sgd", "momentum": 0.5}),
         ("momentum", {"chosen": "sgd", "momentum": 0.5}),
         ("momentum", {"chosen": "sgd", "momentum": 0.9}),
     ]
+
+
+def test_edges_meet_every_condition_that_a_parameter_is_wanted_for() -> None:
+    space = space_of(chosen=CHOSEN, momentum=MOMENTUM | {"when": {"chosen": ["sgd", "adamw"]}})
+    assert {values["chosen"] for name, values in edges(space) if name == "momentum"} == {"sgd", "adamw"}
+
+
+def test_two_parameters_of_one_key_meet_unless_a_condition_keeps_them_apart() -> None:
+    space = space_of(
+        chosen=CHOSEN,
+        a=LR | {"when": {"chosen": "adamw"}},
+        b=LR | {"when": {"chosen": ["sgd"]}},
+        c=LR | {"when": {"chosen": ["adamw", "sgd"]}},
+    )
+    assert not can_meet(space, "a", "b")
+    assert can_meet(space, "a", "c")
+    assert can_meet(space, "b", "c")
+
+
+@pytest.mark.parametrize("text", ["32", "1e3", "null", "true", "nan", "a,b", ""])
+def test_a_string_that_looks_like_something_else_stays_a_string(text: str) -> None:
+    (override,) = OverridesParser.create().parse_overrides([f"some.key={typed(text)}"])
+    value = override.value()
+    assert str(value) == text
+    assert not isinstance(value, bool | int | float | None)
 
 
 def test_a_trial_has_a_column_for_every_parameter() -> None:

@@ -20,6 +20,7 @@ from digits.searching.study import (
     counted,
     note,
     number_of,
+    place_of,
     read_search,
 )
 from digits.training.run import RunError
@@ -89,11 +90,42 @@ def test_a_trial_without_a_sign_of_life_is_begun_again_when_it_is_old(tmp_path: 
     study = memory.study()
     trial = study.ask()
     memory.storage.record_heartbeat(trial._trial_id)
+    trial.set_user_attr("overrides", [])
     memory.revive(study)
     assert [t.state for t in trials_of(memory)] == [TrialState.RUNNING]
     time.sleep(5)  # three heartbeats and more; SQLite's clock has whole seconds
     memory.revive(study)
     assert [t.state for t in trials_of(memory)] == [TrialState.FAIL, TrialState.WAITING]
+
+
+def test_a_trial_that_was_killed_while_it_was_claimed_is_begun_again_at_once(tmp_path: Path) -> None:
+    """It has no heartbeat yet that could grow old."""
+    memory = memory_in(tmp_path, tune_of())
+    with memory.alone():
+        memory.study().ask()
+    memory.revive(memory.study())
+    assert [t.state for t in trials_of(memory)] == [TrialState.FAIL, TrialState.WAITING]
+
+
+def test_trials_of_a_search_that_is_lost_are_not_taken_for_new_ones(tmp_path: Path) -> None:
+    (tmp_path / "trials" / "0000").mkdir(parents=True)
+    (tmp_path / "trials" / "0000" / "result.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"tune.name: .* holds trials that its storage doesn't know; move them"):
+        memory_in(tmp_path, tune_of())
+
+
+def test_a_trial_that_is_begun_again_competes_in_no_halving_with_itself(tmp_path: Path) -> None:
+    memory = memory_in(tmp_path, tune_of())
+    pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=1)
+    trial = memory.study(optuna.samplers.RandomSampler(seed=1), pruner).ask()
+    trial.suggest_float("x", 0, 1)
+    trial.report(0.5, 1)
+    trial.should_prune()
+    assert "completed_rung_0" in trials_of(memory)[0].system_attrs
+    memory.revive(memory.study())
+    again = trials_of(memory)[1]
+    assert again.intermediate_values == {1: 0.5}
+    assert set(again.system_attrs) == {"failed_trial", "retry_history"}
 
 
 @pytest.mark.parametrize(
@@ -126,6 +158,20 @@ def test_the_note_of_a_search_keeps_no_password(tmp_path: Path) -> None:
         "name": "test",
         "storage": "postgresql://user@localhost/digits",
     }
+    note(tmp_path, "test", "postgresql://localhost/digits?user=a&password=secret")
+    assert "secret" not in (tmp_path / SEARCH).read_text()
+
+
+@pytest.mark.parametrize("url", ["postgres://u:secret@h:abc/db", "postgresql://u:secret@h:abc/db"])
+def test_an_address_that_is_none_is_told_without_its_password(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ConfigError, match=r"^tune.storage: is no address; give postgresql://USER@HOST:PORT/DATABASE$"):
+        Memory(tmp_path, "test", url, 5, 2, 1)
+
+
+def test_no_directory_out_of_the_search_is_taken_for_a_trials(tmp_path: Path) -> None:
+    memory = memory_in(tmp_path, tune_of())
+    numbers = [failed(memory, directory=name) for name in ("/etc", "trials/../..", "trials/0001", "trials/0001/..")]
+    assert [place_of(trials_of(memory)[number]) for number in numbers] == [None, None, "trials/0001", None]
 
 
 def test_a_search_is_read_from_its_directory(tmp_path: Path) -> None:
