@@ -192,13 +192,17 @@ def _check_trial(tree: Tree, base: Tree) -> None:
 def _check_edges(space: Space, compose: Callable[[list[str]], Tree]) -> list[Fault]:
     """What the configurations at the edges of the space are refused for, each told once, by its parameter."""
     faults: dict[str, Fault] = {}
-    for name, values in edges(space):
-        try:
-            compose(overrides(space, values))
-        except (ConfigError, HydraException, OmegaConfBaseException, TargetError, ValueError) as error:
-            for problem in (sentence(error) or str(error)).splitlines()[:1]:
+    for name, whole in edges(space):
+        values = {other: value for other, value in whole.items() if other not in faults}  # else they hide the rest
+        while name in values:
+            try:
+                compose(overrides(space, values))
+                break
+            except (ConfigError, HydraException, OmegaConfBaseException, TargetError, ValueError) as error:
+                problem = (sentence(error) or str(error)).splitlines()[0]
                 owner = _owner(space, values, problem, name)
-                faults.setdefault(owner, _of_parameter(space, owner, values, problem))
+                faults[owner] = _of_parameter(space, owner, values, problem)
+                del values[owner]
     return list(faults.values())
 
 
@@ -210,7 +214,7 @@ def _owner(space: Space, values: dict[str, Drawn], problem: str, name: str) -> s
 
 def _of_parameter(space: Space, name: str, values: dict[str, Drawn], problem: str) -> Fault:
     told = problem if space[name].key.lstrip("+") in problem else f"{space[name].key}: {problem}"
-    shown = {other: values[other] for other in (*space[name].when, name)}
+    shown = {other: values[other] for other in (*space[name].when, name) if other in values}
     return Fault(f"search_space.{name}", f"with {' '.join(overrides(space, shown))}: {told}")
 
 

@@ -14,6 +14,7 @@ from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler, GridSampler
 from sqlalchemy.exc import SQLAlchemyError
 
+from digits.config.check import ConfigError
 from digits.config.search import Tune
 from digits.config.targets import instantiate
 from digits.searching import table
@@ -39,6 +40,8 @@ def run_search(plan: Plan, directory: Path, work: Work) -> int:
     """
     try:
         return _run(plan, directory, work)
+    except ConfigError:
+        raise
     except Exception as error:  # Optuna asserts where its storage fails: what it failed of is told, if it did
         lost = _of_storage(error)
         if lost is None:

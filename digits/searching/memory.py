@@ -6,8 +6,9 @@ import json
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import optuna
@@ -17,7 +18,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
 from digits.config.check import ConfigError, Fault
 from digits.config.search import OBJECTIVES
@@ -27,6 +28,7 @@ from digits.searching.study import (
     DIRECTORY,
     FILE,
     LEFT,
+    NO_DRIVER,
     OVERRIDES,
     TRIALS,
     address,
@@ -182,6 +184,10 @@ def _differing(former: object, now: object, path: str = "") -> list[str]:
 # ---- Where it is kept ---------------------------------------------------------------------------
 
 
+ATTEMPTS = 10
+"""To make the tables of a database that others are making as well."""
+
+
 class Storage(RDBStorage):
     """Optuna's, whose thread of heartbeats would end at the first that can't be written."""
 
@@ -193,21 +199,24 @@ class Storage(RDBStorage):
             log.warning("no sign of life could be written: %s", first_line(error))
 
 
+def _opened(directory: Path, url: str | None, heartbeat: int, workers: int) -> Storage:
+    """The storage with its tables, which several processes may be making at the same moment."""
+    place, arguments = address(directory, url), engine_arguments(url, workers)
+    for _ in range(ATTEMPTS):
+        with suppress(IntegrityError, ProgrammingError):  # another process was first with a table
+            return Storage(place, arguments, heartbeat_interval=heartbeat, grace_period=3 * heartbeat)
+        time.sleep(0.5)
+    return Storage(place, arguments, heartbeat_interval=heartbeat, grace_period=3 * heartbeat)
+
+
 def _storage(directory: Path, url: str | None, heartbeat: int, workers: int) -> RDBStorage:
     """The storage; raises ConfigError where it can't be reached."""
     lock = FileLock(directory / f".{FILE}.lock") if url is None else nullcontext()
     try:
         with lock:
-            storage = Storage(
-                address(directory, url),
-                engine_kwargs=engine_arguments(url, workers),
-                heartbeat_interval=heartbeat,
-                grace_period=3 * heartbeat,
-            )
+            storage = _opened(directory, url, heartbeat, workers)
     except ImportError:
-        raise ConfigError(
-            Fault("tune.storage", "needs a driver for PostgreSQL: pip install 'digits[postgres]'")
-        ) from None
+        raise ConfigError(Fault("tune.storage", NO_DRIVER)) from None
     except (ArgumentError, ValueError):
         raise ConfigError(Fault("tune.storage", "is no address; give postgresql://USER@HOST:PORT/DATABASE")) from None
     except OperationalError as error:
