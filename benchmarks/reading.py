@@ -33,7 +33,7 @@ from digits.reading.pictures import PictureError
 from digits.reading.reader import Reader
 
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
-NUMBER, CHOOSING, STATED = 40, 1, 2
+NUMBER, CHOOSING, STATED = 40, 1, 6
 """Made pages of each kind, and the seeds of those that constants are chosen by and of those whose score is stated."""
 MARGIN, SMALL = 0.5, 28
 """Arrays have their digits up to the edge: they get a margin of this share of their side, after those that are smaller

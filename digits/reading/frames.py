@@ -34,9 +34,9 @@ ALONE = 0.6
 stroke of a slashed 0."""
 STRAIGHT = 0.75
 """Share of a frame's ink on straight runs, across and down."""
-GRID, LENGTH, AROUND = 40, 0.8, 0.15
+GRID, LENGTH, AROUND, THIN = 40, 0.9, 0.15, 0.05
 """The lines of a frame or a table are at least so many pixels long, and go over so much of its box; the outer ones are
-so near to its edges, of the shorter side."""
+so near to its edges, and so thin in the mean, of the shorter side: a 0 may be square, but its stroke is wider."""
 TRIED = 20
 """Pieces, the largest, that are looked at as frames."""
 
@@ -158,21 +158,25 @@ def _grid(mask: Grey) -> Grey | None:
     edge = max(2, int(AROUND * min(mask.shape)))
     if not (across[:edge].any() and across[-edge:].any() and down[:, :edge].any() and down[:, -edge:].any()):
         return None
+    if Piece(0, 0, 255 * mask).stroke > THIN * min(mask.shape) + 2.5:
+        return None
     return cv2.dilate(across | down, np.ones((3, 3), np.uint8)).astype(np.uint8)
 
 
 def _lines(mask: Grey) -> Grey:
     """The pixels on thin lines that run right across a mask, which may be a little askew."""
     wide = mask.shape[1]
-    thick = cv2.dilate(mask, np.ones((3, 1), np.uint8))
-    runs = cv2.morphologyEx(thick, cv2.MORPH_OPEN, np.ones((1, max(5, int(LENGTH * wide))), np.uint8))
-    return np.minimum(cv2.dilate(runs, np.ones((1, 5), np.uint8)), mask).astype(np.uint8)
+    run = max(5, int(LENGTH * wide))
+    thick = cv2.dilate(np.pad(mask, ((0, 0), (run, run))), np.ones((3, 1), np.uint8))  # beyond a border all would count
+    runs = cv2.morphologyEx(thick, cv2.MORPH_OPEN, np.ones((1, run), np.uint8))
+    spread = cv2.dilate(runs, np.ones((1, 5), np.uint8))[:, run : run + wide]
+    return np.minimum(spread, mask).astype(np.uint8)
 
 
 def _is_straight(piece: Piece) -> bool:
     """Whether it is made of lines across and down, as frames and tables are."""
-    mask = (piece.ink >= LOW).astype(np.uint8)
-    run = max(5, int(0.3 * min(mask.shape)))
+    run = max(5, int(0.3 * min(piece.ink.shape)))
+    mask = np.pad((piece.ink >= LOW).astype(np.uint8), run)
     across = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((1, run), np.uint8))
     down = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((run, 1), np.uint8))
     return bool(cv2.max(across, down).sum() >= STRAIGHT * mask.sum())

@@ -121,3 +121,18 @@ def test_a_slashed_or_dotted_0_is_no_frame() -> None:
         part = within[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         pieces = [Piece(0, 0, zero), Piece(int(columns[0]), int(rows[0]), part)]
         assert len(without_frames(pieces)) == 2
+
+
+@pytest.mark.parametrize("pen", [2, 5, 9])
+@pytest.mark.parametrize("wide", [28, 45, 60])
+def test_a_round_or_square_0_is_no_table(wide: int, pen: int) -> None:
+    for bulge in (2, 3, 4):  # from an ellipse to nearly a square with round corners
+        turns = np.linspace(0, 2 * np.pi, 200)
+        x, y = (np.sign(wave(turns)) * np.abs(wave(turns)) ** (2 / bulge) for wave in (np.cos, np.sin))
+        ink = np.zeros((90, 90), np.uint8)
+        outline = np.stack([45 + wide / 2 * x, 45 + 30 * y], 1).round().astype(np.int32)
+        cv2.polylines(ink, [outline], True, 255, pen)
+        rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
+        zero = Piece(0, 0, ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+        assert without_frames([zero]) == [zero]
+        assert not holds_table(ink)
