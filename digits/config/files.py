@@ -156,6 +156,8 @@ def check_yaml(path: Path) -> None:
             if inside[-1][1].values > VALUES:
                 raise FileError(f"{path} stands for more than {VALUES:,} values, so it is not read")
     except yaml.YAMLError as error:
+        if "maximum nesting depth" in str(error):  # PyYAML's own limit, since 6.0.4: it reads a piece ahead of us
+            raise FileError(_too_deep(path)) from None
         raise FileError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
 
 
