@@ -74,10 +74,7 @@ class RunError(ValueError):
 
 
 class JobFailed(Exception):  # noqa: N818 (it says what happened to the job)
-    """A run failed and said why, in its record and on the screen; `code` is what a command should exit with.
-
-    `storage` tells that nothing could be written, which is no fault of the run's.
-    """
+    """A run failed and said why; `code` is what a command exits with, `storage` tells that nothing could be written."""
 
     def __init__(self, reason: str, code: int = 1, *, storage: bool = False) -> None:
         super().__init__(reason)
