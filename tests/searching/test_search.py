@@ -245,7 +245,7 @@ def test_a_search_that_is_done_does_nothing(tmp_path: Path, workers: int) -> Non
 
 def test_a_trial_that_another_worker_took_over_is_trained_to_its_end_and_counted_once(tmp_path: Path) -> None:
     search = search_in(tmp_path, tune_of(trials=1))
-    lost = []
+    lost: list[Task] = []
 
     def lose_once(task: Task, line: Connection) -> Ended:
         if not lost:
