@@ -42,8 +42,8 @@ def result_of(run: Path) -> dict[str, object]:
 
 
 REFERENCE = 0.06
-"""Seconds of `copying` on the Xeon that the bounds below were set on. Commit 258d839 checks the sweep of fifteen in 0.9
-s there, and in 2.5 s on an AMD EPYC that copies for 0.16 s: bounds in seconds alone would be bounds of the machine."""
+"""Seconds that `copying` takes on the Xeon which the bounds below were set on: inferred, not measured there. Commit
+258d839 checks the sweep of fifteen in 0.9 s on it, and in 2.5 s on an AMD EPYC that copies for 0.16 s."""
 
 
 def copying() -> float:
