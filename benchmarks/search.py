@@ -145,9 +145,7 @@ def measure_winners(folder: Path, root: Path, seeds: int, limit: int) -> Tree:
 def write() -> None:
     """The section of RESULTS.md, from the record."""
     record = json.loads(RECORD.read_text(encoding="utf-8"))
-    parts = [
-        describe(record[name]) for name, describe in (("workers", _workers), ("pruning", _pruning)) if name in record
-    ]
+    parts = [describe(record[name]) for name, describe in PARTS.items() if name in record]
     replace_section("Searches", "python -m benchmarks.search", "\n\n".join(parts))
 
 
@@ -215,6 +213,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     pruning.add_argument("--limit", type=int, default=6_000, help="training images (default: 6,000)")
     pruning.add_argument("--trials", type=int, default=20, help="trials of a search (default: 20)")
     pruning.add_argument("--seeds", type=int, default=3, help="searches of each kind (default: 3)")
+    pruning.add_argument("--folder", type=Path, help="keep the searches there, and go on with those that are there")
     winners = parts.add_parser("winners", help="what the searches found, against the defaults")
     winners.add_argument("--limit", type=int, default=20_000, help="training images (default: 20,000)")
     winners.add_argument("--seeds", type=int, default=3, help="runs of each (default: 3)")
@@ -225,7 +224,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         if given.part == "workers":
             record["workers"] = measure_workers(folder, root, given.limit, given.epochs)
         elif given.part == "pruning":
-            record["pruning"] = measure_pruning(folder, root, given.seeds, given.limit, given.trials)
+            kept = folder if given.folder is None else given.folder.resolve()
+            kept.mkdir(parents=True, exist_ok=True)
+            record["pruning"] = measure_pruning(kept, root, given.seeds, given.limit, given.trials)
         elif given.part == "winners":
             record["winners"] = measure_winners(folder, root, given.seeds, given.limit)
         if given.part is not None:

@@ -17,7 +17,7 @@ from digits.config.check import ConfigError, Fault, explain
 from digits.config.search import SECTIONS, WATCHED, Tune
 from digits.config.targets import TargetError, names, signature_of, takes_anything
 from digits.config.tree import Tree
-from digits.searching.plan import Plan
+from digits.searching.plan import Plan, is_grid
 from digits.searching.space import Drawn, Space, can_meet, edges, grid, overrides, read_space
 from digits.settle import sentence, settle, settle_job
 from digits.training.run import RunError
@@ -46,7 +46,7 @@ def plan(config: DictConfig, given: list[str], *, at_edges: bool = True) -> Plan
     try:
         tune = Tune.model_validate(sections["tune"])
     except ValidationError as error:
-        faults += [_plainly(fault) for fault in explain(Tune, error, prefix="tune")]
+        faults += explain(Tune, error, prefix="tune")
     sampler, pruner = (cast(Tree, sections[name]) for name in ("sampler", "pruner"))
     for name, section in (("sampler", sampler), ("pruner", pruner)):
         faults += _check_engine(name, section)
@@ -76,7 +76,7 @@ def plan(config: DictConfig, given: list[str], *, at_edges: bool = True) -> Plan
     faults += _check_keys(space, asked)
     if base is not None and tune is not None:
         faults += _check_objective(tune, sampler)
-        if str(sampler.get("_target_")).endswith("GridSampler"):
+        if is_grid(sampler):
             faults += grid(space)[1]
     if base is not None and at_edges:
         faults += _check_edges(space, compose_trial)
@@ -216,12 +216,6 @@ def _of_parameter(space: Space, name: str, values: dict[str, Drawn], problem: st
     told = problem if space[name].key.lstrip("+") in problem else f"{space[name].key}: {problem}"
     shown = {other: values[other] for other in (*space[name].when, name) if other in values}
     return Fault(f"search_space.{name}", f"with {' '.join(overrides(space, shown))}: {told}")
-
-
-def _plainly(fault: Fault) -> Fault:
-    """Our own sentence about the whole section, without Pydantic's and without all its values."""
-    _, separator, ours = fault.problem.partition("value error, ")
-    return Fault("tune." + ours.partition(" ")[0], ours.partition(" ")[2]) if separator else fault
 
 
 def _section_of(override: str) -> str:

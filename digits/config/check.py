@@ -258,6 +258,8 @@ def explain(schema: type[BaseModel], error: ValidationError, prefix: str = "") -
             problem = f"no such key{nearest(str(path[-1]), siblings)}"
         elif detail["type"] == "missing":
             problem = "is missing"
+        elif detail["type"] == "value_error":  # a check of our own, in its words
+            problem = str(detail["ctx"]["error"])
         elif key in problems:  # another branch of the same union
             problem = message.removeprefix("input should be ")
         else:

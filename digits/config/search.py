@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from digits.config.sections import Count, Name, Section
 
@@ -107,21 +107,23 @@ class Tune(Section):
     seed: int = Field(ge=0, lt=2**32, description="what the sampler draws")
     test: bool = Field(description="test the best trial once, when all are done")
 
-    @model_validator(mode="after")
-    def _database(self) -> Tune:
-        if self.storage is not None and not re.match(r"postgres(ql)?(\+psycopg)?://", self.storage):
-            raise ValueError("storage has to be postgresql://USER@HOST/DATABASE, or null")  # it may hold a password
-        return self
+    @field_validator("storage")
+    @classmethod
+    def _database(cls, storage: str | None) -> str | None:
+        if storage is not None and not re.match(r"postgres(ql)?(\+psycopg)?://", storage):
+            raise ValueError("is no address of PostgreSQL")  # without the value, which may hold a password
+        return storage
 
-    @model_validator(mode="after")
-    def _objectives(self) -> Tune:
-        for name in self.objective:
+    @field_validator("objective")
+    @classmethod
+    def _objectives(cls, objective: list[str]) -> list[str]:
+        for name in objective:
             if name not in OBJECTIVES:
                 why = "; the test set is for the winner alone" if name.startswith("test/") else ""
-                raise ValueError(f"objective can't be {name}{why}; there is {', '.join(OBJECTIVES)}")
-        if len(set(self.objective)) < len(self.objective):
-            raise ValueError("objective names a figure twice; name each once")
-        return self
+                raise ValueError(f"can't be {name}{why}; there is {', '.join(OBJECTIVES)}")
+        if len(set(objective)) < len(objective):
+            raise ValueError("names a figure twice; name each once")
+        return objective
 
 
 SECTIONS = ("tune", "search_space", "sampler", "pruner")

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import cast
 
 from optuna.pruners import BasePruner, NopPruner
-from optuna.samplers import BaseSampler, GridSampler
+from optuna.samplers import BaseSampler
 from sqlalchemy.exc import SQLAlchemyError
 
 from digits.config.check import ConfigError
@@ -20,9 +20,9 @@ from digits.config.targets import instantiate
 from digits.searching import table
 from digits.searching.keep import best_trials, test_winner
 from digits.searching.memory import Memory, definition
-from digits.searching.outcome import outcome_of
+from digits.searching.outcome import Objective, outcome_of
 from digits.searching.page import write_page
-from digits.searching.plan import Plan
+from digits.searching.plan import Plan, is_grid
 from digits.searching.progress import Progress
 from digits.searching.search import Search
 from digits.searching.space import grid
@@ -67,8 +67,8 @@ def _run(plan: Plan, directory: Path, work: Work) -> int:
     what |= {"heartbeat": tune.heartbeat, "base": list(plan.asked)}
     study = memory.create(what)
     note(directory, tune.name, tune.storage)
-    progress = Progress(plan.space, list(tune.objective))
-    search = Search(memory, tune, plan.space, lambda n: _engines(plan, n), plan.take_up, progress)
+    progress = Progress(plan.space, [Objective.named(name) for name in tune.objective])
+    search = Search(memory, tune, plan.space, lambda n: _engines(plan, n), plan.take_up, progress, plan.most)
     trials = counted(study.get_trials(deepcopy=False))
     finished = sum(trial.state.is_finished() and not is_cut_off(trial) for trial in trials)
     log.info("search %s: %s of %s trials are done; %s", tune.name, finished, search.most, directory)
@@ -163,12 +163,9 @@ def _engines(plan: Plan, trials: int) -> tuple[BaseSampler, BasePruner]:
             plan.sampler,
             search_space=grid(plan.space)[0],
             # the grid's order is one for the whole search
-            seed=plan.tune.seed if plan.sampler["_target_"] == GRID else (plan.tune.seed * 1_000_003 + trials) % 2**32,
+            seed=plan.tune.seed if is_grid(plan.sampler) else (plan.tune.seed * 1_000_003 + trials) % 2**32,
         ),
     )
     if len(plan.tune.objective) > 1:
         return sampler, NopPruner()
     return sampler, cast(BasePruner, instantiate(plan.pruner))
-
-
-GRID = f"optuna.samplers.{GridSampler.__name__}"

@@ -17,6 +17,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import FrozenTrial, TrialState
 
 from digits.config.files import shown
+from digits.config.search import OBJECTIVES
 from digits.searching.study import counted, is_cut_off, number_of
 
 Setting: TypeAlias = bool | int | float | str | None
@@ -42,6 +43,11 @@ class Objective:
     name: str
     maximize: bool
 
+    @classmethod
+    def named(cls, name: str) -> Objective:
+        """The one that is asked for by this name."""
+        return cls(name, OBJECTIVES[name] == "maximize")
+
     @property
     def accuracy(self) -> bool:
         """Whether it is a fraction that people read as a percentage."""
@@ -57,7 +63,7 @@ class Objective:
         """A value as it is printed."""
         if self.accuracy:
             return f"{100 * value:.2f} %"
-        if float(value).is_integer() and abs(value) < 1e15:
+        if abs(value) < 1e15 and (abs(value) >= 10_000 or float(value).is_integer()):
             return f"{value:,.0f}"
         return f"{value:.4f}" if 0.001 <= abs(value) < 1000 else f"{value:.4g}"
 
@@ -170,9 +176,12 @@ class Outcome:
 
     @property
     def epochs(self) -> tuple[int, int]:
-        """Epochs of the complete and the pruned trials: those trained, and those had none been pruned."""
+        """Epochs of the complete and the pruned trials: those trained, and those had none been pruned.
+
+        A trial that diverged would have trained no further without a pruner either.
+        """
         over = [trial for trial in self.trials if trial.state in ("complete", "pruned")]
-        whole = (t.epochs if t.state == "complete" else max(t.epochs, t.max_epochs) for t in over)
+        whole = (max(t.epochs, t.max_epochs) if t.state == "pruned" and not t.reason else t.epochs for t in over)
         return sum(trial.epochs for trial in over), sum(whole)
 
     def command(self, trial: Trial) -> list[str]:

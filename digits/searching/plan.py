@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from digits.config.search import Tune
 from digits.config.tree import Tree
-from digits.searching.space import Space
+from digits.searching.space import Space, grid
 
 
 @dataclass(frozen=True)
@@ -26,3 +27,14 @@ class Plan:
 
     Raises ConfigError where these values together can't be.
     """
+
+    @property
+    def most(self) -> int:
+        """How many trials there will be: a grid may have fewer combinations than were asked for."""
+        combinations = math.prod(map(len, grid(self.space)[0].values())) if is_grid(self.sampler) else self.tune.trials
+        return min(self.tune.trials, combinations)
+
+
+def is_grid(sampler: Tree) -> bool:
+    """Whether this section names the sampler that tries every combination."""
+    return str(sampler.get("_target_")).endswith(".GridSampler")

@@ -6,16 +6,18 @@ import logging
 import sys
 import threading
 import time
+from collections.abc import Sequence
+from datetime import timedelta
 
 from optuna.trial import FrozenTrial, TrialState
 from tqdm import tqdm
 
+from digits.searching.outcome import STATES, Objective, setting_text
 from digits.searching.space import Space
 from digits.searching.study import number_of
 
 log = logging.getLogger(__name__)
 
-NAMES = {TrialState.COMPLETE: "done", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 WIDTH = 12
 """Characters of a parameter's column, or of its name where that is longer; longer values are cut."""
 
@@ -23,8 +25,8 @@ WIDTH = 12
 class Progress:
     """The table of a search, row by row as its trials end; safe to be called by several threads."""
 
-    def __init__(self, space: Space, objective: list[str]) -> None:
-        self._space, self._objective = space, objective
+    def __init__(self, space: Space, objectives: Sequence[Objective]) -> None:
+        self._space, self._objectives = space, objectives
         self._lock = threading.Lock()
         self._running: dict[int, str] = {}
         self._begun, self._before, self._finished, self._most = time.monotonic(), 0, 0, 0
@@ -45,7 +47,7 @@ class Progress:
     def epoch(self, number: int, epochs: int, value: float) -> None:
         """Say how far a trial is."""
         with self._lock:
-            self._running[number] = f"trial {number}: epoch {epochs} {figure(self._objective[0], value)}"
+            self._running[number] = f"trial {number}: epoch {epochs} {self._objectives[0].text(value)}"
             self._show_running()
 
     def cut_off(self, number: int) -> None:
@@ -60,16 +62,17 @@ class Progress:
             self._running.pop(number_of(trial), None)
             self._finished = finished
             if not self._headed:
-                self.say(self._row("trial", "", *self._objective, "best", "epochs", "left", *self._space))
+                names = [objective.name for objective in self._objectives]
+                self.say(self._row("trial", "", *names, "best", "epochs", "left", *self._space))
                 self._headed = True
-            values = [figure(name, value) for name, value in zip(self._objective, trial.values or [], strict=False)]
-            values += ["–"] * (len(self._objective) - len(values))
-            lead = "front" if len(self._objective) > 1 else "–"
+            values = [aim.text(value) for aim, value in zip(self._objectives, trial.values or [], strict=False)]
+            values += ["–"] * (len(self._objectives) - len(values))
+            lead = "front" if len(self._objectives) > 1 else "–"
             if best is not None and best.values:
-                lead = figure(self._objective[0], best.values[0])
-            parameters = [shown(trial.params.get(name)) if name in trial.params else "" for name in self._space]
+                lead = self._objectives[0].text(best.values[0])
+            parameters = [setting_text(trial.params[name]) if name in trial.params else "" for name in self._space]
             epochs = str(trial.user_attrs.get("epochs", "–"))
-            state = NAMES.get(trial.state, trial.state.name.lower())
+            state = STATES[trial.state]
             self.say(self._row(str(number_of(trial)), state, *values, lead, epochs, self._left(), *parameters))
             if trial.state == TrialState.FAIL and "reason" in trial.user_attrs:
                 self.say(f"       {str(trial.user_attrs['reason']).splitlines()[0]}")
@@ -87,10 +90,10 @@ class Progress:
             self._bar.set_postfix_str(", ".join(self._running.values()))
 
     def _row(self, number: str, state: str, *cells: str) -> str:
-        widths = [max(len(name), 7) for name in self._objective] + [7, 6, 8]
+        widths = [max(len(objective.name), 7) for objective in self._objectives] + [7, 6, 8]
         widths += [max(len(name), WIDTH) for name in self._space]
         pairs = zip(cells, widths, strict=True)
-        return f"{number:>5}  {state:<7}" + "".join(f"  {cell[:width]:>{width}}" for cell, width in pairs).rstrip()
+        return f"{number:>5}  {state:<8}" + "".join(f"  {cell[:width]:>{width}}" for cell, width in pairs).rstrip()
 
     def _left(self) -> str:
         """What the rest will take at the pace so far."""
@@ -98,16 +101,4 @@ class Progress:
         if not done:
             return "–"
         seconds = (time.monotonic() - self._begun) / done * max(self._most - self._finished, 0)
-        return f"{seconds // 3600:.0f}:{seconds % 3600 // 60:02.0f}:{seconds % 60:02.0f}"
-
-
-def figure(name: str, value: float) -> str:
-    """An objective's value as it is printed."""
-    if name.endswith("accuracy"):
-        return f"{value:.2%}"
-    return f"{value:,.0f}" if name in ("parameters", "images_per_second") else f"{value:.4g}"
-
-
-def shown(value: object) -> str:
-    """A parameter's value, short."""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+        return str(timedelta(seconds=round(seconds)))

@@ -13,7 +13,7 @@ from typing import Literal
 
 from optuna.exceptions import TrialPruned, UpdateFinishedTrialError
 from optuna.pruners import BasePruner
-from optuna.samplers import BaseSampler, GridSampler
+from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -23,7 +23,7 @@ from digits.config.tree import Tree
 from digits.searching.keep import best_trials, keep_best
 from digits.searching.memory import Memory
 from digits.searching.progress import Progress
-from digits.searching.space import Space, columns, draw, grid, overrides
+from digits.searching.space import Space, columns, draw, overrides
 from digits.searching.study import DIRECTORY, LEFT, OVERRIDES, REASON, TRIALS, counted, number_of, place_of
 from digits.searching.trainers import Ended, Task, Told, Trainer
 from digits.training.run import NONFINITE, peek, status_of
@@ -56,14 +56,12 @@ class Search:
         engines: Callable[[int], tuple[BaseSampler, BasePruner]],
         take_up: Callable[[list[str], Path], tuple[Tree | None, list[str]]],
         progress: Progress,
+        most: int,
     ) -> None:
-        self.memory, self.tune, self.space = memory, tune, space
+        self.memory, self.tune, self.space, self.most = memory, tune, space, most
         self._engines, self._take_up, self._progress = engines, take_up, progress
         self._composing = threading.Lock()  # Hydra composes for one thread at a time
         self._watched = tune.objective[0] if tune.objective[0] in WATCHED and len(tune.objective) == 1 else None
-        self.most = tune.trials
-        if isinstance(engines(0)[0], GridSampler):
-            self.most = min(tune.trials, math.prod(map(len, grid(space)[0].values())))
         self.stopping = threading.Event()
         self.hopeless = ""  # why the search was given up
         self._failed_before: set[int] | None = None  # by earlier starts, whose causes may be gone

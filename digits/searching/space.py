@@ -57,19 +57,13 @@ def read_space(section: object) -> tuple[Space, list[Fault]]:
         try:
             parameter = schema.model_validate(entry)
         except ValidationError as error:
-            faults += [_about(key, fault) for fault in explain(schema, error, prefix=key)]
+            faults += explain(schema, error, prefix=key)
         else:
             problems = list(_check_conditions(parameter, space))
             faults += [Fault(f"{key}.when", problem) for problem in problems]
             if not problems:
                 space[str(name)] = parameter
     return space, faults
-
-
-def _about(key: str, fault: Fault) -> Fault:
-    """A fault of a parameter as a whole in the words of our own checks, without Pydantic's and all its values."""
-    _, separator, ours = fault.problem.partition("value error, ")
-    return Fault(key, ours) if separator and fault.key == key else fault
 
 
 def _check_conditions(parameter: AnyParameter, before: Space) -> Iterator[str]:

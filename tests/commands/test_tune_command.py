@@ -91,7 +91,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 def test_a_search_says_how_it_goes_and_what_came_of_it(searched: tuple[Path, str]) -> None:
     cwd, said = searched
     rows = [line.split() for line in said.splitlines() if line[:5].strip().isdigit()]
-    assert sorted(int(row[0]) for row in rows if row[1] in ("done", "pruned")) == list(range(8))
+    assert sorted(int(row[0]) for row in rows if row[1] in ("complete", "pruned")) == list(range(8))
     best = study_in(cwd / SEARCH).best_trial
     assert f"best trial by val/accuracy, {100 * best.values[0]:.2f} %: {best.number}" in said
     assert "the only trial that the test set was used for" in said
@@ -214,6 +214,30 @@ def test_a_signal_lets_trials_save_and_leave(tmp_path: Path, number: int, code: 
     records = [json.loads(path.read_text()) for path in (tmp_path / SEARCH).glob("trials/*/result.json")]
     assert [record["status"] for record in records] == ["interrupted"] * 2
     assert all((path / "checkpoints" / "last.ckpt").exists() for path in (tmp_path / SEARCH / "trials").iterdir())
+
+
+def test_a_second_signal_ends_a_search_at_once_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    search = begin(tmp_path, "tune.trials=2", "tune.workers=2", "trainer.max_epochs=300")
+    wait_for(lambda: len(list((tmp_path / SEARCH).glob("trials/*/checkpoints/last.ckpt"))) == 2, search)
+    family = _family(search.pid)
+    for _ in range(2):
+        os.kill(search.pid, signal.SIGINT)
+        time.sleep(0.5)  # two within less are taken for one
+    search.communicate(timeout=20)
+    assert search.returncode == 130
+    assert _gone(family)
+    end(begin(tmp_path, "tune.trials=2", "tune.workers=2", "trainer.max_epochs=300"))
+    check_whole(study_in(tmp_path / SEARCH), [tmp_path / SEARCH], 2)
+
+
+@pytest.mark.parametrize("seconds", [0.3, 1.0, 2.0, 3.0, 4.0])
+def test_a_signal_in_the_first_seconds_ends_a_search_without_a_traceback(tmp_path: Path, seconds: float) -> None:
+    search = begin(tmp_path, "tune.trials=2", "trainer.max_epochs=300")
+    time.sleep(seconds)
+    os.kill(search.pid, signal.SIGINT)
+    said, _ = search.communicate(timeout=60)
+    assert search.returncode in (130, -signal.SIGINT), said
+    assert "Traceback" not in said
 
 
 def _family(pid: int) -> list[int]:

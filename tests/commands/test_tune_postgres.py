@@ -23,36 +23,61 @@ SEARCH = Path("outputs", "tune", "logistic")
 TRIALS = 12
 
 
+class Server:
+    """A PostgreSQL of our own on loopback, which keeps its port and its data when it is stopped."""
+
+    def __init__(self, binaries: Path, folder: Path) -> None:
+        self._binaries, self._folder = binaries, folder
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        self._run("initdb", "--username", "digits", "--auth", "trust", "--no-sync")
+
+    @property
+    def url(self) -> str:
+        """Its database."""
+        return f"postgresql://digits@127.0.0.1:{self._port}/postgres"
+
+    def start(self) -> None:
+        """Until it answers."""
+        options = f"-p {self._port} -k {self._folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+        self._run("pg_ctl", "--log", str(self._folder / "log"), "--wait", "--options", options, "start")
+
+    def stop(self) -> None:
+        """At once, as if its machine had lost its power."""
+        self._run("pg_ctl", "--mode", "immediate", "--wait", "stop")
+
+    def _run(self, name: str, *arguments: str) -> None:
+        as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []  # it refuses to run as root
+        command = [*as_user, str(self._binaries / name), "--pgdata", str(self._folder / "data"), *arguments]
+        subprocess.run(command, check=True, cwd=self._folder, capture_output=True, timeout=120)
+
+
 @pytest.fixture(scope="module")
-def database() -> Iterator[str]:
-    """The URL of a server of our own on loopback; without PostgreSQL this is left out and says so, never in CI."""
+def server() -> Iterator[Server]:
+    """A server that runs; without PostgreSQL this is left out and says so, never in CI."""
     found = shutil.which("initdb") or next(map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))), None)
     if found is None:
         message = "PostgreSQL's initdb is not on this machine: searches on a shared database were not tried"
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)
-    binaries = Path(found).parent
     folder = Path(tempfile.mkdtemp(prefix="digits-postgres-"))
-    as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []  # it refuses to run as root
-    if as_user:
+    if os.getuid() == 0:
         shutil.chown(folder, "postgres")
-
-    def run(*command: str) -> None:
-        subprocess.run([*as_user, *command], check=True, cwd=folder, capture_output=True, timeout=120)
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    data, log = str(folder / "data"), str(folder / "log")
-    run(str(binaries / "initdb"), "--pgdata", data, "--username", "digits", "--auth", "trust", "--no-sync")
-    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-    run(str(binaries / "pg_ctl"), "--pgdata", data, "--log", log, "--wait", "--options", options, "start")
+    server = Server(Path(found).parent, folder)
+    server.start()
     try:
-        yield f"postgresql://digits@127.0.0.1:{port}/postgres"
+        yield server
     finally:
-        run(str(binaries / "pg_ctl"), "--pgdata", data, "--mode", "immediate", "--wait", "stop")
+        server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def database(server: Server) -> str:
+    """The URL of the server's database."""
+    return server.url
 
 
 @pytest.fixture
@@ -120,7 +145,27 @@ def test_a_search_in_a_database_is_reported_where_it_is_named(database: str, mac
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 2
 
 
-def test_a_database_that_goes_away_ends_a_search_with_one_sentence(tmp_path: Path) -> None:
+def test_a_database_that_goes_away_ends_a_search_with_one_sentence_and_it_goes_on_later(
+    server: Server, machine: Callable[[str], Path]
+) -> None:
+    folder = machine("a")
+    command = (f"tune.storage={server.url}", "tune.trials=4", "tune.name=away", "trainer.max_epochs=4")
+    search = begin(folder, *command)
+    place = folder / "outputs" / "tune" / "away"
+    wait_for(lambda: len(list(place.glob("trials/*/result.json"))) >= 2, search)
+    server.stop()
+    try:
+        said, _ = search.communicate(timeout=120)
+    finally:
+        server.start()
+    assert search.returncode == 1, said
+    assert "the search can't be written down any more: " in said
+    assert "Traceback" not in said
+    end(begin(folder, *command))
+    check_whole(study_in(place, server.url), [place], 4)
+
+
+def test_a_database_that_is_not_there_is_refused_with_one_sentence(tmp_path: Path) -> None:
     done = digits("tune", "model=logistic", "tune.storage=postgresql://digits@127.0.0.1:9/digits", cwd=tmp_path)
     assert done.returncode == 2
     assert "tune.storage: can't be reached: " in done.stderr

@@ -14,6 +14,7 @@ import optuna
 from digits.config.search import Tune
 from digits.config.tree import Tree
 from digits.searching.memory import Memory, definition
+from digits.searching.outcome import Objective
 from digits.searching.progress import Progress
 from digits.searching.search import Search
 from digits.searching.space import Space, read_space
@@ -120,7 +121,7 @@ class Silent(Progress):
     """Shows nothing, and remembers what it was told."""
 
     def __init__(self, space: Space) -> None:
-        super().__init__(space, ["val/accuracy"])
+        super().__init__(space, [Objective("val/accuracy", maximize=True)])
         self.rows: list[str] = []
 
     def say(self, text: str) -> None:
@@ -133,6 +134,7 @@ def search_in(
     section: Tree = LINE,
     sampler: Callable[[int], optuna.samplers.BaseSampler] = lambda n: optuna.samplers.RandomSampler(seed=n),
     pruner: optuna.pruners.BasePruner | None = None,
+    most: int | None = None,
 ) -> Search:
     space = space_of(section)
     return Search(
@@ -142,6 +144,7 @@ def search_in(
         lambda n: (sampler(n), pruner or optuna.pruners.NopPruner()),
         lambda own, _: ({}, own),
         Silent(space),
+        most or tune.trials,
     )
 
 

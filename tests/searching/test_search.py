@@ -1,17 +1,23 @@
 from __future__ import annotations
 
+import re
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import cast
 
 import optuna
 import pytest
+from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
 from digits.config.check import ConfigError, Fault
+from digits.config.targets import instantiate
+from digits.config.tree import Tree
 from digits.searching.keep import best_trials
+from digits.searching.plan import Plan
 from digits.searching.search import Search
 from digits.searching.study import REASON, counted, number_of
-from digits.searching.trainers import Ended, Task
+from digits.searching.trainers import Ended, Task, Told
 from digits.training.run import NONFINITE
 from digits.training.storage import write_json
 from tests.searching.fakes import (
@@ -21,6 +27,7 @@ from tests.searching.fakes import (
     epoch_by_epoch,
     leave_record,
     search_in,
+    space_of,
     tune_of,
     value_of,
     work,
@@ -177,7 +184,7 @@ def test_being_asked_to_leave_keeps_the_trial_for_later(tmp_path: Path) -> None:
 
 
 def test_a_grid_is_searched_once_through(tmp_path: Path) -> None:
-    section = {
+    section: Tree = {
         "x": {"type": "int", "key": "some.x", "low": 1, "high": 3},
         "y": {"type": "categorical", "key": "some.y", "choices": ["a", "b"]},
     }
@@ -185,10 +192,60 @@ def test_a_grid_is_searched_once_through(tmp_path: Path) -> None:
     def grid_sampler(_: int) -> optuna.samplers.BaseSampler:
         return optuna.samplers.GridSampler({"x": [1, 2, 3], "y": ["a", "b"]}, seed=0)
 
-    search = search_in(tmp_path, tune_of(trials=50, workers=2), section, grid_sampler)  # type: ignore[arg-type]  # a tree
+    tune = tune_of(trials=50, workers=2)
+    grid: Tree = {"_target_": "optuna.samplers.GridSampler"}
+    most = Plan(tune, space_of(section), grid, {}, {}, [], lambda own, _: ({}, own)).most
+    search = search_in(tmp_path, tune, section, grid_sampler, most=most)
     work(search, Fake(at_once), Fake(at_once))
     pairs = sorted((trial.params["x"], trial.params["y"]) for trial in trials_of(search))
     assert pairs == [(x, y) for x in (1, 2, 3) for y in ("a", "b")]
+
+
+@pytest.mark.parametrize("name", ["tpe", "cmaes", "random"])
+def test_the_samplers_there_are_draw_parameters_that_depend_on_others(tmp_path: Path, name: str) -> None:
+    section: Tree = {
+        "x": {"type": "float", "key": "some.x", "low": 0.0, "high": 1.0},
+        "kind": {"type": "categorical", "key": "some.kind", "choices": ["a", "b"]},
+        "of_a": {"type": "float", "key": "some.rate", "low": 1.0, "high": 2.0, "when": {"kind": "a"}},
+        "of_b": {"type": "int", "key": "some.rate", "low": 3, "high": 9, "when": {"kind": "b"}},
+    }
+    sampler = OmegaConf.to_container(OmegaConf.load(f"conf/sampler/{name}.yaml"))
+    assert isinstance(sampler, dict)
+
+    def engine(seed: int) -> optuna.samplers.BaseSampler:
+        return cast(optuna.samplers.BaseSampler, instantiate(cast(Tree, sampler), seed=seed))
+
+    search = search_in(tmp_path, tune_of(trials=24), section, engine)
+    work(search, Fake(at_once))
+    trials = trials_of(search)
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 24
+    assert {frozenset(trial.params) for trial in trials} == {
+        frozenset({"x", "kind", "of_a"}),
+        frozenset({"x", "kind", "of_b"}),
+    }
+    assert all(("of_a" in trial.params) == (trial.params["kind"] == "a") for trial in trials)
+    drawn = [trial.params["x"] for trial in trials]
+    assert name == "random" or sum(drawn[12:]) > sum(drawn[:12]), "what was good is drawn again"
+
+
+def test_hyperband_goes_on_with_trials_that_die(tmp_path: Path) -> None:
+    def dies_once(task: Task, line: Connection) -> Ended:
+        died = task.directory / "died"
+        if int(task.directory.name) % 3 == 1 and not died.exists():
+            task.directory.mkdir(parents=True, exist_ok=True)
+            line.send(Told(1, value_of(task) / 4))
+            line.recv()
+            died.touch()
+            return Ended("died", "killed by signal 9")
+        return epoch_by_epoch(task, line)
+
+    pruner = optuna.pruners.HyperbandPruner(min_resource=1, max_resource=4, reduction_factor=2)
+    search = search_in(tmp_path, tune_of(trials=15), pruner=pruner)
+    work(search, Fake(dies_once))
+    trials = counted(trials_of(search))
+    assert len(trials) == 15
+    assert {trial.state for trial in trials} == {TrialState.COMPLETE, TrialState.PRUNED}
+    assert max(trials, key=lambda trial: trial.params["x"]).state == TrialState.COMPLETE, "the best was pruned"
 
 
 def test_only_the_best_keep_their_weights(tmp_path: Path) -> None:
@@ -220,9 +277,10 @@ def test_the_table_has_a_row_for_each_trial(tmp_path: Path) -> None:
     head, first, second = progress.rows
     assert head.split() == ["trial", "val/accuracy", "best", "epochs", "left", "x"]
     values = [trial.params["x"] for trial in trials_of(search)]
-    assert first.split()[:5] == ["0", "done", f"{values[0]:.2%}", f"{values[0]:.2%}", "4"]
-    assert second.split()[3] == f"{max(values):.2%}"
-    assert second.split()[5:] == ["0:00:00", f"{values[1]:.3g}"]
+    first_value, best_value = (f"{100 * value:.2f} %" for value in (values[0], max(values)))
+    assert re.split(r"\s{2,}", first.strip())[:5] == ["0", "complete", first_value, first_value, "4"]
+    assert re.split(r"\s{2,}", second.strip())[3] == best_value
+    assert re.split(r"\s{2,}", second.strip())[5:] == ["0:00:00", f"{values[1]:.4g}"]
 
 
 def test_a_trial_without_a_number_fails(tmp_path: Path) -> None:
