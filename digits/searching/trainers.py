@@ -142,15 +142,23 @@ def serve(work: Work, line: Connection, threads: int | None, parent: int) -> Non
 
         task.directory.mkdir(parents=True, exist_ok=True)
         try:
-            run_isolated(job, task.directory, task.overrides if isinstance(task, Task) else [])
-        except JobFailed as failure:
-            how: How = "died" if isinstance(failure, JobDied) else "stuck" if failure.storage else "failed"
-            line.send(Ended(how, str(failure)))
-        except SystemExit:
-            line.send(Ended("left"))
-            raise
-        else:
-            line.send(Ended())
+            _see_to_its_end(job, task, line)
+        except BrokenPipeError:  # the search is gone, and has said why
+            sys.exit(0)
+
+
+def _see_to_its_end(job: Callable[[], None], task: Task | Winner, line: Connection) -> None:
+    """Do a job in its own process, and tell how it ended; raises SystemExit where it was asked to leave."""
+    ended = Ended()
+    try:
+        run_isolated(job, task.directory, task.overrides if isinstance(task, Task) else [])
+    except JobFailed as failure:
+        how: How = "died" if isinstance(failure, JobDied) else "stuck" if failure.storage else "failed"
+        ended = Ended(how, str(failure))
+    except SystemExit:
+        line.send(Ended("left"))
+        raise
+    line.send(ended)
 
 
 def _tell(line: Connection, epochs: int, value: float) -> bool:

@@ -230,9 +230,10 @@ def test_a_second_signal_ends_a_search_at_once_and_the_same_command_goes_on(tmp_
     check_whole(study_in(tmp_path / SEARCH), [tmp_path / SEARCH], 2)
 
 
-@pytest.mark.parametrize("seconds", [0.3, 1.0, 2.0, 3.0, 4.0])
+@pytest.mark.parametrize("seconds", [0.0, 0.5, 1.5, 3.0])
 def test_a_signal_in_the_first_seconds_ends_a_search_without_a_traceback(tmp_path: Path, seconds: float) -> None:
     search = begin(tmp_path, "tune.trials=2", "trainer.max_epochs=300")
+    wait_for((tmp_path / SEARCH).exists, search)
     time.sleep(seconds)
     os.kill(search.pid, signal.SIGINT)
     said, _ = search.communicate(timeout=60)
