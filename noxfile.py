@@ -19,6 +19,12 @@ nox.options.sessions = ["lint", "types", "tests", "commands", "browser", "launch
 ENVIRONMENT = Path(".nox", "env").resolve()
 PYTHON = str(ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin") / "python")
 
+TWO_AT_ONCE = ("-n", "2", "--dist", "loadfile")
+"""Most of the time goes into processes that start, each on one core."""
+
+PATIENT = {"OMP_WAIT_POLICY": "passive"}
+"""Threads of torch that wait leave the cores to the other tests."""
+
 
 def find_uv() -> str | None:
     """The uv that was installed beside nox, or the one on the PATH."""
@@ -82,15 +88,15 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Unit tests; arguments go to pytest: `nox -s tests -- tests/data -k split`."""
     shared_environment(session)
-    chosen = session.posargs or ["--ignore=tests/commands", "--ignore=tests/browser", "--ignore=tests/launchers"]
-    session.run(PYTHON, "-m", "pytest", *chosen, external=True)
+    others = ["--ignore=tests/commands", "--ignore=tests/browser", "--ignore=tests/launchers"]
+    session.run(PYTHON, "-m", "pytest", *session.posargs or [*others, *TWO_AT_ONCE], env=PATIENT, external=True)
 
 
 @nox.session
 def commands(session: nox.Session) -> None:
     """The commands as a person runs them, a short training on real MNIST among them."""
     shared_environment(session)
-    session.run(PYTHON, "-m", "pytest", "tests/commands", *session.posargs, external=True)
+    session.run(PYTHON, "-m", "pytest", "tests/commands", *TWO_AT_ONCE, *session.posargs, env=PATIENT, external=True)
 
 
 @nox.session

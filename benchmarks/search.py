@@ -2,7 +2,7 @@
 
     python -m benchmarks.search workers            needs a quiet machine, about ten minutes on two cores
     python -m benchmarks.search pruning --seeds 3  may share the machine: it counts epochs
-    python -m benchmarks.search winners --seeds 3  may share the machine: it compares accuracies
+    python -m benchmarks.search winners --seeds 5  may share the machine: it compares accuracies
     python -m benchmarks.search                    writes the section anew from the record
 
 (a) Sixteen trials of `search_space=cnn` by `digits.tune` with `tune.workers=2`, then the same sixteen, with the same
@@ -46,19 +46,20 @@ AT_LEAST = 10.0
 """Seconds of training that each of the sixteen should have."""
 
 WANTED_SAVING = 0.4
-WINNERS = ("logistic", "cnn")
+WINNERS = ("logistic", "mlp", "cnn")
 
 AS_A_TRIAL = ("callbacks=trial", "checkpoints=best", "test=false")
 """What a trial has otherwise than a run: the fresh processes do no more than it does."""
 
 
-def command(*arguments: str, folder: Path) -> float:
+def command(*arguments: str, folder: Path, threads: int | None = None) -> float:
     """Run a command of the project in a folder; seconds from its start to its end. Raises TrainingError."""
+    limits = {} if threads is None else {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     begun = time.monotonic()
     with (folder / "screen.log").open("a", encoding="utf-8") as screen:
         done = subprocess.run(
             [sys.executable, "-m", *arguments], cwd=folder, stdout=screen, stderr=screen, check=False,
-            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+            env=os.environ | limits | {"PYTHONPATH": str(Path(__file__).parents[1])},
         )  # fmt: skip
     if done.returncode != 0:
         raise TrainingError(f"python -m {' '.join(arguments)} ended with {done.returncode}: see {screen.name}")
@@ -131,7 +132,7 @@ def measure_winners(folder: Path, root: Path, seeds: int, limit: int) -> Tree:
     def accuracy(model: str, name: str, seed: int, chosen: str) -> float:
         run = folder / f"{model}-{name}-{seed}"
         shared = (f"data.root={root}", f"data.limit={limit}", f"seed={seed}", f"hydra.run.dir={run}")
-        command("digits.train", chosen, *AS_A_TRIAL, *shared, folder=folder)
+        command("digits.train", chosen, *AS_A_TRIAL, *shared, folder=folder, threads=1)
         return cast(dict[str, float], read_result(run)["metrics"])["val/accuracy"]
 
     with ThreadPoolExecutor(WORKERS) as pool:
@@ -216,7 +217,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     pruning.add_argument("--folder", type=Path, help="keep the searches there, and go on with those that are there")
     winners = parts.add_parser("winners", help="what the searches found, against the defaults")
     winners.add_argument("--limit", type=int, default=20_000, help="training images (default: 20,000)")
-    winners.add_argument("--seeds", type=int, default=3, help="runs of each (default: 3)")
+    winners.add_argument("--seeds", type=int, default=5, help="runs of each (default: 5)")
     given = parser.parse_args(argv)
     with told(interrupted="nothing was recorded"), tempfile.TemporaryDirectory() as name:
         record = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
