@@ -153,9 +153,10 @@ def write() -> None:
 def _workers(found: Tree) -> str:
     together, alone = cast(float, found["together"]), cast(float, found["alone"])
     shortest = [min(cast(list[float], found[name])) for name in ("fit_together", "fit_alone")]
+    ten = f"training ≥ {AT_LEAST:.0f}"
     rows = [
-        [f"`digits.tune` with `tune.workers={WORKERS}`, one thread each", f"{together:.0f}", f"{shortest[0]:.1f}", ""],
-        ["the same by `digits.train`, one after the other, both cores", f"{alone:.0f}", f"{shortest[1]:.1f}", ""],
+        [f"`digits.tune` with `tune.workers={WORKERS}`, one thread each", f"{together:.0f}", f"{shortest[0]:.1f}", ten],
+        ["the same by `digits.train`, one after the other, both cores", f"{alone:.0f}", f"{shortest[1]:.1f}", ten],
         ["ratio", f"**{together / alone:.2f}**", "", f"≤ {WANTED_RATIO}"],
     ]
     head = ["", "whole, s", "shortest training, s", "wanted"]

@@ -177,11 +177,13 @@ class BeforeSearch(Callback):
         """All that is wrong with the space and with the configuration at its edges."""
         from hydra.core.hydra_config import HydraConfig
 
+        from digits.searching.engines import check_engines
         from digits.settle_search import plan
 
         BeforeStart.reached = True
         HydraConfig.instance().set_config(config)  # which Hydra does only after this
-        stop_on_fault(lambda: plan(config, list(config.hydra.overrides.task)))
+        asked = stop_on_fault(lambda: plan(config, list(config.hydra.overrides.task)))
+        stop_on_fault(lambda: check_engines(asked))
 
     def on_multirun_start(self, config: DictConfig, **_: object) -> None:
         """Not many searches at once."""

@@ -128,6 +128,14 @@ def check_processes(config: DictConfig, *, sweeps: bool) -> None:
     raise ConfigError(Fault("", MANY_STARTS) if sweeps else Fault("hydra.run.dir", NEED_A_NAME))
 
 
+def be_on_its_own() -> None:
+    """Forget that torchrun or srun has started several of these: each is a worker of a search, whose trials are one."""
+    told = r"(LOCAL_|GROUP_|NODE_|ROLE_)?RANK|(LOCAL_|ROLE_)?WORLD_SIZE|MASTER_(ADDR|PORT)|TORCHELASTIC_.*"
+    of_slurm = "SLURM_(PROCID|LOCALID|NODEID|NTASKS|NTASKS_PER_NODE|STEP_NUM_TASKS)"
+    for name in [name for name in os.environ if re.fullmatch(f"{told}|{of_slurm}", name)]:
+        del os.environ[name]
+
+
 def started_together() -> bool:
     """Whether this process is one of several that torchrun or srun has started with the same command."""
     together = {"WORLD_SIZE": "RANK", "SLURM_STEP_NUM_TASKS": "SLURM_PROCID"}

@@ -21,6 +21,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from digits import launch
+from digits.launchers import be_on_its_own
 from digits.searching.trainers import Task, Tell, Winner
 
 
@@ -44,10 +45,9 @@ def _work(task: Task | Winner, tell: Tell) -> None:
     """What a trainer does with a trial, in the trial's own process."""
     if isinstance(task, Winner):
         from digits.evaluate import main as evaluate
-        from digits.searching.keep import TEST
         from digits.training.run import JobFailed
 
-        if code := evaluate([str(task.directory), "--out", str(task.directory / TEST)]):
+        if code := evaluate([str(task.run), "--out", str(task.directory)]):
             raise JobFailed("the best trial could not be evaluated", code)
         return
     from digits.training.job import run_job
@@ -75,6 +75,7 @@ def main() -> None:
         print(launch.help_text(USAGE, sys.argv[1:], without=()))
         return
     sys.argv[1:] = map(launch.as_path, sys.argv[1:])
+    be_on_its_own()
     launch.run_command(_tune, after_sweep=lambda _: None)
 
 

@@ -8,27 +8,23 @@ import signal
 import threading
 from pathlib import Path
 from types import FrameType
-from typing import cast
 
-from optuna.pruners import BasePruner, NopPruner
-from optuna.samplers import BaseSampler
 from sqlalchemy.exc import SQLAlchemyError
 
 from digits.config.check import ConfigError
 from digits.config.search import Tune
-from digits.config.targets import instantiate
 from digits.searching import table
+from digits.searching.engines import engines
 from digits.searching.keep import best_trials, test_winner
 from digits.searching.memory import Memory, definition
 from digits.searching.outcome import Objective, outcome_of
 from digits.searching.page import write_page
-from digits.searching.plan import Plan, is_grid
+from digits.searching.plan import Plan
 from digits.searching.progress import Progress
 from digits.searching.search import Search
-from digits.searching.space import grid
 from digits.searching.study import counted, first_line, is_cut_off, note
 from digits.searching.trainers import Trainer, Work, start
-from digits.training.isolated import Told
+from digits.training.isolated import SIGNALS, Told
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +64,7 @@ def _run(plan: Plan, directory: Path, work: Work) -> int:
     study = memory.create(what)
     note(directory, tune.name, tune.storage)
     progress = Progress(plan.space, [Objective.named(name) for name in tune.objective])
-    search = Search(memory, tune, plan.space, lambda n: _engines(plan, n), plan.take_up, progress, plan.most)
+    search = Search(memory, tune, plan.space, lambda n: engines(plan, n), plan.take_up, progress, plan.most)
     trials = counted(study.get_trials(deepcopy=False))
     finished = sum(trial.state.is_finished() and not is_cut_off(trial) for trial in trials)
     log.info("search %s: %s of %s trials are done; %s", tune.name, finished, search.most, directory)
@@ -88,8 +84,8 @@ def _run(plan: Plan, directory: Path, work: Work) -> int:
     if workers.signal is not None:
         log.info("interrupted; the same command goes on")
         return 128 + workers.signal
-    if search.hopeless:
-        log.error("given up, since no trial goes well: %s", search.hopeless)
+    if search.given_up:
+        log.error("given up: %s; once that is mended, the same command goes on", search.given_up)
         return 1
     return 0 if best_trials(study) else 1
 
@@ -106,7 +102,7 @@ class Workers:
 
     def run(self) -> list[str]:
         """Work until all trials are done; returns what is to be told afterwards."""
-        former = {number: signal.signal(number, self._stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        former = {number: signal.signal(number, self._stop) for number in SIGNALS}
         threads = [threading.Thread(target=self._one, name=f"worker {i}") for i in range(self._tune.workers)]
         try:
             for thread in threads:
@@ -150,22 +146,3 @@ class Workers:
         self._search.stopping.set()
         for trainer in list(self._trainers):
             trainer.leave(number)
-
-
-def _engines(plan: Plan, trials: int) -> tuple[BaseSampler, BasePruner]:
-    """A sampler and a pruner for the next trial, after so many.
-
-    What is drawn follows from `tune.seed` and the trial's number: a search that goes on draws nothing again.
-    """
-    sampler = cast(
-        BaseSampler,
-        instantiate(
-            plan.sampler,
-            search_space=grid(plan.space)[0],
-            # the grid's order is one for the whole search
-            seed=plan.tune.seed if is_grid(plan.sampler) else (plan.tune.seed * 1_000_003 + trials) % 2**32,
-        ),
-    )
-    if len(plan.tune.objective) > 1:
-        return sampler, NopPruner()
-    return sampler, cast(BasePruner, instantiate(plan.pruner))

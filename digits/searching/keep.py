@@ -10,10 +10,10 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from digits.searching.memory import Memory
-from digits.searching.study import is_cut_off, number_of, place_of
+from digits.searching.study import counted, is_cut_off, number_of, place_of
 from digits.searching.table import LOOKS
-from digits.searching.trainers import Ended, Trainer, Winner
-from digits.training.run import BEST, MODEL, WEIGHTS
+from digits.searching.trainers import LOG, Ended, Trainer, Winner
+from digits.training.run import BEST, MODEL, WEIGHTS, peek, status_of
 
 TEST = "test"
 """Attribute of a study: what the best trial reached on the test set; and the folder in its directory that says more."""
@@ -30,13 +30,12 @@ def best_trials(study: Study) -> list[FrozenTrial]:
 
 def keep_best(memory: Memory, study: Study, number: int) -> None:
     """Remove the weights and checkpoints of all trials but the best so many; of several objectives the front stays."""
-    leaders = best_trials(study)
-    kept = {place_of(trial) for trial in (leaders[:number] if len(study.directions) == 1 else leaders)}
-    for trial in study.get_trials(deepcopy=False):
-        directory = place_of(trial)
-        over = trial.state.is_finished() and not is_cut_off(trial)
-        if over and directory is not None and directory not in kept:
-            place = memory.directory / directory
+    leaders, trials = best_trials(study), study.get_trials(deepcopy=False)
+    needed = {place_of(trial) for trial in (leaders[:number] if len(study.directions) == 1 else leaders)}
+    needed |= {place_of(trial) for trial in counted(trials) if not trial.state.is_finished() or is_cut_off(trial)}
+    for directory in {place_of(trial) for trial in trials} - needed - {None}:
+        place = memory.directory / str(directory)
+        if status_of(peek(place)) != "running":  # by a worker that was taken for dead
             shutil.rmtree((place / BEST).parent, ignore_errors=True)
             for name in (WEIGHTS, MODEL):
                 (place / name).unlink(missing_ok=True)
@@ -59,15 +58,17 @@ def test_winner(memory: Memory, trainer: Trainer) -> str:
             return "the best trial has no directory, so it was not tested"
         place = memory.directory / directory
         if not (place / WEIGHTS).exists():
-            where = "here any more" if winner.user_attrs.get("host") == socket.gethostname() else "on this machine"
-            return f"the best trial's net is not {where}; python -m digits.evaluate {directory} tests it where it is"
+            host = winner.user_attrs.get("host")
+            if host == socket.gethostname():
+                return f"the best trial's net is gone from {place}, so it was not tested"
+            return f"the best trial's net is on {host}; the same command there tests it"
         try:
-            trainer.line.send(Winner(place))
+            trainer.line.send(Winner(place, place / TEST))
             ended = trainer.line.recv()
         except (EOFError, OSError):
             ended = None
         if not isinstance(ended, Ended) or ended.how != "done":
-            return f"the best trial could not be tested: see {place / 'train.log'}"
+            return f"the best trial could not be tested: see {place / TEST / LOG}"
         found = json.loads((place / TEST / "evaluation.json").read_text(encoding="utf-8"))
         looks = int(known.get(LOOKS, 0)) + 1 if isinstance(known, dict) else 1
         told = {"trial": number_of(winner), "accuracy": found["accuracy"], "loss": found["loss"], LOOKS: looks}

@@ -7,7 +7,7 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
@@ -27,9 +27,11 @@ from digits.searching.study import (
     DEATHS,
     DIRECTORY,
     FILE,
+    KNOWN,
     LEFT,
     NO_DRIVER,
     OVERRIDES,
+    REASON,
     TRIALS,
     address,
     engine_arguments,
@@ -74,12 +76,10 @@ class Memory:
             study.set_user_attr("definition", definition)
         return study
 
-    def study(
-        self, sampler: optuna.samplers.BaseSampler | None = None, pruner: optuna.pruners.BasePruner | None = None
-    ) -> Study:
+    def study(self) -> Study:
         """The study that is there; raises RunError where there is none."""
         try:
-            return optuna.load_study(study_name=self.name, storage=self.storage, sampler=sampler, pruner=pruner)
+            return optuna.load_study(study_name=self.name, storage=self.storage)
         except KeyError:
             raise RunError(f"{self.directory} has no search of the name {self.name} in its storage") from None
 
@@ -100,11 +100,12 @@ class Memory:
                 finally:
                     connection.execute(sqlalchemy.text("SELECT pg_advisory_unlock(hashtext(:name))"), key)
 
-    def revive(self, study: Study) -> None:
+    def revive(self, study: Study) -> list[str]:
         """Have trials begun again that were cut off. To be called alone, before a trial is claimed.
 
         A trial that failed by itself says why. One that doesn't was asked to leave, or died with its process or its
         machine; then its heartbeat has grown old. Each has at most one successor, however often this is interrupted.
+        One that has died too often, without an epoch more since it was begun again, has failed; returns why those did.
         """
         optuna.storages.fail_stale_trials(study)
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
@@ -113,25 +114,36 @@ class Memory:
                 self.storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
         trials = study.get_trials(deepcopy=False)
         gone = superseded(trials)
+        given_up = []
         for trial in trials:
             if is_cut_off(trial) and trial.number not in gone:
-                deaths = trial.user_attrs.get(DEATHS, 0) + (LEFT not in trial.user_attrs)
-                if deaths <= self._retries:
-                    _begin_again(study, trial, deaths)
+                died = LEFT not in trial.user_attrs
+                before = 0 if len(trial.intermediate_values) > trial.user_attrs.get(KNOWN, 0) else _deaths(trial)
+                if died and before + 1 > self._retries:
+                    given_up.append(f"its process or its machine died {before + 1} times, with no epoch in between")
+                    _succeed(study, trial, TrialState.FAIL, {REASON: given_up[-1]})
+                else:
+                    known = {KNOWN: len(trial.intermediate_values)}
+                    _succeed(study, trial, TrialState.WAITING, known | {DEATHS: before + died})
+        return given_up
 
 
-def _begin_again(study: Study, trial: FrozenTrial, deaths: int) -> None:
-    """Queue a trial's successor, with its parameters, its directory and all that samplers and pruners know of it."""
+def _deaths(trial: FrozenTrial) -> int:
+    return int(trial.user_attrs.get(DEATHS, 0))
+
+
+def _succeed(study: Study, trial: FrozenTrial, state: TrialState, told: Mapping[str, object]) -> None:
+    """Add a trial's successor, with its parameters, its directory and all that samplers and pruners know of it."""
     history = [*trial.system_attrs.get("retry_history", []), trial.number]
     kept = {name: trial.user_attrs[name] for name in (DIRECTORY,) if name in trial.user_attrs}
     # The rungs of its halvings follow from its figures once more; copied, it would compete with itself
     known = {name: value for name, value in trial.system_attrs.items() if not name.startswith("completed_rung_")}
     study.add_trial(
         optuna.create_trial(
-            state=TrialState.WAITING,
+            state=state,
             params=trial.params,
             distributions=trial.distributions,
-            user_attrs=kept | {DEATHS: deaths},
+            user_attrs=kept | dict(told),
             system_attrs=known | {"failed_trial": history[0], "retry_history": history},
             intermediate_values=trial.intermediate_values,
         )

@@ -188,7 +188,9 @@ class Outcome:
         """What to type to train a trial's settings again."""
         own = {override.split("=", 1)[0].lstrip("+") for override in trial.overrides}
         shared = [override for override in self.base if override.split("=", 1)[0].lstrip("+") not in own]
-        return ["python", "-m", "digits.train", *shared, *trial.overrides]
+        # a trial isn't stopped early, unless that was asked for
+        callbacks = [] if any(override.startswith("callbacks=") for override in shared) else ["callbacks=trial"]
+        return ["python", "-m", "digits.train", *callbacks, *shared, *trial.overrides]
 
 
 def outcome_of(study: optuna.Study) -> Outcome:
@@ -216,7 +218,7 @@ def outcome_of(study: optuna.Study) -> Outcome:
         {name: spans[name] for name in dict.fromkeys((*order, *spans))},
         {shown(name): shown(part["key"]) for name, part in space.items() if isinstance(part, dict) and "key" in part},
         tuple(_trial(trial, max_epochs if isinstance(max_epochs, int) else 0) for trial in trials),
-        tuple(override for override in _texts(definition.get("base")) if not _of_search(override)),
+        tuple(_texts(definition.get("base"))),
         test["trial"] if isinstance(test.get("trial"), int) else None,
         {str(name): float(value) for name, value in test.items() if name != "trial" and isinstance(value, int | float)},
     )
@@ -276,9 +278,3 @@ def _list(value: object) -> list[object]:
 
 def _texts(value: object) -> list[str]:
     return [shown(str(part)) for part in _list(value)]
-
-
-def _of_search(override: str) -> bool:
-    """Whether an override is about the search and would mean nothing to a single training."""
-    key = override.split("=", 1)[0].lstrip("+~")
-    return key.split(".")[0] in ("tune", "search_space", "hydra")

@@ -50,10 +50,12 @@ class Progress:
             self._running[number] = f"trial {number}: epoch {epochs} {self._objectives[0].text(value)}"
             self._show_running()
 
-    def cut_off(self, number: int) -> None:
-        """A trial has left, and is to be begun again."""
+    def cut_off(self, number: int, why: str) -> None:
+        """A trial has left and is to be begun again; `why` is empty where it was asked to."""
         with self._lock:
             self._running.pop(number, None)
+            if why:
+                self.say(f"{number:>5}  cut off: {why}")
             self._show_running()
 
     def ended(self, trial: FrozenTrial, best: FrozenTrial | None, finished: int) -> None:
@@ -67,11 +69,9 @@ class Progress:
                 self._headed = True
             values = [aim.text(value) for aim, value in zip(self._objectives, trial.values or [], strict=False)]
             values += ["–"] * (len(self._objectives) - len(values))
-            lead = "front" if len(self._objectives) > 1 else "–"
-            if best is not None and best.values:
-                lead = self._objectives[0].text(best.values[0])
+            lead = "–" if best is None else "front" if len(values) > 1 else self._objectives[0].text(best.values[0])
             parameters = [setting_text(trial.params[name]) if name in trial.params else "" for name in self._space]
-            epochs = str(trial.user_attrs.get("epochs", "–"))
+            epochs = "–" if (epochs := trial.user_attrs.get("epochs")) is None else str(epochs)
             state = STATES[trial.state]
             self.say(self._row(str(number_of(trial)), state, *values, lead, epochs, self._left(), *parameters))
             if trial.state == TrialState.FAIL and "reason" in trial.user_attrs:
@@ -90,7 +90,7 @@ class Progress:
             self._bar.set_postfix_str(", ".join(self._running.values()))
 
     def _row(self, number: str, state: str, *cells: str) -> str:
-        widths = [max(len(objective.name), 7) for objective in self._objectives] + [7, 6, 8]
+        widths = [max(len(objective.name), 9) for objective in self._objectives] + [9, 6, 8]
         widths += [max(len(name), WIDTH) for name in self._space]
         pairs = zip(cells, widths, strict=True)
         return f"{number:>5}  {state:<8}" + "".join(f"  {cell[:width]:>{width}}" for cell, width in pairs).rstrip()

@@ -31,7 +31,7 @@ from digits.training.run import NONFINITE, peek, status_of
 log = logging.getLogger(__name__)
 
 HOPELESS = 3
-"""Trials that fail before any has gone well: the next would fail too."""
+"""Trials of this command that fail before any has gone well: the next would fail too."""
 
 LOOK_AGAIN = 1.0
 """Seconds until a worker that has nothing to do looks whether another worker's trial was cut off."""
@@ -63,8 +63,8 @@ class Search:
         self._composing = threading.Lock()  # Hydra composes for one thread at a time
         self._watched = tune.objective[0] if tune.objective[0] in WATCHED and len(tune.objective) == 1 else None
         self.stopping = threading.Event()
-        self.hopeless = ""  # why the search was given up
-        self._failed_before: set[int] | None = None  # by earlier starts, whose causes may be gone
+        self.given_up = ""  # why this command trains no more
+        self._failures, self._went_well = list[str](), False  # of this command's trials: earlier causes may be gone
 
     def work(self, trainer: Trainer) -> bool:
         """Train one trial after another until all are done or it is time to stop; False where the trainer is gone."""
@@ -74,6 +74,7 @@ class Search:
                 study = self.memory.study()
                 turn = self._turn(study)
                 if turn == "done":
+                    keep_best(self.memory, study, self.tune.keep)
                     return True
                 if turn == "wait":
                     held.close()
@@ -88,16 +89,11 @@ class Search:
 
     def _turn(self, study: Study) -> Literal["train", "wait", "done"]:
         """What a worker does next, while nobody else decides that."""
-        self.memory.revive(study)
+        self._failures += self.memory.revive(study)
         trials = counted(study.get_trials(deepcopy=False))
         states = [trial.state for trial in trials]
-        failed = [trial for trial in trials if trial.state == TrialState.FAIL]
-        if self._failed_before is None:
-            self._failed_before = {trial.number for trial in failed}
-        failed = [trial for trial in failed if trial.number not in self._failed_before]
-        if len(failed) >= HOPELESS and not {TrialState.COMPLETE, TrialState.PRUNED} & set(states):
-            self.hopeless = str(failed[-1].user_attrs.get(REASON, "its process died again and again"))
-            self.stopping.set()
+        if len(self._failures) >= HOPELESS and not self._went_well:
+            self._give_up(f"no trial goes well: {self._failures[-1]}")
             return "done"
         finished = sum(state.is_finished() for state in states)
         if finished >= self.most:
@@ -116,20 +112,29 @@ class Search:
 
         try:
             study.optimize(objective, n_trials=1, catch=(TrialFailed,))
-        except TrialCutOff:
-            self._progress.cut_off(number_of(study.get_trials(deepcopy=False)[number[0]]))
+        except TrialCutOff as cut:
+            self._progress.cut_off(number_of(study.get_trials(deepcopy=False)[number[0]]), str(cut))
             return
         except (UpdateFinishedTrialError, ValueError) as error:
             if isinstance(error, ValueError) and not str(error).startswith("Cannot tell a"):
                 raise
-            log.warning("trial %d was taken over by another worker meanwhile", number[0])
+            lost = number_of(study.get_trials(deepcopy=False)[number[0]])
+            self._progress.cut_off(lost, "another worker has taken it over meanwhile")
             return
         with self.memory.alone():
             keep_best(self.memory, study, self.tune.keep)
         trials = study.get_trials(deepcopy=False)
         finished = sum(trial.state.is_finished() for trial in counted(trials))
-        leaders = best_trials(study)
-        self._progress.ended(trials[number[0]], leaders[0] if leaders else None, finished)
+        ended, leaders = trials[number[0]], best_trials(study)
+        if ended.state == TrialState.FAIL:
+            self._failures.append(str(ended.user_attrs.get(REASON)))
+        else:
+            self._went_well = True
+        self._progress.ended(ended, leaders[0] if leaders else None, finished)
+
+    def _give_up(self, why: str) -> None:
+        self.given_up = why
+        self.stopping.set()
 
     def _train(self, study: Study, trial: Trial, trainer: Trainer, held: ExitStack) -> float | tuple[float, ...]:
         """An objective as Optuna wants it: draw, train, tell; raises TrialPruned, TrialFailed or TrialCutOff."""
@@ -190,12 +195,11 @@ class Search:
         if taken_over:
             raise UpdateFinishedTrialError
         if message.how == "stuck":  # the next trials would meet the same full disk
-            self.hopeless = message.reason
-            self.stopping.set()
+            self._give_up(message.reason)
         if message.how in ("left", "stuck"):
             trial.set_user_attr(LEFT, True)
         if message.how in ("left", "stuck", "died"):
-            raise TrialCutOff(message.reason)
+            raise TrialCutOff(message.reason if message.how == "died" else "")
         if message.how == "failed" and not peek(self.memory.directory / str(trial.user_attrs[DIRECTORY])):
             raise self._failed(trial, message.reason)
 

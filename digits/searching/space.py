@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Protocol, cast
 
 from pydantic import ValidationError
@@ -216,8 +217,9 @@ def grid(space: Space) -> tuple[dict[str, list[Drawn]], list[Fault]]:
         elif isinstance(parameter, Int) and not parameter.log:
             values[name] = list(range(parameter.low, parameter.high + 1, parameter.step))
         elif isinstance(parameter, Float) and parameter.step is not None:
-            count = int((parameter.high - parameter.low) / parameter.step + 1e-9) + 1
-            values[name] = [parameter.low + i * parameter.step for i in range(count)]
+            # in decimals, as Optuna counts: 0.1 + 2 * 0.1 would be no value of a range up to 0.3
+            low, high, step = (Decimal(str(number)) for number in (parameter.low, parameter.high, parameter.step))
+            values[name] = [float(low + i * step) for i in range(int((high - low) / step) + 1)]
         else:
             faults.append(Fault(key, "has no end of values; for sampler=grid give it a step, or type: categorical"))
     return values, faults

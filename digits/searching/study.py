@@ -36,9 +36,12 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 
-REASON, LEFT, DEATHS, DIRECTORY, OVERRIDES = "reason", "left", "deaths", "directory", "overrides"
-"""User attributes of a trial: why it failed by itself; that it was asked to leave; how often it died; where it is; and
-what one would type for it, which is the last that is written while it is claimed."""
+REASON, LEFT, DIRECTORY, OVERRIDES = "reason", "left", "directory", "overrides"
+"""User attributes of a trial: why it failed by itself; that it was asked to leave; where it is; and what one would type
+for it, which is the last that is written while it is claimed."""
+
+DEATHS, KNOWN = "deaths", "known"
+"""And of one that was begun again: how often it died without an epoch more, and how many figures it began with."""
 
 
 def place_of(trial: FrozenTrial) -> str | None:

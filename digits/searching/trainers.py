@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Literal
 
 from digits.config.tree import Tree
+from digits.launchers import cores
 from digits.training import isolated
 from digits.training.isolated import CAN_FORK, PR_SET_PDEATHSIG, SIGNALS, run_isolated
 from digits.training.run import JobDied, JobFailed
 
 LOG = "train.log"
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ class Task:
 class Winner:
     """The winner, to be tested."""
 
-    directory: Path
+    run: Path
+    directory: Path  # for what the test gives
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class Trainer:
 def start(work: Work, workers: int) -> Trainer:
     """A trainer process, one of so many that share the cores between them."""
     context = multiprocessing.get_context("spawn")  # this process may have threads already
-    threads = max(1, CORES // workers) if workers > 1 else None
+    threads = max(1, cores() // workers) if workers > 1 else None
     ours, theirs = context.Pipe()
     process = context.Process(target=serve, args=(work, theirs, threads, os.getpid()))
     # Ctrl-C reaches all processes of a terminal; it waits until the new one can deal with it
@@ -124,7 +125,7 @@ def serve(work: Work, line: Connection, threads: int | None, parent: int) -> Non
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     if threads is not None:
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-            os.environ[name] = str(threads)
+            os.environ.setdefault(name, str(threads))
     logging.basicConfig(handlers=[logging.NullHandler()], force=True)  # the screen and the log are the search's
     import digits.training.job  # noqa: F401 (torch, once, before the first trial)
 

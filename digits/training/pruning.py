@@ -27,7 +27,7 @@ class Pruning(Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Tell the epoch's figure; raises Pruned where that was enough."""
-        if self._metric in trainer.callback_metrics:  # not where this epoch was not validated
+        if self._metric in trainer.callback_metrics:  # not where there is no image to be validated
             epochs = trainer.current_epoch + 1
             if self._watch(epochs, float(trainer.callback_metrics[self._metric])):
                 raise Pruned

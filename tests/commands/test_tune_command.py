@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shlex
 import signal
 import subprocess
 import time
@@ -14,6 +15,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
+from digits.searching.study import superseded
 from tests.commands.searches import SMALL, begin, check_whole, end, study_in, wait_for
 from tests.commands.test_train_command import digits
 
@@ -54,6 +56,11 @@ SEARCH = Path("outputs", "tune", "logistic")
         (["sampler.popsize=3", "+pruner.x=1"], ["sampler.popsize: no such key", ]),
         (["+pruner.x=1"], ["pruner.x: optuna.pruners.HyperbandPruner has no such argument"]),
         (["tune.name=../up"], ["tune.name: is '../up'; string should match"]),
+        (["pruner=median", "pruner.n_startup_trials=-1"],
+         ["pruner: optuna.pruners.MedianPruner can't work with n_startup_trials=-1, n_warmup_steps=2: "]),
+        (["pruner.reduction_factor=1"], ["pruner: optuna.pruners.HyperbandPruner can't work with min_resource=1, "]),
+        (["sampler.n_startup_trials=five"], ["sampler: optuna.samplers.TPESampler can't work with n_startup_trials="]),
+        (["sampler._target_=optuna.samplers.Nope"], ["sampler: optuna.samplers.Nope can't work with "]),
         (["-m", "seed=0,1"], ["-m: a search makes its trials itself; leave out -m"]),
         (["resume=outputs"], ["resume: outputs is no run's directory"]),
     ],
@@ -188,7 +195,26 @@ def test_a_search_that_is_killed_again_and_again_loses_nothing(tmp_path: Path) -
         assert _gone(family), "processes of a search that was killed live on"
     said = end(begin(tmp_path, "tune.trials=10", "tune.workers=2", "tune.retries=20"))
     check_whole(study_in(tmp_path / SEARCH), [tmp_path / SEARCH], 10)
+    assert superseded(study_in(tmp_path / SEARCH).trials), "no kill met a trial"
     assert "10 complete" in said
+
+
+def test_workers_that_srun_starts_are_each_on_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("JOB_ID", 7), ("NTASKS", 2), ("STEP_NUM_TASKS", 2), ("PROCID", 1), ("LOCALID", 1)):
+        monkeypatch.setenv(f"SLURM_{name}", str(value))
+    end(begin(tmp_path, "tune.trials=2", "tune.test=true"))
+    check_whole(study_in(tmp_path / SEARCH), [tmp_path / SEARCH], 2)
+
+
+def test_what_is_printed_trains_the_best_trial_again(tmp_path: Path) -> None:
+    said = end(begin(tmp_path, "tune.trials=2", "trainer.max_epochs=12"))
+    again = shlex.split(said.partition("trained again by python -m digits.")[2].splitlines()[0])
+    done = digits(*again, "test=false", "hydra.run.dir=again", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    best = study_in(tmp_path / SEARCH).best_trial
+    record = json.loads((tmp_path / "again" / "result.json").read_text())
+    assert record["epochs"] == best.user_attrs["epochs"] == 12
+    assert record["metrics"]["val/accuracy"] == best.values[0]
 
 
 def test_a_trial_that_was_cut_off_goes_on_in_its_own_directory(tmp_path: Path) -> None:

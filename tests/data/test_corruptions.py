@@ -38,7 +38,7 @@ def test_the_same_call_gives_the_same_bytes_and_changes_every_picture(kind: str)
     assert bool((first != images).flatten(1).any(1).all())
 
 
-@pytest.mark.parametrize("kind", set(KINDS) - {"scale", "brightness", "stripe", "canny_edges"})
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"scale", "brightness", "stripe", "canny_edges"}))
 def test_the_seed_and_the_picture_decide_what_is_drawn(kind: str) -> None:
     images = digits(1).repeat(24, 1, 1)
     first = corrupt(images, kind, 0)

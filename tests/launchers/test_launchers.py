@@ -72,7 +72,7 @@ def test_jobs_that_die_die_alone_and_the_same_sweep_goes_on(tmp_path: Path, laun
 
 @pytest.mark.parametrize(
     ("launcher", "number"),
-    [("slurm_local", signal.SIGTERM), ("slurm_local", signal.SIGINT), ("ray_local", signal.SIGINT)],
+    [(launcher, number) for launcher in ("slurm_local", "ray_local") for number in (signal.SIGTERM, signal.SIGINT)],
     indirect=["launcher"],
 )
 def test_jobs_save_and_leave_when_their_sweep_is_told_to(tmp_path: Path, launcher: str, number: int) -> None:
@@ -85,7 +85,12 @@ def test_jobs_save_and_leave_when_their_sweep_is_told_to(tmp_path: Path, launche
         )
     first = tmp_path / directory_of(*SLOW, "seed=0") / "train.log"
     until = time.monotonic() + 120
-    while not (first.exists() and "epoch 2" in first.read_text()):
+
+    def two_at_once() -> bool:
+        running = [path for path in tmp_path.rglob("result.json") if result_of(path.parent)["status"] == "running"]
+        return len(running) == 2
+
+    while not (first.exists() and "epoch 2" in first.read_text() and two_at_once()):
         assert process.poll() is None, (tmp_path / "said").read_text()
         assert time.monotonic() < until, (tmp_path / "said").read_text()
         time.sleep(0.05)

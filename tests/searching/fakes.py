@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -120,8 +120,8 @@ class Fake(Trainer):
 class Silent(Progress):
     """Shows nothing, and remembers what it was told."""
 
-    def __init__(self, space: Space) -> None:
-        super().__init__(space, [Objective("val/accuracy", maximize=True)])
+    def __init__(self, space: Space, objectives: Sequence[Objective] = (Objective("val/accuracy", True),)) -> None:
+        super().__init__(space, objectives)
         self.rows: list[str] = []
 
     def say(self, text: str) -> None:

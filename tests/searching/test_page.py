@@ -88,7 +88,7 @@ def test_headline_by_hand() -> None:
         [trial_of(0.9, params={"lr": 0.5}),
          trial_of(0.95, params={"lr": 0.1}, overrides=["optimizer.lr=0.1"], directory="trials/0001", epochs=10),
          trial_of(None, TrialState.FAIL, reason="no room")],
-        space={"lr": {"key": "optimizer.lr"}}, base=["model=cnn", "tune.trials=3"],
+        space={"lr": {"key": "optimizer.lr"}}, base=["model=cnn"],
     )  # fmt: skip
     study.set_user_attr("test", {"trial": 1, "accuracy": 0.9942})
     text = page_of(study)[1].text
@@ -97,7 +97,7 @@ def test_headline_by_hand() -> None:
         f"The best is trial 1, with val/accuracy 95.00{NBSP}%, and these parameters:",
         f"It alone was tested, once: accuracy 99.42{NBSP}% on the test set.",
         "Its run is in outputs/tune/cnn/trials/0001.",
-        "python -m digits.train model=cnn optimizer.lr=0.1\n",
+        "python -m digits.train callbacks=trial model=cnn optimizer.lr=0.1\n",
         "Trial 2: no room",
         "optimizer.lr1e-05 to 1, logarithmic",
     ):

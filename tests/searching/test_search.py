@@ -14,6 +14,7 @@ from digits.config.check import ConfigError, Fault
 from digits.config.targets import instantiate
 from digits.config.tree import Tree
 from digits.searching.keep import best_trials
+from digits.searching.outcome import Objective
 from digits.searching.plan import Plan
 from digits.searching.search import Search
 from digits.searching.study import REASON, counted, number_of
@@ -125,7 +126,7 @@ def test_a_search_in_which_nothing_goes_well_is_given_up(tmp_path: Path) -> None
     search = search_in(tmp_path, tune_of(trials=50))
     work(search, trainer := Fake(fail))
     assert len(trainer.tasks) == 3
-    assert search.hopeless == "no MNIST here"
+    assert search.given_up == "no trial goes well: no MNIST here"
 
 
 def test_a_trial_whose_process_dies_is_trained_again_and_counted_once(tmp_path: Path) -> None:
@@ -328,10 +329,42 @@ def test_a_full_disk_stops_the_search_and_fails_no_trial(tmp_path: Path) -> None
     search = search_in(tmp_path, tune_of(trials=3, retries=0))
     work(search, trainer := Fake(stuck))
     assert len(trainer.tasks) == 1
-    assert search.hopeless == "no space left"
+    assert search.given_up == "no space left"
     again = search_in(tmp_path, tune_of(trials=3, retries=0))
     work(again, Fake(at_once))
     assert [trial.state for trial in counted(trials_of(again))] == [TrialState.COMPLETE] * 3
+
+
+def test_a_machine_on_which_nothing_goes_well_leaves_the_trials_to_others(tmp_path: Path) -> None:
+    def fail(task: Task, _: Connection) -> Ended:
+        leave_record(task, "failed", error="no MNIST here")
+        return Ended("failed", "no MNIST here")
+
+    work(search_in(tmp_path, tune_of(trials=2)), Fake(at_once))
+    broken = search_in(tmp_path, tune_of(trials=50))
+    work(broken, trainer := Fake(fail))
+    assert len(trainer.tasks) == 3
+    assert broken.given_up == "no trial goes well: no MNIST here"
+
+
+def test_the_table_says_front_where_there_is_one_and_nothing_where_nothing_is_known(tmp_path: Path) -> None:
+    def trade(task: Task, _: Connection) -> Ended:
+        if task.directory.name == "0001":
+            leave_record(task, "failed", error="the net is on fire", epochs=None)
+            return Ended("failed", "the net is on fire")
+        leave_record(task, parameters=1_333_770)
+        return Ended()
+
+    objective = ["parameters", "val/accuracy"]
+    search = search_in(tmp_path, tune_of(trials=3, objective=objective))
+    progress = search._progress = Silent(search.space, [Objective.named(name) for name in objective])
+    progress.begin(0, 3)
+    work(search, Fake(trade))
+    _, first, second, reason, _ = (re.split(r"\s{2,}", row.strip()) for row in progress.rows)
+    assert first[:3] == ["0", "complete", "1,333,770"]
+    assert first[4] == "front"
+    assert second[:6] == ["1", "failed", "–", "–", "front", "–"]
+    assert reason == ["the net is on fire"]
 
 
 def test_what_made_an_earlier_start_hopeless_may_be_gone(tmp_path: Path) -> None:

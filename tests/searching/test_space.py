@@ -5,6 +5,7 @@ import math
 import optuna
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from optuna.distributions import FloatDistribution
 
 from digits.config.tree import Tree
 from digits.searching.space import Drawn, Space, can_meet, columns, draw, edges, grid, overrides, read_space, typed
@@ -138,9 +139,16 @@ def test_a_grid_has_every_value() -> None:
     )
     values, faults = grid(space)
     assert not faults
-    assert values["a"] == pytest.approx([0.1, 0.4, 0.7])
+    assert values["a"] == [0.1, 0.4, 0.7]
     assert values["b"] == [1, 3]
     assert values["c"] == ["x", "[1]"]
+
+
+def test_a_grid_has_no_value_that_its_range_has_not() -> None:
+    (values,) = grid(space_of(a={"type": "float", "key": "a.b", "low": 0.0, "high": 0.3, "step": 0.1}))[0].values()
+    assert values == [0.0, 0.1, 0.2, 0.3]
+    distribution = FloatDistribution(0.0, 0.3, step=0.1)
+    assert all(distribution._contains(value) for value in map(float, values))  # type: ignore[arg-type]  # numbers here
 
 
 def test_a_grid_needs_an_end_of_values() -> None:

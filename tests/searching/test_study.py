@@ -14,6 +14,7 @@ from digits.searching.memory import Memory, definition
 from digits.searching.study import (
     DEATHS,
     FILE,
+    KNOWN,
     LEFT,
     REASON,
     SEARCH,
@@ -29,7 +30,8 @@ from tests.searching.fakes import BASE, LINE, memory_in, tune_of
 
 def failed(memory: Memory, **attributes: object) -> int:
     """A trial that was drawn and ended without success."""
-    study = memory.study(sampler=optuna.samplers.RandomSampler(seed=3))
+    study = memory.study()
+    study.sampler = optuna.samplers.RandomSampler(seed=3)
     trial = study.ask()
     trial.suggest_float("x", 0, 1)
     trial.set_user_attr("directory", f"trials/{trial.number:04d}")
@@ -74,15 +76,32 @@ def test_a_trial_that_dies_again_and_again_is_given_up(tmp_path: Path) -> None:
         again = study.ask()  # takes the waiting one
         assert again.user_attrs[DEATHS] == deaths
         study.tell(again, state=TrialState.FAIL)
-    memory.revive(memory.study())
-    assert [trial.state for trial in trials_of(memory)] == [TrialState.FAIL] * 3
+    (why,) = memory.revive(memory.study())
+    assert memory.revive(memory.study()) == [], "once"
+    (given_up,) = counted(trials_of(memory))
+    assert given_up.state == TrialState.FAIL
+    assert given_up.user_attrs["reason"] == why == "its process or its machine died 3 times, with no epoch in between"
+    assert number_of(given_up) == 0
+
+
+def test_a_trial_that_dies_after_each_epoch_is_begun_again_as_often(tmp_path: Path) -> None:
+    """A search may be killed at any moment, however often."""
+    memory = memory_in(tmp_path, tune_of(retries=1))
+    failed(memory)
+    for epoch in range(2, 8):
+        study = memory.study()
+        assert memory.revive(study) == []
+        again = study.ask()
+        assert again.user_attrs[DEATHS] == 1
+        again.report(0.5, epoch)
+        study.tell(again, state=TrialState.FAIL)
 
 
 def test_being_asked_to_leave_is_no_death(tmp_path: Path) -> None:
     memory = memory_in(tmp_path, tune_of(retries=0))
     failed(memory, **{LEFT: True})
     memory.revive(memory.study())
-    assert trials_of(memory)[1].user_attrs == {"directory": "trials/0000", DEATHS: 0}
+    assert trials_of(memory)[1].user_attrs == {"directory": "trials/0000", DEATHS: 0, KNOWN: 1}
 
 
 def test_a_trial_without_a_sign_of_life_is_begun_again_when_it_is_old(tmp_path: Path) -> None:
@@ -117,7 +136,9 @@ def test_trials_of_a_search_that_is_lost_are_not_taken_for_new_ones(tmp_path: Pa
 def test_a_trial_that_is_begun_again_competes_in_no_halving_with_itself(tmp_path: Path) -> None:
     memory = memory_in(tmp_path, tune_of())
     pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=1)
-    trial = memory.study(optuna.samplers.RandomSampler(seed=1), pruner).ask()
+    study = memory.study()
+    study.sampler, study.pruner = optuna.samplers.RandomSampler(seed=1), pruner
+    trial = study.ask()
     trial.suggest_float("x", 0, 1)
     trial.report(0.5, 1)
     trial.should_prune()
@@ -206,7 +227,8 @@ def _claim(directory: Path, number: int) -> None:
     memory = Memory(directory, "test", None, 5, 2, 1)
     while True:
         with memory.alone():
-            study = memory.study(sampler=optuna.samplers.RandomSampler(seed=number))
+            study = memory.study()
+            study.sampler = optuna.samplers.RandomSampler(seed=number)
             if len(study.get_trials(deepcopy=False)) >= 20:
                 return
             trial = study.ask()

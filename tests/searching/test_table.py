@@ -41,7 +41,7 @@ def hand_trials() -> list[FrozenTrial]:
 
 
 def hand_text(*, markdown: bool = False) -> str:
-    study = study_of(hand_trials(), max_epochs=10, base=["model=cnn", "optimizer.lr=1", "tune.trials=9"])
+    study = study_of(hand_trials(), max_epochs=10, base=["model=cnn", "optimizer.lr=1"])
     study.set_user_attr("test", {"trial": 2, "accuracy": 0.9942, "loss": 0.017})
     return text_of(outcome_of(study), HERE, markdown=markdown)
 
@@ -69,17 +69,18 @@ def test_below_the_table_by_hand() -> None:
     assert "33 of 48 epochs trained: pruning saved 31 % of the epochs\n" in text
     assert "best trial by val/accuracy, 95.00 %: 2, outputs/tune/cnn/trials/0002\n" in text
     assert "test accuracy 99.42 %, loss 0.0170, the only trial that the test set was used for\n" in text
-    assert "trained again by python -m digits.train model=cnn optimizer.lr=0.1\n" in text
+    assert "trained again by python -m digits.train callbacks=trial model=cnn optimizer.lr=0.1\n" in text
     assert text.endswith("\nfailed:\n  3, outputs/tune/cnn/trials/0003: it was killed at once\n")
     assert "superseded" not in text
     assert "Pareto" not in text
 
 
 def test_the_command_can_be_pasted() -> None:
-    study = study_of(hand_trials()[:1], base=["+model.new=1", "hydra.job.name=x", "search_space=cnn"])
+    study = study_of(hand_trials()[:1], base=["+model.new=1"])
     (line,) = [line for line in text_of(outcome_of(study), HERE).splitlines() if line.startswith("trained again by ")]
     assert shlex.split(line.removeprefix("trained again by ")) == [
-        "python", "-m", "digits.train", "+model.new=1", "optimizer.lr=0.5", "model.channels=[[1],[2,3]]"
+        "python", "-m", "digits.train", "callbacks=trial",
+        "+model.new=1", "optimizer.lr=0.5", "model.channels=[[1],[2,3]]",
     ]  # fmt: skip
 
 
