@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -103,6 +104,7 @@ def start(work: Work, workers: int) -> Trainer:
     threads = max(1, cores() // workers) if workers > 1 else None
     ours, theirs = context.Pipe()
     process = context.Process(target=serve, args=(work, theirs, threads, os.getpid()))
+    resource_tracker.ensure_running()  # which lets signals through as it starts
     # Ctrl-C reaches all processes of a terminal; it waits until the new one can deal with it
     former = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     process.start()
