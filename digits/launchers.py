@@ -19,6 +19,7 @@ from typing import cast
 from omegaconf import DictConfig, OmegaConf
 
 from digits.config.tree import Tree
+from digits.training.cores import cores
 
 MEMORY = 2 * 2**30
 """Bytes for a job: torch, the data and the largest steps of what ships took up to 1.8 GB."""
@@ -28,13 +29,6 @@ TURNS = "DIGITS_JOBS_AT_ONCE"
 
 MANY_STARTS = "a sweep is started once; leave out torchrun, or srun's further tasks"
 NEED_A_NAME = "several processes can't agree on a new name; give hydra.run.dir=DIR"
-
-
-def cores() -> int:
-    """The cores that this process may use, by its affinity and its container's share."""
-    from joblib import cpu_count  # 0.1 s, where a launcher is used
-
-    return int(cpu_count())
 
 
 def jobs_at_once(most: int) -> int:

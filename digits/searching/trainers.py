@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Literal
 
 from digits.config.tree import Tree
-from digits.launchers import cores
 from digits.training import isolated
+from digits.training.cores import cores
 from digits.training.isolated import CAN_FORK, PR_SET_PDEATHSIG, SIGNALS, run_isolated
 from digits.training.run import JobDied, JobFailed
 

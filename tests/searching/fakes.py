@@ -94,6 +94,12 @@ def epoch_by_epoch(task: Task, line: Connection) -> Ended:
     return Ended()
 
 
+def without_data(task: Task, _line: Connection) -> Ended:
+    """A trial that fails as all others will."""
+    leave_record(task, "failed", error="no MNIST here")
+    return Ended("failed", "no MNIST here")
+
+
 class Fake(Trainer):
     """A thread in place of a process."""
 

@@ -31,6 +31,7 @@ from tests.searching.fakes import (
     space_of,
     tune_of,
     value_of,
+    without_data,
     work,
 )
 
@@ -119,12 +120,8 @@ def test_a_trial_whose_values_can_not_be_together_fails(tmp_path: Path) -> None:
 
 
 def test_a_search_in_which_nothing_goes_well_is_given_up(tmp_path: Path) -> None:
-    def fail(task: Task, _: Connection) -> Ended:
-        leave_record(task, "failed", error="no MNIST here")
-        return Ended("failed", "no MNIST here")
-
     search = search_in(tmp_path, tune_of(trials=50))
-    work(search, trainer := Fake(fail))
+    work(search, trainer := Fake(without_data))
     assert len(trainer.tasks) == 3
     assert search.given_up == "no trial goes well: no MNIST here"
 
@@ -336,13 +333,9 @@ def test_a_full_disk_stops_the_search_and_fails_no_trial(tmp_path: Path) -> None
 
 
 def test_a_machine_on_which_nothing_goes_well_leaves_the_trials_to_others(tmp_path: Path) -> None:
-    def fail(task: Task, _: Connection) -> Ended:
-        leave_record(task, "failed", error="no MNIST here")
-        return Ended("failed", "no MNIST here")
-
     work(search_in(tmp_path, tune_of(trials=2)), Fake(at_once))
     broken = search_in(tmp_path, tune_of(trials=50))
-    work(broken, trainer := Fake(fail))
+    work(broken, trainer := Fake(without_data))
     assert len(trainer.tasks) == 3
     assert broken.given_up == "no trial goes well: no MNIST here"
 
@@ -368,11 +361,7 @@ def test_the_table_says_front_where_there_is_one_and_nothing_where_nothing_is_kn
 
 
 def test_what_made_an_earlier_start_hopeless_may_be_gone(tmp_path: Path) -> None:
-    def fail(task: Task, _: Connection) -> Ended:
-        leave_record(task, "failed", error="no MNIST here")
-        return Ended("failed", "no MNIST here")
-
-    work(search_in(tmp_path, tune_of(trials=6)), Fake(fail))
+    work(search_in(tmp_path, tune_of(trials=6)), Fake(without_data))
     again = search_in(tmp_path, tune_of(trials=6))
     work(again, Fake(at_once))
     assert [trial.state for trial in trials_of(again)].count(TrialState.COMPLETE) == 3
