@@ -16,6 +16,7 @@ from collections.abc import Callable
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from types import FrameType
 from typing import TypeVar
 
 from hydra.experimental.callback import Callback
@@ -208,10 +209,16 @@ def stop_on_fault(check: Callable[[], Checked]) -> Checked:
 # ---- The command --------------------------------------------------------------------------------
 
 
+def _leave(number: int, _: FrameType | None) -> None:
+    """Leave at once: outside a run nothing is lost, and libraries lose an interrupt that comes as they are imported."""
+    os._exit(128 + number)
+
+
 def run_command(hydra_main: Callable[[], None], after_sweep: Callable[[Path], None]) -> None:
     """Run a Hydra application with our exit codes: 0 done, 1 it failed, 2 asked for what can't be, 130/143 cut off."""
     from digits.config.hydra_files import guard_hydra
 
+    signal.signal(signal.SIGINT, _leave)
     guard_hydra(sys.argv[1:])
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # so that errors reach us, not Hydra's own printer
     code = 0
@@ -226,8 +233,6 @@ def run_command(hydra_main: Callable[[], None], after_sweep: Callable[[Path], No
         if BeforeStart.sweep is not None and stop.code in (130, 138, 143):
             print(f"interrupted; the same command with hydra.sweep.dir={BeforeStart.sweep} goes on")
         raise
-    except KeyboardInterrupt:  # before there was a run
-        sys.exit(130)
     except BrokenPipeError:  # whoever read what is said has closed
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python says so once more when it ends
         sys.exit(1)

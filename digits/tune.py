@@ -13,11 +13,8 @@ the choices, `--cfg job` the configuration; what a space looks like stands in `c
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -60,11 +57,6 @@ def _work(task: Task | Winner, tell: Tell) -> None:
     run_job(task.tree, task.directory, task.overrides, task.trial, pruning)
 
 
-def _leave(number: int, _: FrameType | None) -> None:
-    """Leave at once: before and after the trials nothing is lost, and libraries make other errors of an interrupt."""
-    os._exit(128 + number)
-
-
 USAGE = """
 Search hyperparameters with Optuna.
 
@@ -84,7 +76,6 @@ def main() -> None:
         return
     sys.argv[1:] = map(launch.as_path, sys.argv[1:])
     be_on_its_own()
-    signal.signal(signal.SIGINT, _leave)
     launch.run_command(_tune, after_sweep=lambda _: None)
 
 
