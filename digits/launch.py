@@ -219,7 +219,7 @@ def run_command(hydra_main: Callable[[], None], after_sweep: Callable[[Path], No
     from digits.config.hydra_files import guard_hydra
 
     signal.signal(signal.SIGINT, _leave)
-    guard_hydra(sys.argv[1:])
+    sys.argv[1:] = guard_hydra(sys.argv[1:])
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # so that errors reach us, not Hydra's own printer
     code = 0
     try:

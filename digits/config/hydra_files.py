@@ -42,13 +42,17 @@ def _refused(why: str) -> Exception:
     return ConfigError(Fault("", why))
 
 
-def guard_hydra(arguments: list[str]) -> None:
+def guard_hydra(arguments: list[str]) -> list[str]:
     """Have Hydra read YAML within limits; exits with 2 where it is asked to run what a pickle holds.
 
-    Hydra's own parser looks at the arguments, since it also takes --exp for --experimental-rerun.
+    Hydra's own parser looks at the arguments, since it also takes --exp for --experimental-rerun. They come back with
+    the overrides first: Hydra refuses them on both sides of an option, as in `model=mlp -m seed=0,1`.
     """
-    if get_args_parser().parse_args(arguments).experimental_rerun is not None:
+    given = get_args_parser().parse_intermixed_args(arguments)
+    if given.experimental_rerun is not None:
         print("--experimental-rerun would run whatever code the file holds; to do a run again take config_from=RUN, "
               "to go on with it resume=RUN", file=sys.stderr)  # fmt: skip
         sys.exit(2)
     SourcesRegistry.instance().types["file"] = FileConfigSource
+    overrides: list[str] = given.overrides
+    return overrides + [argument for argument in arguments if argument not in overrides]

@@ -212,6 +212,17 @@ def test_the_shell_completes_groups_and_choices(tmp_path: Path) -> None:
     assert {"model=cnn", "model=mlp", "model=resnet", "model=logistic"} <= set(done.stdout.split())
 
 
+@pytest.mark.parametrize("command", [
+    ("data=optdigits", "--cfg", "job", "model=mlp"), ("--cfg", "job", "data=optdigits", "model=mlp"),
+    ("data=optdigits", "model=mlp", "--cfg=job"),
+])  # fmt: skip
+def test_overrides_may_stand_on_both_sides_of_an_option(command: tuple[str, ...], tmp_path: Path) -> None:
+    done = digits("train", *command, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "MLP" in done.stdout
+    assert "name: optdigits" in done.stdout
+
+
 def test_yaml_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "mine" / "experiment").mkdir(parents=True)
     (tmp_path / "mine" / "experiment" / "tiny.yaml").write_text(
