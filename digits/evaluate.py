@@ -36,6 +36,9 @@ from digits.training.ensemble import check_agree, default_folder, telling_whose
 from digits.training.members import Member, check_data, check_fits, check_trust, data_root, own_pictures, read_net
 from digits.training.run import MODEL, RESULT, RunError, find_run, read_result
 
+VIEWS = (1, 5, 9)
+"""How many views of a picture can be averaged."""
+
 
 def plan(given: argparse.Namespace) -> Member:
     """Settle what can be settled without torch for one run; raises RunError or FileError when something can't be."""
@@ -64,7 +67,9 @@ def plan(given: argparse.Namespace) -> Member:
         raise RunError(f"{run} has no validation split (data.val_size is 0); take --split test")
     trainer = config.get("trainer")
     channels_last = isinstance(trainer, dict) and trainer.get("channels_last") is True
-    return Member(run, model, weights, digest, trained_on, data, channels_last)
+    tested = config.get("test_views")  # older records have none
+    views = tested if isinstance(tested, int) and tested in VIEWS else 1
+    return Member(run, model, weights, digest, trained_on, data, channels_last, views)
 
 
 def plan_all(given: argparse.Namespace) -> list[Member]:
@@ -75,6 +80,9 @@ def plan_all(given: argparse.Namespace) -> list[Member]:
         with telling_whose(run, alone=len(runs) == 1):
             members.append(plan(argparse.Namespace(**vars(given), run=str(run))))
     check_agree(members, given.split)
+    if given.views is None:
+        tested = {member.test_views for member in members}
+        given.views = tested.pop() if len(tested) == 1 else 1
     return members
 
 
@@ -166,9 +174,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     parser.add_argument("--out", metavar="DIR", type=Path, help="where the files go (default: inside RUN; of "
                         "several runs in outputs/evaluation)")  # fmt: skip
-    parser.add_argument("--views", metavar="N", type=int, choices=[1, 5, 9], default=1, help="average each net's "
+    parser.add_argument("--views", metavar="N", type=int, choices=VIEWS, help="average each net's "
                         "probabilities over the picture and its shifts by one pixel, to 4 sides (5) or 8 (9), filled "
-                        "with background; every view costs one more forward pass (default: 1)")  # fmt: skip
+                        "with background; every view costs one more forward pass (default: as the runs "
+                        "were tested)")  # fmt: skip
     parser.add_argument("--trust", metavar="PACKAGE", action="append", default=[], help="a package of your own that "
                         "the run's net or data come from")  # fmt: skip
     given = parser.parse_intermixed_args(arguments)

@@ -167,6 +167,22 @@ def test_views_are_recorded_and_have_a_folder_of_their_own(
     assert "argument --views: invalid choice: 2 (choose from 1, 5, 9)" in capsys.readouterr().err
 
 
+def test_a_run_that_was_tested_by_views_is_evaluated_by_them(
+    tmp_path: Path, runs: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What its result says is what `evaluate` finds; together with a run that was tested otherwise each counts once."""
+    run = str(
+        train(tmp_path / "run", *QUICK, "model=mlp", "model.hidden=[16]", "test_views=9", "data.eval_batch_size=70")
+    )
+    result = cast(dict[str, float], json.loads(Path(run, "result.json").read_text())["metrics"])
+    nine, one = evaluated(capsys, run), evaluated(capsys, run, "--views", "1")
+    assert (nine["views"], one["views"]) == (9, 1)
+    assert result["test/accuracy"] == pytest.approx(nine["accuracy"], abs=1e-6)
+    assert result["test/loss"] == pytest.approx(nine["loss"], rel=1e-5)
+    assert nine["loss"] != pytest.approx(one["loss"], rel=1e-3)
+    assert evaluated(capsys, run, runs[0])["views"] == 1
+
+
 # ---- What can't be averaged ---------------------------------------------------------------------------
 
 

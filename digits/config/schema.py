@@ -192,6 +192,7 @@ class Experiment(Section):
     logger: dict[str, Target] = Field(description="group logger")
     seed: int = Field(ge=0, lt=2**32, description="weights, order, dropout, augmentation")
     test: bool = Field(description="test the best checkpoint at the end")
+    test_views: Literal[1, 5, 9] = Field(description="views of a picture, by shifts of a pixel, whose mean is tested")
     checkpoints: Literal["both", "best", "last"] = Field(description="which checkpoints to keep when done")
     checkpoint_minutes: Annotated[float, Field(gt=0)] | None = Field(
         description="minutes between checkpoints within an epoch; null: only after each"

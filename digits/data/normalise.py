@@ -17,6 +17,11 @@ class Normalise(nn.Module):
         super().__init__()
         self.mean, self.std = mean, std
 
+    @property
+    def background(self) -> float:
+        """What a pixel of 0 becomes."""
+        return -self.mean / self.std
+
     def forward(self, images: Tensor) -> Tensor:
         """Images uint8 (B, H, W) or (B, 1, H, W) to float32 (B, 1, H, W)."""
         if images.dtype != torch.uint8:

@@ -27,8 +27,13 @@ from digits.training.module import Classifier
 from digits.training.teaching import Teacher
 
 
-def make_module(config: Experiment, net: nn.Module, num_classes: int, teacher: Teacher | None = None) -> Classifier:
-    """The LightningModule around a net, with its loss, optimizer, schedule, average and teacher."""
+def make_module(
+    config: Experiment, net: nn.Module, num_classes: int, teacher: Teacher | None = None, background: float = 0
+) -> Classifier:
+    """The LightningModule around a net, with its loss, optimizer, schedule, average and teacher.
+
+    `background` is a black pixel, normalised.
+    """
 
     def make_optimizer(parameters: Iterable[nn.Parameter]) -> Optimizer:
         return cast(Optimizer, instantiate(config.optimizer.tree(), parameters))
@@ -45,8 +50,10 @@ def make_module(config: Experiment, net: nn.Module, num_classes: int, teacher: T
     bind({key: value for key, value in config.scheduler.tree().items() if key != "interval"}, None)
     loss = cast(nn.Module, instantiate(config.loss.tree()))
     trainer = config.trainer
-    kept = (trainer.channels_last, trainer.ema_decay)
-    return Classifier(net, loss, make_optimizer, make_scheduler, num_classes, *kept, teacher)
+    return Classifier(
+        net, loss, make_optimizer, make_scheduler, num_classes, channels_last=trainer.channels_last,
+        ema_decay=trainer.ema_decay, teacher=teacher, test_views=config.test_views, background=background,
+    )  # fmt: skip
 
 
 def make_loggers(sections: Mapping[str, Target], run_directory: Path, from_step: int | None) -> list[Logger]:

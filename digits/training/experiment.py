@@ -51,7 +51,7 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
     parameters = sum(p.numel() for p in net.parameters())
     asked, config = config, machine.settle(config, net)
     teachers = find_teachers(config)
-    module = make_module(config, net, data.num_classes, read_teacher(config))
+    module = make_module(config, net, data.num_classes, read_teacher(config), data.normalise.background)
     validates = data.val_size > 0
     begins = config.init_from if checkpoint is None else None
     origin = None if begins is None else read_origin(source_of(begins))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, TypeAlias
 
 import lightning as L
@@ -16,6 +16,7 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from digits.data import Batch
+from digits.training.predictions import VIEWS, mean_logits, shifted
 from digits.training.teaching import Teacher, check_loss
 
 Phase: TypeAlias = Literal["train", "val", "test"]
@@ -39,7 +40,8 @@ class Classifier(L.LightningModule):
 
     Logs `train/loss` and `train/accuracy` as means over the epoch, `val/` and `test/` likewise; every
     `log_every_n_steps` steps `train/loss_step`, `train/gradient_norm` and `lr`. Accuracy is top-1, 0..1. With a mixed
-    precision the forward pass of training alone is mixed; validation and test are in float32.
+    precision the forward pass of training alone is mixed; validation and test are in float32. What is tested is the
+    mean of the probabilities over `test_views` views of each picture, shifts that let in `background`.
     """
 
     def __init__(
@@ -52,8 +54,11 @@ class Classifier(L.LightningModule):
         channels_last: bool = False,
         ema_decay: float | None = None,
         teacher: Teacher | None = None,
+        test_views: int = 1,
+        background: float = 0,
     ) -> None:
         super().__init__()
+        self.test_views, self.background = VIEWS[:test_views], background
         layout = torch.channels_last if channels_last else torch.contiguous_format
         self.net = net.to(memory_format=layout)
         self.averaged = None if ema_decay is None else AveragedModel(net, multi_avg_fn=ema(ema_decay), use_buffers=True)
@@ -107,12 +112,13 @@ class Classifier(L.LightningModule):
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Count one batch of the test split."""
-        self._evaluate("test", batch)
+        self._evaluate("test", batch, self.test_views)
 
-    def _evaluate(self, split: Phase, batch: Batch) -> None:
+    def _evaluate(self, split: Phase, batch: Batch, views: Sequence[tuple[int, int]] = VIEWS[:1]) -> None:
         # Without autocast: what is recorded is what the saved weights give wherever they are loaded
         with torch.autocast(self.device.type, enabled=False):
-            logits = self(batch.images)
+            seen = [shifted(batch.images, *by, self.background) if any(by) else batch.images for by in views]
+            logits = mean_logits([self(images) for images in seen])
             if len(batch.labels):  # a process with fewer images than batches takes part with an empty one
                 self._count(split, self.loss(logits, batch.labels), logits, batch)
         self.log_means(split)

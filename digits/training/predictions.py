@@ -77,9 +77,16 @@ def average(answers: Sequence[Predictions]) -> Predictions:
     )
 
 
-def shifted(images: Tensor, down: int, right: int) -> Tensor:
-    """Images (..., H, W) moved by whole pixels; what comes in is background, 0."""
-    return F.pad(images, (right, -right, down, -down))
+def shifted(images: Tensor, down: int, right: int, background: float = 0) -> Tensor:
+    """Images (..., H, W) moved by whole pixels; what comes in is background."""
+    return F.pad(images, (right, -right, down, -down), value=background)
+
+
+def mean_logits(answers: Sequence[Tensor]) -> Tensor:
+    """Logits (B, C) whose softmax is the mean of the answers' probabilities; one alone stays as it is."""
+    if len(answers) == 1:
+        return answers[0]
+    return torch.stack([logits.log_softmax(1) for logits in answers]).logsumexp(0) - log(len(answers))
 
 
 def _one_pass(
