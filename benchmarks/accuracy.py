@@ -79,7 +79,7 @@ def row(recipe: Recipe, record: Record) -> str:
     if recipe.wanted_on_cpu is not None:
         wanted += f" (CPUs: {100 * recipe.wanted_on_cpu:.2f})"
     cells = [
-        f"`{recipe.typed}`",
+        f"`{recipe.typed}`{views(record)}",
         span(record.sample("parameters").values),
         seeds(recipe, record),
         f"**{test.percent()}**",
@@ -91,6 +91,12 @@ def row(recipe: Recipe, record: Record) -> str:
         reached(recipe, record),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def views(record: Record) -> str:
+    """By how many views of a picture its runs were tested, where that is more than one."""
+    count = record.config.get("test_views", 1)
+    return "" if count == 1 else f", mean of {count} views"
 
 
 def spread(sample: Sample) -> str:
@@ -167,7 +173,7 @@ def write_head(path: Path, record: Record) -> None:
     """
     test = record.sample("metrics", "test/accuracy")
     seconds = f"{span(record.sample('seconds', 'fit').values)} s of training{threads(record.runs)}"
-    figures = f"test {test.percent()} % over {test.n} seeds, {seconds}"
+    figures = f"test {test.percent()} % over {test.n} seeds{views(record)}, {seconds}"
     replace_head(path, figures, [f"{where}." for where in described(record.runs)])
 
 

@@ -27,6 +27,7 @@ class Net:
     seed: int
     weights: str  # their SHA-256
     commit: Tree
+    views: int  # whose mean it was tested by
 
 
 def read_net(name: str) -> Net:
@@ -43,7 +44,8 @@ def read_net(name: str) -> Net:
     if weights != (record.get("weights") or weights):  # older runs have none on record
         raise RunError(f"{run / WEIGHTS} is not what {run} recorded when it was done; take the run as it was left")
     normalise, commit = Normalise(takes["mean"], takes["std"]), cast(Tree, record.get("commit") or {})
-    return Net(net, normalise, config["data"], cast(int, record["seed"]), weights, commit)
+    views = cast(dict[str, int], record["config"]).get("test_views", 1)
+    return Net(net, normalise, config["data"], cast(int, record["seed"]), weights, commit, views)
 
 
 def read_splits(nets: Sequence[Net], split: str) -> tuple[MNISTDataModule, Split]:

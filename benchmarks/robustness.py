@@ -62,7 +62,7 @@ def measure(nets: Sequence[Net], sets: Iterator[tuple[str, Split]], batch_size: 
     found: list[Accuracy] = [{} for _ in nets]
     for name, split in sets:
         for net, accuracies in zip(nets, found, strict=True):
-            right = predict(net.net, split, net.normalise, batch_size).right
+            right = predict(net.net, split, net.normalise, batch_size, views=net.views).right
             accuracies[name] = round(right.double().mean().item(), 8)
         print(f"{name:21}", *(f"{accuracies[name]:.2%}" for accuracies in found), file=sys.stderr, flush=True)
     return found

@@ -47,6 +47,11 @@ def test_a_row_has_all_that_the_runs_came_to() -> None:
     )
 
 
+def test_a_row_tells_by_how_many_views_was_tested() -> None:
+    nine = Record(Path("net.json"), {"test_views": 9}, a_record(0.996, 0.997, 0.998).runs)
+    assert row(NET, nine).startswith("| `experiment=net`, mean of 9 views | 9,876 |")
+
+
 @pytest.mark.parametrize(
     ("accuracies", "device", "verdict"),
     [

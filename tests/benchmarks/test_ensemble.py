@@ -31,7 +31,13 @@ def test_an_ensemble_is_recorded_with_its_members() -> None:
         {"recipe": "cnn_best", "weights": "bb", "accuracy": 0.991},
     ]
     assert "folder" not in line  # it is a place on somebody's machine
-    assert "| five | 2 cnn_best | 99.05 ± 0.07 | **99.70%** | 30 |" in table({"five": line})
+    assert "| five | 2 cnn_best | 99.05 ± 0.07 | **99.70%** | 30 |" in table({"five": line}, KNOWN)
+
+
+def test_nets_of_a_recipe_that_was_recorded_anew_are_told_from_its_present_ones() -> None:
+    line = entry(evaluation("aa", "bb", "cc"), KNOWN)
+    now = {name: recipe for name, recipe in KNOWN.items() if name != "cc"}
+    assert "| 2 cnn_best, 1 mlp_best of a former record |" in table({"three": line}, now)
 
 
 def test_no_seed_of_a_recipe_may_be_left_out() -> None:
@@ -52,7 +58,7 @@ def test_a_net_of_no_record_is_refused() -> None:
 def test_views_reach_the_evaluation(tiny_runs: Path) -> None:
     found = evaluated([str(tiny_runs / "seed0"), str(tiny_runs / "seed1")], views=5)
     assert found["views"] == 5
-    assert ", 5 views |" in table({"two": entry(evaluation("aa", "bb") | {"views": 5}, KNOWN)})
+    assert ", 5 views |" in table({"two": entry(evaluation("aa", "bb") | {"views": 5}, KNOWN)}, KNOWN)
 
 
 @pytest.mark.parametrize(

@@ -72,9 +72,9 @@ def test_a_small_picture_is_enlarged_and_a_black_one_refused() -> None:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory, mnist_root: Path) -> list[str]:
-    """Two nets of other seeds on 300 digits, the second of its own normalisation, and one without validation."""
+    """Two nets on 300 digits, one tested by five views, one of its own normalisation; and one without validation."""
     folder = tmp_path_factory.mktemp("runs")
-    own = (["seed=0"], ["seed=1", "data.mean=0.2", "data.std=0.4"], ["data.val_size=0"])
+    own = (["seed=0", "test_views=5"], ["seed=1", "data.mean=0.2", "data.std=0.4"], ["data.val_size=0"])
     for number, more in enumerate(own):
         overrides = ["model=logistic", "augment=none", "trainer=cpu", "trainer.max_epochs=3", "callbacks=none",
                      "data.limit=300", "data.batch_size=32", f"data.root={mnist_root}", *more]  # fmt: skip
