@@ -11,7 +11,7 @@ on where it was cut off.
 from __future__ import annotations
 
 import argparse
-import sys
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,6 @@ from benchmarks.records import (
     described,
     number,
     read_record,
-    span,
     threads,
 )
 from benchmarks.results import replace_section
@@ -161,7 +160,7 @@ def line(result: Tree, what: str, overrides: tuple[str, ...]) -> Tree:
 
 
 def table(ablation: Ablation, record: Record) -> str:
-    """The parts that have runs, each against the whole."""
+    """The parts that have runs, each against the whole; and what the recipe has changed since."""
     rows = ["| | overrides | seeds | validation, mean ± sd | against the whole |", "|---|---|---|---|---|"]
     counted: list[Tree] = []
     whole: Sample | None = None
@@ -179,8 +178,11 @@ def table(ablation: Ablation, record: Record) -> str:
         rows.append(f"| {what} | {typed} | {seeds} | {sample.percent()} | {against} |")
     if not counted:
         return f"### {ablation.name}\n\nNone of the list's runs is recorded."
-    seconds = f"{span(tuple(number(run, 'seconds', 'fit') for run in counted))} s of training each{threads(counted)}"
+    median = statistics.median(number(run, "seconds", "fit") for run in counted)
+    seconds = f"{median:,.0f} s of training each at the median{threads(counted)}"
     where = f"`{' '.join(ablation.overrides(()))}`, {seconds}; {'; '.join(described(counted))}."
+    if keys := changed(record.config, composed(ablation.overrides(()))):
+        where += f" The recipe has another {', '.join(keys)} since."
     return f"### {ablation.name}\n\n{where}\n\n" + "\n".join(rows)
 
 
@@ -191,8 +193,6 @@ def write() -> None:
         record = read_record(ablation.record)
         if not record.runs:
             continue
-        if keys := changed(record.config, composed(ablation.overrides(()))):
-            print(f"{ablation.name}: the ablations were made with another {', '.join(keys)}", file=sys.stderr)
         parts.append(table(ablation, record))
     text = "\n\n".join(parts)
     print(text)

@@ -17,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from benchmarks import ensemble, speedrun
-from benchmarks.recipes import BY_NAME, RECIPES, Recipe, composed
+from benchmarks.recipes import BY_NAME, FORMER, RECIPES, Recipe, composed
 from benchmarks.records import (
     RECORDS,
     Record,
@@ -143,11 +143,27 @@ def section(recipes: Sequence[Recipe], folder: Path) -> str:
     rows += (others := other_rows(folder))
     lines = [HEAD, "", *rows, ""]
     lines += [f"- {', '.join(names)}: {'; '.join(where.splitlines())}." for where, names in machines.items()]
+    lines += former(folder)
     if absent := [recipe.name for recipe, record in records.items() if not record.runs]:
         lines.append(f"- Not recorded yet: {', '.join(absent)}.")
     if others:
         lines.append("- The speedrun and the ensembles have sections of their own below, with their machines.")
     return "\n".join([*lines, *neighbours([(r.name, record) for r, record in records.items() if record.runs])])
+
+
+def former(folder: Path) -> list[str]:
+    """What the test set had said of a recipe's former settings, so that nobody takes today's for the first look."""
+    lines = []
+    for name, (record, how) in FORMER.items():
+        before = read_record(record, folder)
+        if before.runs:
+            test = before.sample("metrics", "test/accuracy")
+            lines.append(
+                f"- `{name}` was tested before, with {how}: {test.percent()} % over {test.n} seeds "
+                f"(`benchmarks/records/{record}.json`). The present settings were chosen on the validation split; that "
+                "others were needed was seen on the test set."
+            )
+    return lines
 
 
 def other_rows(folder: Path) -> list[str]:
@@ -161,9 +177,15 @@ def other_rows(folder: Path) -> list[str]:
 def neighbours(records: list[tuple[str, Record]]) -> list[str]:
     """Each recipe against the next better one: whether the seeds alone could make the difference."""
     samples = [(name, record.sample("metrics", "test/accuracy")) for name, record in records]
+    by_name = dict(samples)
+    formats = [(name, f"{name}_fp32") for name in by_name if f"{name}_fp32" in by_name]
     samples.sort(key=lambda pair: -pair[1].mean)
     lines = [f"- `{better}` against `{worse}`: {difference(a, b)}" for (better, a), (worse, b) in pairwise(samples)]
-    return ["", "In order, each against the next (± the standard error of the difference, Welch):", "", *lines]
+    text = ["", "In order, each against the next (± the standard error of the difference, Welch):", "", *lines]
+    if formats:
+        text += ["", "The machine's number format against float32:", ""]
+        text += [f"- `{one}` against `{other}`: {difference(by_name[one], by_name[other])}" for one, other in formats]
+    return text
 
 
 def write_head(path: Path, record: Record) -> None:

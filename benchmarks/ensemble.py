@@ -17,33 +17,37 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import cast, get_args
 
-from benchmarks.recipes import BY_NAME
+from benchmarks.recipes import BY_NAME, FORMER
 from benchmarks.records import RECORDS, RecordError, number, read_record, write_lines
 from benchmarks.results import machine, replace_section
 from benchmarks.runs import named_runs, output_of, told
 from benchmarks.seeds import Sample
+from digits.config.schema import Views
 from digits.config.tree import Tree, Value
 
 RECORD = RECORDS / "ensembles.json"
 WANTED = 0.9983
 
 
-def evaluated(runs: Sequence[str], views: int = 1) -> Tree:
+def evaluated(runs: Sequence[str], views: int | None = None) -> Tree:
     """What `digits.evaluate` says of some runs on the official test set, together and one by one.
+
+    Each by as many views as it was tested by, unless their number is given.
 
     Raises TrainingError with its reason where it refuses them.
     """
     with tempfile.TemporaryDirectory() as folder:
-        found: Tree = json.loads(output_of("digits.evaluate", *runs, "--views", str(views), "--json", "--out", folder))
+        by = () if views is None else ("--views", str(views))
+        found: Tree = json.loads(output_of("digits.evaluate", *runs, *by, "--json", "--out", folder))
     return found
 
 
 def recipes_of() -> dict[str, str]:
-    """The recipe that each recorded run's weights are of."""
+    """The recipe that each recorded run's weights are of, also of former settings."""
     known: dict[str, str] = {}
-    for name in BY_NAME:
+    for name in (*BY_NAME, *(former for former, _ in FORMER.values())):
         known |= {str(run["weights"]): name for run in read_record(name).runs if "weights" in run}
     return known
 
@@ -79,10 +83,8 @@ def table(ensembles: dict[str, Tree], known: dict[str, str]) -> str:
     ]
     for name, ensemble in ensembles.items():
         members = cast(list[Tree], ensemble["members"])
-        of = Counter(
-            f"{member['recipe']}{'' if member['weights'] in known else ' of a former record'}" for member in members
-        )
-        views = f", {ensemble['views']} views" if ensemble["views"] != 1 else ""
+        of = Counter(known.get(str(m["weights"]), f"{m['recipe']} of a former record") for m in members)
+        views = "" if ensemble["views"] == 1 else f", {ensemble['views'] or 'each by its own'} views"
         alone = Sample(tuple(number(member, "accuracy") for member in members))
         wrong = number(ensemble, "images") - number(ensemble, "correct")
         rows.append(
@@ -103,7 +105,7 @@ def main(argv: Sequence[str] | None = None, path: Path = RECORD) -> None:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("python -m benchmarks.ensemble", description=__doc__, formatter_class=raw)
     parser.add_argument("ensembles", metavar="NAME=RUN,RUN", nargs="*", help="an ensemble and the runs it is made of")
-    parser.add_argument("--views", metavar="N", type=int, choices=[1, 5, 9], default=1, help="as digits.evaluate takes")
+    parser.add_argument("--views", metavar="N", type=int, choices=get_args(Views), help="as digits.evaluate takes")
     given = parser.parse_args(argv)
     with told(interrupted="nothing was kept"):
         ensembles = read(path)

@@ -44,7 +44,7 @@ def read_net(name: str) -> Net:
     if weights != (record.get("weights") or weights):  # older runs have none on record
         raise RunError(f"{run / WEIGHTS} is not what {run} recorded when it was done; take the run as it was left")
     normalise, commit = Normalise(takes["mean"], takes["std"]), cast(Tree, record.get("commit") or {})
-    views = cast(dict[str, int], record["config"]).get("test_views", 1)
+    views = cast(dict[str, int], config).get("test_views", 1)
     return Net(net, normalise, config["data"], cast(int, record["seed"]), weights, commit, views)
 
 

@@ -4,8 +4,9 @@
     python -m benchmarks.recheck mlp --seeds 5 --jobs 2
 
 Fails, with exit code 1, where the new mean is further than 3 sd sqrt(1/n + 1/k) from the recorded one, of n seeds with
-that sd; also where the record tells no spread. `speedrun`, where it has a record, is checked by its own script, which
-also takes its speed as a ratio to the yardstick. Leaves nothing behind.
+that sd; also where the record tells no spread. A machine without bfloat16 is compared with the records of float32.
+`speedrun`, where it has a record, is checked by its own script, which also takes its speed as a ratio to the yardstick.
+Leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from benchmarks.recipes import BY_NAME, Recipe, changed, composed
-from benchmarks.records import RECORDS, Record, RecordError, compact, number, read_record
+from benchmarks.recipes import BY_NAME, Recipe, composed
+from benchmarks.records import RECORDS, Record, RecordError, check_is_of, compact, number, read_record
 from benchmarks.runs import Job, add_jobs, positive, side_by_side, told
 from benchmarks.seeds import Sample, bound
 from digits.training.run import read_result
@@ -71,17 +72,32 @@ def new_seeds(record: Record, k: int) -> list[int]:
 
 
 def run_again(recipe: Recipe, k: int, jobs: int, folder: Path = RECORDS) -> Verdict:
-    """Train a recipe with k new seeds and judge it; raises RecordError where it has no record."""
+    """Train a recipe with k new seeds and judge it by the record of the number format that this machine trains in.
+
+    Raises RecordError where there is none, or it is of another configuration.
+    """
     record = read_record(recipe.name, folder)
     if not record.runs:
         raise RecordError(f"{recipe.name} has no record; make one: python -m benchmarks.accuracy run {recipe.name}")
-    if keys := changed(record.config, composed(recipe.overrides)):
-        print(f"{recipe.name}: the record was made with another {', '.join(keys)}", file=sys.stderr)
+    check_is_of(record, composed(recipe.overrides))
     with tempfile.TemporaryDirectory() as temporary:
         trainings = [Job(recipe.overrides, seed, Path(temporary, str(seed))) for seed in new_seeds(record, k)]
         runs = [compact(read_result(run)) for _, run in side_by_side(trainings, jobs)]
     again = Sample(tuple(number(run, "metrics", "test/accuracy") for run in runs))
-    return judge(recipe.name, record.sample("metrics", "test/accuracy"), again)
+    record = in_format(recipe, str(runs[0]["precision"]), folder)
+    return judge(record.path.stem, record.sample("metrics", "test/accuracy"), again)
+
+
+def in_format(recipe: Recipe, precision: str, folder: Path) -> Record:
+    """A recipe's record in a number format; that of float32 may have a name of its own.
+
+    Raises RecordError where there is none.
+    """
+    for name in (recipe.name, f"{recipe.name}_fp32"):
+        record = read_record(name, folder)
+        if record.runs and record.runs[0]["precision"] == precision:
+            return record
+    raise RecordError(f"{recipe.name} has no record in {precision}, this machine's number format, to compare with")
 
 
 def check_speedrun(k: int, folder: Path = RECORDS) -> bool:

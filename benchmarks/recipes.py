@@ -52,6 +52,10 @@ RECIPES = (
 
 BY_NAME = {recipe.name: recipe for recipe in RECIPES}
 
+FORMER = {"mlp_best": ("mlp_best-dropout", "dropout of 0.2, batches of 512, one view")}
+"""Recipes whose former settings were tested too before they gave way: the record that stays for that, and how they
+differed."""
+
 CHANGES_NO_FIGURE = (
     *("seed", "data.root", "data.mirrors", "trainer.accelerator"),
     *("checkpoints", "checkpoint_minutes", "resume", "config_from", "trust"),

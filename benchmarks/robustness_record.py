@@ -142,7 +142,8 @@ def _sources(name: str, nets: Sequence[Tree], folder: Path) -> str:
         commit = net["commit"]
         assert isinstance(commit, dict)
         changes = " with changes" if commit.get("dirty") else ""
-        texts.append(f"seed {net['seed']} of {str(commit.get('id'))[:7]}{changes} ({str(net['weights'])[:8]})")
+        views = "" if net.get("views", 1) == 1 else f", mean of {net['views']} views"
+        texts.append(f"seed {net['seed']} of {str(commit.get('id'))[:7]}{changes} ({str(net['weights'])[:8]}){views}")
     text = "; ".join(texts)
     recorded = {run.get("weights") for run in read_record(name, folder).runs} if name in BY_NAME else set()
     if not recorded:

@@ -78,12 +78,12 @@ class Series:
         return self.steps / statistics.median(seconds for seconds, _ in self.yardstick)
 
 
-def measure(seeds: Sequence[int], overrides: list[str]) -> Series:
-    """Run the command for every seed, and the yardstick every few."""
+def measure(seeds: Sequence[int], overrides: list[str], every: int = EVERY) -> Series:
+    """Run the command for every seed, and the yardstick every few seeds."""
     runs, yardstick = list[Run](), list[tuple[float, float]]()
     parameters, precision = 0, ""
     for i, seed in enumerate(seeds):
-        if i % EVERY == 0:
+        if i % every == 0:
             yardstick.append(run_yardstick(seed))
             print(f"yardstick: {yardstick[-1][0]:.2f} s, {yardstick[-1][1]:.2%}", flush=True)
         with tempfile.TemporaryDirectory() as folder:
@@ -221,7 +221,7 @@ def check(count: int, overrides: list[str], path: Path) -> list[str]:
         bound(recorded.accuracies, count)
     except ValueError as error:
         raise RecordError(f"{path.name}: {error}") from None
-    series = measure(range(NEW, NEW + count), overrides)
+    series = measure(range(NEW, NEW + count), overrides, every=1)  # of few seeds: one yardstick is no median
     print(as_text(series))
     return worse(recorded, series)
 

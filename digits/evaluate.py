@@ -25,19 +25,17 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import cast, get_args
 
 from digits.config.check import ConfigError
 from digits.config.class_folders import is_image_folder
 from digits.config.files import FileError, check_stays_inside
+from digits.config.schema import Views
 from digits.config.targets import TargetError
 from digits.config.tree import Tree, Value
 from digits.training.ensemble import check_agree, default_folder, telling_whose
 from digits.training.members import Member, check_data, check_fits, check_trust, data_root, own_pictures, read_net
 from digits.training.run import MODEL, RESULT, RunError, find_run, read_result
-
-VIEWS = (1, 5, 9)
-"""How many views of a picture can be averaged."""
 
 
 def plan(given: argparse.Namespace) -> Member:
@@ -67,8 +65,9 @@ def plan(given: argparse.Namespace) -> Member:
         raise RunError(f"{run} has no validation split (data.val_size is 0); take --split test")
     trainer = config.get("trainer")
     channels_last = isinstance(trainer, dict) and trainer.get("channels_last") is True
-    tested = config.get("test_views")  # older records have none
-    views = tested if isinstance(tested, int) and tested in VIEWS else 1
+    views = given.views or config.get("test_views", 1)  # older records have none
+    if not isinstance(views, int) or views not in get_args(Views):
+        raise RunError(f"{run / RESULT}: test_views is {views!r}; give --views {', '.join(map(str, get_args(Views)))}")
     return Member(run, model, weights, digest, trained_on, data, channels_last, views)
 
 
@@ -80,10 +79,13 @@ def plan_all(given: argparse.Namespace) -> list[Member]:
         with telling_whose(run, alone=len(runs) == 1):
             members.append(plan(argparse.Namespace(**vars(given), run=str(run))))
     check_agree(members, given.split)
-    if given.views is None:
-        tested = {member.test_views for member in members}
-        given.views = tested.pop() if len(tested) == 1 else 1
     return members
+
+
+def views_of(members: Sequence[Member]) -> int | None:
+    """How many views each net answers with, None where they differ."""
+    views = {member.views for member in members}
+    return views.pop() if len(views) == 1 else None
 
 
 def folder_for(members: Sequence[Member], given: argparse.Namespace) -> Path:
@@ -91,7 +93,9 @@ def folder_for(members: Sequence[Member], given: argparse.Namespace) -> Path:
     if given.out is not None:
         return cast(Path, given.out)
     name = f"{members[0].data['name']}-{given.split}"
-    name += ("-last" if given.checkpoint == "last" else "") + (f"-{given.views}views" if given.views > 1 else "")
+    name += "-last" if given.checkpoint == "last" else ""
+    views = views_of(members)
+    name += "" if views == 1 else f"-{views or 'own-'}views"
     folder = default_folder(members, name)
     if len(members) == 1:
         check_stays_inside(folder, members[0].run)
@@ -129,10 +133,11 @@ def run_plan(members: Sequence[Member], folder: Path, given: argparse.Namespace)
     classes = next((member.classes for member in members if member.classes), [])
     notes = evaluation.name_classes(data, classes)
     notes += [note for member in members for note in evaluation.changed_pictures(member, data)]
-    found = evaluation.evaluate(members, nets, modules, given.split, given.views)
+    found = evaluation.evaluate(members, nets, modules, given.split)
     which, files = members[0].which, evaluation.file_names(data, given.split)
     if data.limit is not None:
         notes.append(f"only the first {found.scores.images:,} images: the run has data.limit={data.limit}")
+    views = views_of(members)
     tree: Tree = {
         "format": 1,
         "run": str(members[0].run) if alone else None,
@@ -140,7 +145,7 @@ def run_plan(members: Sequence[Member], folder: Path, given: argparse.Namespace)
         "weights": which,
         "data": members[0].data,
         "split": given.split,
-        "views": given.views,
+        "views": views,
         "notes": list[Value](notes),
         **found.scores.tree(),
         **({"files": [files[m.index] for m in found.scores.mistakes]} if files else {}),
@@ -151,7 +156,7 @@ def run_plan(members: Sequence[Member], folder: Path, given: argparse.Namespace)
         print(json.dumps(tree, indent=2, ensure_ascii=False))
         return
     whose = f"{members[0].run}" if alone else f"the mean of these {len(members)} nets' probabilities"
-    seen = f", mean of {given.views} views" if given.views > 1 else ""
+    seen = "" if views == 1 else f", mean of {views} views" if views else ", each by the views it was tested by"
     title = f"{whose}: {which} weights on the {given.split} split of {data.name}{seen}"
     if not alone:
         print(f"{evaluation.members_table(found.members)}\n")
@@ -174,10 +179,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     parser.add_argument("--out", metavar="DIR", type=Path, help="where the files go (default: inside RUN; of "
                         "several runs in outputs/evaluation)")  # fmt: skip
-    parser.add_argument("--views", metavar="N", type=int, choices=VIEWS, help="average each net's "
+    parser.add_argument("--views", metavar="N", type=int, choices=get_args(Views), help="average each net's "
                         "probabilities over the picture and its shifts by one pixel, to 4 sides (5) or 8 (9), filled "
-                        "with background; every view costs one more forward pass (default: as the runs "
-                        "were tested)")  # fmt: skip
+                        "with background; every view costs one more forward pass (default: as each run "
+                        "was tested)")  # fmt: skip
     parser.add_argument("--trust", metavar="PACKAGE", action="append", default=[], help="a package of your own that "
                         "the run's net or data come from")  # fmt: skip
     given = parser.parse_intermixed_args(arguments)

@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         "the run's net or data come from")  # fmt: skip
     given = parser.parse_args(arguments)
     try:
-        member = plan(argparse.Namespace(**vars(given), data=None, checkpoint=None, split="test"))
+        member = plan(argparse.Namespace(**vars(given), data=None, checkpoint=None, split="test", views=1))
         folder: Path = given.out or member.run / "export"
         if given.out is None:
             check_stays_inside(folder, member.run)

@@ -170,7 +170,7 @@ def test_views_are_recorded_and_have_a_folder_of_their_own(
 def test_a_run_that_was_tested_by_views_is_evaluated_by_them(
     tmp_path: Path, runs: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What its result says is what `evaluate` finds; together with a run that was tested otherwise each counts once."""
+    """What its result says is what `evaluate` finds; together with another, each answers by its own."""
     run = str(
         train(tmp_path / "run", *QUICK, "model=mlp", "model.hidden=[16]", "test_views=9", "data.eval_batch_size=70")
     )
@@ -180,7 +180,14 @@ def test_a_run_that_was_tested_by_views_is_evaluated_by_them(
     assert result["test/accuracy"] == pytest.approx(nine["accuracy"], abs=1e-6)
     assert result["test/loss"] == pytest.approx(nine["loss"], rel=1e-5)
     assert nine["loss"] != pytest.approx(one["loss"], rel=1e-3)
-    assert evaluated(capsys, run, runs[0])["views"] == 1
+    both = evaluated(capsys, run, runs[0])
+    assert both["views"] is None
+    assert [member["views"] for member in cast(list[Tree], both["members"])] == [9, 1]
+    assert "-own-views-" in str(both["folder"])
+    assert cast(list[Tree], both["members"])[0]["accuracy"] == nine["accuracy"]
+
+    broken = altered(run, "broken", "result.json", lambda tree: cast(Tree, tree["config"]).update(test_views=10**9))
+    assert "test_views is 1000000000; give --views 1, 5, 9" in refusal(capsys, broken)
 
 
 # ---- What can't be averaged ---------------------------------------------------------------------------

@@ -175,7 +175,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def given(run: Path) -> Namespace:
-    return Namespace(run=str(run), data=None, split="test", checkpoint=None, root=None, out=None, trust=[])
+    return Namespace(run=str(run), data=None, split="test", checkpoint=None, root=None, out=None, trust=[], views=None)
 
 
 @pytest.mark.parametrize(

@@ -42,17 +42,24 @@ def _refused(why: str) -> Exception:
     return ConfigError(Fault("", why))
 
 
+class _Argument(str):
+    """An argument that can be told from another of the same text, such as an option's value."""
+
+    __slots__ = ()
+
+
 def guard_hydra(arguments: list[str]) -> list[str]:
     """Have Hydra read YAML within limits; exits with 2 where it is asked to run what a pickle holds.
 
     Hydra's own parser looks at the arguments, since it also takes --exp for --experimental-rerun. They come back with
     the overrides first: Hydra refuses them on both sides of an option, as in `model=mlp -m seed=0,1`.
     """
-    given = get_args_parser().parse_intermixed_args(arguments)
+    each = [_Argument(argument) for argument in arguments]
+    given = get_args_parser().parse_intermixed_args(each)
     if given.experimental_rerun is not None:
         print("--experimental-rerun would run whatever code the file holds; to do a run again take config_from=RUN, "
               "to go on with it resume=RUN", file=sys.stderr)  # fmt: skip
         sys.exit(2)
     SourcesRegistry.instance().types["file"] = FileConfigSource
-    overrides: list[str] = given.overrides
-    return overrides + [argument for argument in arguments if argument not in overrides]
+    overrides = {id(override) for override in given.overrides}
+    return [*map(str, given.overrides), *(str(argument) for argument in each if id(argument) not in overrides)]

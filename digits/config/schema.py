@@ -7,7 +7,7 @@ the signature of what it names (`digits.config.targets`).
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -15,6 +15,9 @@ from digits.config import augmentations
 from digits.config.image_folder import ImageFolder
 from digits.config.sections import Count, Fraction, Name, Section, Target
 from digits.config.tree import Tree
+
+Views: TypeAlias = Literal[1, 5, 9]
+"""A picture alone, with its shifts by a pixel to 4 sides, or to 8."""
 
 Stages = Annotated[list[Annotated[list[Count], Field(min_length=1)]], Field(min_length=1)]
 
@@ -192,7 +195,7 @@ class Experiment(Section):
     logger: dict[str, Target] = Field(description="group logger")
     seed: int = Field(ge=0, lt=2**32, description="weights, order, dropout, augmentation")
     test: bool = Field(description="test the best checkpoint at the end")
-    test_views: Literal[1, 5, 9] = Field(description="views of a picture, by shifts of a pixel, whose mean is tested")
+    test_views: Views = Field(description="views of a picture, by shifts of a pixel, whose mean is tested")
     checkpoints: Literal["both", "best", "last"] = Field(description="which checkpoints to keep when done")
     checkpoint_minutes: Annotated[float, Field(gt=0)] | None = Field(
         description="minutes between checkpoints within an epoch; null: only after each"

@@ -39,6 +39,7 @@ class MemberScore:
     mean: float  # of the pixels, as the net was trained
     std: float
     weights_sha256: str | None
+    views: int  # of each picture, whose mean is its answer
 
     def tree(self) -> Tree:
         """Ready for JSON."""
@@ -90,22 +91,22 @@ def _module(section: Tree, trust: tuple[str, ...]) -> MNISTDataModule:
 
 
 def evaluate(
-    members: Sequence[Member], nets: Sequence[nn.Module], modules: Sequence[MNISTDataModule], split: str, views: int
+    members: Sequence[Member], nets: Sequence[nn.Module], modules: Sequence[MNISTDataModule], split: str
 ) -> Evaluation:
     """The figures of merit on a split, and the pictures.
 
     Each net is given batches as its own DataModule makes them; the images are those of the first, which has been set
-    up. Several nets answer with the mean of their probabilities.
+    up. A net answers with the mean of its probabilities over its member's views, several with the mean of theirs.
     """
     data = modules[0]
     images, answers, scores = data.split(split), [], []
     for member, net, module in zip(members, nets, modules, strict=True):
-        answer = predict(net, images, module.normalise, module.eval_batch_size, views=views)
+        answer = predict(net, images, module.normalise, module.eval_batch_size, views=member.views)
         alone = score(answer, data.classes)
         parameters = sum(p.numel() for p in net.parameters())
         scores.append(
             MemberScore(str(member.run), type(net).__name__, parameters, alone.accuracy, alone.loss, module.mean,
-                        module.std, member.sha256)
+                        module.std, member.sha256, member.views)
         )  # fmt: skip
         answers.append(answer)
     together = average(answers)

@@ -135,14 +135,16 @@ def _quiet_about_storage(failure: threading.ExceptHookArgs) -> None:
 
 def summary(record: Tree, directory: Path) -> str:
     """What a run came to, as a small table."""
-    metrics, seconds = record["metrics"], record["seconds"]
+    metrics, seconds, config = record["metrics"], record["seconds"], record["config"]
     assert isinstance(metrics, dict)
     assert isinstance(seconds, dict)
+    assert isinstance(config, dict)
     rows = []
     for split in ("train", "val", "test"):
         loss, accuracy = metrics.get(f"{split}/loss"), metrics.get(f"{split}/accuracy")
         if isinstance(loss, float) and isinstance(accuracy, float):
-            rows.append([split, f"{accuracy:.2%}", f"{loss:.4f}"])
+            by = f", {config['test_views']} views" if split == "test" and config["test_views"] != 1 else ""
+            rows.append([f"{split}{by}", f"{accuracy:.2%}", f"{loss:.4f}"])
     epoch = int(str(record["epoch"])) + 1
     table = tabulate(rows, headers=["", "accuracy", "loss"], colalign=["left", "right", "right"], disable_numparse=True)
     ended = "pruned: " if record["status"] == "pruned" else ""

@@ -33,7 +33,7 @@ class Member:
     trained_on: Tree  # a section of the configuration, as is what it is evaluated on:
     data: Tree
     channels_last: bool
-    test_views: int = 1  # whose mean the run was tested by
+    views: int = 1  # whose mean it answers with
 
     @property
     def classes(self) -> list[str]:

@@ -58,7 +58,7 @@ class Classifier(L.LightningModule):
         background: float = 0,
     ) -> None:
         super().__init__()
-        self.test_views, self.background = VIEWS[:test_views], background
+        self.shifts, self.background = VIEWS[:test_views], background
         layout = torch.channels_last if channels_last else torch.contiguous_format
         self.net = net.to(memory_format=layout)
         self.averaged = None if ema_decay is None else AveragedModel(net, multi_avg_fn=ema(ema_decay), use_buffers=True)
@@ -112,7 +112,7 @@ class Classifier(L.LightningModule):
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Count one batch of the test split."""
-        self._evaluate("test", batch, self.test_views)
+        self._evaluate("test", batch, self.shifts)
 
     def _evaluate(self, split: Phase, batch: Batch, views: Sequence[tuple[int, int]] = VIEWS[:1]) -> None:
         # Without autocast: what is recorded is what the saved weights give wherever they are loaded

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import ablations, accuracy
 from benchmarks.ablations import ABLATIONS, ALWAYS, Ablation, configurations, line, table, train_missing
-from benchmarks.recipes import BY_NAME, Recipe, RecipeError
+from benchmarks.recipes import BY_NAME, Recipe, RecipeError, composed
 from benchmarks.records import Record, RecordError, read_record
 from benchmarks.runs import Job, TrainingError, only_run, side_by_side, source
 from digits.config.tree import Tree
@@ -129,13 +129,19 @@ def test_the_table_compares_each_part_with_the_whole() -> None:
         a_run(i, 0.0) | {"overrides": [*typed], "metrics": {"val/accuracy": value}}
         for i, (typed, value) in enumerate(accuracies)
     ]
-    text = table(replace(SMALL, seeds=3), Record(Path("ablations-tiny.json"), runs=runs))
+    config = composed(SMALL.overrides(()))
+    text = table(replace(SMALL, seeds=3), Record(Path("ablations-tiny.json"), config, runs))
     assert text.splitlines()[-2:] == [
         "| the whole recipe |  | 2 of 3 | 99.10 ± 0.14 |  |",
         "| twice the learning rate | `optimizer.lr=0.02` | 2 of 3 | 98.10 ± 0.14 "
         "| -1.00 ± 0.14 points, above the seed noise |",
     ]
-    assert "100–103 s of training each (1 thread); A CPU" in text  # the run of another list is not among them
+    assert "102 s of training each at the median (1 thread); A CPU" in text  # the run of another list is not among them
+    assert "since." not in text
+
+    former = composed((*SMALL.overrides(()), "data.batch_size=7"))
+    text = table(replace(SMALL, seeds=3), Record(Path("ablations-tiny.json"), former, runs))
+    assert "; commit ccccccc. The recipe has another data.batch_size since.\n" in text
 
 
 def test_a_change_that_changes_nothing_is_refused() -> None:

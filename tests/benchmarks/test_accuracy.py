@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import ensemble, results, speedrun
-from benchmarks.accuracy import main, neighbours, reached, row, section, write, write_head
+from benchmarks.accuracy import former, main, neighbours, reached, row, section, write, write_head
 from benchmarks.recipes import BY_NAME, RECIPES, Recipe, changed, composed
 from benchmarks.records import RECORDS, Record, RecordError, read_record, write_lines
 from benchmarks.results import EXPERIMENTS, RESULTS
@@ -99,6 +99,20 @@ def test_neighbours_are_compared_in_order_of_their_means() -> None:
         "- `top` against `next`: +0.15 ± 0.18 points, difference below the seed noise",
         "- `next` against `low`: +1.05 ± 0.18 points, above the seed noise",
     ]
+
+
+def test_the_number_formats_of_a_recipe_are_compared() -> None:
+    records = [("net", a_record(0.990, 0.992)), ("other", a_record(0.98)), ("net_fp32", a_record(0.991, 0.993))]
+    assert neighbours(records)[-1] == (
+        "- `net` against `net_fp32`: -0.10 ± 0.14 points, difference below the seed noise"
+    )
+
+
+def test_that_former_settings_were_tested_is_told(tmp_path: Path) -> None:
+    assert former(tmp_path) == []
+    a_record(0.990, 0.992, path=tmp_path / "mlp_best-dropout.json").write()
+    (line,) = former(tmp_path)
+    assert "`mlp_best` was tested before, with dropout of 0.2, batches of 512, one view: 99.10 ± 0.14 % over 2" in line
 
 
 def test_the_section_names_machines_and_what_is_not_recorded(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import results
-from benchmarks.ensemble import entry, evaluated, main, table
+from benchmarks.ensemble import entry, evaluated, main, recipes_of, table
 from benchmarks.records import RecordError
 from digits.config.tree import Tree
 
@@ -89,5 +89,5 @@ def test_the_table_is_written_again_from_the_record(tmp_path: Path, monkeypatch:
     record = {"five": entry(evaluation("aa", "bb"), KNOWN)}
     (tmp_path / "ensembles.json").write_text(json.dumps(record))
     main([], tmp_path / "ensembles.json")
-    assert table(record) in (tmp_path / "RESULTS.md").read_text()
+    assert table(record, recipes_of()) in (tmp_path / "RESULTS.md").read_text()
     assert json.loads((tmp_path / "ensembles.json").read_text()) == record

@@ -215,8 +215,10 @@ def test_the_shell_completes_groups_and_choices(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", [
     ("data=optdigits", "--cfg", "job", "model=mlp"), ("--cfg", "job", "data=optdigits", "model=mlp"),
     ("data=optdigits", "model=mlp", "--cfg=job"),
+    ("model=mlp", "--config-dir", "model=mlp", "data=optdigits", "-c", "job"),
 ])  # fmt: skip
 def test_overrides_may_stand_on_both_sides_of_an_option(command: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "model=mlp").mkdir()
     done = digits("train", *command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "MLP" in done.stdout
