@@ -40,8 +40,9 @@ ALWAYS = ("data.val_size=5000", "test=false", "callbacks=none", "checkpoints=bes
 WHOLE = "the whole recipe"
 
 HEAD = """Validation accuracy at the last epoch, in %, mean ± sample sd over seeds 0, 1, …; one part is changed at a
-time, for fewer epochs than the recipe has. The test set is not looked at. Differences are in points, ± their standard
-error (Welch). Records: `benchmarks/records/`."""
+time, for fewer epochs than the recipe has, on a third of the images: what pays here need not pay at full length, nor
+the other way round. The test set is not looked at. Differences are in points, ± their standard error (Welch). Records:
+`benchmarks/records/`."""
 
 
 @dataclass(frozen=True)
