@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -112,14 +113,15 @@ def told(interrupted: str) -> Iterator[None]:
 def named_runs(chosen: Sequence[str]) -> dict[str, list[str]]:
     """Runs by a name, out of NAME=RUN[,RUN...]; a name that comes again adds its runs.
 
-    Raises RunError for anything else.
+    A comma before KEY= is one of a sweep's directory, as in model=cnn,seed=0. Raises RunError for anything else.
     """
     named: dict[str, list[str]] = {}
     for given in chosen:
         name, _, runs = given.partition("=")
-        if not name or not all(runs.split(",")):
+        each = re.split(r",(?![\w.]+=)", runs)
+        if not name or not all(each):
             raise RunError(f"{given!r} is no name with its runs; write NAME=RUN or NAME=RUN,RUN")
-        named.setdefault(name, []).extend(runs.split(","))
+        named.setdefault(name, []).extend(each)
     return named
 
 

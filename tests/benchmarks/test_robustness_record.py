@@ -50,6 +50,9 @@ def test_the_mean_corruption_error_is_of_all_fifteen_kinds() -> None:
 
 def test_runs_of_a_name_add_up() -> None:
     assert named_runs(["a=x,y", "b=z", "a=w"]) == {"a": ["x", "y", "w"], "b": ["z"]}
+    assert named_runs(["a=s/model=cnn,seed=0,s/model=cnn,seed=1"]) == {
+        "a": ["s/model=cnn,seed=0", "s/model=cnn,seed=1"]
+    }
     for wrong in ("a", "=x", "a=", "a=x,,y"):
         with pytest.raises(RunError, match=r"is no name with its runs; write NAME=RUN or NAME=RUN,RUN"):
             named_runs([wrong])
