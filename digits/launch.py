@@ -210,7 +210,7 @@ def stop_on_fault(check: Callable[[], Checked]) -> Checked:
 
 
 def _leave(number: int, _: FrameType | None) -> None:
-    """Leave at once: outside a run nothing is lost, and an exception amid imports may be swallowed or change the code."""
+    """Leave at once: outside a run nothing is lost, and an exception amid imports may be swallowed there."""
     os._exit(128 + number)
 
 
