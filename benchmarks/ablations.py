@@ -83,7 +83,12 @@ ABLATIONS = (
         "mlp_best",
         ("experiment=mlp_best",),
         (THIRD, "trainer.max_epochs=12"),
-        (NO_AUGMENTATION, NO_ELASTIC, NO_EMA, NO_SMOOTHING, ("half the width", ("model.hidden=[1024,1024]",))),
+        (
+            *(NO_AUGMENTATION, NO_ELASTIC, NO_EMA, NO_SMOOTHING),
+            ("half the width", ("model.hidden=[1024,1024]",)),
+            ("dropout of 0.2", ("model.dropout=0.2",)),
+            ("batches of 512", ("data.batch_size=512",)),
+        ),
     ),
     Ablation(
         "cnn_tiny",

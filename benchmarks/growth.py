@@ -18,6 +18,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -26,21 +27,28 @@ from matplotlib.figure import Figure
 from benchmarks.results import machine, replace_section
 from benchmarks.runs import TrainingError, positive, told
 from digits.data import MNISTDataModule
-from digits.data.datasets import Arrays
+from digits.data.datasets import Arrays, read_dataset
 
 PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "growth.png"
 TIMES = "DIGITS_TIMES"
 """The environment variable that says how often `Repeated` repeats."""
 
 
+@lru_cache(maxsize=1)
+def repeated(name: str, root: str, mirrors: tuple[str, ...] | None, times: int) -> Arrays:
+    """A data set whose training images come so many times, each time with new memory; made once, as others are read."""
+    arrays = read_dataset(name, root, mirrors)
+    images = np.concatenate([arrays.train_images] * times)
+    return arrays._replace(train_images=images, train_labels=np.tile(arrays.train_labels, times))
+
+
 class Repeated(MNISTDataModule):
-    """A data set whose training images come DIGITS_TIMES times, each time with new memory."""
+    """A data set whose training images come DIGITS_TIMES times."""
 
     def read(self) -> Arrays:
         """The data set, repeated."""
-        arrays, times = super().read(), int(os.environ[TIMES])
-        images = np.concatenate([arrays.train_images] * times)
-        return arrays._replace(train_images=images, train_labels=np.tile(arrays.train_labels, times))
+        mirrors = None if self.mirrors is None else tuple(self.mirrors)
+        return repeated(self.name, self.root, mirrors, int(os.environ[TIMES]))
 
 
 @dataclass(frozen=True)
