@@ -39,10 +39,11 @@ ALWAYS = ("data.val_size=5000", "test=false", "callbacks=none", "checkpoints=bes
 
 WHOLE = "the whole recipe"
 
-HEAD = """Validation accuracy at the last epoch, in %, mean ± sample sd over seeds 0, 1, …; one part is changed at a
-time, for fewer epochs than the recipe has, on a third of the images: what pays here need not pay at full length, nor
-the other way round. The test set is not looked at. Differences are in points, ± their standard error (Welch). Records:
-`benchmarks/records/`."""
+HEAD = """Validation accuracy at the last epoch, in %, mean ± sample sd over seeds 0, 1, …, and the median seconds
+of the training part; one part is changed at a time. The test set is not looked at. Differences are in points, ± their
+standard error (Welch). Where `data.limit` and `trainer.max_epochs` stand among a table's overrides, it is of a third
+of the images and of fewer epochs than the recipe has: what pays there need not pay at full length, nor the other way
+round. Records: `benchmarks/records/`."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,17 @@ THIRD = "data.limit=20000"
 """A third of the images: what can be afforded on two cores."""
 
 ABLATIONS = (
+    Ablation(
+        "cnn",
+        ("model=cnn",),
+        (),
+        (
+            *((f"{epochs} epochs", (f"trainer.max_epochs={epochs}",)) for epochs in (3, 5, 7)),
+            ("no augmentation", ("~augment.affine",)),
+            CONSTANT,
+            ("batches of 256", ("data.batch_size=256",)),
+        ),
+    ),
     Ablation(
         "mlp_best",
         ("experiment=mlp_best",),
@@ -167,7 +179,7 @@ def line(result: Tree, what: str, overrides: tuple[str, ...]) -> Tree:
 
 def table(ablation: Ablation, record: Record) -> str:
     """The parts that have runs, each against the whole; and what the recipe has changed since."""
-    rows = ["| | overrides | seeds | validation, mean ± sd | against the whole |", "|---|---|---|---|---|"]
+    rows = ["| | overrides | seeds | seconds | validation, mean ± sd | against the whole |", f"|{'---|' * 6}"]
     counted: list[Tree] = []
     whole: Sample | None = None
     for what, change in ((WHOLE, ()), *ablation.parts):
@@ -177,16 +189,15 @@ def table(ablation: Ablation, record: Record) -> str:
         counted += runs
         sample = Record(record.path, runs=runs).sample("metrics", "val/accuracy")
         seeds = str(sample.n) if sample.n >= ablation.seeds else f"{sample.n} of {ablation.seeds}"
+        seconds = f"{statistics.median(number(run, 'seconds', 'fit') for run in runs):,.0f}"
         typed = " ".join(f"`{override}`" for override in change)
         if what == WHOLE:
             whole = sample
         against = "" if what == WHOLE or whole is None else difference(sample, whole)
-        rows.append(f"| {what} | {typed} | {seeds} | {sample.percent()} | {against} |")
+        rows.append(f"| {what} | {typed} | {seeds} | {seconds} | {sample.percent()} | {against} |")
     if not counted:
         return f"### {ablation.name}\n\nNone of the list's runs is recorded."
-    median = statistics.median(number(run, "seconds", "fit") for run in counted)
-    seconds = f"{median:,.0f} s of training each at the median{threads(counted)}"
-    where = f"`{' '.join(ablation.overrides(()))}`, {seconds}; {'; '.join(described(counted))}."
+    where = f"`{' '.join(ablation.overrides(()))}`{threads(counted)}; {'; '.join(described(counted))}."
     if keys := changed(record.config, composed(ablation.overrides(()))):
         where += f" The recipe has another {', '.join(keys)} since."
     return f"### {ablation.name}\n\n{where}\n\n" + "\n".join(rows)

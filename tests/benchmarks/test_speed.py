@@ -170,6 +170,15 @@ def test_growth_measures_a_training_and_draws_it(tmp_path: Path) -> None:
     assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_repeated_set_is_held_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read before the set-up and in it; two copies would be counted as the cost of the data."""
+    monkeypatch.setenv(growth.TIMES, "3")
+    data = growth.Repeated("optdigits", "", None, 0.0, 1.0, 10, 28, 0, 0, None, 64, 64)
+    arrays = data.read()
+    assert data.read().train_images is arrays.train_images
+    assert len(arrays.train_images) == len(arrays.train_labels) == 3 * 1437
+
+
 def test_any_number_of_threads_is_drawn(tmp_path: Path) -> None:
     costs = [Cost(1, batch, threads, 100.0 * threads, 500.0) for threads in (1, 8) for batch in (64, 256)]
     growth.plot(costs, tmp_path / "both.svg")
