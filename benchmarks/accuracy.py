@@ -113,11 +113,12 @@ def spread(sample: Sample) -> str:
 
 
 def speedrun_row(series: speedrun.Series) -> str:
-    """The speedrun's line; its section has its speed, and that the test set was looked at before."""
+    """A line of the speedrun; its section has its speed, and that the test set was looked at before."""
     test, wanted = series.accuracies, speedrun.WANTED_ACCURACY
     fit = [run.seconds["fit"] for run in series.runs]
-    cells = ["`experiment=speedrun`", f"{series.parameters:,}", str(test.n), f"**{test.percent()}**", spread(test),
-             TRAINED_ON_ALL, "1", f"{min(fit):.1f}–{max(fit):.1f}", f"≥ {100 * wanted:.2f}",
+    format_ = "" if series.precision == "bf16-mixed" else f" trainer.precision={series.precision}"
+    cells = [f"`experiment=speedrun{format_}`", f"{series.parameters:,}", str(test.n), f"**{test.percent()}**",
+             spread(test), TRAINED_ON_ALL, "1", f"{min(fit):.1f}–{max(fit):.1f}", f"≥ {100 * wanted:.2f}",
              f"{'**yes**' if test.mean >= wanted else 'no'}, {margin(test, wanted)}; see Speedrun"]  # fmt: skip
     return f"| {' | '.join(cells)} |"
 
@@ -176,9 +177,8 @@ def former(folder: Path) -> list[str]:
 
 def other_rows(folder: Path) -> list[str]:
     """The lines of what has a script of its own: the speedrun and all recorded ensembles, none picked out."""
-    rows = []
-    if (path := folder / speedrun.RECORD.name).exists():
-        rows.append(speedrun_row(speedrun.read(path)))
+    paths = [speedrun.record_of(precision, folder / speedrun.RECORD.name) for precision in speedrun.FORMATS]
+    rows = [speedrun_row(speedrun.read(path)) for path in paths if path.exists()]
     return rows + [ensemble_row(name, line) for name, line in ensemble.read(folder / ensemble.RECORD.name).items()]
 
 

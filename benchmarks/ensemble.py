@@ -94,6 +94,23 @@ def table(ensembles: dict[str, Tree], known: dict[str, str]) -> str:
     return "\n".join(rows)
 
 
+def machines(ensembles: dict[str, Tree]) -> str:
+    """What each was evaluated on."""
+    by_machine: dict[str, list[str]] = {}
+    for name, ensemble in ensembles.items():
+        by_machine.setdefault(str(ensemble["machine"]), []).append(name)
+    return "\n".join(f"- {', '.join(names)}: {machine}" for machine, names in by_machine.items())
+
+
+def section(ensembles: dict[str, Tree]) -> str:
+    """The section of RESULTS.md."""
+    return (
+        "The mean of the nets' probabilities on the official test set, all recorded seeds of the recipes; the standard "
+        "error of an accuracy of 99.8 % on 10,000 images is 0.045 points. Wanted of the best: "
+        f"≥ {100 * WANTED:.2f} %.\n\n{table(ensembles, recipes_of())}\n\nEvaluated on:\n\n{machines(ensembles)}"
+    )
+
+
 def read(path: Path) -> dict[str, Tree]:
     """The recorded ensembles by name, none where there is no record."""
     ensembles: dict[str, Tree] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -111,18 +128,12 @@ def main(argv: Sequence[str] | None = None, path: Path = RECORD) -> None:
         ensembles = read(path)
         if not (named := named_runs(given.ensembles)) and not ensembles:
             raise RecordError("no ensemble is recorded yet; name one: python -m benchmarks.ensemble NAME=RUN,RUN")
-        known = recipes_of()
         for name, runs in named.items():
-            ensembles[name] = entry(evaluated(runs, given.views), known)
+            ensembles[name] = entry(evaluated(runs, given.views), recipes_of())
         if named:
             write_lines(path, {**ensembles})
-        text = (
-            "The mean of the nets' probabilities on the official test set, all recorded seeds of the recipes; the "
-            "standard error of an accuracy of 99.8 % on 10,000 images is 0.045 points. Wanted of the best: "
-            f"≥ {100 * WANTED:.2f} %.\n\n{table(ensembles, known)}"
-        )
-        print(text)
-        replace_section("Ensembles", "python -m benchmarks.ensemble", text)
+        print(section(ensembles))
+        replace_section("Ensembles", "python -m benchmarks.ensemble", section(ensembles))
 
 
 if __name__ == "__main__":

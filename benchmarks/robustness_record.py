@@ -63,13 +63,16 @@ def merged(former: Measured | None, new: Measured, *, anew: bool) -> Measured:
 
     A net that was measured again, known by its weights, replaces its line; with `anew` all lines of its recipe go.
     Raises RecordError where the pictures were others, where a recipe has two nets of one seed, or where its nets were
-    not measured on the same sets.
+    not measured on the same sets, also on those of before.
     """
     recipes = former.recipes if former else {}
     if former and _pictures(former) != _pictures(new):
         raise RecordError(f"the record is of {_pictures(former)}, this is {_pictures(new)}; both can't be one table")
     for name, nets in new.recipes.items():
-        kept = {} if anew else {str(net["weights"]): net for net in recipes.get(name, [])}
+        before = recipes.get(name, [])
+        if anew and (lost := _sets(before) - _sets(nets)):
+            raise RecordError(f"{name} was also measured on {', '.join(sorted(lost))}; give --pictures as before")
+        kept = {} if anew else {str(net["weights"]): net for net in before}
         recipes[name] = sorted(
             (kept | {str(net["weights"]): net for net in nets}).values(), key=lambda net: number(net, "seed")
         )
@@ -127,6 +130,10 @@ def _percent(name: str, accuracy: Accuracy) -> float | None:
         return 100 * accuracy[name] if name in accuracy else None
     of_kinds = [100 * accuracy[kind] for kind in KINDS if kind in accuracy]
     return 100 - statistics.mean(of_kinds) if len(of_kinds) == len(KINDS) else None
+
+
+def _sets(nets: Sequence[Tree]) -> set[str]:
+    return {name for net in nets for name in _accuracy(net)}
 
 
 def _accuracy(net: Tree) -> Accuracy:

@@ -1,6 +1,6 @@
 """What a search gains by two workers and by pruning; writes its part of `benchmarks/RESULTS.md`.
 
-    python -m benchmarks.search workers            needs a quiet machine, about ten minutes on two cores
+    python -m benchmarks.search workers            needs a quiet machine, about fifteen minutes on two cores
     python -m benchmarks.search pruning --seeds 3  may share the machine: it counts epochs
     python -m benchmarks.search winners --seeds 5  may share the machine: it compares accuracies
     python -m benchmarks.search                    writes the section anew from the record
@@ -143,11 +143,10 @@ def measure_winners(folder: Path, root: Path, seeds: int, limit: int) -> Tree:
     return {"machine": machine(), "images": limit, "models": found}
 
 
-def write() -> None:
+def section() -> str:
     """The section of RESULTS.md, from the record."""
     record = json.loads(RECORD.read_text(encoding="utf-8"))
-    parts = [describe(record[name]) for name, describe in PARTS.items() if name in record]
-    replace_section("Searches", "python -m benchmarks.search", "\n\n".join(parts))
+    return "\n\n".join(describe(record[name]) for name, describe in PARTS.items() if name in record)
 
 
 def _workers(found: Tree) -> str:
@@ -209,10 +208,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--root", metavar="DIR", type=Path, default=Path(os.environ.get("DIGITS_DATA", "data")))
     parts = parser.add_subparsers(dest="part")
     workers = parts.add_parser("workers", help="two workers against one run after the other")
-    workers.add_argument("--limit", type=int, default=20_000, help="training images (default: 20,000)")
-    workers.add_argument("--epochs", type=int, default=8, help="epochs of each trial (default: 8)")
+    workers.add_argument("--limit", type=int, default=10_000, help="training images (default: 10,000)")
+    workers.add_argument("--epochs", type=int, default=7, help="epochs of each trial (default: 7)")
     pruning = parts.add_parser("pruning", help="epochs that pruning saves")
-    pruning.add_argument("--limit", type=int, default=6_000, help="training images (default: 6,000)")
+    pruning.add_argument("--limit", type=int, default=5_000, help="training images (default: 5,000)")
     pruning.add_argument("--trials", type=int, default=20, help="trials of a search (default: 20)")
     pruning.add_argument("--seeds", type=int, default=3, help="searches of each kind (default: 3)")
     pruning.add_argument("--folder", type=Path, help="keep the searches there, and go on with those that are there")
@@ -233,7 +232,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             record["winners"] = measure_winners(folder, root, given.seeds, given.limit)
         if given.part is not None:
             write_json(RECORD, record)
-        write()
+        replace_section("Searches", "python -m benchmarks.search", section())
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """`experiment=speedrun` over many seeds, the yardstick in turn with it; writes its part of `benchmarks/RESULTS.md`.
 
-    python -m benchmarks.speedrun                     30 seeds; keeps their figures in records/speedrun.json
+    python -m benchmarks.speedrun                     30 seeds; keeps their figures in records/
     python -m benchmarks.speedrun --seeds 5 --check   fewer, compared with what is recorded; exits 1 where it is worse
     python -m benchmarks.speedrun --recorded          writes from the record again, without measuring
 
 Also writes the head of `conf/experiment/speedrun.yaml`. Every run is the command as people type it, in a process of
-its own. Run it while nothing else runs.
+its own. Run it while nothing else runs. There is a record for each number format, since a machine is compared with, and
+recorded as, what it trains in.
 """
 
 from __future__ import annotations
@@ -19,15 +20,25 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
+from torch import nn
+
+from benchmarks.bare_loop import configuration
 from benchmarks.records import RECORDS, RecordError, write_lines
 from benchmarks.results import EXPERIMENTS, machine, replace_head, replace_section
 from benchmarks.runs import output_of, positive, told
 from benchmarks.seeds import Sample, bound
+from digits.config.targets import instantiate
+from digits.training.machine import settle
 
 RECORD = RECORDS / "speedrun.json"
+"""Of CPUs with native bfloat16."""
+
 FORMER = RECORD.with_name("speedrun-batch384.json")
 """The recipe's former setting, which was tested too before it gave way to today's; it stays on record for that."""
+
+FORMATS = {"bf16-mixed": "On a CPU with native bfloat16", "32-true": "On a CPU without: in float32"}
 
 EVERY = 5
 """Seeds between two runs of the yardstick."""
@@ -99,6 +110,17 @@ def measure(seeds: Sequence[int], overrides: list[str], every: int = EVERY) -> S
     return Series(machine(), parameters, precision, runs, yardstick)
 
 
+def record_of(precision: str, path: Path = RECORD) -> Path:
+    """The record of a number format."""
+    return path if precision == "bf16-mixed" else path.with_stem(f"{path.stem}_fp32")
+
+
+def number_format(overrides: Sequence[str]) -> str:
+    """What this machine trains the recipe in."""
+    config = configuration("experiment=speedrun", "trainer=cpu", *overrides)
+    return settle(config, cast(nn.Module, instantiate(config.model.tree()))).trainer.precision
+
+
 def run_yardstick(seed: int) -> tuple[float, float]:
     """Seconds and test accuracy of `benchmarks/yardstick.py`, in a process of its own."""
     seconds, accuracy = output_of("benchmarks.yardstick", str(seed)).split()
@@ -135,16 +157,16 @@ def former() -> str:
 
 
 def as_text(series: Series) -> str:
-    """The section of RESULTS.md."""
+    """What was measured in one number format."""
     seconds, theirs = zip(*series.yardstick, strict=True)
     ours = series.accuracies
-    walls = [run.wall for run in series.runs]
+    walls, steps = [run.wall for run in series.runs], [run.seconds["steps"] for run in series.runs]
     rows = [
         f"| test accuracy, mean ± sd | **{ours.percent()} %** "
         f"({100 * min(ours.values):.2f}–{100 * max(ours.values):.2f}) "
         f"| ≥ {WANTED_ACCURACY:.2%} | {100 * statistics.mean(theirs):.2f} % |",
-        f"| first batch to last, median | **{series.steps:.2f} s** | ≤ {WANTED_STEPS} s "
-        f"| {statistics.median(seconds):.2f} s |",
+        f"| first batch to last, median | **{series.steps:.2f} s** ({min(steps):.2f}–{max(steps):.2f}) "
+        f"| ≤ {WANTED_STEPS} s | {statistics.median(seconds):.2f} s ({min(seconds):.2f}–{max(seconds):.2f}) |",
         f"| of the yardstick | **{series.ratio:.2f}** | ≤ {WANTED_RATIO} | 1 |",
         f"| whole command, median | **{statistics.median(walls):.1f} s** ({min(walls):.1f}–{max(walls):.1f}) "
         f"| ≤ {WANTED_WALL:.0f} s | |",
@@ -156,10 +178,7 @@ def as_text(series: Series) -> str:
         series.machine,
         "",
         f"{len(series.runs)} seeds, {series.parameters:,} parameters, {series.precision}; the yardstick "
-        f"(`benchmarks/yardstick.py`, float32) {len(series.yardstick)} times, in turn. Records: "
-        "`benchmarks/records/speedrun.json`.",
-        "",
-        former(),
+        f"(`benchmarks/yardstick.py`, float32) {len(series.yardstick)} times, in turn.",
         "",
         "| | `experiment=speedrun` | wanted | yardstick |", "|---|---|---|---|", *rows,
         "",
@@ -167,6 +186,15 @@ def as_text(series: Series) -> str:
         "",
         "| | s |", "|---|---|", *where,
     ])  # fmt: skip
+
+
+def section(path: Path = RECORD) -> str:
+    """The section of RESULTS.md, from the records of both number formats."""
+    texts = [former()]
+    for precision, title in FORMATS.items():
+        if (record := record_of(precision, path)).exists():
+            texts.append(f"### {title}\n\n{as_text(read(record))}\n\nRecord: `benchmarks/records/{record.name}`.")
+    return "\n\n".join(texts)
 
 
 def figures(series: Series) -> str:
@@ -204,17 +232,19 @@ def write(series: Series, path: Path) -> None:
     write_lines(path, asdict(series))
 
 
-def show(series: Series) -> None:
-    """Print the figures, and put them into RESULTS.md and the head of the experiment."""
-    print(as_text(series))
-    replace_section("Speedrun", "python -m benchmarks.speedrun", as_text(series))
+def show(path: Path) -> None:
+    """Print the recorded figures, and put them into RESULTS.md and, bfloat16's, the head of the experiment."""
+    text, series = section(path), read(path)
+    print(text)
+    replace_section("Speedrun", "python -m benchmarks.speedrun", text)
     replace_head(EXPERIMENTS / "speedrun.yaml", figures(series), [series.machine])
 
 
 def check(count: int, overrides: list[str], path: Path) -> list[str]:
     """Measure so many seeds that are not recorded, and tell what is worse than the record.
 
-    Raises RecordError, before anything is measured, where there is none or it tells no spread.
+    Raises RecordError, before anything is measured, where there is none of this machine's number format or it tells no
+    spread.
     """
     recorded = read(path)
     try:
@@ -238,16 +268,15 @@ def main(argv: Sequence[str] | None = None, record: Path = RECORD) -> None:
     given = parser.parse_args(argv)
     with told(interrupted="nothing was kept"):
         if given.check:
-            sys.exit("\n".join(check(given.seeds, given.overrides, record)) or 0)
-        if given.recorded:
-            show(read(record))
-            return
-        series = measure(range(given.seeds), given.overrides)
-        if given.overrides:
-            print(as_text(series))
-        else:
-            write(series, record)
-            show(series)
+            own = record_of(number_format(given.overrides), record)
+            sys.exit("\n".join(check(given.seeds, given.overrides, own)) or 0)
+        if not given.recorded:
+            series = measure(range(given.seeds), given.overrides)
+            if given.overrides:
+                print(as_text(series))
+                return
+            write(series, record_of(series.precision, record))
+        show(record)
 
 
 if __name__ == "__main__":

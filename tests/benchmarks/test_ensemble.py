@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import results
-from benchmarks.ensemble import entry, evaluated, main, recipes_of, table
+from benchmarks.ensemble import RECORD, entry, evaluated, machines, main, read, recipes_of, section, table
 from benchmarks.records import RecordError
 from digits.config.tree import Tree
 
@@ -32,6 +32,17 @@ def test_an_ensemble_is_recorded_with_its_members() -> None:
     ]
     assert "folder" not in line  # it is a place on somebody's machine
     assert "| five | 2 cnn_best | 99.05 ± 0.07 | **99.70%** | 30 |" in table({"five": line}, KNOWN)
+
+
+def test_what_ensembles_were_evaluated_on_is_told() -> None:
+    on = {"five": "A CPU.", "two": "B CPU.", "six": "A CPU."}
+    assert (
+        machines({name: {"machine": machine} for name, machine in on.items()}) == "- five, six: A CPU.\n- two: B CPU."
+    )
+
+
+def test_what_is_quoted_of_the_ensembles_is_what_their_record_says() -> None:
+    assert section(read(RECORD)) in results.RESULTS.read_text(encoding="utf-8"), "run python -m benchmarks.ensemble"
 
 
 def test_nets_of_a_recipe_that_was_recorded_anew_are_told_from_its_present_ones() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.recheck import check_speedrun, in_format, judge, main, new_seeds, run_again
+from benchmarks.recheck import in_format, judge, main, new_seeds, run_again
 from benchmarks.recipes import Recipe
 from benchmarks.records import Record, RecordError, collect, read_record
 from benchmarks.seeds import Sample
@@ -73,13 +73,6 @@ def test_a_changed_recipe_is_refused(tiny: Recipe, tiny_runs: Path, tmp_path: Pa
 def test_without_a_record_there_is_nothing_to_hold(tiny: Recipe, tmp_path: Path) -> None:
     with pytest.raises(RecordError, match=r"tiny has no record; make one: python -m benchmarks\.accuracy run tiny"):
         run_again(tiny, 1, 1, tmp_path)
-
-
-def test_the_speedrun_is_left_out_aloud_while_it_has_no_record(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert check_speedrun(3, tmp_path)
-    assert capsys.readouterr().out == "speedrun: no record, so left out\n"
 
 
 def test_a_wrong_name_is_told_with_the_right_ones(capsys: pytest.CaptureFixture[str]) -> None:

@@ -74,6 +74,9 @@ def test_what_makes_no_table_is_refused() -> None:
         merged(former, measured(a_net("a", 0, weights="other")), anew=False)
     with pytest.raises(RecordError, match="the nets of a were not measured on the same sets; give --pictures as bef"):
         merged(former, measured(a_net("a", 1, {"clean": 0.9, "semeion": 0.8})), anew=False)
+    wider = measured(a_net("a", 0, {"clean": 0.9, "semeion": 0.8}))
+    with pytest.raises(RecordError, match="a was also measured on semeion; give --pictures as before"):
+        merged(wider, measured(a_net("a", 0)), anew=True)
     with pytest.raises(RecordError, match=r"the record is of 100 images of mnist's test split, seed 0, this is 99 im"):
         merged(former, measured(a_net("a", 1), images=99), anew=False)
 

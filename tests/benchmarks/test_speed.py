@@ -42,6 +42,7 @@ def test_the_section_tells_mean_deviation_and_ratio() -> None:
     assert "| of the yardstick | **0.24** | ≤ 0.33 | 1 |" in text
     assert "| whole command, median | **7.5 s** (7.5–7.5) | ≤ 8 s | |" in text
     assert "| first step | 0.20 |" in text
+    assert "| **1.20 s** (1.20–1.20) | ≤ 1.5 s | 5.00 s (4.00–6.00) |" in text
 
 
 def test_a_figure_outside_the_noise_is_told() -> None:
@@ -78,7 +79,7 @@ def test_what_is_quoted_of_the_speedrun_is_what_its_record_says() -> None:
     assert ("# Measured: not yet\n" not in head) == ("## Speedrun\n" in text) == recorded, fix
     if recorded:
         read = speedrun.read(speedrun.RECORD)
-        assert speedrun.as_text(read) in text, fix
+        assert speedrun.section() in text, fix
         assert f"# Measured: {speedrun.figures(read)}\n# on {read.machine}\n" in head, fix
 
 
@@ -101,8 +102,31 @@ def test_a_check_that_nothing_can_pass_is_told_before_it_measures(
     if accuracies:
         speedrun.write(series(*accuracies), tmp_path / "speedrun.json")
     with pytest.raises(SystemExit, match="1"):
-        speedrun.main(["--check"], tmp_path / "speedrun.json")
+        speedrun.main(["--check", "trainer.precision=bf16-mixed"], tmp_path / "speedrun.json")
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("precision", "against"), [("bf16-mixed", "99.000%"), ("32-true", "98.000%")])
+def test_a_check_is_against_the_record_of_the_machines_number_format(
+    precision: str, against: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "speedrun.json"
+    speedrun.write(series(0.989, 0.991), path)
+    speedrun.write(replace(series(0.979, 0.981), precision="32-true"), tmp_path / "speedrun_fp32.json")
+    monkeypatch.setattr(speedrun, "measure", lambda *_, **__: series(0.5))
+    with pytest.raises(SystemExit, match=f"mean test accuracy 50.000%, recorded {against}"):
+        speedrun.main(["--check", f"trainer.precision={precision}"], path)
+
+
+def test_both_number_formats_have_a_part_in_the_section(tmp_path: Path) -> None:
+    path = tmp_path / "speedrun.json"
+    speedrun.write(series(0.989, 0.991), path)
+    assert "float32\n" not in speedrun.section(path)
+    speedrun.write(replace(series(0.979, 0.981), precision="32-true"), speedrun.record_of("32-true", path))
+    bf16, fp32 = speedrun.section(path).split("### ")[1:]
+    assert "99.00 ± 0.14" in bf16
+    assert "98.00 ± 0.14" in fp32
+    assert fp32.startswith("On a CPU without: in float32\n")
 
 
 @pytest.mark.parametrize("count", ["0", "-1"])
