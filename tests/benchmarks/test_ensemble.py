@@ -35,10 +35,8 @@ def test_an_ensemble_is_recorded_with_its_members() -> None:
 
 
 def test_what_ensembles_were_evaluated_on_is_told() -> None:
-    on = {"five": "A CPU.", "two": "B CPU.", "six": "A CPU."}
-    assert (
-        machines({name: {"machine": machine} for name, machine in on.items()}) == "- five, six: A CPU.\n- two: B CPU."
-    )
+    lines = machines({"five": {"machine": "A CPU."}, "two": {"machine": "B CPU."}, "six": {"machine": "A CPU."}})
+    assert lines == "- five, six: A CPU.\n- two: B CPU."
 
 
 def test_what_is_quoted_of_the_ensembles_is_what_their_record_says() -> None:

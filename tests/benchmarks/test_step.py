@@ -7,7 +7,7 @@ import json
 import pytest
 
 from benchmarks.runs import TrainingError
-from benchmarks.step import BF16, FLOAT32, NETS, Cost, cost_of, formats_table, main, measure, memory_table
+from benchmarks.step import BF16, FLOAT32, NETS, Cost, cost_of, formats_table, main, measure, memory_table, nets
 from digits.training import machine
 
 
@@ -43,3 +43,11 @@ def test_the_nets_lie_on_both_sides_of_what_counts_as_wide() -> None:
     """Else the table couldn't show where the bound should lie."""
     widths = [measure(*overrides, BF16, counted=1).widest for _, overrides, _ in NETS[1:3]]
     assert widths[0] < machine.WIDE < widths[1]
+
+
+@pytest.mark.parametrize(("amx", "counted"), [(True, len(NETS)), (False, len(NETS) - 2)])
+def test_rows_that_keep_onednn_from_amx_are_for_cpus_with_it(
+    amx: bool, counted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "native_bf16", lambda: (amx, False))
+    assert len(nets()) == counted
