@@ -169,8 +169,8 @@ def former(folder: Path) -> list[str]:
             test = before.sample("metrics", "test/accuracy")
             lines.append(
                 f"- `{name}` was tested before, with {how}: {test.percent()} % over {test.n} seeds "
-                f"(`benchmarks/records/{record}.json`). The present settings were chosen on the validation split "
-                f"(`{name}-choice.json`); that others were needed was seen on the test set."
+                f"(`benchmarks/records/{record}.json`). The present settings were chosen on images held out, by one "
+                "seed each (see Choices); that others were needed was seen on the test set."
             )
     return lines
 

@@ -1,0 +1,66 @@
+"""What settings were chosen by: runs that kept images back and never saw the test set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import choices, results
+from benchmarks.choices import add, line, main, section
+from benchmarks.recipes import composed
+from benchmarks.records import RecordError, read_record
+from digits.training.job import run_job
+from tests.benchmarks.conftest import TINY
+
+
+def a_run(folder: Path, *overrides: str) -> Path:
+    given = [*TINY, *overrides]
+    run_job(composed(tuple(given)), folder, given)
+    return folder
+
+
+def test_a_run_is_recorded_by_its_last_epoch_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "RESULTS.md")
+    run = a_run(tmp_path / "run", "test=false")
+    main(["tiny", "as it is", str(run)], tmp_path)
+    (recorded,) = read_record("tiny-choice", tmp_path).runs
+    history, views = recorded["history"], recorded["views"]
+    assert isinstance(history, dict)
+    assert isinstance(views, dict)
+    assert history["val/accuracy"][-1] == pytest.approx(views["1"], abs=1e-4)  # type: ignore[index]
+    text = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
+    assert section(tmp_path) in text
+    typed = " ".join(f"`{override}`" for override in (*TINY, "test=false"))
+    assert f"| as it is | {typed} | 2 | " in text
+    assert str(tmp_path) not in text
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (("test=false", "data.val_size=0"), "kept no images back to choose by; train it with data.val_size=10000"),
+        ((), "was tested; choices are made by validation alone, with test=false"),
+    ],
+)
+def test_what_nothing_can_be_chosen_by_is_refused(overrides: tuple[str, ...], told: str, tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match=told):
+        line("other", a_run(tmp_path / "run", *overrides))
+
+
+def test_runs_of_other_names_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choices, "by", lambda *_: 0.9)
+    run = a_run(tmp_path / "run", "test=false")
+    for what in ("one", "two", "one"):
+        record = add("tiny", what, run, tmp_path)
+    assert [run["what"] for run in record.runs] == ["two", "one"]
+
+
+def test_half_a_choice_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["mlp_best", "48 epochs"])
+    assert "name a recipe, what was tried, and its run: mlp_best '48 epochs' RUN" in capsys.readouterr().err
+
+
+def test_what_is_quoted_of_the_choices_is_what_their_records_say() -> None:
+    assert section() in results.RESULTS.read_text(encoding="utf-8"), "run python -m benchmarks.choices"
