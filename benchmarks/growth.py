@@ -1,10 +1,11 @@
 """How cost grows with data, batch and threads; writes its part of `benchmarks/RESULTS.md` and a picture in `docs/`.
 
     python -m benchmarks.growth
+    python -m benchmarks.growth --recorded    from the record again, without measuring
 
 Every row is `digits.train model=cnn` in a process of its own on MNIST, once and repeated, for as many steps as one
 MNIST has; peak memory is the process's. Run it while nothing else runs. With other than its default arguments it only
-prints its table.
+prints its table. Record: `benchmarks/records/growth.json`.
 """
 
 from __future__ import annotations
@@ -17,19 +18,22 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from benchmarks.records import RECORDS, RecordError, write_lines
 from benchmarks.results import machine, replace_section
 from benchmarks.runs import TrainingError, positive, told
 from digits.data import MNISTDataModule
 from digits.data.datasets import Arrays, read_dataset
 
+RECORD = RECORDS / "growth.json"
 PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "growth.png"
+IMAGES = 60_000
 TIMES = "DIGITS_TIMES"
 """The environment variable that says how often `Repeated` repeats."""
 
@@ -120,6 +124,23 @@ def plot(costs: list[Cost], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+def read(path: Path) -> tuple[str, list[Cost]]:
+    """What was recorded: the machine, and what each training came to. Raises RecordError where nothing was."""
+    if not path.exists():
+        raise RecordError(f"there is no record {path.name}; make it: python -m benchmarks.growth")
+    tree = json.loads(path.read_text(encoding="utf-8"))
+    return tree["machine"], [Cost(**cost) for cost in tree["costs"]]
+
+
+def section(where: str, costs: list[Cost]) -> str:
+    """The section of RESULTS.md."""
+    return (
+        f"{where}\n\n`model=cnn` on MNIST, once and repeated, {IMAGES:,} images trained on; peak memory of the whole "
+        f"process. Record: `benchmarks/records/{RECORD.name}`.\n\n{as_table(costs)}\n\n"
+        f"![images/s and memory](../docs/pictures/{PICTURE.name})"
+    )
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure every combination, write the table and the picture."""
     raw = argparse.RawDescriptionHelpFormatter
@@ -127,23 +148,24 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--times", type=positive, nargs="+", default=[1, 4, 16], help="sizes of the data, in MNISTs")
     parser.add_argument("--batches", type=positive, nargs="+", default=[64, 256, 1024, 4096], help="batch sizes")
     parser.add_argument("--threads", type=positive, nargs="+", default=[1, 2], help="numbers of threads")
-    parser.add_argument("--images", type=positive, default=60_000, help="images to train on in every process")
+    parser.add_argument("--images", type=positive, default=IMAGES, help="images to train on in every process")
     parser.add_argument("--overrides", nargs="+", default=[], help="further overrides, to try something")
+    parser.add_argument("--recorded", action="store_true", help="write from the record again; measure nothing")
     given = parser.parse_args(argv)
-    costs = []
+    changed = any(value != parser.get_default(name) for name, value in vars(given).items() if name != "recorded")
     with told(interrupted="nothing was kept"):
-        for times, batch, threads in itertools.product(given.times, given.batches, given.threads):
-            costs.append(measure(times, batch, threads, given.overrides, given.images))
-            print(costs[-1], flush=True)
-    if any(value != parser.get_default(name) for name, value in vars(given).items()):
-        print(as_table(costs))  # another measurement than RESULTS.md tells of
-        return
-    plot(costs, PICTURE)
-    text = (
-        f"{machine()}\n\n`model=cnn` on MNIST, once and repeated, {given.images:,} images trained on; peak memory "
-        f"of the whole process.\n\n{as_table(costs)}\n\n![images/s and memory](../docs/pictures/{PICTURE.name})"
-    )
-    replace_section("Growth", "python -m benchmarks.growth", text)
+        if not given.recorded:
+            costs = []
+            for times, batch, threads in itertools.product(given.times, given.batches, given.threads):
+                costs.append(measure(times, batch, threads, given.overrides, given.images))
+                print(costs[-1], flush=True)
+            if changed:
+                print(as_table(costs))  # another measurement than RESULTS.md tells of
+                return
+            write_lines(RECORD, {"machine": machine(), "costs": [asdict(cost) for cost in costs]})
+        where, costs = read(RECORD)
+        plot(costs, PICTURE)
+        replace_section("Growth", "python -m benchmarks.growth", section(where, costs))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """What a training step costs in either number format, and without the allocator's setting; writes its part of
 `benchmarks/RESULTS.md`. `digits/training/machine.py` chooses by these figures.
 
-    python -m benchmarks.step                                        writes the tables
+    python -m benchmarks.step                                        measures, and writes the tables
+    python -m benchmarks.step recorded                               writes them from the record again
     python -m benchmarks.step one model=cnn trainer.precision=32-true    one measurement, as JSON
 
 A step is forward, backward and the optimizer's, on 512 random images, in a process of its own on one thread. Counted is
@@ -18,6 +19,7 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
@@ -25,13 +27,17 @@ import torch
 from torch import nn
 
 from benchmarks.bare_loop import configuration
+from benchmarks.records import RECORDS, RecordError, write_lines
 from benchmarks.results import machine as this_machine
 from benchmarks.results import replace_section
 from benchmarks.runs import output_of, told
+from digits.config.files import RECORD_LIMIT, read_json
 from digits.config.targets import instantiate
+from digits.config.tree import Tree
 from digits.training import machine
 from digits.training.build import make_module
 
+RECORD = RECORDS / "step.json"
 BATCH, WARM, COUNTED = 512, 5, 20
 ENOUGH = 20
 """Seconds after which three counted steps will do."""
@@ -123,30 +129,61 @@ def memory_table(costs: Mapping[str, tuple[Cost, Cost]]) -> str:
     return "\n".join(rows)
 
 
+def measured() -> Tree:
+    """Everything, and what it was measured on."""
+    formats: dict[str, tuple[Cost, Cost]] = {
+        name: (cost_of((*overrides, FLOAT32), environment), cost_of((*overrides, BF16), environment))
+        for name, overrides, environment in nets()
+    }
+    single, half = formats["`model=cnn`"]
+    memory: dict[str, tuple[Cost, Cost]] = {
+        "32-true": (cost_of(("model=cnn", FLOAT32), GLIBC), single),
+        "bf16-mixed": (cost_of(("model=cnn", BF16), GLIBC), half),
+    }
+
+    def tree(costs: Mapping[str, tuple[Cost, Cost]]) -> Tree:
+        return {name: [asdict(cost) for cost in pair] for name, pair in costs.items()}
+
+    return {"machine": this_machine(), "formats": tree(formats), "memory": tree(memory)}
+
+
+def read(path: Path = RECORD) -> Tree:
+    """What was recorded; raises RecordError where nothing was."""
+    if not path.exists():
+        raise RecordError(f"there is no record {path.name}; make it: python -m benchmarks.step")
+    return read_json(path, RECORD_LIMIT, finite=True)
+
+
+def section(found: Tree) -> str:
+    """The section of RESULTS.md."""
+
+    def costs(name: str) -> dict[str, tuple[Cost, Cost]]:
+        pairs = cast(dict[str, list[dict[str, float]]], found[name])
+        return {net: (Cost(**single), Cost(**half)) for net, (single, half) in pairs.items()}  # type: ignore[arg-type]
+
+    return (
+        f"{found['machine']}\n\nCPU time of a step on {BATCH} images, one thread; medians of up to {COUNTED}. Record: "
+        f"`benchmarks/records/{RECORD.name}`.\n\n(a) The number formats:\n\n{formats_table(costs('formats'))}\n\n"
+        f"(b) The allocator:\n\n{memory_table(costs('memory'))}"
+    )
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and write, or measure once."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("python -m benchmarks.step", description=__doc__, formatter_class=raw)
-    one = parser.add_subparsers(dest="command").add_parser("one", help="one measurement, printed as JSON")
+    commands = parser.add_subparsers(dest="command")
+    one = commands.add_parser("one", help="one measurement, printed as JSON")
     one.add_argument("overrides", nargs="*", help="of the shipped configuration")
+    commands.add_parser("recorded", help="write from the record again; measure nothing")
     given = parser.parse_args(argv)
     if given.command == "one":
         print(json.dumps(asdict(measure(*given.overrides))))
         return
     with told(interrupted="nothing was kept"):
-        formats = {
-            name: (cost_of((*overrides, FLOAT32), environment), cost_of((*overrides, BF16), environment))
-            for name, overrides, environment in nets()
-        }
-        single, half = formats["`model=cnn`"]
-        memory = {
-            "32-true": (cost_of(("model=cnn", FLOAT32), GLIBC), single),
-            "bf16-mixed": (cost_of(("model=cnn", BF16), GLIBC), half),
-        }
-        text = (
-            f"{this_machine()}\n\nCPU time of a step on {BATCH} images, one thread; medians of up to {COUNTED}.\n\n"
-            f"(a) The number formats:\n\n{formats_table(formats)}\n\n(b) The allocator:\n\n{memory_table(memory)}"
-        )
+        if given.command is None:
+            write_lines(RECORD, measured())
+        text = section(read())
         print(text)
         replace_section("One step", "python -m benchmarks.step", text)
 
