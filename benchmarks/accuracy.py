@@ -203,7 +203,7 @@ def write_head(path: Path, record: Record) -> None:
     """
     test = record.sample("metrics", "test/accuracy")
     seconds = f"{span(record.sample('seconds', 'fit').values)} s of training{threads(record.runs)}"
-    figures = f"test {test.percent()} % over {test.n} seeds{views(record)}, {seconds}"
+    figures = f"test {test.percent()} % over {test.n} seed{'s' * (test.n > 1)}{views(record)}, {seconds}"
     replace_head(path, figures, [f"{where}." for where in described(record.runs)])
 
 

@@ -20,27 +20,27 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 from benchmarks.results import machine, replace_section
 from benchmarks.runs import output_of, positive, told
+from benchmarks.step import FLOAT32, GLIBC, NOTHING
 
 MODELS = ("cnn", "mlp")
 WANTED = {"cnn": 0.95, "mlp": 0.80}
 
 
-SPEEDUPS: tuple[tuple[str, tuple[str, ...], dict[str, str]], ...] = (
-    ("the defaults", (), {}),
-    ("float32", ("trainer.precision=32-true",), {}),
-    ("glibc's own way with memory", (), {"MALLOC_ARENA_TEST": "8"}),  # its default, but set: so we leave it alone
-    ("channels first", ("trainer.channels_last=false",), {}),
-    ("all three", ("trainer.precision=32-true", "trainer.channels_last=false"), {"MALLOC_ARENA_TEST": "8"}),
+SPEEDUPS: tuple[tuple[str, tuple[str, ...], Mapping[str, str]], ...] = (
+    ("the defaults", (), NOTHING),
+    ("float32", (FLOAT32,), NOTHING),
+    ("glibc's own way with memory", (), GLIBC),
+    ("channels first", ("trainer.channels_last=false",), NOTHING),
+    ("all three", (FLOAT32, "trainer.channels_last=false"), GLIBC),
 )
 """What is taken out of the defaults: overrides and environment."""
 
 
 def train_rate(
-    model: str, epochs: int, overrides: Sequence[str] = (), environment: Mapping[str, str] = MappingProxyType({})
+    model: str, epochs: int, overrides: Sequence[str] = (), environment: Mapping[str, str] = NOTHING
 ) -> float:
     """Images a second of the command as people start it: metrics, TensorBoard, checkpoints, validation."""
     with tempfile.TemporaryDirectory() as folder:
