@@ -153,8 +153,11 @@ def configurations(ablation: Ablation) -> dict[tuple[str, ...], tuple[str, Tree]
 def train_missing(ablation: Ablation, jobs: int, *, anew: bool = False, folder: Path = RECORDS) -> Record:
     """Train every part and seed that has no record; each is recorded as it is done.
 
-    Raises RecordError where the recipe has changed since the others were recorded.
+    Raises RecordError where the recipe has changed since the others were recorded, or where several at a time would
+    spoil the seconds that are told.
     """
+    if ablation.timed and jobs > 1:
+        raise RecordError(f"{ablation.name}'s seconds are told, so its parts are trained one at a time: --jobs 1")
     wanted = configurations(ablation)
     _, whole = wanted[ablation.overrides(())]
     record = read_record(ablation.record, folder)
@@ -195,8 +198,8 @@ def line(result: Tree, what: str, overrides: tuple[str, ...]) -> Tree:
 
 def table(ablation: Ablation, record: Record) -> str:
     """The parts that have runs, each against the whole; and what the recipe has changed since."""
-    time = " seconds |" if ablation.timed else ""
-    head = f"| | overrides | seeds |{time} validation, mean ± sd | against the whole |"
+    column = " seconds |" if ablation.timed else ""
+    head = f"| | overrides | seeds |{column} validation, mean ± sd | against the whole |"
     rows = [head, f"|{'---|' * (head.count('|') - 1)}"]
     counted: list[Tree] = []
     whole: Sample | None = None
@@ -207,6 +210,7 @@ def table(ablation: Ablation, record: Record) -> str:
         counted += runs
         sample = Record(record.path, runs=runs).sample("metrics", "val/accuracy")
         seeds = str(sample.n) if sample.n >= ablation.seeds else f"{sample.n} of {ablation.seeds}"
+        time = ""
         if ablation.timed:
             time = f" {statistics.median(number(run, 'seconds', 'fit') for run in runs):,.0f} |"
         typed = " ".join(f"`{override}`" for override in change)
@@ -242,8 +246,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             for name in given.names:
                 train_missing(BY_RECIPE[name], given.jobs, anew=given.anew)
         else:
-            print(section())
-            replace_section("Ablations", "python -m benchmarks.ablations", section())
+            text = section()
+            print(text)
+            replace_section("Ablations", "python -m benchmarks.ablations", text)
 
 
 if __name__ == "__main__":

@@ -12,41 +12,42 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import cast, get_args
 
-from benchmarks.records import RECORDS, Record, RecordError, compact, described, number, read_record, threads
+from benchmarks.recipes import BY_NAME
+from benchmarks.records import RECORDS, Record, RecordError, compact, described, finished, number, read_record
 from benchmarks.results import replace_section
 from benchmarks.runs import output_of, told
 from digits.config.schema import Views
-from digits.config.tree import Tree
-from digits.training.run import read_result, status_of
+from digits.config.tree import Tree, Value
+from digits.training.exporting import without_places
 
 SUFFIX = "-choice"
+UNKNOWN = "–"
 VIEWS = get_args(Views)
 
 HEAD = """Runs that settings were chosen by: accuracy in % at the last epoch on training images that were kept back, the
 mean of so many views of each. One seed each: a few images tell nothing. Overrides are of the recipe as it was at the
-commit that is named. The test set is not looked at. Records: `benchmarks/records/`."""
+commit in their line. The test set is not looked at. Records: `benchmarks/records/`."""
 
 
 def line(what: str, run: Path) -> Tree:
     """A run's line in the record.
 
-    Raises RecordError where it isn't done, kept no images back, or has looked at the test set.
+    Raises RecordError where it isn't done in one length, kept no images back, or has looked at the test set.
     """
-    result = read_result(run)
-    if (status := status_of(result)) != "done":
-        raise RecordError(f"{run} is {status}, not done; go on with it: python -m digits.train resume={run}")
+    result = finished(run)
     short = compact(result)
     if not number(short, "data", "val"):
         raise RecordError(f"{run} kept no images back to choose by; train it with data.val_size=10000")
     if any(name.startswith("test/") for name in cast(Tree, short["metrics"])):
         raise RecordError(f"{run} was tested; choices are made by validation alone, with test=false")
-    given = [str(override) for override in cast(list[str], result["overrides"])]
-    overrides = ["teachers=[RUN]" if override.startswith("teachers=") else override for override in given]
-    named: Tree = {"what": what, "overrides": [*overrides], "views": {str(count): by(run, count) for count in VIEWS}}
+    overrides = without_places(cast(list[Value], result["overrides"]))
+    named: Tree = {"what": what, "overrides": overrides, "views": {str(count): by(run, count) for count in VIEWS}}
+    if teachers := cast(list[Tree], result.get("teachers") or []):
+        named["teachers"] = [teacher["weights"] for teacher in teachers]
     return named | short
 
 
@@ -68,16 +69,18 @@ def add(name: str, what: str, run: Path, folder: Path = RECORDS) -> Record:
 
 def table(record: Record) -> str:
     """The runs of one recipe."""
-    head = f"| | overrides | epochs | seconds | {' | '.join(f'{count} views' for count in VIEWS)} |"
-    rows = [head.replace("1 views", "1 view"), f"|{'---|' * (4 + len(VIEWS))}"]
+    head = f"| | overrides | commit | kept back | epochs | {' | '.join(f'{count} views' for count in VIEWS)} |"
+    rows = [head.replace("1 views", "1 view"), f"|{'---|' * (5 + len(VIEWS))}"]
     for run in record.runs:
         typed = " ".join(f"`{override}`" for override in cast(list[str], run["overrides"]))
-        accuracies = " | ".join(f"{100 * number(run, 'views', str(count)):.2f}" for count in VIEWS)
-        seconds = f"{number(run, 'seconds', 'fit'):,.0f}{threads([run])}"
-        rows.append(f"| {run['what']} | {typed} | {number(run, 'epochs'):.0f} | {seconds} | {accuracies} |")
-    kept = sorted({f"{number(run, 'data', 'val'):,.0f}" for run in record.runs})
-    where = f"{' or '.join(kept)} images kept back; {'; '.join(described(record.runs))}."
-    return f"### {record.path.stem.removesuffix(SUFFIX)}\n\n{where}\n\n" + "\n".join(rows)
+        by_views = cast(Tree, run["views"])
+        accuracies = " | ".join(
+            f"{100 * number(by_views, str(count)):.2f}" if str(count) in by_views else UNKNOWN for count in VIEWS
+        )
+        commit, kept = str(cast(Tree, run["commit"])["id"] or "unknown")[:7], f"{number(run, 'data', 'val'):,.0f}"
+        rows.append(f"| {run['what']} | {typed} | {commit} | {kept} | {number(run, 'epochs'):.0f} | {accuracies} |")
+    where = "; ".join(dict.fromkeys(text.rpartition("; commit")[0] for text in described(record.runs)))
+    return f"### {record.path.stem.removesuffix(SUFFIX)}\n\n{where}.\n\n" + "\n".join(rows)
 
 
 def section(folder: Path = RECORDS) -> str:
@@ -86,7 +89,7 @@ def section(folder: Path = RECORDS) -> str:
     return "\n\n".join([HEAD, *(table(read_record(name, folder)) for name in names)])
 
 
-def main(argv: Sequence[str] | None = None, folder: Path = RECORDS) -> None:
+def main(argv: Sequence[str] | None = None, folder: Path = RECORDS, names: Collection[str] = BY_NAME) -> None:
     """The command."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("python -m benchmarks.choices", description=__doc__, formatter_class=raw)
@@ -94,12 +97,15 @@ def main(argv: Sequence[str] | None = None, folder: Path = RECORDS) -> None:
     given = parser.parse_args(argv)
     if len(given.tried) not in (0, 3):
         parser.error("name a recipe, what was tried, and its run: mlp_best '48 epochs' RUN")
+    name, what, run = given.tried or ("", "", "")
+    if name and name not in names:
+        parser.error(f"there is no recipe {name}; there are {', '.join(names)}")
     with told(interrupted="nothing was recorded"):
         if given.tried:
-            name, what, run = given.tried
             add(name, what, Path(run), folder)
-        print(section(folder))
-        replace_section("Choices", "python -m benchmarks.choices", section(folder))
+        text = section(folder)
+        print(text)
+        replace_section("Choices", "python -m benchmarks.choices", text)
 
 
 if __name__ == "__main__":

@@ -132,8 +132,9 @@ def main(argv: Sequence[str] | None = None, path: Path = RECORD) -> None:
             ensembles[name] = entry(evaluated(runs, given.views), recipes_of())
         if named:
             write_lines(path, {**ensembles})
-        print(section(ensembles))
-        replace_section("Ensembles", "python -m benchmarks.ensemble", section(ensembles))
+        text = section(ensembles)
+        print(text)
+        replace_section("Ensembles", "python -m benchmarks.ensemble", text)
 
 
 if __name__ == "__main__":

@@ -153,6 +153,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--recorded", action="store_true", help="write from the record again; measure nothing")
     given = parser.parse_args(argv)
     changed = any(value != parser.get_default(name) for name, value in vars(given).items() if name != "recorded")
+    if given.recorded and changed:
+        parser.error("--recorded measures nothing, so it takes no other arguments")
     with told(interrupted="nothing was kept"):
         if not given.recorded:
             costs = []

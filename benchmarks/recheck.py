@@ -5,8 +5,8 @@
 
 Fails, with exit code 1, where the new mean is further than 3 sd sqrt(1/n + 1/k) from the recorded one, of n seeds with
 that sd; also where the record tells no spread. A machine without bfloat16 is compared with the records of float32.
-`speedrun` is checked by its own script, which also takes its speed as a ratio to the yardstick; of the others only the
-accuracy is checked here, and their speed by `benchmarks.throughput`. Leaves nothing behind.
+`speedrun` is checked by its own script, which also takes its speed as a ratio to the yardstick; the speed of the others
+is not checked. Leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def new_seeds(record: Record, k: int) -> list[int]:
 def run_again(recipe: Recipe, k: int, jobs: int, folder: Path = RECORDS) -> Verdict:
     """Train a recipe with k new seeds and judge it by the record of the number format that this machine trains in.
 
-    Raises RecordError where there is none, or it is of another configuration.
+    Raises RecordError where there is none, or one is of another configuration.
     """
     record = read_record(recipe.name, folder)
     if not record.runs:
@@ -91,11 +91,12 @@ def run_again(recipe: Recipe, k: int, jobs: int, folder: Path = RECORDS) -> Verd
 def in_format(recipe: Recipe, precision: str, folder: Path) -> Record:
     """A recipe's record in a number format; that of float32 may have a name of its own.
 
-    Raises RecordError where there is none.
+    Raises RecordError where there is none, or it is of another configuration.
     """
-    for name in (recipe.name, f"{recipe.name}_fp32"):
+    for name, own in ((recipe.name, ()), (f"{recipe.name}_fp32", ("trainer.precision=32-true",))):
         record = read_record(name, folder)
         if record.runs and record.runs[0]["precision"] == precision:
+            check_is_of(record, composed((*recipe.overrides, *own)))
             return record
     raise RecordError(f"{recipe.name} has no record in {precision}, this machine's number format, to compare with")
 

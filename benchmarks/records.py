@@ -144,15 +144,21 @@ def check_is_of(record: Record, config: Tree) -> None:
         raise RecordError(f"{record.path.name} was made with another {', '.join(keys)}; begin it anew with --anew")
 
 
-def _line(run: Path, config: Tree) -> Tree:
+def finished(run: Path) -> Tree:
+    """The record of a run that was trained to its end, in one length; raises RecordError where it wasn't."""
     result = read_result(run)
     if (status := status_of(result)) != "done":
         raise RecordError(f"{run} is {status}, not done; go on with it: python -m digits.train resume={run}")
+    if result.get("lengthened"):
+        raise RecordError(f"{run} was first given another length and went on; train it anew in one length")
+    return result
+
+
+def _line(run: Path, config: Tree) -> Tree:
+    result = finished(run)
     recorded = result.get("config")
     if keys := changed(recorded if isinstance(recorded, dict) else {}, config):
         raise RecordError(f"{run} is not of this recipe: it has another {', '.join(keys)}")
-    if result.get("lengthened"):
-        raise RecordError(f"{run} was first given another length and went on; train it anew in one length")
     return compact(result)
 
 

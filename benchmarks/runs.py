@@ -16,6 +16,7 @@ from pathlib import Path
 
 from benchmarks.recipes import RecipeError, digest
 from benchmarks.records import RecordError
+from digits.config.files import FileError
 from digits.config.tree import Tree
 from digits.training.run import RunError, runs_in
 
@@ -102,7 +103,7 @@ def told(interrupted: str) -> Iterator[None]:
     """End the script with what went wrong, and exit code 1; after Ctrl-C with 130 and what that means for its work."""
     try:
         yield
-    except (RecipeError, RecordError, RunError, TrainingError) as error:
+    except (FileError, RecipeError, RecordError, RunError, TrainingError) as error:
         print(error, file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:

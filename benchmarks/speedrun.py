@@ -24,11 +24,12 @@ from typing import cast
 
 from torch import nn
 
-from benchmarks.bare_loop import configuration
+from benchmarks.recipes import composed
 from benchmarks.records import RECORDS, RecordError, write_lines
 from benchmarks.results import EXPERIMENTS, machine, replace_head, replace_section
 from benchmarks.runs import output_of, positive, told
 from benchmarks.seeds import Sample, bound
+from digits.config.check import check as check_config
 from digits.config.targets import instantiate
 from digits.training.machine import settle
 
@@ -116,8 +117,8 @@ def record_of(precision: str, path: Path = RECORD) -> Path:
 
 
 def number_format(overrides: Sequence[str]) -> str:
-    """What this machine trains the recipe in."""
-    config = configuration("experiment=speedrun", "trainer=cpu", *overrides)
+    """What this machine trains the recipe in; raises RecipeError where the overrides have faults."""
+    config = check_config(composed(("experiment=speedrun", "trainer=cpu", *overrides)))
     return settle(config, cast(nn.Module, instantiate(config.model.tree()))).trainer.precision
 
 
@@ -151,8 +152,9 @@ def former() -> str:
         f"The test set was looked at before. Batches of 384 with a learning rate of 0.012 had been measured over the "
         f"same {len(series.runs)} seeds: {series.accuracies.percent()} % in {series.steps:.2f} s "
         f"(`benchmarks/records/{FORMER.name}`). Since that was less than is wanted, batches of 256 took their place, "
-        "which validation accuracy had preferred before and after: so which setting is better was not chosen on the "
-        "test set, but that another was needed was seen there, and the accuracy above is no independent one."
+        "which validation accuracy had preferred before and after, by little (Ablations has ten seeds of both). So "
+        "which setting is better was not chosen on the test set, but that another was needed was seen there, and the "
+        "accuracy below is no independent one."
     )
 
 
@@ -220,7 +222,8 @@ def worse(recorded: Series, now: Series) -> list[str]:
 def read(path: Path) -> Series:
     """The recorded figures; raises RecordError where there are none."""
     if not path.exists():
-        raise RecordError(f"there is no record {path.name}; make it: python -m benchmarks.speedrun")
+        raise RecordError(f"there is no record {path.name}; on a machine of its kind make it: python -m "
+                          "benchmarks.speedrun")  # fmt: skip
     tree = json.loads(path.read_text(encoding="utf-8"))
     runs = [Run(**run) for run in tree.pop("runs")]
     yardstick = [(seconds, accuracy) for seconds, accuracy in tree.pop("yardstick")]
@@ -233,8 +236,13 @@ def write(series: Series, path: Path) -> None:
 
 
 def show(path: Path) -> None:
-    """Print the recorded figures, and put them into RESULTS.md and, bfloat16's, the head of the experiment."""
-    text, series = section(path), read(path)
+    """Print the recorded figures, and put them into RESULTS.md and, the first's, into the head of the experiment.
+
+    Raises RecordError where there are none.
+    """
+    paths = [record_of(precision, path) for precision in FORMATS]
+    series = read(next((record for record in paths if record.exists()), path))
+    text = section(path)
     print(text)
     replace_section("Speedrun", "python -m benchmarks.speedrun", text)
     replace_head(EXPERIMENTS / "speedrun.yaml", figures(series), [series.machine])
@@ -266,6 +274,8 @@ def main(argv: Sequence[str] | None = None, record: Path = RECORD) -> None:
     instead.add_argument("--recorded", action="store_true", help="write from the record again; measure nothing")
     parser.add_argument("overrides", nargs="*", help="further overrides, to try something; nothing is then written")
     given = parser.parse_args(argv)
+    if given.recorded and (given.overrides or given.seeds != parser.get_default("seeds")):
+        parser.error("--recorded measures nothing, so it takes neither seeds nor overrides")
     with told(interrupted="nothing was kept"):
         if given.check:
             own = record_of(number_format(given.overrides), record)

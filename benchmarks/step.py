@@ -2,7 +2,7 @@
 `benchmarks/RESULTS.md`. `digits/training/machine.py` chooses by these figures.
 
     python -m benchmarks.step                                        measures, and writes the tables
-    python -m benchmarks.step recorded                               writes them from the record again
+    python -m benchmarks.step --recorded                             writes them from the record again
     python -m benchmarks.step one model=cnn trainer.precision=32-true    one measurement, as JSON
 
 A step is forward, backward and the optimizer's, on 512 random images, in a process of its own on one thread. Counted is
@@ -175,13 +175,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command")
     one = commands.add_parser("one", help="one measurement, printed as JSON")
     one.add_argument("overrides", nargs="*", help="of the shipped configuration")
-    commands.add_parser("recorded", help="write from the record again; measure nothing")
+    parser.add_argument("--recorded", action="store_true", help="write from the record again; measure nothing")
     given = parser.parse_args(argv)
     if given.command == "one":
         print(json.dumps(asdict(measure(*given.overrides))))
         return
     with told(interrupted="nothing was kept"):
-        if given.command is None:
+        if not given.recorded:
             write_lines(RECORD, measured())
         text = section(read())
         print(text)

@@ -95,7 +95,7 @@ def provenance_of(record: Mapping[str, Value], sha256: str) -> Tree:
         "weights_sha256": sha256,
         "commit": record.get("commit"),
         "seed": record.get("seed"),
-        "overrides": _without_places(overrides) if isinstance(overrides, list) else None,
+        "overrides": without_places(overrides) if isinstance(overrides, list) else None,
         "versions": record.get("versions"),
         "data": data.get("name") if isinstance(data, dict) else None,
         "epochs": record.get("epochs"),
@@ -103,7 +103,8 @@ def provenance_of(record: Mapping[str, Value], sha256: str) -> Tree:
     }
 
 
-def _without_places(overrides: Sequence[Value]) -> list[Value]:
+def without_places(overrides: Sequence[Value]) -> list[Value]:
+    """Overrides without what only says where things lay on the machine that trained."""
     parts = [str(override).partition("=") for override in overrides]
     return [
         key + sign + FOLDERS.sub("", value) for key, sign, value in parts if not key.lstrip("+~").startswith(PLACES)

@@ -41,8 +41,9 @@ def choose_precision(net: nn.Module, accelerator: str) -> Precision:
 
     `accelerator` is that of the configuration. On CPUs bf16 pays with AMX; Intel's avx512_bf16 alone is slower than
     float32, and a CPU with neither far slower, as the CPU with AMX is when ONEDNN_MAX_CPU_ISA keeps it from using them
-    (`python -m benchmarks.step`, a). For convolutions it also paid with the avx512_bf16 of an AMD (Zen 5), which no
-    record is of: the same command tells on another. What pays on GPUs has not been measured, so it is float32 there.
+    (`python -m benchmarks.step`, a, on such CPUs; the record that is kept is of one with neither). For convolutions it
+    also paid with the avx512_bf16 of an AMD (Zen 5), which no record is of: the same command tells on another. What
+    pays on GPUs has not been measured, so it is float32 there.
     """
     if accelerator not in ("auto", "cpu"):
         return "32-true"

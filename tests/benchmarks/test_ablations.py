@@ -177,5 +177,10 @@ def test_what_is_quoted_of_the_ablations_is_what_their_records_say() -> None:
     assert ablations.section() in results.RESULTS.read_text(encoding="utf-8"), "run python -m benchmarks.ablations"
 
 
+def test_parts_whose_seconds_are_told_are_trained_one_at_a_time(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="tiny's seconds are told, so its parts are trained one at a time: --jobs 1"):
+        train_missing(replace(SMALL, timed=True), 2, folder=tmp_path)
+
+
 def test_no_ablation_looks_at_the_test_set() -> None:
     assert "test=false" in ALWAYS

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import ensemble, results, speedrun
-from benchmarks.accuracy import former, main, neighbours, reached, row, section, write, write_head
+from benchmarks.accuracy import former, main, neighbours, other_rows, reached, row, section, write, write_head
 from benchmarks.recipes import BY_NAME, RECIPES, Recipe, changed, composed
 from benchmarks.records import RECORDS, Record, RecordError, read_record, write_lines
 from benchmarks.results import EXPERIMENTS, RESULTS
@@ -106,6 +106,15 @@ def test_the_number_formats_of_a_recipe_are_compared() -> None:
     assert neighbours(records)[-1] == (
         "- `net` against `net_fp32`: -0.10 ± 0.14 points, difference below the seed noise"
     )
+
+
+def test_the_speedrun_has_a_line_for_each_number_format(tmp_path: Path) -> None:
+    runs = [speedrun.Run(seed, accuracy, 7.5, {"fit": 1.5}) for seed, accuracy in enumerate((0.99, 0.992))]
+    for precision in speedrun.FORMATS:
+        series = speedrun.Series("a machine", 20_202, precision, runs, [(4.0, 0.99)])
+        speedrun.write(series, speedrun.record_of(precision, tmp_path / "speedrun.json"))
+    names = [line.split(" | ")[0] for line in other_rows(tmp_path)]
+    assert names == ["| `experiment=speedrun`", "| `experiment=speedrun trainer.precision=32-true`"]
 
 
 def test_that_former_settings_were_tested_is_told(tmp_path: Path) -> None:

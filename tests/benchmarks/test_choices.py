@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks import choices, results
-from benchmarks.choices import add, line, main, section
+from benchmarks.choices import add, line, main, section, table
 from benchmarks.recipes import composed
 from benchmarks.records import RecordError, read_record
 from digits.training.job import run_job
+from digits.training.run import read_result
 from tests.benchmarks.conftest import TINY
 
 
@@ -23,7 +24,7 @@ def a_run(folder: Path, *overrides: str) -> Path:
 def test_a_run_is_recorded_by_its_last_epoch_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results, "RESULTS", tmp_path / "RESULTS.md")
     run = a_run(tmp_path / "run", "test=false")
-    main(["tiny", "as it is", str(run)], tmp_path)
+    main(["tiny", "as it is", str(run)], tmp_path, names=["tiny"])
     (recorded,) = read_record("tiny-choice", tmp_path).runs
     history, views = recorded["history"], recorded["views"]
     assert isinstance(history, dict)
@@ -32,7 +33,8 @@ def test_a_run_is_recorded_by_its_last_epoch_and_told(tmp_path: Path, monkeypatc
     text = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
     assert section(tmp_path) in text
     typed = " ".join(f"`{override}`" for override in (*TINY, "test=false"))
-    assert f"| as it is | {typed} | 2 | " in text
+    commit = str(read_result(run)["commit"]["id"])[:7]  # type: ignore[call-overload,index]
+    assert f"| as it is | {typed} | {commit} | 180 | 2 | " in text
     assert str(tmp_path) not in text
 
 
@@ -54,6 +56,19 @@ def test_runs_of_other_names_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for what in ("one", "two", "one"):
         record = add("tiny", what, run, tmp_path)
     assert [run["what"] for run in record.runs] == ["two", "one"]
+
+
+def test_a_choice_of_no_recipe_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["mlp_bets", "48 epochs", "nowhere"])
+    assert "there is no recipe mlp_bets; there are logistic, mlp," in capsys.readouterr().err
+
+
+def test_views_that_were_not_measured_are_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choices, "by", lambda *_: 0.9)
+    record = add("tiny", "one", a_run(tmp_path / "run", "test=false"), tmp_path)
+    record.runs[0]["views"] = {"1": 0.9}
+    assert table(record).endswith("| 90.00 | – | – |")
 
 
 def test_half_a_choice_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

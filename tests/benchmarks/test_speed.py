@@ -73,7 +73,7 @@ def test_the_head_of_the_experiment_is_written(tmp_path: Path, monkeypatch: pyte
 
 def test_what_is_quoted_of_the_speedrun_is_what_its_record_says() -> None:
     fix = "run python -m benchmarks.speedrun --recorded"
-    recorded = speedrun.RECORD.exists()
+    recorded = any(speedrun.record_of(precision).exists() for precision in speedrun.FORMATS)
     text = results.RESULTS.read_text(encoding="utf-8")
     head = (results.EXPERIMENTS / "speedrun.yaml").read_text(encoding="utf-8")
     assert ("# Measured: not yet\n" not in head) == ("## Speedrun\n" in text) == recorded, fix
@@ -86,7 +86,7 @@ def test_what_is_quoted_of_the_speedrun_is_what_its_record_says() -> None:
 @pytest.mark.parametrize(
     ("accuracies", "told"),
     [
-        ((), "there is no record speedrun.json; make it: python -m benchmarks.speedrun"),
+        ((), "there is no record speedrun.json; on a machine of its kind make it: python -m benchmarks.speedrun"),
         ((0.99,), "speedrun.json: the record has 1 seed, which tells no spread; record at least 2"),
         ((0.99, 0.99), "speedrun.json: the record's 2 seeds have all the same accuracy"),
     ],
@@ -116,6 +116,29 @@ def test_a_check_is_against_the_record_of_the_machines_number_format(
     monkeypatch.setattr(speedrun, "measure", lambda *_, **__: series(0.5))
     with pytest.raises(SystemExit, match=f"mean test accuracy 50.000%, recorded {against}"):
         speedrun.main(["--check", f"trainer.precision={precision}"], path)
+
+
+def test_overrides_with_faults_are_told_before_a_check(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="1"):
+        speedrun.main(["--check", "optimizer.lt=1"])
+    assert "optimizer.lt: no such key" in capsys.readouterr().err
+
+
+def test_what_is_recorded_takes_no_seeds(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        speedrun.main(["--recorded", "--seeds", "3"])
+    assert "--recorded measures nothing, so it takes neither seeds nor overrides" in capsys.readouterr().err
+
+
+def test_float32_alone_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "RESULTS.md")
+    monkeypatch.setattr(speedrun, "EXPERIMENTS", tmp_path)
+    (tmp_path / "speedrun.yaml").write_text("# Measured: not yet\n")
+    path = tmp_path / "speedrun.json"
+    speedrun.write(replace(series(0.979, 0.981), precision="32-true"), speedrun.record_of("32-true", path))
+    speedrun.main(["--recorded"], path)
+    assert "over 2 seeds in 32-true" in (tmp_path / "speedrun.yaml").read_text()
+    assert "### On a CPU without: in float32" in (tmp_path / "RESULTS.md").read_text()
 
 
 def test_both_number_formats_have_a_part_in_the_section(tmp_path: Path) -> None:
@@ -194,6 +217,11 @@ def test_growth_measures_a_training_and_draws_it(tmp_path: Path) -> None:
     assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_what_is_quoted_of_the_growth_is_what_its_record_says() -> None:
+    quoted = growth.section(*growth.read(growth.RECORD))
+    assert quoted in results.RESULTS.read_text(encoding="utf-8"), "run python -m benchmarks.growth --recorded"
+
+
 def test_a_repeated_set_is_held_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is read before the set-up and in it; two copies would be counted as the cost of the data."""
     monkeypatch.setenv(growth.TIMES, "3")
@@ -215,13 +243,36 @@ def test_a_trial_of_growth_overwrites_nothing(
 ) -> None:
     monkeypatch.setattr(results, "RESULTS", tmp_path / "RESULTS.md")
     monkeypatch.setattr(growth, "PICTURE", tmp_path / "growth.png")
+    monkeypatch.setattr(growth, "RECORD", tmp_path / "growth.json")
     monkeypatch.setattr(growth, "measure", lambda times, batch, threads, *_: Cost(times, batch, threads, 1.0, 1.0))
     for trial in (["--times", "1"], ["--images", "128"], ["--overrides", "model.dropout=0"]):
         growth.main(trial)
         assert "| threads | batch | 1×: images/s |" in capsys.readouterr().out
         assert list(tmp_path.iterdir()) == []
     growth.main([])
-    assert {path.name for path in tmp_path.iterdir()} == {"RESULTS.md", "growth.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {"RESULTS.md", "growth.png", "growth.json"}
+
+
+def test_growth_is_written_again_from_its_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "RESULTS.md")
+    monkeypatch.setattr(growth, "PICTURE", tmp_path / "growth.png")
+    monkeypatch.setattr(growth, "RECORD", tmp_path / "growth.json")
+    monkeypatch.setattr(growth, "measure", lambda *_: pytest.fail("measured"))
+    with pytest.raises(SystemExit, match="1"):
+        growth.main(["--recorded"])
+    assert "there is no record growth.json; make it: python -m benchmarks.growth" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        growth.main(["--recorded", "--batches", "64"])
+    assert "--recorded measures nothing, so it takes no other arguments" in capsys.readouterr().err
+    (tmp_path / "growth.json").write_text(
+        '{"machine": "A CPU.", "costs": [{"times": 1, "batch": 64, "threads": 2, "rate": 9.0, "megabytes": 7.0}]}'
+    )
+    growth.main(["--recorded"])
+    text = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
+    assert "A CPU." in text
+    assert "| 2 | 64 | 9 | 7 |" in text
 
 
 def test_the_repeated_set_is_so_often_as_large(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
+from benchmarks import results
+from benchmarks.records import RecordError
 from benchmarks.runs import TrainingError
-from benchmarks.step import BF16, FLOAT32, NETS, Cost, cost_of, formats_table, main, measure, memory_table, nets
+from benchmarks.step import (
+    BF16,
+    FLOAT32,
+    NETS,
+    Cost,
+    cost_of,
+    formats_table,
+    main,
+    measure,
+    memory_table,
+    nets,
+    read,
+    section,
+)
 from digits.training import machine
 
 
@@ -51,3 +67,13 @@ def test_rows_that_keep_onednn_from_amx_are_for_cpus_with_it(
 ) -> None:
     monkeypatch.setattr(machine, "native_bf16", lambda: (amx, False))
     assert len(nets()) == counted
+
+
+def test_without_a_record_a_measurement_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match=r"there is no record step\.json; make it: python -m benchmarks\.step"):
+        read(tmp_path / "step.json")
+
+
+def test_what_is_quoted_of_a_step_is_what_its_record_says() -> None:
+    quoted = section(read())
+    assert quoted in results.RESULTS.read_text(encoding="utf-8"), "run python -m benchmarks.step recorded"
