@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.recheck import in_format, judge, main, new_seeds, run_again
-from benchmarks.recipes import Recipe
+from benchmarks.recipes import Recipe, composed, without_places
 from benchmarks.records import Record, RecordError, collect, read_record
 from benchmarks.seeds import Sample
 
@@ -55,12 +55,16 @@ def test_a_recipe_is_trained_again_with_a_new_seed(tiny: Recipe, tiny_runs: Path
 
 
 def test_a_machine_is_compared_with_the_record_in_its_number_format(tiny: Recipe, tmp_path: Path) -> None:
-    for name, precision in (("tiny", "bf16-mixed"), ("tiny_fp32", "32-true")):
-        Record(tmp_path / f"{name}.json", {}, [{"seed": 0, "precision": precision}]).write()
+    for name, precision, own in (("tiny", "bf16-mixed", ()), ("tiny_fp32", "32-true", ("trainer.precision=32-true",))):
+        config = without_places(composed((*tiny.overrides, *own)))
+        Record(tmp_path / f"{name}.json", config, [{"seed": 0, "precision": precision}]).write()
     assert in_format(tiny, "bf16-mixed", tmp_path).path.stem == "tiny"
     assert in_format(tiny, "32-true", tmp_path).path.stem == "tiny_fp32"
     with pytest.raises(RecordError, match="tiny has no record in 16-mixed, this machine's number format"):
         in_format(tiny, "16-mixed", tmp_path)
+    other = Recipe("tiny", (*tiny.overrides, "optimizer.lr=0.5"))
+    with pytest.raises(RecordError, match=r"tiny_fp32\.json was made with another optimizer\.lr"):
+        in_format(other, "32-true", tmp_path)
 
 
 def test_a_changed_recipe_is_refused(tiny: Recipe, tiny_runs: Path, tmp_path: Path) -> None:
