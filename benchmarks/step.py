@@ -159,7 +159,7 @@ def section(found: Tree) -> str:
 
     def costs(name: str) -> dict[str, tuple[Cost, Cost]]:
         pairs = cast(dict[str, list[dict[str, float]]], found[name])
-        return {net: (Cost(**single), Cost(**half)) for net, (single, half) in pairs.items()}  # type: ignore[arg-type]
+        return {net: (Cost(**single), Cost(**half)) for net, (single, half) in pairs.items()}  # type: ignore[arg-type]  # one field is whole
 
     return (
         f"{found['machine']}\n\nCPU time of a step on {BATCH} images, one thread; medians of up to {COUNTED}. Record: "

@@ -238,27 +238,30 @@ def test_any_number_of_threads_is_drawn(tmp_path: Path) -> None:
     assert (tmp_path / "both.svg").read_text().count("<path") > (tmp_path / "one.svg").read_text().count("<path")
 
 
-def test_a_trial_of_growth_overwrites_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where growth writes what it measured, instead of the project."""
     monkeypatch.setattr(results, "RESULTS", tmp_path / "RESULTS.md")
     monkeypatch.setattr(growth, "PICTURE", tmp_path / "growth.png")
     monkeypatch.setattr(growth, "RECORD", tmp_path / "growth.json")
+    return tmp_path
+
+
+def test_a_trial_of_growth_overwrites_nothing(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(growth, "measure", lambda times, batch, threads, *_: Cost(times, batch, threads, 1.0, 1.0))
     for trial in (["--times", "1"], ["--images", "128"], ["--overrides", "model.dropout=0"]):
         growth.main(trial)
         assert "| threads | batch | 1×: images/s |" in capsys.readouterr().out
-        assert list(tmp_path.iterdir()) == []
+        assert list(elsewhere.iterdir()) == []
     growth.main([])
-    assert {path.name for path in tmp_path.iterdir()} == {"RESULTS.md", "growth.png", "growth.json"}
+    assert {path.name for path in elsewhere.iterdir()} == {"RESULTS.md", "growth.png", "growth.json"}
 
 
 def test_growth_is_written_again_from_its_record(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(results, "RESULTS", tmp_path / "RESULTS.md")
-    monkeypatch.setattr(growth, "PICTURE", tmp_path / "growth.png")
-    monkeypatch.setattr(growth, "RECORD", tmp_path / "growth.json")
     monkeypatch.setattr(growth, "measure", lambda *_: pytest.fail("measured"))
     with pytest.raises(SystemExit, match="1"):
         growth.main(["--recorded"])
@@ -266,11 +269,11 @@ def test_growth_is_written_again_from_its_record(
     with pytest.raises(SystemExit, match="2"):
         growth.main(["--recorded", "--batches", "64"])
     assert "--recorded measures nothing, so it takes no other arguments" in capsys.readouterr().err
-    (tmp_path / "growth.json").write_text(
+    (elsewhere / "growth.json").write_text(
         '{"machine": "A CPU.", "costs": [{"times": 1, "batch": 64, "threads": 2, "rate": 9.0, "megabytes": 7.0}]}'
     )
     growth.main(["--recorded"])
-    text = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
+    text = (elsewhere / "RESULTS.md").read_text(encoding="utf-8")
     assert "A CPU." in text
     assert "| 2 | 64 | 9 | 7 |" in text
 
