@@ -21,13 +21,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.records import RECORDS, RecordError, write_lines
+from benchmarks.records import RECORDS, number, read_tree, write_lines
 from benchmarks.results import machine, replace_section
 from benchmarks.runs import TrainingError, positive, told
+from digits.config.tree import Tree
 from digits.data import MNISTDataModule
 from digits.data.datasets import Arrays, read_dataset
 
@@ -126,10 +128,12 @@ def plot(costs: list[Cost], path: Path) -> None:
 
 def read(path: Path) -> tuple[str, list[Cost]]:
     """What was recorded: the machine, and what each training came to. Raises RecordError where nothing was."""
-    if not path.exists():
-        raise RecordError(f"there is no record {path.name}; make it: python -m benchmarks.growth")
-    tree = json.loads(path.read_text(encoding="utf-8"))
-    return tree["machine"], [Cost(**cost) for cost in tree["costs"]]
+    tree = read_tree(path, "python -m benchmarks.growth")
+    costs = []
+    for cost in cast(list[Tree], tree["costs"]):
+        times, batch, threads = (int(number(cost, name)) for name in ("times", "batch", "threads"))
+        costs.append(Cost(times, batch, threads, number(cost, "rate"), number(cost, "megabytes")))
+    return str(tree["machine"]), costs
 
 
 def section(where: str, costs: list[Cost]) -> str:

@@ -66,6 +66,13 @@ def write_lines(path: Path, tree: Tree) -> None:
     write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
+def read_tree(path: Path, command: str) -> Tree:
+    """What a script recorded in a form of its own; raises RecordError where `command` hasn't made it yet."""
+    if not path.exists():
+        raise RecordError(f"there is no record {path.name}; make it: {command}")
+    return read_json(path, RECORD_LIMIT, finite=False)
+
+
 def read_record(name: str, folder: Path = RECORDS) -> Record:
     """The record of that name, empty where there is none yet."""
     path = folder / f"{name}.json"

@@ -29,7 +29,7 @@ from typing import cast
 
 from tabulate import tabulate
 
-from benchmarks.records import RECORDS
+from benchmarks.records import RECORDS, read_tree
 from benchmarks.results import machine, replace_section
 from benchmarks.runs import TrainingError, told
 from benchmarks.seeds import Sample, difference
@@ -143,10 +143,14 @@ def measure_winners(folder: Path, root: Path, seeds: int, limit: int) -> Tree:
     return {"machine": machine(), "images": limit, "models": found}
 
 
-def section() -> str:
+def read() -> Tree:
+    """What was recorded; raises RecordError where nothing was."""
+    return read_tree(RECORD, "python -m benchmarks.search workers")
+
+
+def section(record: Tree) -> str:
     """The section of RESULTS.md, from the record."""
-    record = json.loads(RECORD.read_text(encoding="utf-8"))
-    return "\n\n".join(describe(record[name]) for name, describe in PARTS.items() if name in record)
+    return "\n\n".join(describe(cast(Tree, record[name])) for name, describe in PARTS.items() if name in record)
 
 
 def _workers(found: Tree) -> str:
@@ -220,7 +224,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     winners.add_argument("--seeds", type=int, default=5, help="runs of each (default: 5)")
     given = parser.parse_args(argv)
     with told(interrupted="nothing was recorded"), tempfile.TemporaryDirectory() as name:
-        record = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
+        record = read() if RECORD.exists() or given.part is None else {}
         folder, root = Path(name), given.root.resolve()
         if given.part == "workers":
             record["workers"] = measure_workers(folder, root, given.limit, given.epochs)
@@ -232,7 +236,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             record["winners"] = measure_winners(folder, root, given.seeds, given.limit)
         if given.part is not None:
             write_json(RECORD, record)
-        replace_section("Searches", "python -m benchmarks.search", section())
+        replace_section("Searches", "python -m benchmarks.search", section(record))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import resource
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import cast
@@ -27,11 +27,10 @@ import torch
 from torch import nn
 
 from benchmarks.bare_loop import configuration
-from benchmarks.records import RECORDS, RecordError, write_lines
+from benchmarks.records import RECORDS, number, read_tree, write_lines
 from benchmarks.results import machine as this_machine
 from benchmarks.results import replace_section
 from benchmarks.runs import output_of, told
-from digits.config.files import RECORD_LIMIT, read_json
 from digits.config.targets import instantiate
 from digits.config.tree import Tree
 from digits.training import machine
@@ -149,17 +148,19 @@ def measured() -> Tree:
 
 def read(path: Path = RECORD) -> Tree:
     """What was recorded; raises RecordError where nothing was."""
-    if not path.exists():
-        raise RecordError(f"there is no record {path.name}; make it: python -m benchmarks.step")
-    return read_json(path, RECORD_LIMIT, finite=True)
+    return read_tree(path, "python -m benchmarks.step")
 
 
 def section(found: Tree) -> str:
     """The section of RESULTS.md."""
 
+    def cost(of: Tree) -> Cost:
+        milliseconds, faults, megabytes, widest = (number(of, field.name) for field in fields(Cost))
+        return Cost(milliseconds, faults, megabytes, int(widest))
+
     def costs(name: str) -> dict[str, tuple[Cost, Cost]]:
-        pairs = cast(dict[str, list[dict[str, float]]], found[name])
-        return {net: (Cost(**single), Cost(**half)) for net, (single, half) in pairs.items()}  # type: ignore[arg-type]  # one field is whole
+        pairs = cast(dict[str, list[Tree]], found[name])
+        return {net: (cost(single), cost(half)) for net, (single, half) in pairs.items()}
 
     return (
         f"{found['machine']}\n\nCPU time of a step on {BATCH} images, one thread; medians of up to {COUNTED}. Record: "

@@ -1,7 +1,8 @@
 """What a training is adapted to of the machine it runs on: the number format, the allocator, a missing GPU.
 
-The figures behind these choices are in `benchmarks/RESULTS.md`: what a step costs with each (`python -m
-benchmarks.step`), and how fast the whole training is without (`python -m benchmarks.throughput`, d).
+What they are worth is measured by `python -m benchmarks.step`, what a step costs with each, and `python -m
+benchmarks.throughput`, d, how fast the whole training is without; `benchmarks/RESULTS.md` has the first of a CPU
+without native bf16 and the second of one with AMX.
 """
 
 from __future__ import annotations

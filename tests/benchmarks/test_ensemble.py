@@ -40,7 +40,9 @@ def test_what_ensembles_were_evaluated_on_is_told() -> None:
 
 
 def test_what_is_quoted_of_the_ensembles_is_what_their_record_says() -> None:
-    assert section(read(RECORD)) in results.RESULTS.read_text(encoding="utf-8"), "run python -m benchmarks.ensemble"
+    assert section(read(RECORD), recipes_of()) in results.RESULTS.read_text(encoding="utf-8"), (
+        "run python -m benchmarks.ensemble"
+    )
 
 
 def test_nets_of_a_recipe_that_was_recorded_anew_are_told_from_its_present_ones() -> None:

@@ -12,7 +12,9 @@ from benchmarks.results import machine
 
 
 def test_what_is_quoted_of_the_searches_is_what_their_record_says() -> None:
-    assert search.section() in results.RESULTS.read_text(encoding="utf-8"), "run python -m benchmarks.search"
+    assert search.section(search.read()) in results.RESULTS.read_text(encoding="utf-8"), (
+        "run python -m benchmarks.search"
+    )
 
 
 def test_a_source_with_changes_is_called_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

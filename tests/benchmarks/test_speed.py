@@ -86,7 +86,7 @@ def test_what_is_quoted_of_the_speedrun_is_what_its_record_says() -> None:
 @pytest.mark.parametrize(
     ("accuracies", "told"),
     [
-        ((), "there is no record speedrun.json; on a machine of its kind make it: python -m benchmarks.speedrun"),
+        ((), "there is no record speedrun.json; make it: python -m benchmarks.speedrun, on a machine of its kind"),
         ((0.99,), "speedrun.json: the record has 1 seed, which tells no spread; record at least 2"),
         ((0.99, 0.99), "speedrun.json: the record's 2 seeds have all the same accuracy"),
     ],
@@ -269,6 +269,10 @@ def test_growth_is_written_again_from_its_record(
     with pytest.raises(SystemExit, match="2"):
         growth.main(["--recorded", "--batches", "64"])
     assert "--recorded measures nothing, so it takes no other arguments" in capsys.readouterr().err
+    (elsewhere / "growth.json").write_text('{"machine": "A CPU.", ')
+    with pytest.raises(SystemExit, match="1"):
+        growth.main(["--recorded"])
+    assert "growth.json" in capsys.readouterr().err
     (elsewhere / "growth.json").write_text(
         '{"machine": "A CPU.", "costs": [{"times": 1, "batch": 64, "threads": 2, "rate": 9.0, "megabytes": 7.0}]}'
     )
