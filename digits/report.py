@@ -7,8 +7,10 @@
 
 Below the table: what its runs were measured on, from which commit, and whether they differ in it; the best run's
 directory; and every job that failed, was cut off or shows no sign of life.
-It reads each run's `result.json` and leaves nothing behind. Runs that differ only in `seed` share a line;
-`--csv` has a line for every run. Without a SWEEP, the latest in `outputs/sweeps`.
+It reads each run's `result.json` and leaves nothing behind. Runs share a line if their recorded configurations are the
+same but for `seed`, places, loggers and what is kept, however they were typed. Where the overrides of two lines don't
+tell them apart, the recorded settings that do stand in brackets. `--csv` has a line for every run, and a column for
+each such setting. Without a SWEEP, the latest in `outputs/sweeps`.
 Of a search (a directory that `digits.tune` made) the table has its trials, the best first, and below it are what
 pruning saved, the best trial, its test accuracy, the Pareto front and every trial that failed.
 """
@@ -28,6 +30,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from digits.training.groups import bare, told_apart
 from digits.training.provenance import one_line, provenance
 from digits.training.run import RunError, peek
 from digits.training.table import (
@@ -51,6 +54,12 @@ SEARCH = "search.json"
 
 SHOWN_MACHINES = 5
 """Lines at most about what runs were measured on."""
+
+SHOWN_DIFFERENCES = 5
+"""Recorded settings at most in a line's brackets."""
+
+IN_BRACKETS = "in brackets: recorded settings that tell lines apart where their overrides don't"
+LACKING = "; ~KEY: the line has no such key"
 
 
 def print_report(sweep: Path) -> None:
@@ -93,11 +102,16 @@ def report(rows: list[Row], folder: Path, metric: str = RANKED_BY, *, markdown: 
     shared = common(groups)
     if shared and groups:
         lines.append("all with " + _typed(shared.items()))
-    repeated = counts["done"] - sum(len(group.rows) for group in groups)
-    if repeated:
-        lines.append(f"{_runs(repeated)} left out of the means: the same overrides and seed ran again later")
+    counted = {row.path for group in groups for row in group.rows}
+    if repeated := [row for row in rows if row.status == "done" and row.path not in counted]:
+        known = {bool(row.configuration): None for row in repeated}
+        same = " or ".join("configuration" if recorded else "overrides" for recorded in known)
+        lines.append(f"{_runs(len(repeated))} left out of the means: the same {same} and seed ran again later")
     if groups:
-        lines += ["", _table(groups, shared, metric, markdown=markdown), ""]
+        apart = _apart(groups)
+        lines += ["", _table(groups, shared, apart, metric, markdown=markdown), ""]
+        if any(apart):
+            lines.append(IN_BRACKETS + LACKING * any(key.startswith("~") for found in apart for key in found))
         lines += [*_measured_on(groups, markdown=markdown), *_seed_noise(groups, metric)]
         chosen = best(rows)
         if chosen is None:
@@ -121,17 +135,19 @@ def report(rows: list[Row], folder: Path, metric: str = RANKED_BY, *, markdown: 
 
 def as_csv(rows: list[Row], metric: str = RANKED_BY) -> str:
     """One line for every run, the best first; fractions in full precision."""
-    keys = sorted({key for row in rows for key, _ in row.overrides})
+    differing = {key for found in _apart(grouped(rows)) for key in found}
+    settings = [
+        {key: bare(text) for key, text in row.configuration if key in differing} | dict(row.overrides) for row in rows
+    ]
+    keys = sorted({key for found in settings for key in found})
     names = figure_names(rows)
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["status", "path", "seed", *keys, *names, "reason"])
     order = {group.rows[0].path: i for i, group in enumerate(ranked([Group((), (row,)) for row in rows], metric))}
-    for row in sorted(rows, key=lambda row: (row.status != "done", order[row.path])):
-        overrides = dict(row.overrides)
-        writer.writerow(
-            [row.status, row.path, row.seed, *map(overrides.get, keys), *map(row.figure, names), row.reason]
-        )
+    lines = zip(rows, settings, strict=True)
+    for row, found in sorted(lines, key=lambda line: (line[0].status != "done", order[line[0].path])):
+        writer.writerow([row.status, row.path, row.seed, *map(found.get, keys), *map(row.figure, names), row.reason])
     return file.getvalue()
 
 
@@ -144,14 +160,22 @@ def _of_runs(folder: Path, metric: str, *, csv: bool, markdown: bool) -> str:
     return as_csv(rows, metric) if csv else report(rows, folder, metric, markdown=markdown) + "\n"
 
 
-def _table(groups: list[Group], shared: dict[str, str], metric: str, *, markdown: bool) -> str:
+def _apart(groups: list[Group]) -> list[dict[str, str]]:
+    return told_apart([group.overrides for group in groups], [group.configuration for group in groups])
+
+
+def _table(
+    groups: list[Group], shared: dict[str, str], apart: list[dict[str, str]], metric: str, *, markdown: bool
+) -> str:
     names = [metric, RANKED_BY, *([WITHOUT_VALIDATION] if any(g.mean(RANKED_BY) is None for g in groups) else [])]
     names += ["test/accuracy", "parameters", "seconds"]
     names = [name for name in dict.fromkeys(names) if any(group.mean(name) for group in groups)]
-    differing = [[pair for pair in group.overrides if pair[0] not in shared] for group in groups]
+    typed = [_typed(pair for pair in group.overrides if pair[0] not in shared) for group in groups]
+    told = [_brackets(found, markdown=markdown) for found in apart]
+    differing = [" ".join(filter(None, parts)) for parts in zip(typed, told, strict=True)]
     cells = [
-        [_typed(pairs) or "(defaults)", str(len(group.rows)), *(_cell(group.mean(name), name) for name in names)]
-        for pairs, group in zip(differing, groups, strict=True)
+        [what or "(defaults)", str(len(group.rows)), *(_cell(group.mean(name), name) for name in names)]
+        for what, group in zip(differing, groups, strict=True)
     ]
     headers, align = ["overrides", "n", *names], ["left", "right", *["right"] * len(names)]
     if not any(differing):
@@ -159,6 +183,13 @@ def _table(groups: list[Group], shared: dict[str, str], metric: str, *, markdown
     if markdown:
         cells = [[cell.replace("|", "\\|") for cell in row] for row in cells]
     return tabulate(cells, headers, tablefmt="github" if markdown else "simple", colalign=align, disable_numparse=True)
+
+
+def _brackets(found: dict[str, str], *, markdown: bool) -> str:
+    """The recorded settings that tell a line apart, in brackets; empty where its overrides do."""
+    pairs = list(found.items())
+    more = f" and {len(pairs) - SHOWN_DIFFERENCES} more" if len(pairs) > SHOWN_DIFFERENCES else ""
+    return f"[{_code(_typed(pairs[:SHOWN_DIFFERENCES]), markdown=markdown)}{more}]" if pairs else ""
 
 
 def _cell(mean: Mean | None, name: str) -> str:

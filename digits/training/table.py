@@ -1,4 +1,4 @@
-"""Many runs as one table: their records read, grouped by overrides, averaged over seeds, ranked. No torch."""
+"""Many runs as one table: their records read, grouped by configuration, averaged over seeds, ranked. No torch."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from digits.config.tree import Tree
+from digits.training.groups import Pairs, configuration_of, matters
 from digits.training.run import RESULT, read_result, runs_in, status_of
 
 RANKED_BY = "val/accuracy"
@@ -26,10 +27,11 @@ class Row:
     path: Path
     status: str  # as in the record, or lost, damaged, never started
     reason: str = ""  # why it isn't done, one line
-    overrides: tuple[tuple[str, str], ...] = ()  # key and value, by key, without the seed
+    overrides: Pairs = ()  # without the seed
     seed: int | None = None
     finished: str = ""
     figures: tuple[tuple[str, float], ...] = ()  # metrics, parameters, seconds, images_per_second
+    configuration: Pairs = ()  # what its results follow from but for the seed; empty: not recorded
 
     def figure(self, name: str) -> float | None:
         """One of the figures, if the run has it."""
@@ -47,10 +49,15 @@ class Mean:
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that are done and differ by nothing but their seed."""
+    """Runs that are done and differ by nothing but their seed, and what changes no result."""
 
-    overrides: tuple[tuple[str, str], ...]
+    overrides: Pairs  # what it is called by
     rows: tuple[Row, ...]
+
+    @property
+    def configuration(self) -> Pairs:
+        """What was recorded of all of them; empty where it wasn't."""
+        return self.rows[0].configuration
 
     def mean(self, name: str) -> Mean | None:
         """A figure over the runs that have it."""
@@ -75,20 +82,24 @@ def read_row(run: Path) -> Row:
 
 
 def grouped(rows: Iterable[Row]) -> list[Group]:
-    """The runs that are done, by their overrides; of runs that repeat a seed, the latest."""
-    groups: dict[tuple[tuple[str, str], ...], dict[int | None, Row]] = {}
+    """The runs that are done, by their configurations; of runs that repeat a seed, the latest.
+
+    Where a record has no configuration, the overrides stand for it.
+    """
+    groups: dict[tuple[Pairs, Pairs], list[Row]] = {}
     for row in sorted(rows, key=lambda row: (row.finished, row.path)):
         if row.status == "done":
-            groups.setdefault(row.overrides, {})[row.seed] = row
-    return [Group(overrides, tuple(by_seed.values())) for overrides, by_seed in groups.items()]
+            key = row.configuration, () if row.configuration else row.overrides
+            groups.setdefault(key, []).append(row)
+    return [Group(_typed_for(runs), tuple({row.seed: row for row in runs}.values())) for runs in groups.values()]
 
 
 def ranked(groups: Iterable[Group], metric: str) -> list[Group]:
     """Groups, the best mean first; those without the metric last, by their training loss."""
 
-    def key(group: Group) -> tuple[bool, float, bool, float, tuple[tuple[str, str], ...]]:
+    def key(group: Group) -> tuple[bool, float, bool, float, Pairs, Pairs]:
         first, second = (_badness(group.mean(name), name) for name in (metric, WITHOUT_VALIDATION))
-        return first is None, first or 0.0, second is None, second or 0.0, group.overrides
+        return first is None, first or 0.0, second is None, second or 0.0, group.overrides, group.configuration
 
     return sorted(groups, key=key)
 
@@ -140,7 +151,19 @@ def _row(run: Path, result: Tree) -> Row:
         seed if isinstance(seed, int) else None,
         str(result.get("finished")),
         tuple(_figures(result).items()),
+        configuration_of(result),
     )
+
+
+def _typed_for(rows: Iterable[Row]) -> Pairs:
+    """The overrides that runs of one configuration share, and all that matter of the run that needed the fewest.
+
+    A run that took its configuration from another says nothing of what was typed, unless all did.
+    """
+    all_typed = [set(row.overrides) for row in rows]
+    typed = [pairs for pairs in all_typed if "config_from" not in dict(pairs)] or all_typed
+    needed = [sorted(pair for pair in pairs if matters(pair[0])) for pairs in typed]
+    return tuple(sorted({*set.intersection(*typed), *min(needed, key=lambda pairs: (len(pairs), pairs))}))
 
 
 def _figures(result: Tree) -> dict[str, float]:

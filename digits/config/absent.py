@@ -1,0 +1,86 @@
+"""Keys that a configuration may lack, and what their absence means: in a record, and in what is asked for now.
+
+A record keeps the behaviour that it was written with. What is asked for now gets what its other keys call for, so that
+no library's default quietly replaces a value that was given. No torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from digits.config.tree import Tree, Value
+
+THEN: dict[str, Tree] = {
+    "torch.optim.lr_scheduler.OneCycleLR": {"cycle_momentum": True},
+    "torch.optim.lr_scheduler.CyclicLR": {"cycle_momentum": True},
+    "torch.optim.lr_scheduler.ConstantLR": {"total_iters": 5},
+    "torch.optim.lr_scheduler.LinearLR": {"total_iters": 5},
+    "torch.optim.lr_scheduler.PolynomialLR": {"total_iters": 5},
+}
+"""Arguments of schedules that older records lack, with torch's defaults, which were in force."""
+
+TOP_LEVEL: Tree = {"test_views": 1, "init_from": None, "teachers": []}
+"""Keys of the top level that older records lack."""
+
+
+def completed(recorded: Tree) -> Tree:
+    """A recorded configuration with the keys that are younger than it, as their absence was meant."""
+    scheduler = recorded.get("scheduler")
+    if isinstance(scheduler, dict):
+        recorded = recorded | {"scheduler": THEN.get(str(scheduler.get("_target_")), {}) | scheduler}
+    return TOP_LEVEL | recorded
+
+
+def filled(asked: Tree) -> Tree:
+    """What is asked for now, where a schedule or a callback leaves open what its other keys call for.
+
+    A schedule moves the momentum only where it says so; `mode` is what is better for the metric that `monitor` names.
+    """
+    scheduler, callbacks = asked.get("scheduler"), asked.get("callbacks")
+    if isinstance(scheduler, dict):
+        asked = asked | {"scheduler": _open_arguments(scheduler) | scheduler}
+    if isinstance(callbacks, dict):
+        asked = asked | {"callbacks": {name: _with_mode(section) for name, section in callbacks.items()}}
+    return asked
+
+
+def better(metric: Value) -> str | None:
+    """`max` or `min`, whichever is better for a metric; None for one that is not known."""
+    from digits.config.search import OBJECTIVES  # pydantic, which the report of records does without
+
+    direction = OBJECTIVES.get(metric) if isinstance(metric, str) else None
+    return None if direction is None else direction.removesuffix("imize")
+
+
+def _open_arguments(scheduler: Tree) -> Tree:
+    from digits.config.targets import TargetError, names, signature_of  # Hydra, likewise
+
+    target = scheduler.get("_target_")
+    try:
+        signature = signature_of(target) if isinstance(target, str) else None
+    except TargetError:  # told by the check
+        return {}
+    known = [] if signature is None else names(signature)
+    # null is the whole training, where torch would end after 5
+    return {name: value for name, value in (("cycle_momentum", False), ("total_iters", None)) if name in known}
+
+
+def _with_mode(callback: Value) -> Value:
+    if not isinstance(callback, dict) or callback.get("mode") is not None:
+        return callback
+    mode = better(callback.get("monitor"))
+    return callback if mode is None else callback | {"mode": mode}
+
+
+def senseless_modes(asked: Tree) -> Iterator[tuple[str, str]]:
+    """Callbacks that were told to take the worse for the better: the key, and what is wrong with it."""
+    callbacks, recorded = asked.get("callbacks"), asked.get("resume") or asked.get("config_from")
+    if recorded or not isinstance(callbacks, dict):  # a record keeps what it was made with
+        return
+    for name, section in callbacks.items():
+        if not isinstance(section, dict):
+            continue
+        monitor, mode = section.get("monitor"), better(section.get("monitor"))
+        if mode is not None and section.get("mode") in ({"max", "min"} - {mode}):
+            why = f"is {section['mode']}, but {'lower' if mode == 'min' else 'higher'} is better for {monitor}"
+            yield f"callbacks.{name}.mode", f"{why}; leave it out, and it follows callbacks.{name}.monitor"

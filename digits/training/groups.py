@@ -1,0 +1,204 @@
+"""Which runs are seeds of one configuration, by their records, and in what the others differ. No torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
+
+from digits.config.absent import completed
+from digits.config.files import shown
+from digits.config.tree import Tree, Value
+
+Pairs: TypeAlias = tuple[tuple[str, str], ...]
+"""Keys, dotted, and their values, by key."""
+
+WHOLE = {"data", "model", "loss", "optimizer", "trainer"}
+"""The sections that a configuration has that says what was trained."""
+
+CHANGES_NO_RESULT = (
+    *("seed", "resume", "config_from", "trust", "data.root", "data.mirrors", "logger", "test"),
+    *("checkpoints", "checkpoint_minutes", "trainer.log_every_n_steps", "trainer.profiler"),
+    *("trainer.enable_progress_bar", "trainer.enable_model_summary"),
+)
+"""Beside the seed: how a run was started, where things lay, what was logged, tested and kept."""
+
+ONLY_SHOW = {
+    *("Dashboard", "LearningRateMonitor", "DeviceStatsMonitor"),
+    *("ModelSummary", "RichModelSummary", "TQDMProgressBar", "RichProgressBar"),
+}
+"""Callbacks, ours and Lightning's, that train nothing."""
+
+COUNT_OR_SHARE = {
+    *("trainer.limit_train_batches", "trainer.limit_val_batches", "trainer.limit_test_batches"),
+    *("trainer.overfit_batches", "trainer.val_check_interval"),
+}
+"""Where 1 is one batch to Lightning and 1.0 all of them; anywhere else they are the same number."""
+
+REPEATS = {
+    "scheduler.max_lr": "optimizer.lr",
+    "model.num_classes": "data.num_classes",
+    "model.image_size": "data.image_size",
+}
+"""Keys that follow another one in `conf/`: where they do, the other one says it all."""
+
+LONGEST, BEFORE = 48, 10
+"""Characters of a value that are shown, and how many of them at most before what differs."""
+
+NOT_RECORDED = {"config": "not recorded"}
+"""What is said of a line without a configuration, beside lines that have one."""
+
+
+def configuration_of(result: Tree) -> Pairs:
+    """What a run's results follow from, but for its seed, as its record has it; empty where it has no configuration.
+
+    Values are JSON. The weights that it began with, its teachers and its data stand as their checksums, so that their
+    places don't matter.
+    """
+    config = result.get("config")
+    if not isinstance(config, dict) or not config.keys() >= WHOLE:
+        return ()
+    config = completed(config)
+    callbacks, augment = config.get("callbacks"), config.get("augment")
+    if isinstance(callbacks, dict):
+        config = config | {"callbacks": {name: part for name, part in callbacks.items() if not _only_shows(part)}}
+    found = {key: text for key, text in _flat(config) if matters(key) and ("." in key or text != "{}")}
+    if isinstance(augment, dict) and len(augment) > 1:
+        found["augment"] = _json([*augment])  # their order matters
+    found |= {key: _json(value) for key, value in _origins(result, config)}
+    return tuple(sorted(found.items()))
+
+
+def matters(key: str) -> bool:
+    """Whether a key of the configuration has a bearing on results."""
+    return not any(key == name or key.startswith(f"{name}.") for name in CHANGES_NO_RESULT)
+
+
+def told_apart(overrides: Sequence[Pairs], configurations: Sequence[Pairs]) -> list[dict[str, str]]:
+    """For each line of a table, in what its record differs from those that its overrides don't tell it apart from.
+
+    That is from lines with the same overrides, and from those whose records have the same at every key that was typed
+    for any line. Values are as they are printed; a key that others have and this one has not is `~key`.
+    """
+    typed = [{key: value for key, value in pairs if matters(key)} for pairs in overrides]
+    recorded = [dict(pairs) for pairs in configurations]
+    keys = sorted({key for pairs in typed for key in pairs})
+    alike: dict[tuple[object, ...], list[int]] = {}
+    for i, (pairs, tree) in enumerate(zip(typed, recorded, strict=True)):
+        alike.setdefault(("typed", *sorted(pairs.items())), []).append(i)
+        if tree:
+            alike.setdefault(("recorded", *(_at(tree, key) or pairs.get(key) for key in keys)), []).append(i)
+    found: list[dict[str, str]] = [{} for _ in recorded]
+    for lines in alike.values():
+        for i, differences in zip(lines, _differences([recorded[i] for i in lines]), strict=True):
+            found[i] |= differences
+    return found
+
+
+def bare(text: str) -> str:
+    """A JSON value as one types it: a string without its quotes."""
+    return str(json.loads(text)) if text.startswith('"') else text
+
+
+def _origins(result: Tree, config: Tree) -> Iterator[tuple[str, Value]]:
+    """What a run was made from, where its record says more of it than the configuration."""
+    data, begun, teachers = (result.get(key) for key in ("data", "init_from", "teachers"))
+    data = data if isinstance(data, dict) else {}
+    if isinstance(checksums := data.get("checksums"), dict) and checksums:
+        yield "data.checksums", hashlib.sha256(_json(checksums).encode()).hexdigest()[:12]
+    elif "train" in data:  # a data set of one's own, of whose files nothing is known
+        yield "data.images", [data.get(split) for split in ("train", "val", "test")]
+    lengths = result.get("lengthened")
+    yield "lengthened", lengths if isinstance(lengths, list) else []
+    if isinstance(begun, dict) and isinstance(weights := begun.get("weights"), str):
+        yield "init_from", weights[:12]
+    if isinstance(named := config.get("teachers"), list):
+        known = teachers if isinstance(teachers, list) and teachers else named
+        yield "teachers", list[Value](sorted(map(_teacher, known)))  # the mean of their answers has no order
+
+
+def _teacher(teacher: Value) -> str:
+    if not isinstance(teacher, dict):
+        return str(teacher)
+    weights = teacher.get("weights")
+    return weights[:12] if isinstance(weights, str) else str(teacher.get("run"))
+
+
+def _only_shows(callback: Value) -> bool:
+    package, _, name = str(callback.get("_target_") if isinstance(callback, dict) else "").rpartition(".")
+    return name in ONLY_SHOW and package.startswith(("digits.training.", "lightning.pytorch.callbacks"))
+
+
+def _flat(value: Value, path: str = "") -> Iterator[tuple[str, str]]:
+    """Every key that holds no further keys, and its value as JSON."""
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from _flat(inner, f"{path}.{key}" if path else key)
+    else:
+        yield path, _json(value if path in COUNT_OR_SHARE else _one_spelling(value))
+
+
+def _one_spelling(value: Value) -> Value:
+    """A value whose whole numbers are integers, however they were typed."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    if isinstance(value, list):
+        return [_one_spelling(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _one_spelling(item) for key, item in value.items()}
+    return value
+
+
+def _json(value: Value) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _at(tree: dict[str, str], key: str) -> Pairs:
+    """What a record has at a key, or below it where it is a section's."""
+    return tuple((name, text) for name, text in tree.items() if name == key or name.startswith(f"{key}."))
+
+
+def _differences(records: list[dict[str, str]]) -> list[dict[str, str]]:
+    """For each record the keys in which not all are the same."""
+    known = [record for record in records if record]
+    keys = sorted({key for record in known for key in record})
+    differing = [key for key in keys if len({record.get(key) for record in known}) > 1]
+    for key, other in REPEATS.items():
+        if key in differing and all(record.get(key) == record.get(other) for record in known):
+            differing.remove(key)
+    texts = {key: _printed(record[key] for record in known if key in record) for key in differing}
+    others = NOT_RECORDED if known else {}
+    return [_own(record, differing, texts) if record else others for record in records]
+
+
+def _own(record: dict[str, str], differing: list[str], texts: dict[str, dict[str, str]]) -> dict[str, str]:
+    """What a record has at the differing keys; what it lacks is named by the highest key that it lacks."""
+    found: dict[str, str] = {}
+    for key in differing:
+        section = key.rpartition(".")[0]
+        if key in record:
+            found[shown(key)] = texts[key][record[key]]
+        elif f"{section}._target_" not in differing or not _at(record, section):  # else it is another thing altogether
+            parts = key.split(".")
+            names = (".".join(parts[: i + 1]) for i in range(len(parts)))
+            if lacking := next((name for name in names if not _at(record, name)), None):
+                found[shown(f"~{lacking}")] = ""
+    return found
+
+
+def _printed(texts: Iterable[str]) -> dict[str, str]:
+    """Values as they are printed: without quotes, and cut to where they differ, unless two would then look the same."""
+    texts = list(dict.fromkeys(texts))
+    whole = [shown(bare(text)) for text in texts]
+    letters = enumerate(zip(*whole, strict=False))
+    same = next((i for i, found in letters if len(set(found)) > 1), min(map(len, whole))) if len(whole) > 1 else 0
+    begin = max(0, same - BEFORE)
+    cut = [text if len(text) <= LONGEST else _cut(text, begin) for text in whole]
+    short = next((way for way in (cut, whole) if len(set(way)) == len(texts)), texts)
+    return dict(zip(texts, short, strict=True))
+
+
+def _cut(text: str, begin: int) -> str:
+    end = begin + LONGEST
+    return "…" * (begin > 0) + text[begin:end] + "…" * (end < len(text))
