@@ -120,11 +120,11 @@ def _best(outcome: Outcome) -> float:
     return best.values[0]
 
 
-def measure_winners(folder: Path, root: Path, seeds: int, limit: int) -> Tree:
+def measure_winners(folder: Path, root: Path, seeds: int, limit: int, models: Sequence[str] = WINNERS) -> Tree:
     """(c): by model and seed, the validation accuracy of the defaults and of what the search of its space found."""
     jobs = [
         (model, name, seed, chosen)
-        for model in WINNERS
+        for model in models
         for name, chosen in (("default", f"model={model}"), ("tuned", f"experiment={model}_tuned"))
         for seed in range(seeds)
     ]
@@ -140,7 +140,18 @@ def measure_winners(folder: Path, root: Path, seeds: int, limit: int) -> Tree:
     found: Tree = {}
     for (model, name, *_), value in zip(jobs, values, strict=True):
         cast(list[float], cast(Tree, found.setdefault(model, {})).setdefault(name, [])).append(value)
-    return {"machine": machine(), "images": limit, "models": found}
+    measured_on = machine()
+    for each in found.values():
+        cast(Tree, each)["machine"] = measured_on
+    return {"images": limit, "models": found}
+
+
+def _add_winners(record: Tree, measured: Tree) -> None:
+    """Put what was measured beside the other models, if those were measured with as many images."""
+    former = record.get("winners")
+    if isinstance(former, dict) and former["images"] == measured["images"]:
+        measured = measured | {"models": cast(Tree, former["models"]) | cast(Tree, measured["models"])}
+    record["winners"] = measured
 
 
 def read() -> Tree:
@@ -193,13 +204,16 @@ def _pruning(found: Tree) -> str:
 
 def _winners(found: Tree) -> str:
     rows = []
-    for model, values in cast(dict[str, dict[str, list[float]]], found["models"]).items():
-        default, tuned = (Sample(tuple(values[name])) for name in ("default", "tuned"))
+    machines: dict[str, list[str]] = {}
+    for model, values in cast(dict[str, Tree], found["models"]).items():
+        default, tuned = (Sample(tuple(cast(list[float], values[name]))) for name in ("default", "tuned"))
+        machines.setdefault(str(values["machine"]), []).append(model)
         rows.append([f"`model={model}`", default.percent(), f"`experiment={model}_tuned`", tuned.percent(),
                      difference(tuned, default)])  # fmt: skip
     head = ["by hand", "validation, %", "by search", "validation, %", "difference"]
     what = f"(c) The defaults and what the searches found, {found['images']:,} images, 10 epochs, the same seeds:"
-    return f"{what}\n\n{tabulate(rows, head, tablefmt='github', disable_numparse=True)}\n\n{found['machine']}"
+    where = "\n".join(f"- {', '.join(models)}: {measured_on}" for measured_on, models in machines.items())
+    return f"{what}\n\n{tabulate(rows, head, tablefmt='github', disable_numparse=True)}\n\n{where}"
 
 
 PARTS = {"workers": _workers, "pruning": _pruning, "winners": _winners}
@@ -222,6 +236,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     winners = parts.add_parser("winners", help="what the searches found, against the defaults")
     winners.add_argument("--limit", type=int, default=20_000, help="training images (default: 20,000)")
     winners.add_argument("--seeds", type=int, default=5, help="runs of each (default: 5)")
+    winners.add_argument("--models", nargs="+", choices=WINNERS, default=WINNERS, help="which (default: all)")
     given = parser.parse_args(argv)
     with told(interrupted="nothing was recorded"), tempfile.TemporaryDirectory() as name:
         record = read() if RECORD.exists() or given.part is None else {}
@@ -233,7 +248,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             kept.mkdir(parents=True, exist_ok=True)
             record["pruning"] = measure_pruning(kept, root, given.seeds, given.limit, given.trials)
         elif given.part == "winners":
-            record["winners"] = measure_winners(folder, root, given.seeds, given.limit)
+            _add_winners(record, measure_winners(folder, root, given.seeds, given.limit, given.models))
         if given.part is not None:
             write_json(RECORD, record)
         replace_section("Searches", "python -m benchmarks.search", section(record))

@@ -18,13 +18,16 @@ class Composer:
 
     def __init__(self, config_name: str | None) -> None:
         self._config_name = config_name
+        loader = config_loader()
+        assert isinstance(loader, ConfigLoaderImpl)
+        # Hydra's own way to the groups in the folders that the primary config adds with hydra.searchpath
+        self._groups = loader._parse_overrides_and_create_caching_repo(config_name, [])[1]
         self._compositions: dict[tuple[str, ...], DictConfig] = {}
 
     def __call__(self, overrides: list[str]) -> DictConfig:
         """The configuration that these overrides give, without Hydra's own section."""
-        loader = config_loader()
-        parsed = OverridesParser.create(config_loader=loader).parse_overrides(overrides)
-        groups = tuple(o.input_line for o in parsed if o.input_line and loader.get_group_options(o.key_or_group))
+        parsed = OverridesParser.create(config_loader=config_loader()).parse_overrides(overrides)
+        groups = tuple(o.input_line for o in parsed if o.input_line and self._groups.group_exists(o.key_or_group))
         values = [o for o in parsed if o.input_line not in groups]
         if groups not in self._compositions:
             self._compositions[groups] = compose(config_name=self._config_name, overrides=list(groups))

@@ -20,8 +20,9 @@ from types import FrameType
 from typing import TypeVar
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
+import digits.momentum  # noqa: F401 (what the optimizers' YAML calls for)
 from digits.launchers import check_processes, prepare_launcher
 
 Checked = TypeVar("Checked")
@@ -44,9 +45,10 @@ def help_text(usage: str, arguments: list[str], without: tuple[str, ...] = SEARC
     Hydra's own help composes a configuration and copies every file's several times, in 0.7 s; this reads file names.
     """
     folders = [Path(conf_directory())]
-    for flag, value in pairwise([*" ".join(arguments).replace("=", " ").split(), ""]):
+    for argument, following in pairwise([*arguments, ""]):
+        flag, _, value = argument.partition("=")
         if flag in ("--config-dir", "-cd"):
-            folders.append(Path(value))
+            folders.append(Path(value or following).expanduser())
     groups: dict[str, set[str]] = {}
     for folder in folders:
         for path in folder.glob("*/*.yaml"):
@@ -91,7 +93,7 @@ def search_name(model: str, space: str) -> str:
 PATHS = {"resume", "config_from", "init_from", "data.root", "hydra.run.dir", "hydra.sweep.dir"}
 """Keys whose values are paths."""
 
-LISTS = {"teachers"}
+LISTS = {"teachers", "hydra.searchpath"}
 """Keys whose values are lists of paths."""
 
 
@@ -101,7 +103,7 @@ def as_path(argument: str) -> str:
     The name of a sweep's job has `=` and `,` in it. Likewise each path of a list.
     """
     key, _, value = argument.partition("=")
-    if re.fullmatch(r"[\w./+@-]*", value) or re.search(r"[\\$]", value):
+    if re.fullmatch(r"[\w./+@-]*", value, re.ASCII) or "${" in value:
         return argument
     if key in PATHS and os.path.exists(value):  # noqa: PTH110 (Path's raises for a name too long)
         return f"{key}={_quoted(value)}"
@@ -111,7 +113,8 @@ def as_path(argument: str) -> str:
 
 
 def _quoted(path: str) -> str:
-    return "'{}'".format(path.replace("'", "\\'"))
+    """In Hydra's quotes, where a backslash means something only before a quote."""
+    return "'" + re.sub(r"(\\*)('|\Z)", lambda found: 2 * found[1] + (found[2] and "\\'"), path) + "'"
 
 
 def _paths_in(value: str) -> list[str]:
@@ -146,7 +149,8 @@ class BeforeStart(Callback):
 
     def on_run_start(self, config: DictConfig, **_: object) -> None:
         """One run: all its faults at once, or go on."""
-        from digits.settle import settle_run
+        from digits.settle import claim_place, settle_run
+        from digits.training.run import RESULT
 
         BeforeStart.reached = True
         stop_on_fault(lambda: check_processes(config, sweeps=False))
@@ -155,19 +159,27 @@ class BeforeStart(Callback):
         if taken.tree is None:
             print(taken.remark)
             sys.exit(0)
+        stop_on_fault(lambda: claim_place(directory, taken))
+        if (directory / RESULT).exists():  # what Hydra was asked for at first stays
+            with open_dict(config):
+                config.hydra.output_subdir = None
 
     def on_multirun_start(self, config: DictConfig, config_name: str | None = None, **_: object) -> None:
         """A sweep: the faults of all its jobs, each told once."""
-        from digits.settle import check_jobs
+        from digits.config.search_path import composes_jobs
+        from digits.settle import check_jobs, patience
+        from digits.training.claim import claim
         from digits.training.isolated import SIGNALS, leave_sweep
 
         BeforeStart.reached = True
+        composes_jobs()
         stop_on_fault(lambda: check_processes(config, sweeps=True))
         BeforeStart.sweep = Path(config.hydra.sweep.dir)
         for number in SIGNALS:
             signal.signal(number, leave_sweep)
         if "BasicSweeper" in config.hydra.sweeper._target_:
             stop_on_fault(lambda: check_jobs(config, config_name))
+        stop_on_fault(lambda: claim(BeforeStart.sweep or Path(), wait=patience()))
         stop_on_fault(lambda: prepare_launcher(config))
 
 
@@ -200,10 +212,19 @@ def stop_on_fault(check: Callable[[], Checked]) -> Checked:
     except Exception as error:  # Hydra would swallow whatever it is; here it ends the start
         from digits.settle import sentence
 
+        if isinstance(error, OSError) and error.filename is not None:
+            print(cant_be_written(error), file=sys.stderr)
+            sys.exit(1)
         if not (text := sentence(error)):
             raise SystemExit(f"{type(error).__name__}: {error}") from error
         print(text, file=sys.stderr)
         sys.exit(2)
+
+
+def cant_be_written(error: OSError) -> str:
+    """What to say where a directory can't be made or written to."""
+    fix = "make it writable, or choose another folder with hydra.run.dir=DIR, for a sweep hydra.sweep.dir=DIR"
+    return f"{error.filename} can't be written: {error.strerror}; {fix}"
 
 
 # ---- The command --------------------------------------------------------------------------------
@@ -211,7 +232,17 @@ def stop_on_fault(check: Callable[[], Checked]) -> Checked:
 
 def _leave(number: int, _: FrameType | None) -> None:
     """Leave at once: outside a run nothing is lost, and an exception amid imports may be swallowed there."""
+    if claims := sys.modules.get("digits.training.claim"):
+        claims.release_all()
     os._exit(128 + number)
+
+
+def _remark(text: str) -> None:
+    """Say something once, past what is printed for other programs, also where this run has several processes."""
+    from digits.training.run import first_process
+
+    if first_process():
+        print(text, file=sys.stderr)
 
 
 def run_command(hydra_main: Callable[[], None], after_sweep: Callable[[Path], None]) -> None:
@@ -219,7 +250,7 @@ def run_command(hydra_main: Callable[[], None], after_sweep: Callable[[Path], No
     from digits.config.hydra_files import guard_hydra
 
     signal.signal(signal.SIGINT, _leave)
-    sys.argv[1:] = guard_hydra(sys.argv[1:])
+    sys.argv[1:] = guard_hydra(sys.argv[1:], conf_directory(), _remark)
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # so that errors reach us, not Hydra's own printer
     code = 0
     try:
@@ -244,8 +275,7 @@ def run_command(hydra_main: Callable[[], None], after_sweep: Callable[[Path], No
         if isinstance(error, JobFailed):  # a job of a sweep; it has said why
             code = 1
         elif isinstance(disk, OSError) and disk.filename is not None:
-            print(f"{disk.filename} can't be written: {disk.strerror}; make it writable, or choose another folder with "
-                  "hydra.run.dir=DIR, for a sweep hydra.sweep.dir=DIR", file=sys.stderr)  # fmt: skip
+            print(cant_be_written(disk), file=sys.stderr)
             sys.exit(1)
         elif text := sentence(error):
             print(text, file=sys.stderr)

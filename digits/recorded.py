@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from digits.config.absent import completed
 from digits.config.check import ConfigError, Fault
 from digits.config.files import FileError, check_stays_inside, few
 from digits.config.harmful import harmful
@@ -147,7 +148,8 @@ def _refuse(recorded: Tree, strangers: list[tuple[str, str]]) -> None:
 
 
 def _completed(recorded: Tree, asked: Tree) -> Tree:
-    """Keys that are younger than the record have today's value."""
+    """A recorded configuration with the keys that are younger than it."""
+    recorded = completed(recorded)
     trainer, todays = recorded.get("trainer"), asked.get("trainer")
     if isinstance(trainer, dict) and isinstance(todays, dict):
         recorded = recorded | {"trainer": todays | trainer}

@@ -21,14 +21,17 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from digits.composer import Composer, config_loader
+from digits.config.absent import filled
 from digits.config.check import PRETRAINED, ConfigError, Fault, check, nearest
 from digits.config.class_folders import is_image_folder, settle_section
+from digits.config.search_path import looking
 from digits.config.targets import TargetError
 from digits.config.tree import Tree
 from digits.launch import conf_directory
 from digits.launchers import missing_launcher
 from digits.recorded import TakenUp, keys, once_more, resumable, resumed, still_running, taken_up
 from digits.training.beginning import begin, check_same, knows_none
+from digits.training.claim import claim
 from digits.training.run import BEST, RESULT, SIGN_OF_LIFE, RunError, find_run, first_process, read_result, status_of
 from digits.training.teachers import find_teachers, trained_anew
 
@@ -39,11 +42,11 @@ HYDRAS_DETAILS = ("full_key:", "object_type=", "See https", "Config search path:
 
 
 def plain(config: DictConfig) -> Tree:
-    """A composed configuration as plain data: interpolations resolved, Hydra's own section left out."""
+    """A composed configuration as plain data: interpolations resolved, Hydra's own section left out, gaps filled."""
     config = config.copy()
     with open_dict(config):
         config.pop("hydra", None)
-    return cast(Tree, OmegaConf.to_container(config, resolve=True))
+    return filled(cast(Tree, OmegaConf.to_container(config, resolve=True)))
 
 
 def settle(config: DictConfig, overrides: list[str]) -> Tree:
@@ -108,8 +111,9 @@ def _usual_model() -> Tree:
 def _defaults() -> DictConfig:
     """The configuration without any override, inside Hydra's application or before it."""
     if GlobalHydra.instance().is_initialized():
-        return compose("train")
-    with initialize_config_dir(conf_directory(), version_base="1.3"):
+        with looking():
+            return compose("train")
+    with initialize_config_dir(conf_directory(), version_base="1.3"), looking():
         return compose("train")
 
 
@@ -151,6 +155,15 @@ def settle_run(config: DictConfig, overrides: list[str], directory: Path) -> Tak
     return TakenUp(tree)
 
 
+def claim_place(directory: Path, taken: TakenUp) -> None:
+    """Take a run's directory for this process, and look once more whether it may go there, now that nobody else can."""
+    claim(directory, wait=patience())
+    assert taken.tree is not None
+    met_again = requeued() and taken.tree["resume"] is not None
+    if not met_again:
+        check_place(directory, None if taken.tree["resume"] is None else str(taken.tree["resume"]))
+
+
 def settle_job(config: DictConfig, overrides: list[str], directory: Path) -> TakenUp:
     """What a sweep's job does in its directory, where it may have been when the sweep was started before."""
     return _met_again(settle(config, overrides), overrides, directory)
@@ -163,6 +176,11 @@ def _met_again(tree: Tree, overrides: list[str], directory: Path) -> TakenUp:
     if taken.tree is not None:
         _check(taken.tree)  # a record was checked when it was written, perhaps by another version
     return taken
+
+
+def patience() -> float:
+    """Seconds to wait for whoever holds a directory: a node that failed seems alive for a minute yet."""
+    return 7 * SIGN_OF_LIFE if requeued() else 0.0
 
 
 def requeued() -> bool:

@@ -87,7 +87,7 @@ def plan(config: DictConfig, given: list[str], *, at_edges: bool = True) -> Plan
 
 def _combiner(asked: list[str]) -> Callable[[list[str]], tuple[DictConfig, list[str]]]:
     """From a trial's own overrides to its composed configuration and all the overrides that it is known by."""
-    composer = Composer("tune")
+    composer = Composer(HydraConfig.get().job.config_name)
     # Not the space that is named like the model which a trial draws
     fixed = [f"search_space={HydraConfig.get().runtime.choices['search_space']}"]
 

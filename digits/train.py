@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import hydra
@@ -59,24 +60,27 @@ def _train_in_sweep(config: DictConfig, overrides: list[str], directory: Path) -
     job's to write in goes to the screen only, past its log.
     """
     from digits.config.check import ConfigError
-    from digits.settle import settle_job
+    from digits.settle import patience, settle_job
+    from digits.training.claim import claimed
     from digits.training.run import JobFailed, RunError
 
-    try:
-        taken = settle_job(config, overrides, directory)
-    except (ConfigError, RunError) as error:
-        print(f"failed: {' '.join(overrides) or directory}\n{error}", flush=True)
-        raise JobFailed(str(error), code=2) from None
-    tree = taken.tree
-    if tree is None:
-        print(taken.remark, flush=True)
-        return taken.accuracy
-    if taken.remark:
-        log.warning("%s", taken.remark)
-    from digits.training.isolated import run_isolated
-    from digits.training.job import run_job
+    with ExitStack() as held:
+        try:
+            held.enter_context(claimed(directory, wait=patience()))
+            taken = settle_job(config, overrides, directory)
+        except (ConfigError, RunError) as error:
+            print(f"failed: {' '.join(overrides) or directory}\n{error}", flush=True)
+            raise JobFailed(str(error), code=2) from None
+        tree = taken.tree
+        if tree is None:
+            print(taken.remark, flush=True)
+            return taken.accuracy
+        if taken.remark:
+            log.warning("%s", taken.remark)
+        from digits.training.isolated import run_isolated
+        from digits.training.job import run_job
 
-    return run_isolated(lambda: run_job(tree, directory, overrides), directory, overrides)
+        return run_isolated(lambda: run_job(tree, directory, overrides), directory, overrides)
 
 
 def _rank(sweep: Path) -> None:

@@ -14,6 +14,7 @@ the choices, `--cfg job` the configuration; what a space looks like stands in `c
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import hydra
@@ -50,11 +51,18 @@ def _work(task: Task | Winner, tell: Tell) -> None:
         if code := evaluate([str(task.run), "--out", str(task.directory)]):
             raise JobFailed("the best trial could not be evaluated", code)
         return
+    from digits.training.claim import claimed
     from digits.training.job import run_job
     from digits.training.pruning import Pruning
+    from digits.training.run import SIGN_OF_LIFE, JobFailed, RunError
 
     pruning = None if task.watched is None else Pruning(tell, task.watched)
-    run_job(task.tree, task.directory, task.overrides, task.trial, pruning)
+    with ExitStack() as held:
+        try:
+            held.enter_context(claimed(task.directory, wait=7 * SIGN_OF_LIFE))
+        except RunError as error:
+            raise JobFailed(str(error), code=2) from None
+        run_job(task.tree, task.directory, task.overrides, task.trial, pruning)
 
 
 USAGE = """

@@ -14,7 +14,6 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from digits.config.check import ConfigError
-from digits.config.hydra_files import guard_hydra
 from digits.launch import as_path, conf_directory, job_directory, unique_name
 from digits.settle import check_place, sentence, settle
 
@@ -22,11 +21,6 @@ from digits.settle import check_place, sentence, settle
 def composed(*overrides: str) -> DictConfig:
     with initialize_config_dir(conf_directory(), version_base="1.3"):
         return compose("train", overrides=list(overrides))
-
-
-def test_overrides_come_first_wherever_they_stood() -> None:
-    assert guard_hydra(["model=mlp", "-m", "seed=0,1"]) == ["model=mlp", "seed=0,1", "-m"]
-    assert guard_hydra(["a=b", "--config-dir", "a=b", "c=d"]) == ["a=b", "c=d", "--config-dir", "a=b"]
 
 
 def test_no_two_starts_share_a_name() -> None:

@@ -13,6 +13,7 @@ from typing import get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from digits.config.absent import senseless_modes
 from digits.config.class_folders import is_image_folder
 from digits.config.schema import CLASSES, DESCRIBED, IMAGE_SIZE, TRAINING_IMAGES, Experiment, Trainer
 from digits.config.sections import TARGET
@@ -34,7 +35,6 @@ GIVEN_LATER = {
     "callbacks": {"run_directory"},
 }
 """Arguments that `training/build.py` and `experiment.py` fill in, by group."""
-
 
 DEEPEST = 16
 """Levels of nesting that a configuration may have; those that ship have four."""
@@ -79,6 +79,7 @@ def check(config: Tree) -> Experiment:
     for key, section in targets_in(config):
         faults += [fault for fault in _check_target(key, section) if fault.key not in told]
     faults += _check_trainer(config.get("trainer"))
+    faults += [Fault(key, problem) for key, problem in senseless_modes(config)]
     if experiment and not faults:
         faults += [
             *_check_data(experiment.data.tree(), experiment.model.tree()),

@@ -130,6 +130,7 @@ class ConstantLR(Scheduler):
     """`scheduler=constant`."""
 
     factor: float = Field(gt=0, le=1, description="multiplies the learning rate")
+    total_iters: Count | None = Field(description="how long it does; null: for ever")
 
 
 class OneCycleLR(Scheduler):
@@ -138,6 +139,14 @@ class OneCycleLR(Scheduler):
     max_lr: float = Field(gt=0, description="the peak")
     total_steps: Count | None = Field(description="length; null: the whole training")
     pct_start: float = Field(gt=0, lt=1, description="share of the training spent going up")
+    cycle_momentum: bool = Field(description="move the momentum (or beta1) too, in place of the optimizer's own")
+
+    @model_validator(mode="after")
+    def _no_bounds_without_a_cycle(self) -> OneCycleLR:
+        void = sorted({"base_momentum", "max_momentum"} & set(self.model_extra or ()))
+        if void and not self.cycle_momentum:
+            raise ValueError(f"{void[0]} has no effect without scheduler.cycle_momentum=true; add it, or leave it out")
+        return self
 
 
 class CosineAnnealingLR(Scheduler):

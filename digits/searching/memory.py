@@ -20,6 +20,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
+from digits.config.absent import completed
 from digits.config.check import ConfigError, Fault
 from digits.config.search import OBJECTIVES
 from digits.config.tree import Tree
@@ -169,6 +170,12 @@ def _comparable(base: Tree) -> Tree:
     return tree
 
 
+def _completed(definition: Tree) -> Tree:
+    """The configuration in a search's definition, with the keys that are younger than it."""
+    config = definition.get("config")
+    return completed(config) if isinstance(config, dict) else {}
+
+
 def _check_same(study: Study, asked: Tree) -> None:
     former = study.user_attrs.get("definition")
     former = former if isinstance(former, dict) else {}
@@ -177,7 +184,8 @@ def _check_same(study: Study, asked: Tree) -> None:
         {"space": "search_space", "objective": "tune.objective", "heartbeat": "tune.heartbeat"}.get(key, key)
         for key in changed
     ]
-    changed += _differing(former.get("config"), asked["config"])
+    then, now = (_completed(tree) for tree in (former, asked))
+    changed += _differing(then, now)
     if changed:
         why = f"{study.study_name} was begun with another {', '.join(changed)}; its trials can't be compared with new "
         raise ConfigError(Fault("tune.name", why + "ones: give them another name, or ask for what was asked for then"))
@@ -213,7 +221,7 @@ class Storage(RDBStorage):
 
 def _opened(directory: Path, url: str | None, heartbeat: int, workers: int) -> Storage:
     """The storage with its tables, which several processes may be making at the same moment."""
-    place, arguments = address(directory, url), engine_arguments(url, workers)
+    place, arguments = address(url), engine_arguments(directory, url, workers)
     for _ in range(ATTEMPTS):
         with suppress(IntegrityError, ProgrammingError):  # another process was first with a table
             return Storage(place, arguments, heartbeat_interval=heartbeat, grace_period=3 * heartbeat)

@@ -200,8 +200,10 @@ class Search:
             trial.set_user_attr(LEFT, True)
         if message.how in ("left", "stuck", "died"):
             raise TrialCutOff(message.reason if message.how == "died" else "")
-        if message.how == "failed" and not peek(self.memory.directory / str(trial.user_attrs[DIRECTORY])):
-            raise self._failed(trial, message.reason)
+        if message.how == "failed":
+            record = peek(self.memory.directory / str(trial.user_attrs[DIRECTORY]))
+            if record.get("status") != "failed":  # there is none, or an earlier start's
+                raise self._failed(trial, message.reason)
 
     def _outcome(self, trial: Trial, place: Path) -> float | tuple[float, ...]:
         """What a trial's record says."""

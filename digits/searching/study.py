@@ -10,7 +10,9 @@ outputs/tune/NAME/
 from __future__ import annotations
 
 import re
+import sqlite3
 import warnings
+from functools import partial
 from pathlib import Path
 
 import optuna
@@ -91,7 +93,7 @@ def read_search(directory: Path, storage: str | None = None) -> Study:
         raise RunError(f"{directory} is kept in a database, which you have to name: --storage {shown(url)}")
     url = None if url is None else storage
     try:
-        opened = RDBStorage(address(directory, url), engine_kwargs=engine_arguments(url, 1))
+        opened = RDBStorage(address(url), engine_kwargs=engine_arguments(directory, url, 1))
         return optuna.load_study(study_name=name, storage=opened)
     except ImportError:
         raise RunError(NO_DRIVER) from None
@@ -110,17 +112,25 @@ def note(directory: Path, name: str, url: str | None) -> None:
 # ---- Where it is kept ---------------------------------------------------------------------------
 
 
-def address(directory: Path, url: str | None) -> str:
-    """Where SQLAlchemy finds a study: the file in its directory, or a database by the driver that we ask for."""
+def address(url: str | None) -> str:
+    """What SQLAlchemy is asked for: some SQLite file, `engine_arguments` has which, or a database by our driver.
+
+    A path has no place in it: SQLAlchemy would read a `?`, Optuna fill in `{}`, wherever they stand.
+    """
     if url is None:
-        return f"sqlite:///{directory / FILE}"
-    return make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+        return f"sqlite:///{FILE}"
+    rendered = make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+    return rendered.replace("{", "{{").replace("}", "}}")
 
 
-def engine_arguments(url: str | None, workers: int) -> dict[str, object]:
-    """A connection for each worker's trial, its heartbeat and the lock; for a file, patience with other processes."""
+def engine_arguments(directory: Path, url: str | None, workers: int) -> dict[str, object]:
+    """How SQLAlchemy connects: to the file, with patience for other processes, in any of its pool's threads.
+
+    To a database with a connection for each worker's trial, its heartbeat and the lock.
+    """
     if url is None:
-        return {"connect_args": {"timeout": WAIT}}
+        file = directory.absolute() / FILE
+        return {"creator": partial(sqlite3.connect, file, timeout=WAIT, check_same_thread=False)}
     # a machine that lost its power gives up its locks after half a minute, not after the two hours of TCP
     alive = "-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
     pool = {"pool_size": 3 * workers + 2, "max_overflow": workers, "pool_pre_ping": True}

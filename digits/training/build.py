@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -21,7 +22,9 @@ from digits.config.check import ConfigError, Fault
 from digits.config.schema import Experiment
 from digits.config.sections import Target
 from digits.config.targets import bind, instantiate
+from digits.config.tree import Tree
 from digits.training.checkpoints import CheckpointFiles
+from digits.training.event_files import EventFiles
 from digits.training.metrics_csv import MetricsCSV
 from digits.training.module import Classifier
 from digits.training.teaching import Teacher
@@ -41,9 +44,7 @@ def make_module(
     def make_scheduler(optimizer: Optimizer, steps: int, epochs: int) -> tuple[LRScheduler, str]:
         section = config.scheduler.tree()
         interval = str(section.pop("interval", "epoch"))
-        for length in ("total_steps", "T_max"):
-            if length in section and section[length] is None:
-                section[length] = steps if interval == "step" else epochs
+        section = with_lengths(section, steps if interval == "step" else epochs)
         return cast(LRScheduler, instantiate(section, optimizer)), interval
 
     bind(config.optimizer.tree(), net.parameters())  # a fault in them is told now, not when fitting starts
@@ -56,6 +57,21 @@ def make_module(
     )  # fmt: skip
 
 
+def with_lengths(section: Tree, steps: int) -> Tree:
+    """A schedule's section with the lengths that it leaves to the training, of so many steps (or epochs)."""
+    never_ends = str(section["_target_"]).endswith(".ConstantLR")
+    whole = {"total_steps": steps, "T_max": steps, "total_iters": sys.maxsize if never_ends else steps}
+    section = section | {name: length for name, length in whole.items() if section.get(name, 0) is None}
+    total, up = section.get("total_steps"), section.get("pct_start")
+    if not str(section["_target_"]).endswith(".OneCycleLR") or not isinstance(total, int):
+        return section
+    if total == 1:  # torch would take it for the last, whose rate is next to nothing
+        return section | {"div_factor": 1.0, "final_div_factor": 1.0}
+    if isinstance(up, float) and up * total == 1.0:  # torch would divide by up * total - 1
+        return section | {"pct_start": (1 + 1e-9) / total}
+    return section
+
+
 def make_loggers(sections: Mapping[str, Target], run_directory: Path, from_step: int | None) -> list[Logger]:
     """The loggers, writing into the run's directory; with `from_step` they forget what was logged from there on."""
     loggers: list[Logger] = []
@@ -65,11 +81,21 @@ def make_loggers(sections: Mapping[str, Target], run_directory: Path, from_step:
             tree["purge_step"] = (
                 from_step or 0
             )  # always: TensorBoard takes a log's first note of a start for no restart
+            if section.target.startswith("lightning."):
+                tree["_target_"] = f"{EventFiles.__module__}.{EventFiles.__name__}"
         logger = instantiate(tree, save_dir=run_directory, run_directory=run_directory)
         if from_step is not None and isinstance(logger, MetricsCSV):
             logger.forget_from(from_step)
+            logger.keep_file()
         loggers.append(cast(Logger, logger))
     return loggers
+
+
+def write_again(loggers: list[Logger]) -> None:
+    """Let the files of loggers that forgot what another start logged be written."""
+    for logger in loggers:
+        if isinstance(logger, MetricsCSV):
+            logger.write_again()
 
 
 def make_callbacks(sections: Mapping[str, Target], run_directory: Path, *, validates: bool) -> list[Callback]:

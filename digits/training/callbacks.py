@@ -96,7 +96,8 @@ class Pulse(Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: Batch, batch_idx: int
     ) -> None:
-        """Count the batch."""
+        """Count the batch; after the first the run's files are this start's."""
+        self.run.first_step()
         if trainer.is_last_batch and pl_module.device.type == "cuda":
             torch.cuda.synchronize()  # once an epoch: else its steps would only have been asked for
         self._last_step, self._validating_before = time.perf_counter(), self._validating

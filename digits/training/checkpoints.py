@@ -232,7 +232,7 @@ class Last(Checkpoint):
 def latest(run: Path) -> tuple[Path | None, int]:
     """The checkpoint to go on from, and its step; no checkpoint where a run was cut off before it had one.
 
-    A damaged `last.ckpt` gives way to the one before, and is put aside. Raises RunError when neither can be read.
+    A damaged `last.ckpt` gives way to the one before (`put_aside`). Raises RunError when neither can be read.
     """
     faults = []
     for path in (run / LAST, run / PREVIOUS):
@@ -243,13 +243,17 @@ def latest(run: Path) -> tuple[Path | None, int]:
         else:
             for fault in faults:
                 log.warning("%s; going on from %s", fault, path.name)
-            if faults and first_process() and (run / LAST).exists():
-                (run / LAST).replace(run / DAMAGED)
             return path, step
     if not (run / LAST).exists() and not (run / PREVIOUS).exists():
         return None, 0
     best = f"; to start from its best weights: init_from={run / BEST}" if (run / BEST).exists() else ""
     raise RunError("; ".join(faults) + best)
+
+
+def put_aside(run: Path, chosen: Path | None) -> None:
+    """Move a damaged `last.ckpt` away, where the one before was chosen: the next would push that one out."""
+    if chosen == run / PREVIOUS and first_process() and (run / LAST).exists():
+        (run / LAST).replace(run / DAMAGED)
 
 
 def _step_of(path: Path) -> int:

@@ -15,7 +15,7 @@ from digits.config.tree import Tree
 from digits.data import MNISTDataModule
 from digits.training import checkpoints, machine, saved
 from digits.training.beginning import source_of
-from digits.training.build import make_callbacks, make_loggers, make_module, make_trainer
+from digits.training.build import make_callbacks, make_loggers, make_module, make_trainer, write_again
 from digits.training.callbacks import Progress, Pulse
 from digits.training.clock import Clock
 from digits.training.leaving import Signals
@@ -56,6 +56,8 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
     begins = config.init_from if checkpoint is None else None
     origin = None if begins is None else read_origin(source_of(begins))
     loggers = make_loggers(config.logger, run.path, None if config.resume is None else step)
+    run.once_begun(lambda: checkpoints.put_aside(run.path, checkpoint))
+    run.once_begun(lambda: write_again(loggers))
     pulse = Pulse(run)
     guard = NonfiniteGuard(config.trainer.on_nonfinite, run.path)
     callbacks = [pulse, Progress(pulse), guard, *make_callbacks(config.callbacks, run.path, validates=validates)]

@@ -253,6 +253,6 @@ def _death(code: int) -> str:
 def _record_death(directory: Path, reason: str) -> None:
     """Close the record of a process that could not; one that died before it had a record leaves none."""
     with suppress(RunError, OSError):
-        finished = datetime.now(UTC).isoformat(timespec="seconds")
-        record = read_result(directory) | {"status": "failed", "finished": finished, "error": reason}
-        write_json(directory / RESULT, record)
+        record, finished = read_result(directory), datetime.now(UTC).isoformat(timespec="seconds")
+        if record.get("status") == "running":  # else it died before its first step, and a former start's record stays
+            write_json(directory / RESULT, record | {"status": "failed", "finished": finished, "error": reason})

@@ -9,6 +9,7 @@ import threading
 import traceback
 import warnings
 from contextlib import suppress
+from logging.handlers import MemoryHandler
 from pathlib import Path
 
 from tabulate import tabulate
@@ -38,6 +39,9 @@ NOISE = (
     "The ``compute`` method of metric .* was called before the ``update`` method",  # its sums are the checkpoint's
 )
 
+LINES = 10_000
+"""Lines of a log that wait at most for a run's first step."""
+
 NO_STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EACCES, errno.EPERM}
 """What a disk that is full, read-only, broken or gone says, and a folder that is somebody else's."""
 
@@ -59,6 +63,7 @@ def run_job(
         try:
             if first:
                 run.begin(config.tree(), overrides, trial)
+                hold_logs(run)
             if config.resume is not None or config.config_from is not None:
                 check_read_back(config.tree(), config.trust)
                 saved.check_small([config.loss.tree(), *(transform.tree() for transform in config.augment.values())])
@@ -96,6 +101,8 @@ def _failed(error: BaseException, run: RunDirectory | None, overrides: list[str]
     reason = str(error) if expected else f"{type(error).__name__}: {error}"
     storage = False
     if run is not None:
+        if isinstance(error, NonfiniteError):  # its first step was taken
+            run.first_step()
         if isinstance(error, OSError) and (
             isinstance(error, StorageError) or error.errno in NO_STORAGE or not run.path.exists()
         ):
@@ -108,9 +115,32 @@ def _failed(error: BaseException, run: RunDirectory | None, overrides: list[str]
             if not storage:
                 log.error("%s", full)  # noqa: TRY400 (the traceback helps nobody)
         where = "" if expected or storage else f"\n(traceback: {run.path / ERROR})"
+        if run.keeps_former:  # no error.txt is written beside the record of a run that is done
+            where = f"\n{run.path} is as it was"
+            if not expected:
+                traceback.print_exception(error)
         log.error("failed: %s\n%s%s", " ".join(overrides) or run.path, reason, where)
     code = 2 if isinstance(error, ConfigError | TargetError | RunError) else 1
     return JobFailed(reason, code, storage=storage)
+
+
+def hold_logs(run: RunDirectory) -> None:
+    """Keep lines from the log's file until the run's files are this start's; the screen has them at once."""
+    if not run.keeps_former:
+        return
+    root = logging.getLogger()
+    for file in [handler for handler in root.handlers if isinstance(handler, logging.FileHandler)]:
+        waiting = MemoryHandler(LINES, logging.CRITICAL + 1)  # without a target: what waits at the end is dropped
+
+        def let_through(file: logging.FileHandler = file, waiting: MemoryHandler = waiting) -> None:
+            root.removeHandler(waiting)
+            waiting.setTarget(file)
+            waiting.flush()
+            root.addHandler(file)
+
+        root.removeHandler(file)
+        root.addHandler(waiting)
+        run.once_begun(let_through)
 
 
 def tidy_logs() -> None:

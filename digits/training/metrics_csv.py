@@ -31,6 +31,7 @@ class MetricsCSV(Logger):
         super().__init__()
         self.path = run_directory / "metrics.csv"
         self.rows: dict[int, dict[str, str]] = {}
+        self._kept = False  # whether the file stays as it is for now
         if self.path.exists():
             try:
                 for row in csv.DictReader(io.StringIO(read_text(self.path, LARGEST))):
@@ -54,6 +55,16 @@ class MetricsCSV(Logger):
         """Drop what was logged at a step and after it: a run that goes on from there will log it again."""
         self.rows = {s: row for s, row in self.rows.items() if s < step}
 
+    def keep_file(self) -> None:
+        """Leave the file as it is until `write_again`."""
+        self._kept = True
+
+    def write_again(self) -> None:
+        """Write all that was logged, now and from now on."""
+        self._kept = False
+        if self.rows:
+            self.save()
+
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, object] | Namespace, *args: object, **kwargs: object) -> None:
         """Nothing: `result.json` holds the configuration."""
@@ -69,6 +80,8 @@ class MetricsCSV(Logger):
     @rank_zero_only
     def save(self) -> None:
         """Write the file."""
+        if self._kept:
+            return
         columns = sorted({key for row in self.rows.values() for key in row} - {"step", "epoch"})
         text = io.StringIO()
         writer = csv.DictWriter(text, ["step", "epoch", *columns], lineterminator="\n")

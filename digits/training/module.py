@@ -24,7 +24,7 @@ MakeOptimizer: TypeAlias = Callable[[Iterable[nn.Parameter]], Optimizer]
 MakeScheduler: TypeAlias = Callable[[Optimizer, int, int], tuple[LRScheduler, str]]
 """(optimizer, steps of the training, epochs of the training) -> (schedule, what it counts: step or epoch)."""
 
-LENGTHS = ("total_steps", "T_max", "_schedule_phases")
+LENGTHS = ("total_steps", "T_max", "total_iters", "_schedule_phases")
 """What a learning-rate schedule keeps of the training's length."""
 
 

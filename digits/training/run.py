@@ -10,7 +10,8 @@
       train.log           what was printed
       error.txt           the traceback, if it failed
       nonfinite.json      the batch whose loss or gradient was not finite, if there was one
-      .hydra/             what Hydra was asked for; rewritten at every start, so no record
+      .hydra/             what Hydra was asked for, and no record
+      .claim              who works here, while somebody does
 
 `result.json` has `status`: running, done, failed, interrupted, or pruned, for a search's trial that was ended since
 others were better, and then `trial` says which it is, with what parameters. While it runs, `pid`, `host` and `alive`
@@ -39,28 +40,28 @@ import os
 import platform
 import re
 import socket
-import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 
 from digits.config.files import MODEL_LIMIT, RECORD_LIMIT, FileError, read_json
 from digits.config.tree import Tree, Value
+from digits.training.environment import commit, cpu_name, package_versions
 from digits.training.storage import write_json, write_text
 
 RESULT, MODEL, WEIGHTS, ERROR = "result.json", "model.json", "model.safetensors", "error.txt"
 BEST, LAST, PREVIOUS = "checkpoints/best.ckpt", "checkpoints/last.ckpt", "checkpoints/previous.ckpt"
 DAMAGED = "checkpoints/last.damaged"
 NONFINITE = "nonfinite.json"
+EVENTS = "events.out.tfevents*"
+FINISHED = ("done", "interrupted", "pruned")
+"""How a run ends from which another start can go on, and lose nothing if it can't."""
+
 SIGN_OF_LIFE = 10.0
 """Seconds between two signs of life; after six of them without one, a run counts as lost."""
 
 NAMED = "name a run's directory, as printed when it starts"
-
-RECORDED_PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy")
-
 
 OUTCOME = (
     *("weights", "data", "teachers", "init_from", "metrics", "epoch", "epochs", "steps", "images_per_second"),
@@ -86,11 +87,18 @@ class JobDied(JobFailed):
 
 
 class RunDirectory:
-    """Writes one run's record."""
+    """Writes one run's record.
+
+    What a finished run left is kept until the first step of a start that goes on with it: one that fails before, since
+    its data or a package is gone, say, leaves no trace.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.record: Tree = {}
+        self.keeps_former = False
+        self._deferred = list[Callable[[], object]]()
+        self._events = set[Path]()
         self._last_sign = 0.0
 
     def begin(self, config: Tree, overrides: list[str], trial: Tree | None = None) -> None:
@@ -99,8 +107,6 @@ class RunDirectory:
         `trial` is what a search says of its trial: its name, number and parameters.
         """
         (self.path / LAST).parent.mkdir(parents=True, exist_ok=True)
-        for left in [*self.path.glob(".*.part"), *self.path.glob("checkpoints/.*.part")]:
-            left.unlink(missing_ok=True)  # by a process that was killed
         former = read_result(self.path) if (self.path / RESULT).exists() else {}
         self.record = {key: former[key] for key in OUTCOME if key in former} | {
             "format": 1,
@@ -110,15 +116,36 @@ class RunDirectory:
             "overrides": _merged(former.get("overrides"), overrides),
             "seed": config.get("seed"),
             "config": config,
-            "versions": dict[str, Value](python=platform.python_version(), **_package_versions()),
-            "commit": _commit(),
-            "hardware": {"cpu": _cpu_name(), "cores": os.cpu_count(), "system": platform.platform()},
+            "versions": dict[str, Value](python=platform.python_version(), **package_versions()),
+            "commit": commit(),
+            "hardware": {"cpu": cpu_name(), "cores": os.cpu_count(), "system": platform.platform()},
         }
         if (of_search := trial or former.get("trial")) is not None:
             self.record["trial"] = of_search
-        for path in (self.path / ERROR, *self.path.glob(f"*{NONFINITE}")):
-            path.unlink(missing_ok=True)
+        self.keeps_former, self._events = former.get("status") in FINISHED, set(self.path.glob(EVENTS))
+        self.once_begun(self._tidy)
         self.sign_of_life(at_once=True)
+
+    def once_begun(self, action: Callable[[], object]) -> None:
+        """Do something that changes the run's files: at once, or at the first step where a finished run is there."""
+        if self.keeps_former:
+            self._deferred.append(action)
+        else:
+            action()
+
+    def first_step(self) -> None:
+        """From here on the run's files are this start's."""
+        if self.keeps_former:
+            self.keeps_former = False
+            for action in self._deferred:
+                action()
+            self.sign_of_life(at_once=True)
+
+    def _tidy(self) -> None:
+        """Remove what belongs to the start before: files that a kill left half-written, and why it failed."""
+        left = [*self.path.glob(".*.part"), *self.path.glob("checkpoints/.*.part")]
+        for path in (*left, self.path / ERROR, *self.path.glob(f"*{NONFINITE}")):
+            path.unlink(missing_ok=True)
 
     def sign_of_life(self, *, at_once: bool = False) -> None:
         """Show that the process lives; cheap enough to be called every step."""
@@ -132,7 +159,12 @@ class RunDirectory:
         self.sign_of_life(at_once=True)
 
     def finish(self, status: str, **fields: Value) -> None:
-        """Close the record with a status and what came out."""
+        """Close the record with a status and what came out; one that ends before its first step is as it was."""
+        if self.keeps_former and status not in ("done", "pruned"):
+            for path in set(self.path.glob(EVENTS)) - self._events:
+                path.unlink(missing_ok=True)
+            return
+        self.first_step()
         self.record |= {
             "status": status,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -141,11 +173,13 @@ class RunDirectory:
 
     def fail(self, reason: str, traceback: str) -> None:
         """Close the record of a run that failed."""
-        write_text(self.path / ERROR, traceback)
+        if not self.keeps_former:
+            write_text(self.path / ERROR, traceback)
         self.finish("failed", error=reason)
 
     def _write(self, more: Tree) -> None:
-        write_json(self.path / RESULT, self.record | more)
+        if not self.keeps_former:
+            write_json(self.path / RESULT, self.record | more)
 
 
 def read_result(run: Path) -> Tree:
@@ -263,36 +297,3 @@ def _lengthened(former: Tree, config: Tree) -> list[Value]:
         )
     )
     return [*(lengths if isinstance(lengths, list) else []), *([before] if before not in (None, now) else [])]
-
-
-def _package_versions() -> dict[str, str]:
-    return {package: metadata.version(package) for package in RECORDED_PACKAGES}
-
-
-def _commit() -> Tree:
-    """Which source this is: git's commit, and whether what a run is made of differs from it."""
-    here = Path(__file__).resolve().parents[2]
-    if not (here / ".git").exists():
-        return {"id": None, "dirty": None}
-
-    def git(*arguments: str) -> str:
-        return subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=False).stdout.strip()
-
-    try:
-        return {
-            "id": git("rev-parse", "HEAD") or None,
-            "dirty": bool(git("status", "--porcelain", "--", "digits", "conf")),
-        }
-    except OSError:  # git is not installed
-        return {"id": None, "dirty": None}
-
-
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next(
-        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")),
-        platform.processor(),
-    )

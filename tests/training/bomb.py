@@ -18,6 +18,12 @@ class Bomb(Callback):
         self.hook, self.at, self.signal_name = hook, at, signal_name
         self.calls = 0
 
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._count("fit_start")
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._count("train_start")
+
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Batch, batch_idx: int
     ) -> None:

@@ -80,6 +80,7 @@ def test_what_is_written_is_read_back(start: tuple[Tree, list[str]], steps: list
             if step[0] in ("begin", "anew"):
                 config, status, fields, error = step[1], "running", {}, None
                 run.begin(*step[1:])
+                run.first_step()
             elif step[0] == "live":
                 run.sign_of_life(at_once=step[1])
             elif step[0] == "finish":

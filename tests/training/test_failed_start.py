@@ -1,0 +1,125 @@
+"""A start that can't begin: whatever a finished run left is there as before, to the byte, until the first step."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from digits.config.schema import Experiment
+from digits.config.tree import Tree
+from digits.training import experiment as path_of_training
+from digits.training.job import run_job
+from digits.training.run import JobFailed, RunDirectory, read_result
+
+MakeExperiment = Callable[..., Experiment]
+LOGGED = ("logger=default", "callbacks=default", "data.limit=200")
+
+
+def files(run: Path) -> dict[str, str]:
+    """Every file of a run, with its digest."""
+    return {
+        str(path.relative_to(run)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(run.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[Path]:
+    """A run's log, as Hydra sets it up."""
+    path = tmp_path / "run" / "train.log"
+    path.parent.mkdir()
+    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    yield path
+    root.setLevel(level)
+    for left in [each for each in root.handlers if each is handler or type(each).__name__ == "MemoryHandler"]:
+        root.removeHandler(left)
+    handler.close()
+
+
+def bomb(tree: Tree, hook: str, at: int = 1) -> Tree:
+    section: Tree = {"_target_": "tests.training.bomb.Bomb", "hook": hook, "at": at}
+    return tree | {"callbacks": cast(Tree, tree["callbacks"]) | {"bomb": section}}
+
+
+@pytest.mark.usefixtures("log")
+@pytest.mark.parametrize("fault", ["data", "target", "package", "memory", "fit_start", "train_start", "train"])
+@pytest.mark.parametrize("status", ["done", "interrupted"])
+def test_nothing_of_a_finished_run_is_touched(
+    experiment: MakeExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, status: str
+) -> None:
+    run = tmp_path / "run"
+    tree = experiment(*LOGGED).tree()
+    run_job(tree, run, [])
+    if status == "interrupted":
+        record = RunDirectory(run)
+        record.begin(tree, [])
+        record.first_step()
+        record.finish("interrupted")
+    before = files(run)
+    assert "train.log" in before
+    again = tree | {"resume": str(run), "trainer": cast(Tree, tree["trainer"]) | {"max_epochs": 3}}
+    if fault == "data":
+        again["data"] = cast(Tree, again["data"]) | {"limit": 100}
+        monkeypatch.setattr("digits.data.datamodule.MNISTDataModule.setup", _gone)
+    elif fault == "target":
+        again["loss"] = {"_target_": "torch.nn.Gone"}
+    elif fault == "memory":
+        monkeypatch.setattr("digits.training.module.Classifier.training_step", _too_much)
+    elif fault == "package":
+        monkeypatch.setattr(path_of_training, "make_trainer", _gone)
+    else:
+        again = bomb(again, fault) | {"trust": ["tests"]}
+    with pytest.raises(JobFailed):
+        run_job(again, run, [])
+    assert files(run) == before
+    assert read_result(run)["status"] == status
+
+
+def _too_much(*_: object, **__: object) -> None:
+    raise MemoryError
+
+
+def _gone(*_: object, **__: object) -> None:
+    raise ImportError("no such package")
+
+
+def test_from_the_first_step_on_it_is_the_new_start(experiment: MakeExperiment, tmp_path: Path, log: Path) -> None:
+    run = tmp_path / "run"
+    tree = experiment(*LOGGED).tree()
+    run_job(tree, run, [])
+    lines = log.read_text()
+    again = tree | {"resume": str(run), "trainer": cast(Tree, tree["trainer"]) | {"max_epochs": 3}}
+    with pytest.raises(JobFailed):
+        run_job(bomb(again, "train", at=2) | {"trust": ["tests"]}, run, [])
+    result = read_result(run)
+    assert (result["status"], result["error"]) == ("failed", "RuntimeError: the bomb went off")
+    assert (run / "error.txt").exists()
+    assert log.read_text().removeprefix(lines).startswith("MLP with"), (
+        "what was said before the first step is there too"
+    )
+    run_job(again, run, [])
+    result = read_result(run)
+    assert (result["status"], result["epochs"]) == ("done", 3)
+    assert not (run / "error.txt").exists()
+
+
+def test_a_run_without_an_epoch_more_is_done_again(experiment: MakeExperiment, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    tree = experiment(*LOGGED).tree()
+    run_job(tree, run, [])
+    before, curves = read_result(run), (run / "metrics.csv").read_text()
+    run_job(tree | {"resume": str(run)}, run, [])
+    after = read_result(run)
+    assert (after["status"], after["metrics"]) == ("done", before["metrics"])
+    assert after["finished"] >= before["finished"]  # type: ignore[operator]  # both are times as text
+    assert (run / "metrics.csv").read_text() == curves

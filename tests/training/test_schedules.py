@@ -1,0 +1,174 @@
+"""What a schedule does with momentum and learning rate, step by step, over trainings of any length."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from digits.config.check import ConfigError
+from digits.config.schema import Experiment
+from digits.config.tree import Tree
+from digits.training.build import make_module
+from digits.training.job import run_job
+from digits.training.run import read_result
+
+MakeExperiment = Callable[..., Experiment]
+
+RMSPROP = ("optimizer._target_=torch.optim.RMSprop", "~optimizer.momentum", "~optimizer.nesterov")
+
+
+def steps_of(config: Experiment, steps: int, epochs: int = 1) -> list[tuple[float, float]]:
+    """Learning rate and momentum (or beta1) of each step of a training, as the optimizer has them."""
+    net = nn.Linear(2, 2)
+    module = make_module(config, net, 2)
+    optimizer = module.make_optimizer(net.parameters())
+    schedule, interval = module.make_scheduler(optimizer, steps, epochs)
+    found = []
+    for _ in range(steps if interval == "step" else epochs):
+        group = optimizer.param_groups[0]
+        found.append((group["lr"], group["betas"][0] if "betas" in group else group.get("momentum", 0.0)))
+        optimizer.step()
+        schedule.step()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("overrides", "momentum"),
+    [
+        (["optimizer.betas=[0.5,0.999]"], 0.5),
+        (["optimizer.betas=[0.9,0.999]"], 0.9),  # what ships, given: it stays as it is all the same
+        (["optimizer=adam", "optimizer.betas=[0.7,0.9]"], 0.7),
+        (["optimizer=sgd", "optimizer.momentum=0"], 0.0),
+        (["optimizer=sgd", "optimizer.nesterov=false", "optimizer.momentum=0"], 0.0),
+        (["optimizer=sgd", "optimizer.momentum=0.77"], 0.77),
+        (["optimizer=sgd", *RMSPROP], 0.0),
+        (["optimizer=sgd", *RMSPROP, "+optimizer.momentum=0.3"], 0.3),
+        (["optimizer=sgd", "optimizer._target_=torch.optim.Adagrad", *RMSPROP[1:]], 0.0),  # has no momentum at all
+        (["experiment=speedrun"], 0.7),
+        (["experiment=logistic_tuned"], 0.57),
+    ],
+)
+def test_a_momentum_that_is_given_has_its_effect(
+    experiment: MakeExperiment, overrides: list[str], momentum: float
+) -> None:
+    model = "cnn" if "experiment=speedrun" in overrides else "logistic"
+    config = experiment("scheduler=onecycle", f"model={model}", *overrides)
+    assert {beta for _, beta in steps_of(config, 20)} == {momentum}
+    assert config.scheduler.tree()["cycle_momentum"] is False
+
+
+@pytest.mark.parametrize("overrides", [[], ["optimizer=adam"], ["optimizer=sgd"], ["optimizer.lr=0.01"]])
+def test_what_ships_has_its_momentum_cycled(experiment: MakeExperiment, overrides: list[str]) -> None:
+    momenta = [beta for _, beta in steps_of(experiment("model=logistic", *overrides), 21)]
+    assert [max(momenta), min(momenta)] == pytest.approx([0.95, 0.85], abs=0.01)
+    others = steps_of(experiment("model=logistic", "scheduler=cosine", *overrides), 21)
+    assert {beta for _, beta in others} == {0.9}
+
+
+def test_a_cycle_can_be_asked_for(experiment: MakeExperiment) -> None:
+    cycle = ("scheduler.cycle_momentum=true", "+scheduler.base_momentum=0.6", "+scheduler.max_momentum=0.8")
+    momenta = [beta for _, beta in steps_of(experiment("optimizer=sgd", "optimizer.momentum=0.7", *cycle), 21)]
+    assert [max(momenta), min(momenta)] == pytest.approx([0.8, 0.6], abs=0.02)
+
+
+def test_the_ends_of_a_cycle_without_a_cycle_are_refused(experiment: MakeExperiment) -> None:
+    with pytest.raises(ConfigError, match=r"scheduler: max_momentum has no effect without scheduler\.cycle_momentum"):
+        experiment("optimizer.betas=[0.5,0.999]", "+scheduler.max_momentum=0.9")
+
+
+def test_another_schedule_that_could_cycle_does_not_either(experiment: MakeExperiment) -> None:
+    cyclic = ("scheduler=step", "scheduler._target_=torch.optim.lr_scheduler.CyclicLR", "~scheduler.gamma",
+              "~scheduler.step_size", "+scheduler.base_lr=0.001", "+scheduler.max_lr=0.1")  # fmt: skip
+    config = experiment("optimizer=sgd", "optimizer.momentum=0.6", *cyclic)
+    assert {beta for _, beta in steps_of(config, 10, 10)} == {0.6}
+
+
+@pytest.mark.parametrize("epochs", [4, 5, 6, 12])
+def test_constant_is_constant(experiment: MakeExperiment, epochs: int) -> None:
+    config = experiment("scheduler=constant", "scheduler.factor=0.1", "optimizer.lr=0.5")
+    assert [rate for rate, _ in steps_of(config, 100, epochs)] == [0.05] * epochs
+
+
+@pytest.mark.parametrize(("target", "end"), [("LinearLR", "+scheduler.end_factor=0.1"), ("PolynomialLR", "")])
+def test_other_schedules_last_as_long_as_the_training(experiment: MakeExperiment, target: str, end: str) -> None:
+    """Found: torch ends both after five epochs, PolynomialLR at a learning rate of zero."""
+    other = (f"scheduler._target_=torch.optim.lr_scheduler.{target}", "~scheduler.gamma", "~scheduler.step_size")
+    config = experiment("scheduler=step", *other, *filter(None, [end]))
+    rates = [rate for rate, _ in steps_of(config, 100, 12)]
+    assert len(set(rates)) == 12
+    assert min(rates) > 0
+
+
+def test_a_length_of_its_own_is_kept(experiment: MakeExperiment) -> None:
+    config = experiment("scheduler=constant", "scheduler.factor=0.1", "scheduler.total_iters=2", "optimizer.lr=0.5")
+    assert [rate for rate, _ in steps_of(config, 100, 4)] == pytest.approx([0.05, 0.05, 0.5, 0.5])
+
+
+@pytest.mark.parametrize("up", [0.1, 0.2, 0.25, 0.5, 0.05, 1 / 3])
+def test_one_cycle_of_any_length(experiment: MakeExperiment, up: float) -> None:
+    """Found: a division by zero where up * steps is 1, and a training of one step at next to no learning rate."""
+    config = experiment("optimizer.lr=0.5", f"scheduler.pct_start={up}")
+    for steps in range(1, 45):
+        rates = [rate for rate, _ in steps_of(config, steps)]
+        assert all(0 < rate <= 0.5 + 1e-9 for rate in rates)
+    assert steps_of(config, 1)[0][0] == pytest.approx(0.5)
+    exact = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer := torch.optim.SGD([torch.zeros(1, requires_grad=True)], 1.0), 0.5, 43, pct_start=up
+    )
+    expected = []
+    for _ in range(43):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        exact.step()
+    assert [rate for rate, _ in steps_of(config, 43)] == expected  # where torch can, it is torch's
+
+
+def test_a_short_training_trains(experiment: MakeExperiment, tmp_path: Path) -> None:
+    """The issue's own: 200 images in batches of 64 are four steps, 64 one."""
+    for limit, batch in ((5 * 64, 64), (64, 64)):
+        run = tmp_path / str(limit)
+        config = experiment("model=logistic", f"data.limit={limit}", f"data.batch_size={batch}", "trainer.max_epochs=1")
+        run_job(config.tree(), run, [])
+        assert read_result(run)["status"] == "done"
+        assert max(float(t.abs().max()) for t in load_file(run / "model.safetensors").values()) > 0
+
+
+# ---- Records that are older than these keys ---------------------------------------------------------
+
+
+def older(tree: Tree, *keys: str) -> Tree:
+    """A configuration as it was recorded before its schedule had these keys."""
+    scheduler = cast(Tree, tree["scheduler"])
+    return tree | {"scheduler": {key: value for key, value in scheduler.items() if key not in keys}}
+
+
+def weights(run: Path) -> str:
+    tensors = load_file(run / "model.safetensors")
+    return hashlib.sha256(b"".join(tensors[name].numpy().tobytes() for name in sorted(tensors))).hexdigest()
+
+
+def test_a_record_without_the_key_cycles_as_it_did(experiment: MakeExperiment, tmp_path: Path) -> None:
+    from digits.config.absent import completed
+
+    tree = experiment("optimizer=sgd", "model=logistic", "data.limit=300").tree()
+    recorded = older(tree, "cycle_momentum")
+    assert completed(recorded) == tree
+    assert cast(Tree, completed(recorded)["scheduler"])["cycle_momentum"] is True
+    run_job(tree, tmp_path / "now", [])
+    run_job(completed(recorded), tmp_path / "then", [])
+    assert weights(tmp_path / "now") == weights(tmp_path / "then")
+
+
+def test_a_constant_of_an_older_record_ends_as_it_did(experiment: MakeExperiment) -> None:
+    from digits.config.absent import completed
+
+    tree = experiment("scheduler=constant").tree()
+    assert cast(Tree, completed(older(tree, "total_iters"))["scheduler"])["total_iters"] == 5
+    assert completed(tree) == tree
