@@ -147,7 +147,7 @@ def _is_same(default: InputDefault, config_path: str) -> bool:
     """Whether an entry of the defaults list of a file is that file."""
     group, _, name = config_path.rpartition("/")
     if isinstance(default, ConfigDefault):
-        return default.path.removesuffix(".yaml") in (name, f"/{config_path}")
+        return str(default.path).removesuffix(".yaml") in (name, f"/{config_path}")
     assert isinstance(default, GroupDefault)
     values = default.value if isinstance(default.value, list) else [default.value]
     return not default.is_override() and default.group == f"/{group}" and name in values

@@ -215,7 +215,8 @@ def test_jobs_are_composed_with_the_folders_that_only_the_command_or_its_config_
     ("file", "defaults"),
     [
         ("model/mlp", "[mlp, _self_]"), ("model/mlp", "[/model/mlp, _self_]"), ("model/mlp", "[{/model: mlp}, _self_]"),
-        ("model/mlp", "[{/model: [logistic, mlp]}, _self_]"), ("train", "[train, _self_]"), ("train", "[train.yaml, _self_]"),
+        ("model/mlp", "[{/model: [logistic, mlp]}, _self_]"), ("train", "[train, _self_]"),
+        ("train", "[train.yaml, _self_]"),
     ],
 )  # fmt: skip
 def test_a_file_that_would_build_on_itself_is_one_sentence(
