@@ -38,7 +38,9 @@ def test_a_job_is_named_by_its_overrides() -> None:
     assert max(map(len, long)) < 200
 
 
-@pytest.mark.parametrize("name", ["model=cnn,seed=0", "it's a 'run'", "a b", "[1]", "plain-1.0"])
+@pytest.mark.parametrize(
+    "name", ["model=cnn,seed=0", "it's a 'run'", "a b", "[1]", "plain-1.0", "é日", "$a=b", "a b\\", "a\\'b"]
+)
 def test_a_path_that_is_there_can_be_named_without_quotes(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
     typed = as_path(f"resume={tmp_path / name}")
