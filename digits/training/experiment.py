@@ -59,7 +59,7 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
     run.once_begun(lambda: checkpoints.put_aside(run.path, checkpoint))
     run.once_begun(lambda: write_again(loggers))
     pulse = Pulse(run)
-    guard = NonfiniteGuard(config.trainer.on_nonfinite, run.path)
+    guard = NonfiniteGuard(config.trainer.on_nonfinite, run)
     callbacks = [pulse, Progress(pulse), guard, *make_callbacks(config.callbacks, run.path, validates=validates)]
     if pruning is not None:
         callbacks.append(pruning)

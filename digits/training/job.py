@@ -101,8 +101,6 @@ def _failed(error: BaseException, run: RunDirectory | None, overrides: list[str]
     reason = str(error) if expected else f"{type(error).__name__}: {error}"
     storage = False
     if run is not None:
-        if isinstance(error, NonfiniteError):  # its first step was taken
-            run.first_step()
         if isinstance(error, OSError) and (
             isinstance(error, StorageError) or error.errno in NO_STORAGE or not run.path.exists()
         ):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Literal
 
 import lightning as L
@@ -16,7 +15,7 @@ from torch.optim.optimizer import Optimizer
 from digits.config.tree import Tree, Value
 from digits.data import Batch
 from digits.training.module import Classifier
-from digits.training.run import NONFINITE
+from digits.training.run import NONFINITE, RunDirectory
 from digits.training.storage import write_json
 
 log = logging.getLogger(__name__)
@@ -40,7 +39,7 @@ class NonfiniteGuard(Callback):
     after 20 in a row it stops as well. `ignore` looks at nothing, which on a GPU saves waiting for each step.
     """
 
-    def __init__(self, on_nonfinite: Literal["stop", "skip", "ignore"], run: Path) -> None:
+    def __init__(self, on_nonfinite: Literal["stop", "skip", "ignore"], run: RunDirectory) -> None:
         self.on_nonfinite, self.run = on_nonfinite, run
         self._batches: list[tuple[Batch, Tensor]] = []  # since the last step of the optimizer, each with its loss
         self._buffers: list[Tensor] = []
@@ -111,7 +110,8 @@ class NonfiniteGuard(Callback):
                 for (batch, _), loss in zip(batches, losses, strict=True)
             ),
         }
-        write_json(self.run / name, tree)
+        self.run.first_step()  # what a former start left goes before this is written
+        write_json(self.run.path / name, tree)
         skips = f" (the {MOST_SKIPS} steps before it were left out as well)" if self._skipped > 1 else ""
         return (
             f"epoch {trainer.current_epoch + 1}, step {trainer.global_step}: the loss is {losses[-1]:g}, "

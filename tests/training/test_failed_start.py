@@ -123,3 +123,16 @@ def test_a_run_without_an_epoch_more_is_done_again(experiment: MakeExperiment, t
     assert (after["status"], after["metrics"]) == ("done", before["metrics"])
     assert after["finished"] >= before["finished"]  # type: ignore[operator]  # both are times as text
     assert (run / "metrics.csv").read_text() == curves
+
+
+def test_a_first_step_that_is_not_finite_belongs_to_the_new_start(experiment: MakeExperiment, tmp_path: Path) -> None:
+    """Found: what is needed to make the step again was removed with what the start before had left."""
+    run = tmp_path / "run"
+    tree = experiment(*LOGGED).tree()
+    run_job(tree, run, [])
+    again = tree | {"resume": str(run), "trainer": cast(Tree, tree["trainer"]) | {"max_epochs": 3}}
+    spoilt: Tree = {"_target_": "tests.training.poison.PoisonedLoss", "at": [0]}
+    with pytest.raises(JobFailed, match="the loss is inf"):
+        run_job(again | {"loss": spoilt, "trust": ["tests"]}, run, [])
+    assert read_result(run)["status"] == "failed"
+    assert (run / "nonfinite.json").exists()
