@@ -29,6 +29,7 @@ from digits.config.targets import TargetError
 from digits.config.tree import Tree
 from digits.launch import conf_directory
 from digits.launchers import missing_launcher
+from digits.momentum import void_momentum
 from digits.recorded import TakenUp, keys, once_more, resumable, resumed, still_running, taken_up
 from digits.training.beginning import begin, check_same, knows_none
 from digits.training.claim import claim
@@ -36,6 +37,11 @@ from digits.training.run import BEST, RESULT, SIGN_OF_LIFE, RunError, find_run, 
 from digits.training.teachers import find_teachers, trained_anew
 
 SWEEP_OVER_DEVICES = "several processes a job would each start the whole sweep again; leave out -m, one command a job"
+
+VOID_MOMENTUM = (
+    "has no effect with scheduler.cycle_momentum=true; leave one of them out, or say from where to where it goes with "
+    "+scheduler.base_momentum and +scheduler.max_momentum"
+)
 
 HYDRAS_DETAILS = ("full_key:", "object_type=", "See https", "Config search path:", "provider=")
 """Lines of Hydra's messages that help whoever debugs Hydra."""
@@ -59,8 +65,11 @@ def settle(config: DictConfig, overrides: list[str]) -> Tree:
     elif tree.get("config_from") is not None:
         tree = once_more(tree, overrides)
     faults: list[Fault] = []
+    if tree.get("resume") is None and tree.get("config_from") is None and (key := void_momentum(config)):
+        faults.append(Fault(key, VOID_MOMENTUM))
     if is_image_folder(data := tree.get("data")):
-        tree, faults = _count(config, tree, cast(Tree, data))
+        tree, of_folder = _count(config, tree, cast(Tree, data))
+        faults += of_folder
     if isinstance(tree.get("init_from"), str):
         try:
             tree = _begin(tree, overrides)

@@ -257,3 +257,26 @@ def test_hydras_own_errors_become_one_sentence(override: str, said: str) -> None
 
 def test_other_errors_are_not_swallowed() -> None:
     assert sentence(RuntimeError("a fault of ours")) == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        (("optimizer=sgd", "optimizer.momentum=0.5"), "optimizer.momentum"),
+        (("optimizer.betas=[0.5,0.999]",), "optimizer.betas"),
+    ],
+)
+def test_a_momentum_that_a_cycle_would_replace_is_refused(given: tuple[str, ...], key: str) -> None:
+    cycle = (*given, "scheduler.cycle_momentum=true")
+    with pytest.raises(ConfigError, match=rf"^{key}: has no effect with scheduler\.cycle_momentum=true"):
+        settle(composed(*cycle), list(cycle))
+    bounds = (*cycle, "+scheduler.base_momentum=0.3", "+scheduler.max_momentum=0.6")
+    assert settle(composed(*bounds), list(bounds))["scheduler"]["cycle_momentum"] is True  # type: ignore[index, call-overload]  # plain data
+    assert settle(composed("scheduler.cycle_momentum=true"), [])["test"] is True
+
+
+def test_a_metric_that_is_not_there_is_one_fault() -> None:
+    typo = "callbacks.early_stopping.monitor=val/losss"
+    with pytest.raises(ConfigError, match="monitor") as refused:
+        settle(composed(typo), [typo])
+    assert len(refused.value.faults) == 1

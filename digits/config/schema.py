@@ -226,7 +226,7 @@ class EarlyStopping(Target):
     """`callbacks.early_stopping`."""
 
     monitor: Literal["val/accuracy", "val/loss", "train/accuracy", "train/loss"] = Field(description="what is watched")
-    mode: Literal["max", "min"] = Field(description="which way is better")
+    mode: Literal["max", "min"] | None = Field(description="which way is better; null: the monitor's")
     patience: Count = Field(description="epochs without a better value")
 
 
