@@ -106,7 +106,8 @@ def changed(recorded: Tree, config: Tree) -> list[str]:
     A key of trainer, data or the top level that is younger than the record doesn't count while it has its default; nor
     does the number format that a machine chose for itself.
     """
-    before, now, default = (_flat(tree) for tree in (completed(recorded), config, composed(())))
+    recorded = completed(recorded)
+    before, now, default = (_flat(tree) for tree in (recorded, config, composed(())))
 
     def younger(key: str) -> bool:
         settled = "." not in key or key.startswith(("trainer.", "data."))
@@ -114,7 +115,7 @@ def changed(recorded: Tree, config: Tree) -> list[str]:
 
     format_ = "trainer.precision"
     chosen = {format_} if now.get(format_) == "auto" and before.get(format_) in CHOSEN_BY_MACHINES else set()
-    return [key for key in differing(completed(recorded), config) if key not in chosen and not younger(key)]
+    return [key for key in differing(recorded, config) if key not in chosen and not younger(key)]
 
 
 def digest(config: Tree) -> str:

@@ -67,7 +67,7 @@ def claim(directory: Path, wait: float = 0.0) -> Claim | None:
     """
     if directory.resolve() in _CLAIMS or not first_process():
         return None
-    made, deadline = not directory.exists(), time.monotonic() + wait
+    made, deadline, told = not directory.exists(), time.monotonic() + wait, False
     directory.mkdir(parents=True, exist_ok=True)
     while True:
         descriptor = os.open(directory / CLAIM, os.O_RDWR | os.O_CREAT, 0o644)
@@ -79,6 +79,9 @@ def claim(directory: Path, wait: float = 0.0) -> Claim | None:
         os.close(descriptor)
         if holder and time.monotonic() >= deadline:
             raise RunError(f"{directory} is still running ({holder}); end it first, or name another directory")
+        if holder and not told:
+            print(f"{directory}: waiting for {holder}, at most {wait:.0f} s", flush=True)
+            told = True
         time.sleep(min(1.0, wait))
 
 

@@ -115,3 +115,12 @@ def test_without_locks_the_heartbeat_decides(tmp_path: Path, monkeypatch: pytest
     os.utime(tmp_path / CLAIM, (old, old))
     with claimed(tmp_path):
         pass
+
+
+def test_a_requeued_start_waits_for_a_machine_that_died(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / CLAIM).write_text(json.dumps({"pid": 77, "host": "elsewhere"}))
+    beat = time.time() - STALE + 1.5
+    os.utime(tmp_path / CLAIM, (beat, beat))
+    with claimed(tmp_path, wait=20):
+        assert json.loads((tmp_path / CLAIM).read_text())["pid"] == os.getpid()
+    assert capsys.readouterr().out.count("waiting for process 77 on elsewhere, at most 20 s") == 1
