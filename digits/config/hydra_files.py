@@ -76,7 +76,7 @@ def guard_hydra(arguments: list[str], shipped: str, tell: Callable[[str], None])
     overrides = {id(override) for override in given.overrides}
     options = [str(argument) for argument in each if id(argument) not in overrides]
     if (typed := given.config_dir) is not None and typed.startswith("~"):  # as in --config-dir=~/mine
-        given.config_dir = os.path.expanduser(typed)  # noqa: PTH111
+        given.config_dir = os.path.expanduser(typed)  # noqa: PTH111 (as it was typed: Path would drop ./ and a / at its end)
         options = [o.removesuffix(typed) + given.config_dir if o.endswith(typed) else o for o in options]
     users_first(given, shipped, tell)
     return [*map(str, given.overrides), *options]

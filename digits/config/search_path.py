@@ -100,7 +100,8 @@ def users_first(given: Namespace, shipped: str, tell: Callable[[str], None]) -> 
     """
     NamedFolders.named = []
     if given.config_dir is not None:  # in Hydra's own words, so that it isn't there twice
-        NamedFolders.named.append(SearchPathElement(CONFIG_DIR, f"file://{os.path.abspath(given.config_dir)}"))  # noqa: PTH100
+        folder = os.path.abspath(given.config_dir)  # noqa: PTH100 (links in it stay as they are, as Hydra leaves them)
+        NamedFolders.named.append(SearchPathElement(CONFIG_DIR, f"file://{folder}"))
     for folder in _searched(given.overrides):
         NamedFolders.named.append(SearchPathElement(f"{SEARCHPATH} in command-line", folder))
     Plugins.instance().register(NamedFolders)

@@ -17,7 +17,7 @@ from digits.reading.description import Description, parse
 from digits.reading.model_size import BATCH, KINDS, measure
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import Descriptor  # type: ignore[import-untyped]
+    from google.protobuf.descriptor import Descriptor  # type: ignore[import-untyped]  # protobuf ships no types
     from onnx import GraphProto, NodeProto, TensorProto
 
 LARGEST_FILE = 64 << 20

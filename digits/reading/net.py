@@ -90,7 +90,7 @@ class Net:
         """Images (B, 1, 28, 28), B <= BATCH, to logits (B, classes)."""
         try:
             logits: npt.NDArray[np.float32] = self._session.run(None, {"images": np.ascontiguousarray(images)})[0]
-        except Exception as error:
+        except Exception as error:  # what onnxruntime raises has no common base
             raise ModelError(f"{self.path} can't be run: {_reason(error)}; {FIX}") from None
         if not np.isfinite(logits).all():
             raise ModelError(f"{self.path} answers with what are no numbers; train it again, and export it")

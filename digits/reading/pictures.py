@@ -168,7 +168,7 @@ def _telling(name: str) -> Iterator[None]:
         raise PictureError("the picture needs more memory than there is; make it smaller") from None
     except Image.DecompressionBombError:  # a GIF's picture that is larger than the GIF
         raise PictureError("the picture has more pixels than are read; make it smaller") from None
-    except Exception as error:
+    except Exception as error:  # Pillow's decoders raise anything
         raise PictureError(
             f"the {name} data are damaged, cut short or of a kind that can't be decoded{_reason(error)}; "
             "copy the file again, or save it as PNG"

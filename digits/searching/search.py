@@ -41,7 +41,7 @@ class TrialFailed(Exception):  # noqa: N818 (it says what happened to the trial)
     """A trial failed by itself; it counts, and is not tried again."""
 
 
-class TrialCutOff(Exception):  # noqa: N818
+class TrialCutOff(Exception):  # noqa: N818 (likewise)
     """A trial's process died or was asked to leave; it is begun again, by whoever claims it next."""
 
 

@@ -106,7 +106,7 @@ def impatient(limits: Limits) -> type[asyncio.Protocol]:
         request holds no thread, so that many of them cost memory only, and that is what `connections` bounds.
         """
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows the transport's type as well
             super().connection_made(transport)
             self.start_clock()
             if len(self.connections) > limits.connections:
