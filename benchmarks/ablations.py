@@ -31,7 +31,7 @@ from benchmarks.records import (
 from benchmarks.results import replace_section
 from benchmarks.runs import Job, add_jobs, place, side_by_side, told
 from benchmarks.seeds import Sample, difference
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.training.run import read_result
 
 ALWAYS = ("data.val_size=5000", "test=false", "callbacks=none", "checkpoints=best")

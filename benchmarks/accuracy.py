@@ -34,7 +34,7 @@ from benchmarks.records import (
 from benchmarks.results import EXPERIMENTS, replace_head, replace_section
 from benchmarks.runs import Job, add_jobs, place, side_by_side, told
 from benchmarks.seeds import Sample, difference
-from digits.config.tree import Tree
+from digits.config.types import Tree
 
 HEAD = """Accuracy on the official test set, in %: mean ± sample sd over seeds 0, 1, …, lowest–highest. The test set
 is looked at once a run, with the epoch that validation accuracy chose, or with the last where all 60,000 images were

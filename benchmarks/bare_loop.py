@@ -18,8 +18,8 @@ from hydra import compose, initialize_config_dir
 from torch import nn
 
 from digits.config.check import check
+from digits.config.instantiate import instantiate
 from digits.config.schema import Experiment
-from digits.config.targets import instantiate
 from digits.data import MNISTDataModule
 from digits.launch import conf_directory
 from digits.settle import plain

@@ -21,7 +21,7 @@ from benchmarks.records import RECORDS, Record, RecordError, compact, described,
 from benchmarks.results import replace_section
 from benchmarks.runs import output_of, told
 from digits.config.schema import Views
-from digits.config.tree import Tree, Value
+from digits.config.types import Tree, Value
 from digits.training.exporting import without_places
 
 SUFFIX = "-choice"

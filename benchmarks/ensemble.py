@@ -26,7 +26,7 @@ from benchmarks.runs import named_runs, output_of, told
 from benchmarks.seeds import Sample
 from digits.config.files import RECORD_LIMIT, read_json
 from digits.config.schema import Views
-from digits.config.tree import Tree, Value
+from digits.config.types import Tree, Value
 
 RECORD = RECORDS / "ensembles.json"
 WANTED = 0.9983

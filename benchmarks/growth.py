@@ -29,7 +29,7 @@ from matplotlib.figure import Figure
 from benchmarks.records import RECORDS, number, read_tree, write_lines
 from benchmarks.results import machine, replace_section
 from benchmarks.runs import TrainingError, positive, told
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.data import MNISTDataModule
 from digits.data.datasets import Arrays, read_dataset
 

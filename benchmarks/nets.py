@@ -10,7 +10,7 @@ from typing import cast
 
 from torch import nn
 
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.data import MNISTDataModule, Normalise, Split
 from digits.training.evaluation import read_data, rebuild
 from digits.training.members import Member

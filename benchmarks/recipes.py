@@ -11,8 +11,9 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from digits.config.absent import completed
-from digits.config.check import ConfigError, check
-from digits.config.tree import Tree, Value
+from digits.config.check import check
+from digits.config.faults import ConfigError
+from digits.config.types import Tree, Value
 from digits.launch import conf_directory
 from digits.settle import plain, sentence
 

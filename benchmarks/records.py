@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.recipes import Recipe, changed, composed, without_places
 from benchmarks.seeds import Sample
 from digits.config.files import RECORD_LIMIT, read_json
-from digits.config.tree import Tree, Value
+from digits.config.types import Tree, Value
 from digits.training.run import RunError, read_result, runs_in, status_of
 from digits.training.storage import write_text
 

@@ -30,7 +30,7 @@ from benchmarks.records import RecordError
 from benchmarks.results import machine, replace_section
 from benchmarks.robustness_record import CLEAN, PICTURES, RECORD, Accuracy, Measured, as_text, merged, read, write
 from benchmarks.runs import named_runs
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.data import Split
 from digits.data.corruptions import KINDS, corrupt
 from digits.data.datasets import DataError

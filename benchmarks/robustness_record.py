@@ -11,7 +11,7 @@ from typing import TypeAlias
 from benchmarks.recipes import BY_NAME
 from benchmarks.records import RECORDS, RecordError, number, read_record, write_lines
 from digits.config.files import RECORD_LIMIT, read_json
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.data.corruptions import KINDS
 
 RECORD = RECORDS / "robustness.json"

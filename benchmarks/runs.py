@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.recipes import RecipeError, digest
 from benchmarks.records import RecordError
 from digits.config.files import FileError
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.training.run import RunError, runs_in
 
 OUTPUTS = Path("outputs/benchmarks")

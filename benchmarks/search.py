@@ -33,7 +33,7 @@ from benchmarks.records import RECORDS, read_tree
 from benchmarks.results import machine, replace_section
 from benchmarks.runs import TrainingError, told
 from benchmarks.seeds import Sample, difference
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.searching.outcome import Outcome, outcome_of
 from digits.searching.study import counted, read_search
 from digits.training.run import read_result

@@ -30,7 +30,7 @@ from benchmarks.results import EXPERIMENTS, machine, replace_head, replace_secti
 from benchmarks.runs import output_of, positive, told
 from benchmarks.seeds import Sample, bound
 from digits.config.check import check as check_config
-from digits.config.targets import instantiate
+from digits.config.instantiate import instantiate
 from digits.training.machine import settle
 
 RECORD = RECORDS / "speedrun.json"

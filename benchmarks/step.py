@@ -31,8 +31,8 @@ from benchmarks.records import RECORDS, number, read_tree, write_lines
 from benchmarks.results import machine as this_machine
 from benchmarks.results import replace_section
 from benchmarks.runs import output_of, told
-from digits.config.targets import instantiate
-from digits.config.tree import Tree
+from digits.config.instantiate import instantiate
+from digits.config.types import Tree
 from digits.training import machine
 from digits.training.build import make_module
 

@@ -27,12 +27,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast, get_args
 
-from digits.config.check import ConfigError
 from digits.config.class_folders import is_image_folder
+from digits.config.faults import ConfigError, TargetError
 from digits.config.files import FileError, check_stays_inside
 from digits.config.schema import Views
-from digits.config.targets import TargetError
-from digits.config.tree import Tree, Value
+from digits.config.types import Tree, Value
 from digits.training.ensemble import check_agree, default_folder, telling_whose
 from digits.training.members import Member, check_data, check_fits, check_trust, data_root, own_pictures, read_net
 from digits.training.run import MODEL, RESULT, RunError, find_run, read_result

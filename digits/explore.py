@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from digits.config.tree import Tree
+    from digits.config.types import Tree
     from digits.exploring.findings import Findings
 
 EVENTS = ".explore"
@@ -54,7 +54,7 @@ def explore(name: str, root: str | None, out: Path) -> int:
             print("\n".join(faults.values()), file=sys.stderr)
             return 2
 
-    from digits.config.targets import instantiate
+    from digits.config.instantiate import instantiate
     from digits.data import MNISTDataModule, RandomAffine
     from digits.data.datasets import DataError
     from digits.exploring.findings import examine, statistics

@@ -25,10 +25,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from digits.config.check import ConfigError
+from digits.config.faults import ConfigError, TargetError
 from digits.config.files import FileError, check_stays_inside
-from digits.config.targets import TargetError
-from digits.config.tree import Tree, Value
+from digits.config.types import Tree, Value
 from digits.evaluate import plan
 from digits.training.members import Member
 from digits.training.run import WEIGHTS, RunError, read_result

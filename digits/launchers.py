@@ -18,7 +18,7 @@ from typing import cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.training.cores import cores
 
 MEMORY = 2 * 2**30
@@ -113,7 +113,7 @@ def check_processes(config: DictConfig, *, sweeps: bool) -> None:
 
     Each of them says so: torchrun ends the others as soon as one has left.
     """
-    from digits.config.check import ConfigError, Fault
+    from digits.config.faults import ConfigError, Fault
 
     several = started_together() or (not sweeps and OmegaConf.select(config, "trainer.num_nodes", default=1) != 1)
     made_up = "${run_directory:" in str(OmegaConf.to_container(config.hydra.run, resolve=False))

@@ -1,7 +1,7 @@
 """A recorded run taken up again: gone on with, done once more, or met by its own command started again.
 
 The configuration is then the recorded one. It comes from a file, so nothing is called for it but what
-`digits.config.targets` trusts, the user named, or the command itself asks for.
+`digits.config.instantiate` trusts, the user named, or the command itself asks for.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from digits.config.absent import completed
-from digits.config.check import ConfigError, Fault
+from digits.config.faults import ConfigError, Fault
 from digits.config.files import FileError, check_stays_inside, few
-from digits.config.harmful import harmful
-from digits.config.targets import is_trusted, targets_in, untrusted
-from digits.config.tree import Tree, Value
+from digits.config.trust import harmful, is_trusted, untrusted
+from digits.config.types import Tree, Value, targets_in
 from digits.training.run import LAST, PREVIOUS, RESULT, RunError, find_run, first_process, read_result, status_of
 
 LENGTHS = {"trainer.max_epochs"}

@@ -22,11 +22,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from digits.composer import Composer, config_loader
 from digits.config.absent import filled
-from digits.config.check import PRETRAINED, ConfigError, Fault, check, nearest
+from digits.config.check import PRETRAINED, check
 from digits.config.class_folders import is_image_folder, settle_section
+from digits.config.faults import ConfigError, Fault, TargetError, nearest
 from digits.config.search_path import looking
-from digits.config.targets import TargetError
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.launch import conf_directory
 from digits.launchers import missing_launcher
 from digits.momentum import void_momentum

@@ -13,10 +13,10 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from digits.composer import Composer
-from digits.config.check import ConfigError, Fault, explain
-from digits.config.search import SECTIONS, WATCHED, Tune
-from digits.config.targets import TargetError, names, signature_of, takes_anything
-from digits.config.tree import Tree
+from digits.config.faults import ConfigError, Fault, TargetError, explain
+from digits.config.signatures import names, signature_of, takes_anything
+from digits.config.tune import SECTIONS, WATCHED, Tune
+from digits.config.types import Tree
 from digits.searching.plan import Plan, is_grid
 from digits.searching.space import Drawn, Space, can_meet, edges, grid, overrides, read_space
 from digits.settle import sentence, settle, settle_job

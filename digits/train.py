@@ -59,7 +59,7 @@ def _train_in_sweep(config: DictConfig, overrides: list[str], directory: Path) -
     Raises JobFailed, so that the sweeper knows; the other jobs go on. What is said of a directory that isn't this
     job's to write in goes to the screen only, past its log.
     """
-    from digits.config.check import ConfigError
+    from digits.config.faults import ConfigError
     from digits.settle import patience, settle_job
     from digits.training.claim import claimed
     from digits.training.run import JobFailed, RunError

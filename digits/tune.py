@@ -28,7 +28,7 @@ from digits.searching.trainers import Task, Tell, Winner
 
 @hydra.main(version_base="1.3", config_path=launch.conf_directory(), config_name="tune")
 def _tune(config: DictConfig) -> None:
-    from digits.config.check import ConfigError
+    from digits.config.faults import ConfigError
     from digits.searching.command import run_search
     from digits.settle_search import plan
 

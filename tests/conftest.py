@@ -13,7 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 from digits.config.check import check
 from digits.config.schema import Experiment
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.launch import conf_directory
 from digits.settle import plain
 

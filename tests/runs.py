@@ -8,7 +8,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.launch import conf_directory
 from digits.settle import settle
 from digits.training.job import run_job

@@ -13,7 +13,7 @@ from typing import cast
 import pytest
 from PIL import Image
 
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.evaluate import main
 from digits.training.run import read_result
 from tests.runs import train

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import digits
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.data.datasets import read_dataset
 from digits.evaluate import main
 from tests.runs import train

@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from digits import evaluate
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.data.image_folder import read_folder
 from tests.data.folders import draw, picture
 from tests.test_finetune import MLP, section, train

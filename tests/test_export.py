@@ -16,7 +16,7 @@ import onnx
 import pytest
 
 import digits
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.data import MNISTDataModule
 from digits.data.datasets import Arrays, read_dataset
 from digits.export import main

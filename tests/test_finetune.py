@@ -15,8 +15,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from digits.config.check import ConfigError
-from digits.config.tree import Tree
+from digits.config.faults import ConfigError
+from digits.config.types import Tree
 from digits.data.drawn import draw_symbols
 from digits.data.image_folder import read_folder
 from digits.evaluate import main as evaluate

@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 
-from digits.config.check import ConfigError
+from digits.config.faults import ConfigError
 from digits.launch import as_path, conf_directory, job_directory, unique_name
 from digits.settle import check_place, sentence, settle
 

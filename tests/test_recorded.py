@@ -13,8 +13,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from digits.config.check import ConfigError
-from digits.config.tree import Tree
+from digits.config.faults import ConfigError
+from digits.config.types import Tree
 from digits.launch import conf_directory
 from digits.recorded import TakenUp
 from digits.settle import settle, settle_job, settle_run

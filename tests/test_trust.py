@@ -16,7 +16,7 @@ import pytest
 import torch
 
 import digits
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.evaluate import main, plan
 
 QUICK = ("data=optdigits", "data.limit=100", "trainer.max_epochs=1", "logger=csv", "model=mlp", "model.hidden=[4]",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from digits.config.tree import Tree, Value
+from digits.config.types import Tree, Value
 
 THEN: dict[str, Tree] = {
     "torch.optim.lr_scheduler.OneCycleLR": {"cycle_momentum": True},
@@ -46,14 +46,15 @@ def filled(asked: Tree) -> Tree:
 
 def better(metric: Value) -> str | None:
     """`max` or `min`, whichever is better for a metric; None for one that is not known."""
-    from digits.config.search import OBJECTIVES  # pydantic, which the report of records does without
+    from digits.config.tune import OBJECTIVES  # pydantic, which the report of records does without
 
     direction = OBJECTIVES.get(metric) if isinstance(metric, str) else None
     return None if direction is None else direction.removesuffix("imize")
 
 
 def _open_arguments(scheduler: Tree) -> Tree:
-    from digits.config.targets import TargetError, names, signature_of  # Hydra, likewise
+    from digits.config.faults import TargetError  # Hydra, likewise
+    from digits.config.signatures import names, signature_of  # Hydra, likewise
 
     target = scheduler.get("_target_")
     try:

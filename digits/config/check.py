@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import platform
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from digits.config.absent import senseless_modes
 from digits.config.class_folders import is_image_folder
-from digits.config.schema import CLASSES, DESCRIBED, IMAGE_SIZE, TRAINING_IMAGES, Experiment, Trainer
-from digits.config.sections import TARGET
-from digits.config.targets import HYDRAS_KEYS, TargetError, names, signature_of, takes_anything, targets_in
-from digits.config.tree import Tree, Value
+from digits.config.data import CLASSES, IMAGE_SIZE, TRAINING_IMAGES
+from digits.config.faults import ConfigError, Fault, TargetError, explain, nearest
+from digits.config.schema import DESCRIBED, Experiment, Trainer
+from digits.config.signatures import HYDRAS_KEYS, names, signature_of, takes_anything
+from digits.config.types import TARGET, Tree, Value, targets_in
 
 TRAINER = "lightning.pytorch.trainer.Trainer"
 OURS_TO_SET = {
@@ -44,25 +42,6 @@ PRETRAINED = "pretrained"
 
 UNREAD = {"_partial_", "_convert_", "_recursive_"}
 """Keys of Hydra's that would change how a section is built; `targets.instantiate` decides that."""
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One thing that is wrong with a configuration."""
-
-    key: str
-    problem: str
-
-    def __str__(self) -> str:
-        return f"{self.key}: {self.problem}" if self.key else self.problem
-
-
-class ConfigError(ValueError):
-    """What was asked for can't be; holds every reason."""
-
-    def __init__(self, *faults: Fault) -> None:
-        self.faults = faults
-        super().__init__("\n".join(map(str, faults)))
 
 
 def check(config: Tree) -> Experiment:
@@ -104,12 +83,6 @@ def _check_shape(tree: Value, path: str = "", depth: int = 0) -> Iterator[Fault]
     elif isinstance(tree, list):
         for i, value in enumerate(tree):
             yield from _check_shape(value, f"{path}[{i}]", depth + 1)
-
-
-def nearest(word: str, known: list[str]) -> str:
-    """A guess at what was meant, as a sentence to append; else all that is known."""
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; there is {', '.join(known)}"
 
 
 def _check_target(key: str, section: Tree) -> list[Fault]:
@@ -244,57 +217,3 @@ def _exists(path: str) -> bool:
         return Path(path).exists()
     except OSError:  # a name too long for any file
         return False
-
-
-def explain(schema: type[BaseModel], error: ValidationError, prefix: str = "") -> list[Fault]:
-    """Pydantic's errors in our words: key, value, what is allowed, and what the key means."""
-    problems: dict[str, list[str]] = {}
-    meanings: dict[str, str] = {}
-    for detail in error.errors():
-        path, meaning, siblings = _locate(schema, detail["loc"])
-        parts = [f"[{part}]" if isinstance(part, int) else f".{part}" if part else ".''" for part in path]
-        key = (prefix + "".join(parts)) if prefix else "".join(parts).removeprefix(".") or ascii(detail["input"])
-        message = detail["msg"][0].lower() + detail["msg"][1:]
-        if detail["type"] == "extra_forbidden":
-            problem = f"no such key{nearest(str(path[-1]), siblings)}"
-        elif detail["type"] == "missing":
-            problem = "is missing"
-        elif detail["type"] == "value_error":  # a check of our own, in its words
-            problem = str(detail["ctx"]["error"])
-        elif key in problems:  # another branch of the same union
-            problem = message.removeprefix("input should be ")
-        else:
-            problem = f"is {detail['input']!r}; {message}"
-        problems.setdefault(key, []).append(problem)
-        meanings[key] = f" ({meaning})" if meaning and problem != "is missing" else ""
-    return [Fault(key, ", or ".join(dict.fromkeys(texts)) + meanings[key]) for key, texts in problems.items()]
-
-
-def _locate(schema: type[BaseModel], location: tuple[int | str, ...]) -> tuple[list[int | str], str, list[str]]:
-    """The path that a user would type, the meaning of what it leads to, and the keys beside its last.
-
-    Pydantic's own path also names the branch of a union that failed; no user types that.
-    """
-    path: list[int | str] = []
-    model: type[BaseModel] | None = schema
-    values: object = None  # what a dict field holds, where the next part is one of its keys
-    meaning, siblings = "", []
-    for part in location:
-        if isinstance(part, int):
-            path.append(part)
-        elif model is not None:
-            fields = {field.alias or name: field for name, field in model.model_fields.items()}
-            path.append(part)
-            siblings, field = list(fields), fields.get(part)
-            meaning = (field.description or "") if field else ""
-            annotation: object = field.annotation if field else None
-            values = get_args(annotation)[1] if get_origin(annotation) is dict else None
-            model = _as_model(annotation)
-        elif values is not None:
-            path.append(part)
-            model, values = _as_model(values), None
-    return path, meaning, siblings
-
-
-def _as_model(annotation: object) -> type[BaseModel] | None:
-    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from digits.config.files import PICTURES, UNPRINTABLE, few, shown
-from digits.config.tree import Tree, Value
+from digits.config.types import Tree, Value
 
 IMAGE_FOLDER = "digits.data.ImageFolder"
 """The `_target_` of `data=image_folder`."""

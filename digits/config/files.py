@@ -15,7 +15,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import BinaryIO
 
-from digits.config.tree import Tree, Value
+from digits.config.types import Tree, Value
 
 RECORD_LIMIT = 32 << 20
 """Bytes of a `result.json`; the record of 10,000 epochs has 2.7 MB."""

@@ -43,7 +43,7 @@ class FileConfigSource(file_config_source.FileConfigSource):
 
 
 def _refused(why: str) -> Exception:
-    from digits.config.check import ConfigError, Fault  # takes 0.1 s, which --cfg does without
+    from digits.config.faults import ConfigError, Fault  # takes 0.1 s, which --cfg does without
 
     return ConfigError(Fault("", why))
 

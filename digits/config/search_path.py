@@ -155,7 +155,7 @@ def _is_same(default: InputDefault, config_path: str) -> bool:
 
 
 def _own_base(file: str, config_path: str) -> Exception:
-    from digits.config.check import ConfigError, Fault  # takes 0.1 s, which --cfg does without
+    from digits.config.faults import ConfigError, Fault  # takes 0.1 s, which --cfg does without
 
     name = config_path.rpartition("/")[2]
     why = f"names {name} in its defaults list, which is this file itself; to build on another of that name, rename this"

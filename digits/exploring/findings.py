@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import nn
 
-from digits.config.tree import Tree, Value
+from digits.config.types import Tree, Value
 from digits.data.datamodule import MNISTDataModule
 from digits.exploring.demonstrate import TURNS, Demonstrations, augmented, demonstrate
 from digits.exploring.describe import (

@@ -11,8 +11,8 @@ from types import FrameType
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from digits.config.check import ConfigError
-from digits.config.search import Tune
+from digits.config.faults import ConfigError
+from digits.config.tune import Tune
 from digits.searching import table
 from digits.searching.engines import engines
 from digits.searching.keep import best_trials, test_winner

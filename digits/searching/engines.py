@@ -8,9 +8,9 @@ import optuna
 from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler
 
-from digits.config.check import ConfigError, Fault
-from digits.config.search import OBJECTIVES
-from digits.config.targets import instantiate
+from digits.config.faults import ConfigError, Fault
+from digits.config.instantiate import instantiate
+from digits.config.tune import OBJECTIVES
 from digits.searching.plan import Plan, is_grid
 from digits.searching.space import draw, grid
 from digits.searching.study import first_line

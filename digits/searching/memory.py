@@ -21,9 +21,9 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
 from digits.config.absent import completed
-from digits.config.check import ConfigError, Fault
-from digits.config.search import OBJECTIVES
-from digits.config.tree import Tree
+from digits.config.faults import ConfigError, Fault
+from digits.config.tune import OBJECTIVES
+from digits.config.types import Tree
 from digits.searching.study import (
     DEATHS,
     DIRECTORY,

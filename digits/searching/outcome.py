@@ -17,7 +17,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import FrozenTrial, TrialState
 
 from digits.config.files import shown
-from digits.config.search import OBJECTIVES
+from digits.config.tune import OBJECTIVES
 from digits.searching.study import counted, is_cut_off, number_of
 
 Setting: TypeAlias = bool | int | float | str | None

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from digits.config.search import Tune
-from digits.config.tree import Tree
+from digits.config.tune import Tune
+from digits.config.types import Tree
 from digits.searching.space import Space, grid
 
 

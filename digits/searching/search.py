@@ -17,9 +17,9 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from digits.config.check import ConfigError
-from digits.config.search import WATCHED, Tune
-from digits.config.tree import Tree
+from digits.config.faults import ConfigError
+from digits.config.tune import WATCHED, Tune
+from digits.config.types import Tree
 from digits.searching.keep import best_trials, keep_best
 from digits.searching.memory import Memory
 from digits.searching.progress import Progress

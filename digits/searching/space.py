@@ -10,9 +10,9 @@ from typing import Protocol, cast
 
 from pydantic import ValidationError
 
-from digits.config.check import Fault, explain, nearest
-from digits.config.search import AnyParameter, Categorical, Choice, Float, Int
-from digits.config.tree import Tree, Value
+from digits.config.faults import Fault, explain, nearest
+from digits.config.tune import AnyParameter, Categorical, Choice, Float, Int
+from digits.config.types import Tree, Value
 
 Drawn = bool | int | float | str | None
 """What a storage can keep of a value; a list is kept as its text."""

@@ -22,7 +22,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Literal
 
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.training import isolated
 from digits.training.cores import cores
 from digits.training.isolated import CAN_FORK, PR_SET_PDEATHSIG, SIGNALS, run_isolated

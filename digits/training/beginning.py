@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
-from digits.config.check import PRETRAINED, ConfigError, Fault
+from digits.config.check import PRETRAINED
 from digits.config.class_folders import NONE, is_image_folder
-from digits.config.harmful import harmful
-from digits.config.targets import untrusted
-from digits.config.tree import Tree, Value
+from digits.config.faults import ConfigError, Fault
+from digits.config.trust import harmful, untrusted
+from digits.config.types import Tree, Value
 from digits.training.run import MODEL, WEIGHTS, RunError, read_model
 
 SHIPPED = Path(__file__).resolve().parents[1] / "reading" / "pretrained"

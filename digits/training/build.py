@@ -18,11 +18,10 @@ from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import Optimizer
 
-from digits.config.check import ConfigError, Fault
+from digits.config.faults import ConfigError, Fault
+from digits.config.instantiate import bind, instantiate
 from digits.config.schema import Experiment
-from digits.config.sections import Target
-from digits.config.targets import bind, instantiate
-from digits.config.tree import Tree
+from digits.config.types import Target, Tree
 from digits.training.checkpoints import CheckpointFiles
 from digits.training.event_files import EventFiles
 from digits.training.metrics_csv import MetricsCSV

@@ -21,7 +21,7 @@ from PIL import Image
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.data import BatchLoader, MNISTDataModule, Split
 from digits.training import figures
 from digits.training.callbacks import Pulse

@@ -13,9 +13,10 @@ from tabulate import tabulate
 from torch import nn
 
 from digits.config.class_folders import is_image_folder
+from digits.config.faults import TargetError
 from digits.config.files import shown
-from digits.config.targets import TargetError, check_read_back, instantiate
-from digits.config.tree import Tree
+from digits.config.instantiate import check_read_back, instantiate
+from digits.config.types import Tree
 from digits.data import ImageFolder, MNISTDataModule, Split
 from digits.training import figures, saved
 from digits.training.members import Member, by_name

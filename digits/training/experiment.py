@@ -9,9 +9,9 @@ import lightning as L
 import torch
 from torch import nn
 
+from digits.config.instantiate import instantiate
 from digits.config.schema import Experiment
-from digits.config.targets import instantiate
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.data import MNISTDataModule
 from digits.training import checkpoints, machine, saved
 from digits.training.beginning import source_of

@@ -15,7 +15,7 @@ import torch
 from tabulate import tabulate
 from torch import Tensor, nn
 
-from digits.config.tree import Tree, Value
+from digits.config.types import Tree, Value
 from digits.data import BatchLoader, MNISTDataModule
 from digits.training.calibration import answers, fit_temperature
 from digits.training.onnx_graph import ExportError, logits_of, to_onnx

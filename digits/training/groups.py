@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from digits.config.absent import completed
 from digits.config.files import shown
-from digits.config.tree import Tree, Value
+from digits.config.types import Tree, Value
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 """Keys, dotted, and their values, by key."""

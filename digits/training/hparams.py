@@ -8,7 +8,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from digits.config.tree import Tree, Value
+from digits.config.types import Tree, Value
 
 RESULTS = ("hp/val_accuracy", "hp/val_loss", "hp/test_accuracy", "hp/test_loss")
 """The metrics of a row in HPARAMS; not the curves' own names, whose first point a row would falsify."""

@@ -27,7 +27,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import cast
 
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.training.run import RESULT, JobDied, JobFailed, RunError, read_result
 from digits.training.storage import write_json
 

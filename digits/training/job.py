@@ -14,9 +14,10 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from digits.config.check import ConfigError, check
-from digits.config.targets import TargetError, check_read_back
-from digits.config.tree import Tree
+from digits.config.check import check
+from digits.config.faults import ConfigError, TargetError
+from digits.config.instantiate import check_read_back
+from digits.config.types import Tree
 from digits.data.datasets import DataError
 from digits.training import checkpoints, saved
 from digits.training.experiment import run_experiment

@@ -12,10 +12,10 @@ from typing import cast
 from pydantic import ValidationError
 
 from digits.config.class_folders import is_image_folder, settle_section
-from digits.config.harmful import harmful
-from digits.config.schema import DESCRIBED, Data
-from digits.config.targets import is_trusted, untrusted
-from digits.config.tree import Tree, Value
+from digits.config.data import Data
+from digits.config.schema import DESCRIBED
+from digits.config.trust import harmful, is_trusted, untrusted
+from digits.config.types import Tree, Value
 from digits.training.run import BEST, LAST, MODEL, RESULT, RunError, read_model
 
 NEEDED = ("name", "root", "mean", "std", "num_classes", "image_size", "val_size", "split_seed")

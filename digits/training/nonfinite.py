@@ -12,7 +12,7 @@ from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor
 from torch.optim.optimizer import Optimizer
 
-from digits.config.tree import Tree, Value
+from digits.config.types import Tree, Value
 from digits.data import Batch
 from digits.training.module import Classifier
 from digits.training.run import NONFINITE, RunDirectory

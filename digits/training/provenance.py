@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from digits.config.tree import Tree, Value
+from digits.config.types import Tree, Value
 
 PACKAGES = ("torch", "lightning")
 """Beside Python, the versions that are told; the record has more."""

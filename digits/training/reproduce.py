@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from digits.config.files import few
-from digits.config.tree import Tree, Value
+from digits.config.types import Tree, Value
 from digits.training.run import RunError
 from digits.training.teachers import trained_anew
 

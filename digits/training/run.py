@@ -46,7 +46,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from digits.config.files import MODEL_LIMIT, RECORD_LIMIT, FileError, read_json
-from digits.config.tree import Tree, Value
+from digits.config.types import Tree, Value
 from digits.training.environment import commit, cpu_name, package_versions
 from digits.training.storage import write_json, write_text
 

@@ -17,9 +17,11 @@ from safetensors.torch import save as serialised
 from torch import nn
 from torch.nn.modules import module as torch_module
 
+from digits.config.faults import TargetError
 from digits.config.files import FileError, open_regular
-from digits.config.targets import TargetError, check_read_back, instantiate, is_trusted, resolve, targets_in
-from digits.config.tree import Tree
+from digits.config.instantiate import check_read_back, instantiate, resolve
+from digits.config.trust import is_trusted
+from digits.config.types import Tree, targets_in
 from digits.data import MNISTDataModule, Normalise
 from digits.training.run import MODEL, WEIGHTS, RunError, find_run, read_model
 from digits.training.storage import write_bytes, write_json

@@ -16,7 +16,7 @@ from torchmetrics.functional.classification import (
     multiclass_recall,
 )
 
-from digits.config.tree import Tree, Value
+from digits.config.types import Tree, Value
 from digits.training.predictions import Predictions
 
 BINS = 15

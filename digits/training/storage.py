@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from digits.config.tree import Value
+from digits.config.types import Value
 
 
 class StorageError(OSError):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.training.groups import Pairs, configuration_of, matters
 from digits.training.run import RESULT, read_result, runs_in, status_of
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from digits.config.check import ConfigError, Fault
+from digits.config.faults import ConfigError, Fault
 from digits.config.schema import Experiment
 from digits.training import saved
 from digits.training.run import RunError, read_model

@@ -11,7 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from digits.config.tree import Tree, Value
+from digits.config.types import Tree, Value
 from digits.training import saved
 from digits.training.run import MODEL, RunError, read_model
 

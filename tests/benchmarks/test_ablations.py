@@ -13,7 +13,7 @@ from benchmarks.ablations import ABLATIONS, ALWAYS, Ablation, configurations, li
 from benchmarks.recipes import BY_NAME, Recipe, RecipeError, composed
 from benchmarks.records import Record, RecordError, read_record
 from benchmarks.runs import Job, TrainingError, only_run, side_by_side, source
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.training.run import read_result, runs_in
 from tests.benchmarks.conftest import TINY
 from tests.benchmarks.test_accuracy import a_run

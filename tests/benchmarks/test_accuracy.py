@@ -11,7 +11,7 @@ from benchmarks.accuracy import former, main, neighbours, other_rows, reached, r
 from benchmarks.recipes import BY_NAME, RECIPES, Recipe, changed, composed
 from benchmarks.records import RECORDS, Record, RecordError, read_record, write_lines
 from benchmarks.results import EXPERIMENTS, RESULTS
-from digits.config.tree import Tree
+from digits.config.types import Tree
 
 NET = Recipe("net", ("experiment=net",), seeds=3, wanted=0.9977, wanted_on_cpu=0.9965)
 HEAD = "# @package _global_\n# A net.\n# Measured: not yet\n# on a machine to be named\ndefaults: []\n"

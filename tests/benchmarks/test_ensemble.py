@@ -10,7 +10,7 @@ import pytest
 from benchmarks import results
 from benchmarks.ensemble import RECORD, entry, evaluated, machines, main, read, recipes_of, section, table
 from benchmarks.records import RecordError
-from digits.config.tree import Tree
+from digits.config.types import Tree
 
 KNOWN = {"aa": "cnn_best", "bb": "cnn_best", "cc": "mlp_best"}
 

@@ -8,9 +8,10 @@ from typing import cast
 import pytest
 
 from digits.config.absent import completed, senseless_modes
-from digits.config.check import ConfigError, check
+from digits.config.check import check
+from digits.config.faults import ConfigError
 from digits.config.schema import Experiment
-from digits.config.tree import Tree
+from digits.config.types import Tree
 
 STOPPING = ("callbacks=early_stopping",)
 CHECKPOINT = (

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from digits.config import check as check_module
-from digits.config.check import ConfigError, check
+from digits.config.check import check
+from digits.config.faults import ConfigError
 from digits.config.schema import DESCRIBED
-from digits.config.targets import names, signature_of
-from digits.config.tree import Tree
+from digits.config.signatures import names, signature_of
+from digits.config.types import Tree
 from digits.launch import conf_directory
 from tests.conftest import Compose
 

@@ -9,7 +9,7 @@ import pytest
 
 from digits.config import class_folders
 from digits.config.class_folders import FolderError, find_pictures, settle_section
-from digits.config.tree import Tree
+from digits.config.types import Tree
 
 
 def lay(root: Path, *names: str) -> Path:

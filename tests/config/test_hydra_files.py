@@ -14,7 +14,7 @@ from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, OmegaConf
 
 from digits.composer import Composer
-from digits.config.check import ConfigError
+from digits.config.faults import ConfigError
 from digits.config.hydra_files import guard_hydra
 from digits.config.search_path import NamedFolders, Repository, composes_jobs, looking
 from digits.launch import as_path, conf_directory, help_text

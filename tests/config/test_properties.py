@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from digits.config.check import ConfigError, check
-from digits.config.tree import Tree, Value
+from digits.config.check import check
+from digits.config.faults import ConfigError
+from digits.config.types import Tree, Value
 from digits.launch import conf_directory
 from digits.settle import plain, sentence
 

@@ -10,16 +10,11 @@ import pytest
 import torch
 from torch import nn
 
-from digits.config.targets import (
-    TargetError,
-    check_read_back,
-    instantiate,
-    is_trusted,
-    names,
-    resolve,
-    signature_of,
-    targets_in,
-)
+from digits.config.faults import TargetError
+from digits.config.instantiate import check_read_back, instantiate, resolve
+from digits.config.signatures import names, signature_of
+from digits.config.trust import is_trusted
+from digits.config.types import targets_in
 
 
 @pytest.mark.parametrize(
@@ -45,7 +40,7 @@ def test_the_source_says_what_the_object_says(target: str) -> None:
 
 def test_reading_a_signature_imports_nothing() -> None:
     code = (
-        "import sys; from digits.config.targets import signature_of; signature_of('torch.optim.AdamW');"
+        "import sys; from digits.config.instantiate import signature_of; signature_of('torch.optim.AdamW');"
         "signature_of('lightning.pytorch.trainer.Trainer'); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.models import CNN
 from digits.reading import description
 from digits.reading.model_file import check_model

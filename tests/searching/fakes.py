@@ -11,8 +11,8 @@ from typing import cast
 
 import optuna
 
-from digits.config.search import Tune
-from digits.config.tree import Tree
+from digits.config.tune import Tune
+from digits.config.types import Tree
 from digits.searching.memory import Memory, definition
 from digits.searching.outcome import Objective
 from digits.searching.progress import Progress

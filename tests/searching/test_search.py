@@ -10,9 +10,9 @@ import pytest
 from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
-from digits.config.check import ConfigError, Fault
-from digits.config.targets import instantiate
-from digits.config.tree import Tree
+from digits.config.faults import ConfigError, Fault
+from digits.config.instantiate import instantiate
+from digits.config.types import Tree
 from digits.searching.keep import best_trials
 from digits.searching.outcome import Objective
 from digits.searching.plan import Plan

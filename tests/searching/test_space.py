@@ -7,7 +7,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from optuna.distributions import FloatDistribution
 
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.searching.space import Drawn, Space, can_meet, columns, draw, edges, grid, overrides, read_space, typed
 
 LR: Tree = {"type": "float", "key": "optimizer.lr", "low": 1e-4, "high": 0.1, "log": True}

@@ -9,7 +9,7 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from digits.config.check import ConfigError
+from digits.config.faults import ConfigError
 from digits.searching.memory import Memory, definition
 from digits.searching.study import (
     DEATHS,

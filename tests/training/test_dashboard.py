@@ -17,7 +17,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from tensorboard.util import tensor_util
 
 from digits.config.schema import Experiment
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.training import experiment as experiment_module
 from digits.training.dashboard import Dashboard
 from digits.training.hparams import HPARAMS, RESULTS, hyperparameters

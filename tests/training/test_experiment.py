@@ -15,9 +15,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 import digits
-from digits.config.check import ConfigError
+from digits.config.faults import ConfigError
 from digits.config.schema import Experiment
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.data import MNISTDataModule
 from digits.training.job import run_job
 from digits.training.run import JobFailed, read_result

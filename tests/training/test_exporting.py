@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.data import MNISTDataModule, Normalise, Split
 from digits.models import CNN, MLP, LogisticRegression, ResNet, TinyCNN
 from digits.reading.description import parse

@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 
 from digits.config.schema import Experiment
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.training import experiment as path_of_training
 from digits.training.job import run_job
 from digits.training.run import JobFailed, RunDirectory, read_result

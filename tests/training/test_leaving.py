@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from digits.config.schema import Experiment
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.training.job import run_job
 from digits.training.leaving import Interrupted, Signals
 from digits.training.run import LAST, read_result

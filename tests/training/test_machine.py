@@ -15,7 +15,7 @@ from torch import nn
 
 import digits
 from digits.config.schema import Experiment
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.data import MNISTDataModule
 from digits.models import CNN, MLP, LogisticRegression
 from digits.recorded import once_more, taken_up

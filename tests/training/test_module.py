@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import nn
 
+from digits.config.instantiate import instantiate
 from digits.config.schema import Experiment
-from digits.config.targets import instantiate
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.data import BatchLoader, MNISTDataModule
 from digits.training.job import run_job
 from digits.training.module import ema

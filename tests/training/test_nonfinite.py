@@ -12,9 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from digits.config.instantiate import instantiate
 from digits.config.schema import Experiment
-from digits.config.targets import instantiate
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.data import BatchLoader, MNISTDataModule
 from digits.training.job import run_job
 from digits.training.run import LAST, JobFailed, read_result

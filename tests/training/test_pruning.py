@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from digits.config.schema import Experiment
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.training.hparams import HPARAMS
 from digits.training.job import run_job
 from digits.training.pruning import Pruning

@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.training.reproduce import compare, differences
 
 EPOCHS = [

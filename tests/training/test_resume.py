@@ -22,7 +22,7 @@ from tensorboard.backend.event_processing.plugin_event_accumulator import (
 from tensorboard.summary.writer import event_file_writer
 
 from digits.config.schema import Experiment
-from digits.config.tree import Tree, Value
+from digits.config.types import Tree, Value
 from digits.training.job import run_job
 from digits.training.leaving import Interrupted
 from digits.training.run import BEST, LAST, PREVIOUS, JobFailed, RunDirectory, read_result

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from digits.config.tree import Tree, Value
+from digits.config.types import Tree, Value
 from digits.training.run import RunDirectory, RunError, find_run, read_result, status_of
 
 # Neither control codes nor halves of characters, which a reader may replace; both have a test of their own

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 import digits
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.models import CNN, MLP
 from digits.training.run import RunError
 from digits.training.saved import build_net, load_weights

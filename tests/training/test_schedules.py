@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from digits.config.check import ConfigError
+from digits.config.faults import ConfigError
 from digits.config.schema import Experiment
-from digits.config.tree import Tree
+from digits.config.types import Tree
 from digits.training.build import make_module
 from digits.training.job import run_job
 from digits.training.run import read_result

@@ -12,8 +12,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from digits.config.check import ConfigError, check
-from digits.config.tree import Tree
+from digits.config.check import check
+from digits.config.faults import ConfigError
+from digits.config.types import Tree
 from digits.launch import conf_directory
 from digits.settle import settle, settle_job
 from digits.training.reproduce import compare, differences

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from digits.config.tree import Value
+from digits.config.types import Value
 from digits.models import CNN, MLP, LogisticRegression, ResNet, TinyCNN
 from digits.training.run import RunError
 from digits.training.storage import write_json

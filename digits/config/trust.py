@@ -1,24 +1,54 @@
-"""What a tree read back from a file must not hold, whatever packages are trusted. By name, nothing is imported.
+"""What a tree read back from a file may name, and what it must not hold, whatever packages are trusted.
 
-`digits.config.targets` says which classes a file may name; this says what it may tell them.
+By name: nothing is imported.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from digits.config.tree import Value
+from digits.config.types import Value, targets_in
+
+TRUSTED_PREFIXES = (
+    "digits.",
+    "torch.nn.",
+    "torch.optim.",
+    "lightning.pytorch.callbacks.",
+)
+"""Where targets may come from that were read back from a run; nothing else is ever called for a file."""
+
+
+TRUSTED_LOGGERS = {
+    *("lightning.pytorch.loggers.TensorBoardLogger", "lightning.pytorch.loggers.tensorboard.TensorBoardLogger"),
+    *("lightning.pytorch.loggers.CSVLogger", "lightning.pytorch.loggers.csv_logs.CSVLogger"),
+}
+"""Lightning's loggers that stay on this machine; the others send what they are given to whom a file names."""
+
+
+def is_trusted(target: str, packages: Sequence[str] = ()) -> bool:
+    """Whether a target's name is one that a file may bring: ours, of a fixed list, or of a package the user named."""
+    return target in TRUSTED_LOGGERS or target.startswith((*TRUSTED_PREFIXES, *(f"{package}." for package in packages)))
+
+
+def untrusted(tree: Value, packages: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """The targets in a tree read back from a file that must not be called, each with its key. By name: no import."""
+    found = [(key, str(section["_target_"])) for key, section in targets_in(tree)]
+    return [(key, target) for key, target in found if not is_trusted(target, packages)]
+
 
 WRITERS = ("callbacks", "logger", "trainer")
 """The sections of a configuration whose objects write files."""
 
+
 PLACES = re.compile(r"(.*_)?(dir|dirpath|directory|folder|root|path|file)|model_registry")
 """Their arguments that say where to write or send."""
 
+
 MOST_TARGETS = 1000
 """Objects that a file may have built; a configuration has about ten."""
+
 
 MOST_PROCESSES = 64
 """Devices that a record may ask for where the machine has fewer cores: on the CPU each is a process."""

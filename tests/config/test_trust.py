@@ -9,9 +9,10 @@ from pathlib import Path
 import hydra.utils
 import pytest
 
-from digits.config.harmful import harmful
-from digits.config.targets import TargetError, check_read_back, untrusted
-from digits.config.tree import Tree
+from digits.config.faults import TargetError
+from digits.config.instantiate import check_read_back
+from digits.config.trust import harmful, untrusted
+from digits.config.types import Tree
 
 Compose = Callable[..., Tree]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from digits.config.sections import Count, Name, Section
+from digits.config.types import Count, Name, Section
 
 Choice = bool | int | float | str | None | list[object]
 """What a categorical parameter may be: anything that can be typed after `key=`."""

@@ -1,12 +1,17 @@
-"""What the sections of a configuration are made of: `schema` has the sections themselves."""
+"""What a configuration is made of: plain data, and the sections that describe it."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from digits.config.tree import Tree
+Value: TypeAlias = "None | bool | int | float | str | list[Value] | dict[str, Value]"
+"""Plain data: what YAML and JSON can hold, and all that a configuration may hold."""
+
+Tree: TypeAlias = dict[str, Value]
+"""A configuration, or a section of one."""
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -33,3 +38,15 @@ class Target(Section):
     def tree(self) -> Tree:
         """The section as plain data, `_target_` included."""
         return self.model_dump(by_alias=True)
+
+
+def targets_in(tree: Value, path: str = "") -> Iterator[tuple[str, Tree]]:
+    """Every section with a `_target_`, however deep, with its key."""
+    if isinstance(tree, dict):
+        if "_target_" in tree:
+            yield path, tree
+        for key, value in tree.items():
+            yield from targets_in(value, f"{path}.{key}" if path else key)
+    elif isinstance(tree, list):
+        for i, value in enumerate(tree):
+            yield from targets_in(value, f"{path}[{i}]")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from digits.config.sections import Fraction, Target
+from digits.config.types import Fraction, Target
 
 
 class RandomAffine(Target):

@@ -1,0 +1,70 @@
+"""The keys of `data`: type, range and meaning."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from digits.config.types import Count, Fraction, Share, Target
+
+
+class Data(Target):
+    """`data`: the pictures, their split and their batches."""
+
+    name: Literal["mnist", "fashion_mnist", "kmnist", "optdigits", "reader"] = Field(description="the data set")
+    root: str = Field(min_length=1, description="folder that holds the data sets")
+    mirrors: list[Annotated[str, Field(pattern=r"^https?://.+/$")]] | None = Field(
+        description="URLs to fetch from, each ending in /; null: torchvision's"
+    )
+    mean: float = Field(ge=0, le=1, description="mean of the training pixels, 0..1")
+    std: float = Field(gt=0, le=1, description="standard deviation of the training pixels, 0..1")
+    num_classes: Count = Field(description="number of classes")
+    image_size: Count = Field(description="side of the square pictures in pixels")
+    val_size: int = Field(ge=0, description="training images kept for validation; 0: train on all")
+    split_seed: int = Field(ge=0, description="which stratified split")
+    limit: Count | None = Field(description="at most this many images of each split")
+    batch_size: Count = Field(description="images a training step")
+    eval_batch_size: Count = Field(description="images a validation or test step")
+
+
+class Reader(Data):
+    """`data=reader`: MNIST, and what is made from each split of it, as shares of its number."""
+
+    drawn: float = Field(ge=0, le=10, description="drawn digits, for each of MNIST's")
+    altered: float = Field(ge=0, le=10, description="altered digits, for each of MNIST's")
+    nondigits: float = Field(ge=0, le=10, description="pictures of no digit, for each of MNIST's")
+
+
+TRAINING_IMAGES = {"mnist": 60_000, "fashion_mnist": 60_000, "kmnist": 60_000, "optdigits": 1_437}
+"""Size of each data set's official training split (of ours, for optdigits)."""
+
+
+CLASSES, IMAGE_SIZE = 10, 28
+"""What all of them have: ten classes, 28x28 pixels."""
+
+
+class ImageFolder(Target):
+    """`data=image_folder`: pictures of one's own. What may be left to the folder is counted by `class_folders`."""
+
+    name: Literal["image_folder"] = Field(description="the data set")
+    root: str = Field(min_length=1, description="folder that holds a folder for each class")
+    mean: float = Field(ge=0, le=1, description="mean of the training pixels, 0..1")
+    std: float = Field(gt=0, le=1, description="standard deviation of the training pixels, 0..1")
+    num_classes: Count | None = Field(description="number of classes; null: the folders', and none where it is kept")
+    nondigits: Fraction | None = Field(
+        description="pictures made for the class none, a share of those trained on; 0: the class is there only if the "
+        "folder has it; null: 0.15 where init_from's net has it and the folder has not, else 0"
+    )
+    image_size: Literal[28] = Field(description="side of the patches in pixels")
+    val_size: Share | Annotated[int, Field(ge=0)] = Field(
+        description="pictures kept for validation, a number or a share of those that aren't tested on; 0: none"
+    )
+    split_seed: int = Field(ge=0, description="which stratified split")
+    test_size: Share | Count | None = Field(
+        description="pictures kept for the test, a number or a share of all; null: all, to evaluate on"
+    )
+    test_seed: int = Field(ge=0, lt=2**32, description="which pictures are kept for the test")
+    limit: Count | None = Field(description="at most this many images of each split")
+    batch_size: Count = Field(description="images a training step")
+    eval_batch_size: Count = Field(description="images a validation or test step")

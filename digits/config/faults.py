@@ -1,0 +1,92 @@
+"""What is wrong with a configuration, said in our words: key, value, what would be allowed."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+
+class TargetError(ValueError):
+    """A `_target_` that does not exist, must not be called, or doesn't take these arguments."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong with a configuration."""
+
+    key: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.problem}" if self.key else self.problem
+
+
+class ConfigError(ValueError):
+    """What was asked for can't be; holds every reason."""
+
+    def __init__(self, *faults: Fault) -> None:
+        self.faults = faults
+        super().__init__("\n".join(map(str, faults)))
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """A guess at what was meant, as a sentence to append; else all that is known."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; there is {', '.join(known)}"
+
+
+def explain(schema: type[BaseModel], error: ValidationError, prefix: str = "") -> list[Fault]:
+    """Pydantic's errors in our words: key, value, what is allowed, and what the key means."""
+    problems: dict[str, list[str]] = {}
+    meanings: dict[str, str] = {}
+    for detail in error.errors():
+        path, meaning, siblings = _locate(schema, detail["loc"])
+        parts = [f"[{part}]" if isinstance(part, int) else f".{part}" if part else ".''" for part in path]
+        key = (prefix + "".join(parts)) if prefix else "".join(parts).removeprefix(".") or ascii(detail["input"])
+        message = detail["msg"][0].lower() + detail["msg"][1:]
+        if detail["type"] == "extra_forbidden":
+            problem = f"no such key{nearest(str(path[-1]), siblings)}"
+        elif detail["type"] == "missing":
+            problem = "is missing"
+        elif detail["type"] == "value_error":  # a check of our own, in its words
+            problem = str(detail["ctx"]["error"])
+        elif key in problems:  # another branch of the same union
+            problem = message.removeprefix("input should be ")
+        else:
+            problem = f"is {detail['input']!r}; {message}"
+        problems.setdefault(key, []).append(problem)
+        meanings[key] = f" ({meaning})" if meaning and problem != "is missing" else ""
+    return [Fault(key, ", or ".join(dict.fromkeys(texts)) + meanings[key]) for key, texts in problems.items()]
+
+
+def _locate(schema: type[BaseModel], location: tuple[int | str, ...]) -> tuple[list[int | str], str, list[str]]:
+    """The path that a user would type, the meaning of what it leads to, and the keys beside its last.
+
+    Pydantic's own path also names the branch of a union that failed; no user types that.
+    """
+    path: list[int | str] = []
+    model: type[BaseModel] | None = schema
+    values: object = None  # what a dict field holds, where the next part is one of its keys
+    meaning, siblings = "", []
+    for part in location:
+        if isinstance(part, int):
+            path.append(part)
+        elif model is not None:
+            fields = {field.alias or name: field for name, field in model.model_fields.items()}
+            path.append(part)
+            siblings, field = list(fields), fields.get(part)
+            meaning = (field.description or "") if field else ""
+            annotation: object = field.annotation if field else None
+            values = get_args(annotation)[1] if get_origin(annotation) is dict else None
+            model = _as_model(annotation)
+        elif values is not None:
+            path.append(part)
+            model, values = _as_model(values), None
+    return path, meaning, siblings
+
+
+def _as_model(annotation: object) -> type[BaseModel] | None:
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None

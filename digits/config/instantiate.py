@@ -1,0 +1,84 @@
+"""What a `_target_` names, imported, checked against its arguments and called: the one place that does so."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+
+import hydra.utils
+
+from digits.config.faults import TargetError
+from digits.config.signatures import HYDRAS_KEYS, names, takes_anything
+from digits.config.trust import harmful, is_trusted, untrusted
+from digits.config.types import Value, targets_in
+
+
+def resolve(target: str) -> type | Callable[..., object]:
+    """Import the class or function that a dotted path names: something of a module, no attribute of an attribute.
+
+    Raises TargetError when there is no such thing, and when it really belongs to another package: a path like
+    `digits.training.run.subprocess.run` would reach what we import, and by it anything.
+    """
+    module_name, _, name = target.rpartition(".")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and f"{module_name}.".startswith(f"{error.name}."):
+            raise TargetError(f"{target}: there is no module {module_name} in this environment") from None
+        raise
+    found: type | Callable[..., object] | None = getattr(module, name, None)
+    if not callable(found) or inspect.ismodule(found):
+        raise TargetError(f"{target}: {module_name} has nothing to call by that name")
+    home = getattr(found, "__module__", None) or ""
+    if home.split(".")[0] != target.split(".")[0]:
+        raise TargetError(f"{target}: is really {home}.{name}; name it so")
+    return found
+
+
+def check_read_back(tree: Value, packages: Sequence[str] = ()) -> None:
+    """Refuse, before anything is built, a tree read back from a file that names other than trusted classes."""
+    for _, target in untrusted(tree, packages):
+        package = target.partition(".")[0]
+        raise TargetError(f"{target} is not of this package; if you trust it, say --trust {package}")
+    for key, problem in harmful(tree):
+        raise TargetError(f"{key}: {problem}")
+    for _, section in targets_in(tree):
+        target = str(section["_target_"])
+        found = resolve(target)
+        if not isinstance(found, type):
+            raise TargetError(f"{target} is no class; only classes are built for a file")
+        if not is_trusted(f"{found.__module__}.{found.__qualname__}", packages):
+            raise TargetError(
+                f"{target} is really {found.__module__}.{found.__qualname__}, which is not of this package"
+            )
+
+
+def bind(section: Mapping[str, Value], *objects: object, **named: object) -> dict[str, object]:
+    """Check that a section's `_target_` takes its other keys and the given objects, without calling it.
+
+    Returns those of the named objects that the target has an argument for, so that a run directory or a seed reaches
+    those who want one. Raises TargetError when the arguments don't fit.
+    """
+    for _, nested in targets_in(dict(section)):
+        resolve(str(nested["_target_"]))
+    target = str(section["_target_"])
+    signature = inspect.signature(resolve(target))
+    wanted = {name: value for name, value in named.items() if name in signature.parameters}
+    positional = section.get("_args_")
+    given = {key: value for key, value in section.items() if key not in HYDRAS_KEYS}
+    try:
+        signature.bind(*objects, *(positional if isinstance(positional, list) else []), **given | wanted)
+    except TypeError as error:
+        known = "" if takes_anything(signature) else f"; its arguments are {', '.join(names(signature))}"
+        raise TargetError(f"{target}: {error}{known}") from None
+    return wanted
+
+
+def instantiate(section: Mapping[str, Value], *objects: object, **named: object) -> object:
+    """Build what a section's `_target_` names from its other keys and the given objects; see `bind`."""
+    wanted = bind(section, *objects, **named)
+    # Hydra builds nested targets; the objects go around it, since it would copy them
+    factory = hydra.utils.instantiate({**section, "_partial_": True, "_convert_": "all"})
+    built: object = factory(*objects, **wanted)
+    return built

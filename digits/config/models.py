@@ -1,0 +1,48 @@
+"""The keys of `model`: type, range and meaning."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from digits.config.types import Count, Fraction, Target
+
+Stages = Annotated[list[Annotated[list[Count], Field(min_length=1)]], Field(min_length=1)]
+
+
+class LogisticRegression(Target):
+    """`model=logistic`."""
+
+    image_size: Count = Field(description="side of the pictures in pixels")
+    num_classes: Count = Field(description="number of classes")
+
+
+class MLP(LogisticRegression):
+    """`model=mlp`."""
+
+    hidden: list[Count] = Field(description="width of each hidden layer, any number of them")
+    dropout: Fraction = Field(description="share of hidden units dropped in training")
+
+
+class CNN(LogisticRegression):
+    """`model=cnn`."""
+
+    stages: Stages = Field(description="channels of every convolution, stage by stage")
+    dropout: Fraction = Field(description="share of the features dropped before the last layer")
+
+
+class ResNet(Target):
+    """`model=resnet`."""
+
+    num_classes: Count = Field(description="number of classes")
+    channels: list[Count] = Field(min_length=1, max_length=4, description="channels of each stage")
+    dropout: Fraction = Field(description="share of the features dropped before the last layer")
+    blocks: Count = Field(description="residual blocks a stage")
+
+
+class TinyCNN(Target):
+    """`model=tiny`."""
+
+    num_classes: Count = Field(description="number of classes")
+    stages: Stages = Field(description="channels of every convolution, stage by stage")
