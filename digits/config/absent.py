@@ -81,7 +81,7 @@ def senseless_modes(asked: Tree) -> Iterator[tuple[str, str]]:
     for name, section in callbacks.items():
         if not isinstance(section, dict):
             continue
-        monitor, mode = section.get("monitor"), better(section.get("monitor"))
-        if mode is not None and section.get("mode") in ({"max", "min"} - {mode}):
-            why = f"is {section['mode']}, but {'lower' if mode == 'min' else 'higher'} is better for {monitor}"
+        monitor, mode, given = section.get("monitor"), better(section.get("monitor")), section.get("mode")
+        if mode is not None and given in ("max", "min") and given != mode:
+            why = f"is {given}, but {'lower' if mode == 'min' else 'higher'} is better for {monitor}"
             yield f"callbacks.{name}.mode", f"{why}; leave it out, and it follows callbacks.{name}.monitor"

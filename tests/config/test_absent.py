@@ -47,6 +47,12 @@ def test_a_senseless_pair_is_refused(experiment: Callable[..., Experiment], moni
         experiment(*CHECKPOINT, f"+callbacks.mine.monitor={monitor}", f"+callbacks.mine.mode={given}")
 
 
+@pytest.mark.parametrize("given", ["[]", "{a: 1}", "3"])
+def test_a_mode_that_is_no_word_is_one_fault(experiment: Callable[..., Experiment], given: str) -> None:
+    with pytest.raises(ConfigError, match=r"^callbacks\.early_stopping\.mode: is [^\n]*$"):
+        experiment(*STOPPING, f"callbacks.early_stopping.mode={given}")
+
+
 def test_a_record_keeps_its_senseless_pair(experiment: Callable[..., Experiment]) -> None:
     tree = experiment(*STOPPING, "callbacks.early_stopping.monitor=val/loss").tree()
     cast(Tree, cast(Tree, tree["callbacks"])["early_stopping"])["mode"] = "max"

@@ -40,7 +40,7 @@ def test_the_source_says_what_the_object_says(target: str) -> None:
 
 def test_reading_a_signature_imports_nothing() -> None:
     code = (
-        "import sys; from digits.config.instantiate import signature_of; signature_of('torch.optim.AdamW');"
+        "import sys; from digits.config.signatures import signature_of; signature_of('torch.optim.AdamW');"
         "signature_of('lightning.pytorch.trainer.Trainer'); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
