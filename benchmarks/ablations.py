@@ -32,7 +32,7 @@ from benchmarks.results import replace_section
 from benchmarks.runs import Job, add_jobs, place, side_by_side, told
 from benchmarks.seeds import Sample, difference
 from digits.config.types import Tree
-from digits.training.run import read_result
+from digits.runs.read import read_result
 
 ALWAYS = ("data.val_size=5000", "test=false", "callbacks=none", "checkpoints=best")
 """Of every run here: choices are made on the validation split, never on the test set; nothing stops a run early."""

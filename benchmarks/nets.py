@@ -12,9 +12,10 @@ from torch import nn
 
 from digits.config.types import Tree
 from digits.data import MNISTDataModule, Normalise, Split
+from digits.runs.layout import WEIGHTS, RunError
+from digits.runs.read import find_run, read_model, read_result, status_of
 from digits.training.evaluation import read_data, rebuild
 from digits.training.members import Member
-from digits.training.run import WEIGHTS, RunError, find_run, read_model, read_result, status_of
 
 
 @dataclass(frozen=True, eq=False)

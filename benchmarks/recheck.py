@@ -26,7 +26,7 @@ from benchmarks.recipes import BY_NAME, Recipe, composed
 from benchmarks.records import RECORDS, Record, RecordError, check_is_of, compact, number, read_record
 from benchmarks.runs import Job, add_jobs, positive, side_by_side, told
 from benchmarks.seeds import Sample, bound
-from digits.training.run import read_result
+from digits.runs.read import read_result
 
 FAST = ("logistic", "mlp", "cnn")
 FIRST_SEED = 1000

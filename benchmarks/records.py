@@ -14,8 +14,9 @@ from benchmarks.recipes import Recipe, changed, composed, without_places
 from benchmarks.seeds import Sample
 from digits.config.files import RECORD_LIMIT, read_json
 from digits.config.types import Tree, Value
-from digits.training.run import RunError, read_result, runs_in, status_of
-from digits.training.storage import write_text
+from digits.runs.atomic import write_text
+from digits.runs.layout import RunError
+from digits.runs.read import read_result, runs_in, status_of
 
 RECORDS = Path(__file__).with_name("records")
 

@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from benchmarks.records import RecordError
-from digits.training.storage import write_text
+from digits.runs.atomic import write_text
 
 EXPERIMENTS = Path(__file__).parents[1] / "conf" / "experiment"
 RESULTS = Path(__file__).with_name("RESULTS.md")

@@ -18,7 +18,8 @@ from benchmarks.recipes import RecipeError, digest
 from benchmarks.records import RecordError
 from digits.config.files import FileError
 from digits.config.types import Tree
-from digits.training.run import RunError, runs_in
+from digits.runs.layout import RunError
+from digits.runs.read import runs_in
 
 OUTPUTS = Path("outputs/benchmarks")
 """Where the runs go, and stay: their nets are those that the records tell of."""

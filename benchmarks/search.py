@@ -34,10 +34,10 @@ from benchmarks.results import machine, replace_section
 from benchmarks.runs import TrainingError, told
 from benchmarks.seeds import Sample, difference
 from digits.config.types import Tree
+from digits.runs.atomic import write_json
+from digits.runs.read import read_result
 from digits.searching.outcome import Outcome, outcome_of
 from digits.searching.study import counted, read_search
-from digits.training.run import read_result
-from digits.training.storage import write_json
 
 RECORD = RECORDS / "search.json"
 SPACE = ("model=cnn", "search_space=cnn")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from digits.training.saved import load as load
+    from digits.evaluating.load import load as load
 
 __all__ = ["load"]
 __version__ = "0.1.0"
@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> object:
     if name == "load":
-        from digits.training.saved import load
+        from digits.evaluating.load import load
 
         return load
     raise AttributeError(f"module 'digits' has no attribute {name!r}")

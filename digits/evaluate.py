@@ -32,9 +32,10 @@ from digits.config.faults import ConfigError, TargetError
 from digits.config.files import FileError, check_stays_inside
 from digits.config.schema import Views
 from digits.config.types import Tree, Value
+from digits.runs.layout import MODEL, RESULT, RunError
+from digits.runs.read import find_run, read_result
 from digits.training.ensemble import check_agree, default_folder, telling_whose
 from digits.training.members import Member, check_data, check_fits, check_trust, data_root, own_pictures, read_net
-from digits.training.run import MODEL, RESULT, RunError, find_run, read_result
 
 
 def plan(given: argparse.Namespace) -> Member:

@@ -59,7 +59,7 @@ def explore(name: str, root: str | None, out: Path) -> int:
     from digits.data.datasets import DataError
     from digits.exploring.findings import examine, statistics
     from digits.exploring.page import FIGURES, make_page, render_all
-    from digits.training.storage import write_json, write_text
+    from digits.runs.atomic import write_json, write_text
 
     data = cast(MNISTDataModule, instantiate(data_section))
     assert isinstance(augment_section, dict)

@@ -29,8 +29,9 @@ from digits.config.faults import ConfigError, TargetError
 from digits.config.files import FileError, check_stays_inside
 from digits.config.types import Tree, Value
 from digits.evaluate import plan
+from digits.runs.layout import WEIGHTS, RunError
+from digits.runs.read import read_result
 from digits.training.members import Member
-from digits.training.run import WEIGHTS, RunError, read_result
 
 
 def run_export(member: Member, folder: Path, given: argparse.Namespace) -> int:

@@ -149,8 +149,8 @@ class BeforeStart(Callback):
 
     def on_run_start(self, config: DictConfig, **_: object) -> None:
         """One run: all its faults at once, or go on."""
+        from digits.runs.layout import RESULT
         from digits.settle import claim_place, settle_run
-        from digits.training.run import RESULT
 
         BeforeStart.reached = True
         stop_on_fault(lambda: check_processes(config, sweeps=False))
@@ -167,9 +167,9 @@ class BeforeStart(Callback):
     def on_multirun_start(self, config: DictConfig, config_name: str | None = None, **_: object) -> None:
         """A sweep: the faults of all its jobs, each told once."""
         from digits.config.search_path import composes_jobs
+        from digits.processes.claim import claim
+        from digits.processes.signals import SIGNALS, leave_sweep
         from digits.settle import check_jobs, patience
-        from digits.training.claim import claim
-        from digits.training.isolated import SIGNALS, leave_sweep
 
         BeforeStart.reached = True
         composes_jobs()
@@ -232,14 +232,14 @@ def cant_be_written(error: OSError) -> str:
 
 def _leave(number: int, _: FrameType | None) -> None:
     """Leave at once: outside a run nothing is lost, and an exception amid imports may be swallowed there."""
-    if claims := sys.modules.get("digits.training.claim"):
+    if claims := sys.modules.get("digits.processes.claim"):
         claims.release_all()
     os._exit(128 + number)
 
 
 def _remark(text: str) -> None:
     """Say something once, past what is printed for other programs, also where this run has several processes."""
-    from digits.training.run import first_process
+    from digits.runs.read import first_process
 
     if first_process():
         print(text, file=sys.stderr)
@@ -257,7 +257,7 @@ def run_command(hydra_main: Callable[[], None], after_sweep: Callable[[Path], No
         hydra_main()
     except SystemExit as stop:
         if BeforeStart.sweep is not None:
-            from digits.training.isolated import Told
+            from digits.processes.signals import Told
 
             if Told.number is not None:  # Ray makes a 1 of the code with which its waiting is broken off
                 stop.code = 128 + Told.number
@@ -268,8 +268,8 @@ def run_command(hydra_main: Callable[[], None], after_sweep: Callable[[Path], No
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python says so once more when it ends
         sys.exit(1)
     except Exception as error:  # what isn't ours or Hydra's to tell is raised again
+        from digits.runs.layout import JobFailed
         from digits.settle import sentence
-        from digits.training.run import JobFailed
 
         disk = error if isinstance(error, OSError) else error.__cause__  # Hydra makes the directory and its log
         if isinstance(error, JobFailed):  # a job of a sweep; it has said why

@@ -19,27 +19,13 @@ from typing import cast
 from omegaconf import DictConfig, OmegaConf
 
 from digits.config.types import Tree
-from digits.training.cores import cores
-
-MEMORY = 2 * 2**30
-"""Bytes for a job: torch, the data and the largest steps of what ships took up to 1.8 GB."""
+from digits.processes.cores import cores, jobs_at_once, threads_each
 
 TURNS = "DIGITS_JOBS_AT_ONCE"
 """Where the jobs of submitit's local executor find how many of them may run at once."""
 
 MANY_STARTS = "a sweep is started once; leave out torchrun, or srun's further tasks"
 NEED_A_NAME = "several processes can't agree on a new name; give hydra.run.dir=DIR"
-
-
-def jobs_at_once(most: int) -> int:
-    """As many jobs as there are cores and memory for, and no more than `most`: theirs are then the cores left over."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else most * MEMORY
-    return max(1, min(most, cores(), memory // MEMORY))
-
-
-def threads_each(most: int) -> int:
-    """The cores that each of `jobs_at_once(most)` jobs has to itself."""
-    return max(1, cores() // jobs_at_once(most))
 
 
 OmegaConf.register_new_resolver("jobs_at_once", jobs_at_once, replace=True)

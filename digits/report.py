@@ -18,227 +18,19 @@ pruning saved, the best trial, its test accuracy, the Pareto front and every tri
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import os
-import re
 import sys
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
 
-from tabulate import tabulate
-
-from digits.training.groups import bare, told_apart
-from digits.training.provenance import one_line, provenance
-from digits.training.run import RunError, peek
-from digits.training.table import (
+from digits.runs.layout import RunError
+from digits.runs.report import latest_sweep, of_runs
+from digits.runs.table import (
     RANKED_BY,
-    WITHOUT_VALIDATION,
-    Group,
-    Mean,
-    Row,
-    best,
-    common,
-    figure_names,
-    grouped,
-    lead,
-    ranked,
-    read_rows,
 )
 
-SWEEPS = Path("outputs/sweeps")
 SEARCH = "search.json"
 """What the directory of a search has in it."""
-
-SHOWN_MACHINES = 5
-"""Lines at most about what runs were measured on."""
-
-SHOWN_DIFFERENCES = 5
-"""Recorded settings at most in a line's brackets."""
-
-IN_BRACKETS = "in brackets: recorded settings that tell lines apart where their overrides don't"
-LACKING = "; ~KEY: the line has no such key"
-
-
-def print_report(sweep: Path) -> None:
-    """Print the report of a sweep, or why there is none."""
-    try:
-        print(report(read(sweep), sweep))
-    except (RunError, OSError) as error:
-        print(error)
-
-
-def read(folder: Path) -> list[Row]:
-    """The runs in a folder; raises RunError where there is none."""
-    if not folder.is_dir():
-        raise RunError(f"there is no directory {folder}; name a sweep's directory, or any that holds runs")
-    rows = read_rows(folder)
-    if not rows:
-        raise RunError(f"{folder} holds no run: there is no result.json in it, at any depth")
-    return rows
-
-
-def latest_sweep(sweeps: Path = SWEEPS) -> Path:
-    """The sweep that was begun last; raises RunError where there is none."""
-
-    def begun(folder: Path) -> str:
-        dated = re.match(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", folder.name)  # else it was named with hydra.sweep.dir
-        return dated[0] if dated else f"{datetime.fromtimestamp(folder.stat().st_mtime):%Y-%m-%d_%H-%M-%S}"
-
-    found = [path for path in sweeps.iterdir() if path.is_dir()] if sweeps.is_dir() else []
-    if not found:
-        raise RunError(f"there is no sweep in {sweeps} yet; make one with python -m digits.train -m, or name a folder")
-    return max(found, key=lambda folder: (begun(folder), folder.name))
-
-
-def report(rows: list[Row], folder: Path, metric: str = RANKED_BY, *, markdown: bool = False) -> str:
-    """The whole report as text."""
-    counts = Counter(row.status for row in rows)
-    statuses = sorted(counts, key=lambda status: (status != "done", status))
-    lines = [f"{_runs(len(rows))} in {folder}: " + ", ".join(f"{counts[status]} {status}" for status in statuses)]
-    groups = ranked(grouped(rows), metric)
-    shared = common(groups)
-    if shared and groups:
-        lines.append("all with " + _typed(shared.items()))
-    counted = {row.path for group in groups for row in group.rows}
-    if repeated := [row for row in rows if row.status == "done" and row.path not in counted]:
-        known = {bool(row.configuration): None for row in repeated}
-        same = " or ".join("configuration" if recorded else "overrides" for recorded in known)
-        lines.append(f"{_runs(len(repeated))} left out of the means: the same {same} and seed ran again later")
-    if groups:
-        apart = _apart(groups)
-        lines += ["", _table(groups, shared, apart, metric, markdown=markdown), ""]
-        if any(apart):
-            lines.append(IN_BRACKETS + LACKING * any(key.startswith("~") for found in apart for key in found))
-        lines += [*_measured_on(groups, markdown=markdown), *_seed_noise(groups, metric)]
-        chosen = best(rows)
-        if chosen is None:
-            lines.append(f"no best run: none has {RANKED_BY}")
-        else:
-            accuracy, path = chosen.figure(RANKED_BY), _code(str(chosen.path), markdown=markdown)
-            lines.append(f"best run by {RANKED_BY}, {accuracy:.2%}: {path}")
-    for status in statuses[counts["done"] > 0 :]:
-        lines += ["", f"{status}:", *([""] if markdown else [])]
-        for row in rows:
-            if row.status == status:
-                inside = str(row.path.relative_to(folder))
-                name = _code(inside if inside != "." else str(row.path), markdown=markdown)
-                lines.append(f"{'- ' if markdown else '  '}{name}: {row.reason}")
-    if (folder / "multirun.yaml").exists() and set(counts) != {"done"}:
-        lines += ["", f"the sweep's own command with hydra.sweep.dir={folder} goes on with all that isn't done"]
-    elif counts.keys() & {"interrupted", "lost"}:
-        lines += ["", "python -m digits.train resume=RUN goes on with one that was interrupted or lost"]
-    return "\n".join(lines)
-
-
-def as_csv(rows: list[Row], metric: str = RANKED_BY) -> str:
-    """One line for every run, the best first; fractions in full precision."""
-    differing = {key for found in _apart(grouped(rows)) for key in found}
-    settings = [
-        {key: bare(text) for key, text in row.configuration if key in differing} | dict(row.overrides) for row in rows
-    ]
-    keys = sorted({key for found in settings for key in found})
-    names = figure_names(rows)
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["status", "path", "seed", *keys, *names, "reason"])
-    order = {group.rows[0].path: i for i, group in enumerate(ranked([Group((), (row,)) for row in rows], metric))}
-    lines = zip(rows, settings, strict=True)
-    for row, found in sorted(lines, key=lambda line: (line[0].status != "done", order[line[0].path])):
-        writer.writerow([row.status, row.path, row.seed, *map(found.get, keys), *map(row.figure, names), row.reason])
-    return file.getvalue()
-
-
-def _of_runs(folder: Path, metric: str, *, csv: bool, markdown: bool) -> str:
-    """What is printed of a folder with runs; raises RunError where it has none, or none has the metric."""
-    rows = read(folder)
-    names = figure_names(row for row in rows if row.status == "done")
-    if metric not in {RANKED_BY, *names}:
-        raise RunError(f"no run that is done has {metric}; there are: {', '.join(names) or 'none'}")
-    return as_csv(rows, metric) if csv else report(rows, folder, metric, markdown=markdown) + "\n"
-
-
-def _apart(groups: list[Group]) -> list[dict[str, str]]:
-    return told_apart([group.overrides for group in groups], [group.configuration for group in groups])
-
-
-def _table(
-    groups: list[Group], shared: dict[str, str], apart: list[dict[str, str]], metric: str, *, markdown: bool
-) -> str:
-    names = [metric, RANKED_BY, *([WITHOUT_VALIDATION] if any(g.mean(RANKED_BY) is None for g in groups) else [])]
-    names += ["test/accuracy", "parameters", "seconds"]
-    names = [name for name in dict.fromkeys(names) if any(group.mean(name) for group in groups)]
-    typed = [_typed(pair for pair in group.overrides if pair[0] not in shared) for group in groups]
-    told = [_brackets(found, markdown=markdown) for found in apart]
-    differing = [" ".join(filter(None, parts)) for parts in zip(typed, told, strict=True)]
-    cells = [
-        [what or "(defaults)", str(len(group.rows)), *(_cell(group.mean(name), name) for name in names)]
-        for what, group in zip(differing, groups, strict=True)
-    ]
-    headers, align = ["overrides", "n", *names], ["left", "right", *["right"] * len(names)]
-    if not any(differing):
-        headers, align, cells = headers[1:], align[1:], [row[1:] for row in cells]
-    if markdown:
-        cells = [[cell.replace("|", "\\|") for cell in row] for row in cells]
-    return tabulate(cells, headers, tablefmt="github" if markdown else "simple", colalign=align, disable_numparse=True)
-
-
-def _brackets(found: dict[str, str], *, markdown: bool) -> str:
-    """The recorded settings that tell a line apart, in brackets; empty where its overrides do."""
-    pairs = list(found.items())
-    more = f" and {len(pairs) - SHOWN_DIFFERENCES} more" if len(pairs) > SHOWN_DIFFERENCES else ""
-    return f"[{_code(_typed(pairs[:SHOWN_DIFFERENCES]), markdown=markdown)}{more}]" if pairs else ""
-
-
-def _cell(mean: Mean | None, name: str) -> str:
-    if mean is None:
-        return ""
-    if name == "parameters":
-        return f"{mean.value:,.0f}"
-    if name in ("seconds", "images_per_second"):
-        return f"{mean.value:,.1f}"
-    scale, digits = (100, 2) if name.endswith("accuracy") else (1, 4)
-    sd = "" if mean.sd is None else f" ± {mean.sd * scale:.{digits}f}"
-    return f"{mean.value * scale:.{digits}f}{sd}{' %' if scale == 100 else ''}"
-
-
-def _measured_on(groups: list[Group], *, markdown: bool) -> list[str]:
-    """What the table's runs were measured on and how many they are; where they differ, in what, and a line for each."""
-    counts = Counter(tuple(provenance(peek(row.path)).items()) for group in groups for row in group.rows)
-    found = [(dict(parts), number) for parts, number in counts.most_common()]
-    if len(found) == 1:
-        ((parts, number),) = found
-        return [f"{_runs(number)} on {one_line(parts)}"]
-    differing = [name for name in found[0][0] if len({parts[name] for parts, _ in found}) > 1]
-    shown = [f"{_runs(number)} on {one_line(parts)}" for parts, number in found[:SHOWN_MACHINES]]
-    if rest := [number for _, number in found[SHOWN_MACHINES:]]:
-        shown.append(f"{_runs(sum(rest))} in {len(rest)} more ways")
-    told = f"the runs of the table differ in {', '.join(differing)}:"
-    return [told, *([""] if markdown else []), *(f"{'- ' if markdown else '  '}{line}" for line in shown), ""]
-
-
-def _seed_noise(groups: list[Group], metric: str) -> list[str]:
-    """That the first place may be luck with the seeds; nothing where it isn't, or where one seed can't tell."""
-    found = lead(groups, metric)
-    if found is None or found[0] > found[1]:
-        return []
-    ahead, error = (f"{100 * x:.2f} points" if metric.endswith("accuracy") else f"{x:.4f}" for x in found)
-    return [f"within seed noise: the first is {ahead} ahead of the second, the standard error of that is {error}"]
-
-
-def _typed(pairs: Iterable[tuple[str, str]]) -> str:
-    """Overrides as one types them."""
-    return " ".join(f"{key}={value}" if not key.startswith("~") else key for key, value in pairs)
-
-
-def _runs(n: int) -> str:
-    return "1 run" if n == 1 else f"{n} runs"
-
-
-def _code(text: str, *, markdown: bool) -> str:
-    return f"`{text}`" if markdown else text
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -262,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
             text = report_search(folder, given.sort, as_csv=given.csv, markdown=given.markdown, storage=given.storage)
         else:
-            text = _of_runs(folder, given.sort or RANKED_BY, csv=given.csv, markdown=given.markdown)
+            text = of_runs(folder, given.sort or RANKED_BY, csv=given.csv, markdown=given.markdown)
     except RunError as error:
         print(error, file=sys.stderr)
         sys.exit(2)

@@ -30,11 +30,12 @@ from digits.config.types import Tree
 from digits.launch import conf_directory
 from digits.launchers import missing_launcher
 from digits.momentum import void_momentum
-from digits.recorded import TakenUp, keys, once_more, resumable, resumed, still_running, taken_up
-from digits.training.beginning import begin, check_same, knows_none
-from digits.training.claim import claim
-from digits.training.run import BEST, RESULT, SIGN_OF_LIFE, RunError, find_run, first_process, read_result, status_of
-from digits.training.teachers import find_teachers, trained_anew
+from digits.processes.claim import claim
+from digits.runs.init_from import begin, check_same, knows_none
+from digits.runs.layout import BEST, RESULT, SIGN_OF_LIFE, RunError
+from digits.runs.read import find_run, first_process, read_result, status_of
+from digits.runs.resume import TakenUp, keys, once_more, resumable, resumed, still_running, taken_up
+from digits.runs.teachers import find_teachers, trained_anew
 
 SWEEP_OVER_DEVICES = "several processes a job would each start the whole sweep again; leave out -m, one command a job"
 

@@ -6,7 +6,7 @@
     python -m digits.train config_from=RUN
 
 Each run leaves its directory in `outputs/runs/`, a sweep's in `outputs/sweeps/`; what is in it stands in
-`digits.training.run`. A sweep started again in its `hydra.sweep.dir` does what isn't done of it. `--help` lists the
+`digits.runs.layout`. A sweep started again in its `hydra.sweep.dir` does what isn't done of it. `--help` lists the
 choices, `--cfg job` the configuration.
 """
 
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 @hydra.main(version_base="1.3", config_path=launch.conf_directory(), config_name="train")
 def _train(config: DictConfig) -> float | None:
     """One job; gives a sweeper what it maximises, the validation accuracy."""
-    from digits.training.run import JobFailed
+    from digits.runs.layout import JobFailed
 
     hydra_config = HydraConfig.get()
     overrides, directory = list(hydra_config.overrides.task), Path(hydra_config.runtime.output_dir)
@@ -60,9 +60,9 @@ def _train_in_sweep(config: DictConfig, overrides: list[str], directory: Path) -
     job's to write in goes to the screen only, past its log.
     """
     from digits.config.faults import ConfigError
+    from digits.processes.claim import claimed
+    from digits.runs.layout import JobFailed, RunError
     from digits.settle import patience, settle_job
-    from digits.training.claim import claimed
-    from digits.training.run import JobFailed, RunError
 
     with ExitStack() as held:
         try:
@@ -77,14 +77,14 @@ def _train_in_sweep(config: DictConfig, overrides: list[str], directory: Path) -
             return taken.accuracy
         if taken.remark:
             log.warning("%s", taken.remark)
-        from digits.training.isolated import run_isolated
+        from digits.processes.child import run_isolated
         from digits.training.job import run_job
 
         return run_isolated(lambda: run_job(tree, directory, overrides), directory, overrides)
 
 
 def _rank(sweep: Path) -> None:
-    from digits.report import print_report
+    from digits.runs.report import print_report
 
     print_report(sweep)
 

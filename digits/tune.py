@@ -46,15 +46,15 @@ def _work(task: Task | Winner, tell: Tell) -> None:
     """What a trainer does with a trial, in the trial's own process."""
     if isinstance(task, Winner):
         from digits.evaluate import main as evaluate
-        from digits.training.run import JobFailed
+        from digits.runs.layout import JobFailed
 
         if code := evaluate([str(task.run), "--out", str(task.directory)]):
             raise JobFailed("the best trial could not be evaluated", code)
         return
-    from digits.training.claim import claimed
+    from digits.processes.claim import claimed
+    from digits.runs.layout import SIGN_OF_LIFE, JobFailed, RunError
     from digits.training.job import run_job
     from digits.training.pruning import Pruning
-    from digits.training.run import SIGN_OF_LIFE, JobFailed, RunError
 
     pruning = None if task.watched is None else Pruning(tell, task.watched)
     with ExitStack() as held:

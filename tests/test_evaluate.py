@@ -15,8 +15,8 @@ from PIL import Image
 
 from digits.config.types import Tree
 from digits.evaluate import main
-from digits.training.run import read_result
-from tests.runs import train
+from digits.runs.read import read_result
+from tests.support.runs import train
 
 PICTURES = {"class_accuracy.png", "confusion_matrix.png", "reliability.png", "worst_mistakes.png"}
 

@@ -21,8 +21,8 @@ from digits.data import MNISTDataModule
 from digits.data.datasets import Arrays, read_dataset
 from digits.export import main
 from digits.reading.net import ModelError, Net
-from digits.training.run import read_result
-from tests.runs import train
+from digits.runs.read import read_result
+from tests.support.runs import train
 
 
 @pytest.fixture(scope="module")

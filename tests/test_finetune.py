@@ -20,13 +20,14 @@ from digits.config.types import Tree
 from digits.data.drawn import draw_symbols
 from digits.data.image_folder import read_folder
 from digits.evaluate import main as evaluate
-from digits.training.beginning import SHIPPED
+from digits.evaluating.load import load
+from digits.runs.init_from import SHIPPED
+from digits.runs.layout import JobFailed
+from digits.runs.read import read_model, read_result
 from digits.training.job import run_job
-from digits.training.run import JobFailed, read_model, read_result
-from digits.training.saved import load
-from tests import runs
 from tests.data.folders import draw, picture
-from tests.runs import settled
+from tests.support import runs
+from tests.support.runs import settled
 
 QUICK = ("trainer=cpu", "trainer.precision=32-true", "trainer.max_epochs=2", "callbacks=none", "logger=none")
 MLP = ("model=mlp", "model.hidden=[16]")

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from benchmarks.faults.curves import data_server_curves, multiplexer_curves
 from benchmarks.faults.matrix import OFTEN
-from digits.training.run import BEST, LAST, MODEL, RESULT, WEIGHTS
+from digits.runs.layout import BEST, LAST, MODEL, RESULT, WEIGHTS
 
 Outcome = dict[str, tuple[str, ...]]
 """Each item by its name; a series has a text for each of its points."""

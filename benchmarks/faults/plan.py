@@ -23,7 +23,7 @@ from benchmarks.faults.trial import (
     left_cleanly,
     told_clearly,
 )
-from digits.training.run import LAST
+from digits.runs.layout import LAST
 
 STARTING = ("import:torch", "import:lightning.pytorch", "import:digits.training.experiment", "setup", "on_fit_start",
             "rename:result.json")  # fmt: skip

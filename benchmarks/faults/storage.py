@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from digits.training.run import LAST
+from digits.runs.layout import LAST
 
 PREVIOUS = "checkpoints/previous.ckpt"
 MEGABYTES = 24

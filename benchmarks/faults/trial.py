@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.faults.matrix import overrides
 from benchmarks.faults.outcome import Outcome, broken_files, differences, outcome_of
 from benchmarks.faults.start import Ended, Fault, run_command
-from digits.training.run import BEST, LAST, RESULT
+from digits.runs.layout import BEST, LAST, RESULT
 
 Check = Callable[[Ended, Path], list[str]]
 """Complaints about how a start ended, and about its run's directory."""

@@ -18,7 +18,7 @@ def resolve(target: str) -> type | Callable[..., object]:
     """Import the class or function that a dotted path names: something of a module, no attribute of an attribute.
 
     Raises TargetError when there is no such thing, and when it really belongs to another package: a path like
-    `digits.training.run.subprocess.run` would reach what we import, and by it anything.
+    `digits.runs.layout.subprocess.run` would reach what we import, and by it anything.
     """
     module_name, _, name = target.rpartition(".")
     try:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from digits.config.faults import ConfigError
 from digits.config.tune import Tune
+from digits.processes.signals import SIGNALS, Told
 from digits.searching import table
 from digits.searching.engines import engines
 from digits.searching.keep import best_trials, test_winner
@@ -24,7 +25,6 @@ from digits.searching.progress import Progress
 from digits.searching.search import Search
 from digits.searching.study import counted, first_line, is_cut_off, note
 from digits.searching.trainers import Trainer, Work, start
-from digits.training.isolated import SIGNALS, Told
 
 log = logging.getLogger(__name__)
 

@@ -9,11 +9,12 @@ import socket
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from digits.runs.layout import BEST, MODEL, WEIGHTS
+from digits.runs.read import peek, status_of
 from digits.searching.memory import Memory
 from digits.searching.study import counted, is_cut_off, number_of, place_of
 from digits.searching.table import LOOKS
 from digits.searching.trainers import LOG, Ended, Trainer, Winner
-from digits.training.run import BEST, MODEL, WEIGHTS, peek, status_of
 
 TEST = "test"
 """Attribute of a study: what the best trial reached on the test set; and the folder in its directory that says more."""

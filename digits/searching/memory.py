@@ -24,6 +24,7 @@ from digits.config.absent import completed
 from digits.config.faults import ConfigError, Fault
 from digits.config.tune import OBJECTIVES
 from digits.config.types import Tree
+from digits.runs.layout import RESULT, RunError
 from digits.searching.study import (
     DEATHS,
     DIRECTORY,
@@ -40,7 +41,6 @@ from digits.searching.study import (
     is_cut_off,
     superseded,
 )
-from digits.training.run import RESULT, RunError
 
 log = logging.getLogger(__name__)
 

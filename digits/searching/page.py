@@ -13,12 +13,12 @@ from string import Template
 
 import optuna
 
+from digits.runs.atomic import write_bytes, write_text
 from digits.searching.canvas import LOOKS
 from digits.searching.figures import draw_all
 from digits.searching.outcome import Outcome, Span, Trial, outcome_of, setting_text
 from digits.searching.table import LOOKS as TESTED_TRIALS
 from digits.searching.table import cells, columns, counted, ranks, saved, tested
-from digits.training.storage import write_bytes, write_text
 
 PAGE = "search.html"
 NBSP = "\N{NO-BREAK SPACE}"

@@ -20,13 +20,14 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from digits.config.faults import ConfigError
 from digits.config.tune import WATCHED, Tune
 from digits.config.types import Tree
+from digits.runs.layout import NONFINITE
+from digits.runs.read import peek, status_of
 from digits.searching.keep import best_trials, keep_best
 from digits.searching.memory import Memory
 from digits.searching.progress import Progress
 from digits.searching.space import Space, columns, draw, overrides
 from digits.searching.study import DIRECTORY, LEFT, OVERRIDES, REASON, TRIALS, counted, number_of, place_of
 from digits.searching.trainers import Ended, Task, Told, Trainer
-from digits.training.run import NONFINITE, peek, status_of
 
 log = logging.getLogger(__name__)
 

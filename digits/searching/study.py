@@ -3,7 +3,7 @@
 outputs/tune/NAME/
   search.json     which study this is, and where it is kept
   search.sqlite   the study, unless it is in PostgreSQL
-  trials/0000/    each trial's run directory, as `digits.training.run` describes it
+  trials/0000/    each trial's run directory, as `digits.runs.layout` describes it
   figures/, search.html, tune.log
 """
 
@@ -24,8 +24,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from digits.config.files import RECORD_LIMIT, FileError, read_json, shown
-from digits.training.run import RunError
-from digits.training.storage import write_json
+from digits.runs.atomic import write_json
+from digits.runs.layout import RunError
 
 SEARCH, FILE, TRIALS = "search.json", "search.sqlite", "trials"
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from digits.runs.layout import RunError
 from digits.searching.outcome import Outcome, Trial, outcome_of, setting_text
 from digits.searching.study import read_search
-from digits.training.run import RunError
 
 CUT = "in brackets: where a trial was when it was pruned"
 ONLY_TESTED = "the only trial that the test set was used for"

@@ -1,6 +1,6 @@
 """The processes that train a search's trials: torch is imported once in each.
 
-Every trial is a process of its own, forked from its trainer (`digits.training.isolated`), so one that dies takes none
+Every trial is a process of its own, forked from its trainer (`digits.processes.child`), so one that dies takes none
 with it. It tells each epoch's figure to the search and is told whether to go on; what came of it is in its run
 directory.
 """
@@ -23,10 +23,11 @@ from pathlib import Path
 from typing import Literal
 
 from digits.config.types import Tree
-from digits.training import isolated
-from digits.training.cores import cores
-from digits.training.isolated import CAN_FORK, PR_SET_PDEATHSIG, SIGNALS, run_isolated
-from digits.training.run import JobDied, JobFailed
+from digits.processes import signals
+from digits.processes.child import CAN_FORK, PR_SET_PDEATHSIG, run_isolated
+from digits.processes.cores import cores
+from digits.processes.signals import SIGNALS
+from digits.runs.layout import JobDied, JobFailed
 
 LOG = "train.log"
 
@@ -123,7 +124,7 @@ def serve(work: Work, line: Connection, threads: int | None, parent: int) -> Non
         if os.getppid() != parent:
             sys.exit(1)
     for number in SIGNALS:  # noted; no further trial is begun then, and one that is trained is told
-        signal.signal(number, lambda received, _: isolated.Told.is_news(received) and None)
+        signal.signal(number, lambda received, _: signals.Told.is_news(received) and None)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     if threads is not None:
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):

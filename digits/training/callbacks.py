@@ -15,8 +15,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from digits.data import Batch
+from digits.runs.record import RunDirectory
 from digits.training.module import Classifier
-from digits.training.run import RunDirectory
 
 log = logging.getLogger(__name__)
 

@@ -21,11 +21,12 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.trainer.states import TrainerFn
 
 from digits.data import Batch
-from digits.training.leaving import Signals
+from digits.processes.signals import Signals
+from digits.runs.atomic import write_bytes
+from digits.runs.checkpoint_file import read_checkpoint
+from digits.runs.layout import BEST, DAMAGED, LAST, PREVIOUS, RunError
+from digits.runs.read import first_process
 from digits.training.module import SUMS
-from digits.training.run import BEST, DAMAGED, LAST, PREVIOUS, RunError, first_process
-from digits.training.saved import read_checkpoint
-from digits.training.storage import write_bytes
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from digits.config.class_folders import is_image_folder
+from digits.runs.layout import RunError
 from digits.training.members import Member
-from digits.training.run import RunError
 
 OWN = {"mean", "std", "batch_size", "eval_batch_size", "root", "mirrors"}
 """Of the data, what each member may have its own of: it changes neither the images that are asked about nor their

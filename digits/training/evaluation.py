@@ -18,12 +18,14 @@ from digits.config.files import shown
 from digits.config.instantiate import check_read_back, instantiate
 from digits.config.types import Tree
 from digits.data import ImageFolder, MNISTDataModule, Split
-from digits.training import figures, saved
+from digits.runs import weights
+from digits.runs.atomic import write_json
+from digits.runs.layout import RESULT, RunError
+from digits.runs.read import peek
+from digits.training import figures
 from digits.training.members import Member, by_name
 from digits.training.predictions import average, predict
-from digits.training.run import RESULT, RunError, peek
 from digits.training.scores import Scores, score
-from digits.training.storage import write_json
 
 SHOWN_MISTAKES = 10
 
@@ -61,8 +63,8 @@ def rebuild(member: Member, trust: tuple[str, ...]) -> nn.Module:
 
     Raises RunError when the record names what must not be called, or the weights are another net's.
     """
-    net = saved.build_net(member.model, trust, member.weights)
-    saved.load_weights(net, member.weights)
+    net = weights.build_net(member.model, trust, member.weights)
+    weights.load_weights(net, member.weights)
     net = net.to("cuda" if torch.cuda.is_available() else "cpu")
     return net.to(memory_format=torch.channels_last) if member.channels_last else net
 

@@ -13,17 +13,20 @@ from digits.config.instantiate import instantiate
 from digits.config.schema import Experiment
 from digits.config.types import Tree
 from digits.data import MNISTDataModule
-from digits.training import checkpoints, machine, saved
-from digits.training.beginning import source_of
+from digits.processes.signals import Signals
+from digits.runs import weights
+from digits.runs.checkpoint_file import read_checkpoint
+from digits.runs.compare import check_unchanged
+from digits.runs.init_from import source_of
+from digits.runs.layout import BEST, LAST
+from digits.runs.record import RunDirectory
+from digits.runs.teachers import find_teachers
+from digits.training import checkpoints, machine
 from digits.training.build import make_callbacks, make_loggers, make_module, make_trainer, write_again
 from digits.training.callbacks import Progress, Pulse
 from digits.training.clock import Clock
-from digits.training.leaving import Signals
 from digits.training.nonfinite import NonfiniteGuard
 from digits.training.pruning import Pruned, Pruning
-from digits.training.reproduce import check_unchanged
-from digits.training.run import BEST, LAST, RunDirectory
-from digits.training.teachers import find_teachers
 from digits.training.teaching import read_teacher
 from digits.training.transfer import read_origin, transfer
 
@@ -46,7 +49,7 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
     data = cast(MNISTDataModule, instantiate(config.data.tree(), seed=config.seed, augment=augment))
     checkpoint, step = checkpoints.latest(run.path) if config.resume is not None else (None, 0)
     if checkpoint is not None:
-        saved.check_size(config.model.tree(), checkpoint)
+        weights.check_size(config.model.tree(), checkpoint)
     net = cast(nn.Module, instantiate(config.model.tree()))
     parameters = sum(p.numel() for p in net.parameters())
     asked, config = config, machine.settle(config, net)
@@ -109,7 +112,7 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
     if status == "pruned":
         chosen_epoch = int(max(pulse.history, key=lambda epoch: epoch["val/accuracy"])["epoch"])
     elif chosen.exists():
-        kept = saved.read_checkpoint(chosen)
+        kept = read_checkpoint(chosen)
         module.load_state_dict(cast(dict[str, torch.Tensor], kept["state_dict"]))
         chosen_epoch = cast(int, kept["epoch"])
     metrics = next((dict(epoch) for epoch in pulse.history if epoch["epoch"] == chosen_epoch), {})
@@ -122,7 +125,7 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
 
     # ---- What the run leaves behind ---------------------------------------------------------------
     if trainer.is_global_zero and chosen.exists() and status == "done":
-        run.add(weights=saved.save(run.path, module.evaluated_net, config.model.tree(), data))
+        run.add(weights=weights.save(run.path, module.evaluated_net, config.model.tree(), data))
     clock.lap("files")
     in_fit = {"fit": round(pulse.seconds, 2), "steps": pulse.in_steps, "validation": pulse.in_validation}
     seconds = clock.laps | in_fit | {"first_step": pulse.first_step, "this_start": clock.total}

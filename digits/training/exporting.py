@@ -17,13 +17,13 @@ from torch import Tensor, nn
 
 from digits.config.types import Tree, Value
 from digits.data import BatchLoader, MNISTDataModule
+from digits.runs.atomic import write_bytes
+from digits.runs.weights import save
 from digits.training.calibration import answers, fit_temperature
 from digits.training.onnx_graph import ExportError, logits_of, to_onnx
 from digits.training.predictions import evaluating
 from digits.training.quantised import quantised
-from digits.training.saved import save
 from digits.training.scores import calibration_error
-from digits.training.storage import write_bytes
 
 FORMAT = "1"
 """Of the metadata; `digits.reading.description` reads them."""

@@ -19,14 +19,17 @@ from digits.config.faults import ConfigError, TargetError
 from digits.config.instantiate import check_read_back
 from digits.config.types import Tree
 from digits.data.datasets import DataError
-from digits.training import checkpoints, saved
+from digits.processes.signals import Interrupted, Signals
+from digits.runs import weights
+from digits.runs.atomic import StorageError
+from digits.runs.compare import compare, differences
+from digits.runs.layout import ERROR, JobFailed, RunError
+from digits.runs.read import first_process, peek
+from digits.runs.record import RunDirectory
+from digits.training import checkpoints
 from digits.training.experiment import run_experiment
-from digits.training.leaving import Interrupted, Signals
 from digits.training.nonfinite import NonfiniteError
 from digits.training.pruning import Pruning
-from digits.training.reproduce import compare, differences
-from digits.training.run import ERROR, JobFailed, RunDirectory, RunError, first_process, peek
-from digits.training.storage import StorageError
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +70,7 @@ def run_job(
                 hold_logs(run)
             if config.resume is not None or config.config_from is not None:
                 check_read_back(config.tree(), config.trust)
-                saved.check_small([config.loss.tree(), *(transform.tree() for transform in config.augment.values())])
+                weights.check_small([config.loss.tree(), *(transform.tree() for transform in config.augment.values())])
             origin = peek(Path(config.config_from)) if config.config_from is not None else {}
             for sentence in differences(origin, run.record) if origin and first else []:
                 log.warning("%s: %s", config.config_from, sentence)

@@ -16,7 +16,8 @@ from digits.config.data import Data
 from digits.config.schema import DESCRIBED
 from digits.config.trust import harmful, is_trusted, untrusted
 from digits.config.types import Tree, Value
-from digits.training.run import BEST, LAST, MODEL, RESULT, RunError, read_model
+from digits.runs.layout import BEST, LAST, MODEL, RESULT, RunError
+from digits.runs.read import read_model
 
 NEEDED = ("name", "root", "mean", "std", "num_classes", "image_size", "val_size", "split_seed")
 """What the data section of a DataModule from elsewhere has to say."""

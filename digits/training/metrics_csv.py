@@ -12,8 +12,8 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from digits.config.files import FileError, read_text
-from digits.training.run import RunError
-from digits.training.storage import write_text
+from digits.runs.atomic import write_text
+from digits.runs.layout import RunError
 
 LARGEST = 1 << 28
 """Bytes of a file that is read back; a million rows have a tenth of it."""

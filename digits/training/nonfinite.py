@@ -14,9 +14,10 @@ from torch.optim.optimizer import Optimizer
 
 from digits.config.types import Tree, Value
 from digits.data import Batch
+from digits.runs.atomic import write_json
+from digits.runs.layout import NONFINITE
+from digits.runs.record import RunDirectory
 from digits.training.module import Classifier
-from digits.training.run import NONFINITE, RunDirectory
-from digits.training.storage import write_json
 
 log = logging.getLogger(__name__)
 

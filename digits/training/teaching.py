@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from digits.config.faults import ConfigError, Fault
 from digits.config.schema import Experiment
-from digits.training import saved
-from digits.training.run import RunError, read_model
+from digits.runs import weights
+from digits.runs.layout import RunError
+from digits.runs.read import read_model
 
 
 class Teacher:
@@ -43,8 +44,8 @@ def read_teacher(config: Experiment) -> Teacher | None:
     for name in config.teachers:
         run = Path(name)
         try:
-            net = saved.build_net(read_model(run), tuple(config.trust), run)
-            saved.load_weights(net, run)
+            net = weights.build_net(read_model(run), tuple(config.trust), run)
+            weights.load_weights(net, run)
         except RunError as error:
             raise ConfigError(Fault("teachers", f"{name}: {error}")) from None
         nets.append(net.to(memory_format=torch.channels_last) if config.trainer.channels_last else net)

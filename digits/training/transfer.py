@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from digits.config.types import Tree, Value
-from digits.training import saved
-from digits.training.run import MODEL, RunError, read_model
+from digits.runs import weights
+from digits.runs.layout import MODEL, RunError
+from digits.runs.read import read_model
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,7 @@ class Transfer:
 
 def read_origin(source: Path) -> Origin:
     """A run's net, or what a file of weights holds; raises RunError."""
-    tensors, file = saved.read_weights(source)
+    tensors, file = weights.read_weights(source)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     classes: object = None
     if source.is_dir() and (source / MODEL).is_file():
@@ -63,7 +64,7 @@ def transfer(net: nn.Module, origin: Origin, classes: Sequence[str]) -> Transfer
     """
     layer, theirs = readout(net, len(classes)), origin.classes
     if not theirs or theirs == tuple(classes) or layer is None:
-        saved.put(net, origin.tensors, origin.file)
+        weights.put(net, origin.tensors, origin.file)
         return Transfer(tuple(classes), (), ())
     tensors, state = dict(origin.tensors), net.state_dict()
     shared = [name for name in classes if name in theirs]
@@ -77,7 +78,7 @@ def transfer(net: nn.Module, origin: Origin, classes: Sequence[str]) -> Transfer
         rows = state[name].clone()
         rows[torch.tensor(here, dtype=torch.long)] = tensors[name][torch.tensor(there, dtype=torch.long)].to(rows.dtype)
         tensors[name] = rows
-    saved.put(net, tensors, origin.file)
+    weights.put(net, tensors, origin.file)
     return Transfer(
         kept=tuple(shared),
         new=tuple(name for name in classes if name not in theirs),

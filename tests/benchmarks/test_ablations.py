@@ -14,7 +14,7 @@ from benchmarks.recipes import BY_NAME, Recipe, RecipeError, composed
 from benchmarks.records import Record, RecordError, read_record
 from benchmarks.runs import Job, TrainingError, only_run, side_by_side, source
 from digits.config.types import Tree
-from digits.training.run import read_result, runs_in
+from digits.runs.read import read_result, runs_in
 from tests.benchmarks.conftest import TINY
 from tests.benchmarks.test_accuracy import a_run
 

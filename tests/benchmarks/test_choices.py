@@ -10,8 +10,8 @@ from benchmarks import choices, results
 from benchmarks.choices import add, line, main, section, table
 from benchmarks.recipes import composed
 from benchmarks.records import RecordError, read_record
+from digits.runs.read import read_result
 from digits.training.job import run_job
-from digits.training.run import read_result
 from tests.benchmarks.conftest import TINY
 
 

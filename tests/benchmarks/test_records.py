@@ -12,7 +12,7 @@ import pytest
 from benchmarks.recipes import Recipe, changed, composed, differing
 from benchmarks.records import RecordError, check_is_of, collect, compact, curves, described, read_record, threads
 from digits.config.types import Tree
-from digits.training.run import read_result
+from digits.runs.read import read_result
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ from benchmarks.robustness_record import read
 from digits.data.corruptions import KINDS
 from digits.data.datasets import read_dataset
 from digits.launch import conf_directory
+from digits.runs.read import read_result
 from digits.settle import plain
 from digits.training.job import run_job
-from digits.training.run import read_result
 
 # ---- Brought to MNIST's form ----------------------------------------------------------------------
 

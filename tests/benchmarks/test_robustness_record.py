@@ -12,7 +12,7 @@ from benchmarks.robustness_record import RECORD, Measured, as_text, merged, read
 from benchmarks.runs import named_runs
 from digits.config.types import Tree
 from digits.data.corruptions import KINDS
-from digits.training.run import RunError
+from digits.runs.layout import RunError
 
 
 def a_net(

@@ -12,9 +12,9 @@ from typing import cast
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from digits.runs.read import read_result
 from digits.searching.outcome import outcome_of
 from digits.searching.study import counted, read_search
-from digits.training.run import read_result
 
 SMALL = (
     *("data=optdigits", "data.limit=200", "model=logistic", "trainer=cpu", "trainer.max_epochs=2", "augment=none"),

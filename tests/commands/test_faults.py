@@ -33,7 +33,7 @@ from benchmarks.faults.trial import (
     reference,
     told_clearly,
 )
-from digits.training.run import BEST, LAST, RESULT, WEIGHTS
+from digits.runs.layout import BEST, LAST, RESULT, WEIGHTS
 
 References = Callable[[str], Reference]
 pytestmark = pytest.mark.timeout(900)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from digits.launch import job_directory
-from digits.training.reproduce import compare, differences
+from digits.runs.compare import compare, differences
 from tests.commands.test_train_command import QUICK, digits, result_of
 
 JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")

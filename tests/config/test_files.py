@@ -20,8 +20,9 @@ from digits.config.files import (
     read_json,
 )
 from digits.launch import conf_directory
-from digits.training.run import RunError, read_model, read_result
-from digits.training.storage import write_json
+from digits.runs.atomic import write_json
+from digits.runs.layout import RunError
+from digits.runs.read import read_model, read_result
 
 pytestmark = pytest.mark.timeout(30)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from digits.training.cores import cores
+from digits.processes.cores import cores
 from tests.commands.test_sweeps import (
     SLOW,
     burning,

@@ -19,7 +19,8 @@ from digits.reading import description
 from digits.reading.model_file import check_model
 from digits.reading.net import SHIPPED, Net
 from digits.reading.patch import as_mnist
-from digits.training import beginning, exporting
+from digits.runs import init_from
+from digits.training import exporting
 from tests.reading.drawing import STROKES, draw
 
 FOLDER = SHIPPED.parent
@@ -45,7 +46,7 @@ def patches() -> npt.NDArray[np.uint8]:
 
 def test_both_layers_that_know_of_it_mean_the_same() -> None:
     """Neither may import the other."""
-    assert beginning.SHIPPED == FOLDER
+    assert init_from.SHIPPED == FOLDER
     assert exporting.FORMAT == description.FORMAT
     assert SHIPPED.name == exporting.FLOAT
 

@@ -13,14 +13,14 @@ import optuna
 
 from digits.config.tune import Tune
 from digits.config.types import Tree
+from digits.runs.atomic import write_json
+from digits.runs.layout import RESULT
 from digits.searching.memory import Memory, definition
 from digits.searching.outcome import Objective
 from digits.searching.progress import Progress
 from digits.searching.search import Search
 from digits.searching.space import Space, read_space
 from digits.searching.trainers import Ended, Task, Told, Trainer
-from digits.training.run import RESULT
-from digits.training.storage import write_json
 
 LINE: Tree = {"x": {"type": "float", "key": "some.x", "low": 0.0, "high": 1.0}}
 BASE: Tree = {"data": {"root": "data", "mirrors": None}, "trainer": {"max_epochs": 4}, "seed": 0}

@@ -13,14 +13,14 @@ from optuna.trial import TrialState
 from digits.config.faults import ConfigError, Fault
 from digits.config.instantiate import instantiate
 from digits.config.types import Tree
+from digits.runs.atomic import write_json
+from digits.runs.layout import NONFINITE
 from digits.searching.keep import best_trials
 from digits.searching.outcome import Objective
 from digits.searching.plan import Plan
 from digits.searching.search import Search
 from digits.searching.study import REASON, counted, number_of
 from digits.searching.trainers import Ended, Task, Told
-from digits.training.run import NONFINITE
-from digits.training.storage import write_json
 from tests.searching.fakes import (
     Fake,
     Silent,

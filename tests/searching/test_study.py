@@ -10,6 +10,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from digits.config.faults import ConfigError
+from digits.runs.layout import RunError
 from digits.searching.memory import Memory, definition
 from digits.searching.study import (
     DEATHS,
@@ -24,7 +25,6 @@ from digits.searching.study import (
     place_of,
     read_search,
 )
-from digits.training.run import RunError
 from tests.searching.fakes import BASE, LINE, memory_in, tune_of
 
 

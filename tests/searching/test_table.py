@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
+from digits.runs.layout import RunError
 from digits.searching.outcome import Trial, outcome_of, setting_text
 from digits.searching.study import read_search
 from digits.searching.table import csv_of, ranks, report_search, text_of
-from digits.training.run import RunError
 from tests.searching.studies import study_of, trial_of, write_search
 
 HERE = Path("outputs/tune/cnn")

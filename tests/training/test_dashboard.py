@@ -18,11 +18,11 @@ from tensorboard.util import tensor_util
 
 from digits.config.schema import Experiment
 from digits.config.types import Tree
+from digits.runs.read import read_result
 from digits.training import experiment as experiment_module
 from digits.training.dashboard import Dashboard
 from digits.training.hparams import HPARAMS, RESULTS, hyperparameters
 from digits.training.job import run_job
-from digits.training.run import read_result
 
 MakeExperiment = Callable[..., Experiment]
 PICTURES = {"class_accuracy", "confusion_matrix", "reliability", "worst_mistakes"}

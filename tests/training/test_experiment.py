@@ -19,8 +19,9 @@ from digits.config.faults import ConfigError
 from digits.config.schema import Experiment
 from digits.config.types import Tree
 from digits.data import MNISTDataModule
+from digits.runs.layout import JobFailed
+from digits.runs.read import read_result
 from digits.training.job import run_job
-from digits.training.run import JobFailed, read_result
 
 MakeExperiment = Callable[..., Experiment]
 
@@ -230,13 +231,13 @@ def test_a_model_json_that_names_something_else_is_not_called(experiment: MakeEx
     model = json.loads((tmp_path / "model.json").read_text())
     harm = str(tmp_path / "harm")
     nested = {
-        "_target_": "digits.training.run.Path.write_text",
+        "_target_": "digits.runs.layout.Path.write_text",
         "self": {"_target_": "digits.launch.Path", "_args_": [harm]},
     }
     for gadget in (
         {"_target_": "os.system", "command": f"touch {harm}"},
         {"_target_": "torch.load", "f": harm},
-        {"_target_": "digits.training.run.subprocess.run", "args": ["touch", harm]},
+        {"_target_": "digits.runs.layout.subprocess.run", "args": ["touch", harm]},
         {"_target_": "torch.nn.functional.torch.hub.load", "repo_or_dir": str(tmp_path), "source": "local"},
         {"_target_": "digits.models.MLP", "hidden": [nested | {"data": "x"}]},
     ):

@@ -12,9 +12,11 @@ import pytest
 
 from digits.config.schema import Experiment
 from digits.config.types import Tree
+from digits.runs.layout import JobFailed
+from digits.runs.read import read_result
+from digits.runs.record import RunDirectory
 from digits.training import experiment as path_of_training
 from digits.training.job import run_job
-from digits.training.run import JobFailed, RunDirectory, read_result
 
 MakeExperiment = Callable[..., Experiment]
 LOGGED = ("logger=default", "callbacks=default", "data.limit=200")
@@ -47,7 +49,7 @@ def log(tmp_path: Path) -> Iterator[Path]:
 
 
 def bomb(tree: Tree, hook: str, at: int = 1) -> Tree:
-    section: Tree = {"_target_": "tests.training.bomb.Bomb", "hook": hook, "at": at}
+    section: Tree = {"_target_": "tests.runs.bomb.Bomb", "hook": hook, "at": at}
     return tree | {"callbacks": cast(Tree, tree["callbacks"]) | {"bomb": section}}
 
 
@@ -131,7 +133,7 @@ def test_a_first_step_that_is_not_finite_belongs_to_the_new_start(experiment: Ma
     tree = experiment(*LOGGED).tree()
     run_job(tree, run, [])
     again = tree | {"resume": str(run), "trainer": cast(Tree, tree["trainer"]) | {"max_epochs": 3}}
-    spoilt: Tree = {"_target_": "tests.training.poison.PoisonedLoss", "at": [0]}
+    spoilt: Tree = {"_target_": "tests.runs.poison.PoisonedLoss", "at": [0]}
     with pytest.raises(JobFailed, match="the loss is inf"):
         run_job(again | {"loss": spoilt, "trust": ["tests"]}, run, [])
     assert read_result(run)["status"] == "failed"

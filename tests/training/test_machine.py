@@ -18,12 +18,12 @@ from digits.config.schema import Experiment
 from digits.config.types import Tree
 from digits.data import MNISTDataModule
 from digits.models import CNN, MLP, LogisticRegression
-from digits.recorded import once_more, taken_up
+from digits.runs.read import read_result
+from digits.runs.resume import once_more, taken_up
 from digits.training import machine
 from digits.training.build import NoProfiler, make_trainer
 from digits.training.checkpoints import CheckpointFiles
 from digits.training.job import run_job
-from digits.training.run import read_result
 
 MakeExperiment = Callable[..., Experiment]
 

@@ -14,9 +14,9 @@ from digits.config.instantiate import instantiate
 from digits.config.schema import Experiment
 from digits.config.types import Tree
 from digits.data import BatchLoader, MNISTDataModule
+from digits.runs.read import read_result
 from digits.training.job import run_job
 from digits.training.module import ema
-from digits.training.run import read_result
 
 
 def test_the_average_follows_its_formula() -> None:

@@ -15,10 +15,11 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from digits.config.schema import Experiment
 from digits.config.types import Tree
+from digits.runs.layout import LAST
+from digits.runs.read import read_result
 from digits.training.hparams import HPARAMS
 from digits.training.job import run_job
 from digits.training.pruning import Pruning
-from digits.training.run import LAST, read_result
 
 ROW: Tree = {
     "dashboard": {"_target_": "digits.training.dashboard.Dashboard", "every_n_epochs": None},

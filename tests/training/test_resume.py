@@ -23,9 +23,11 @@ from tensorboard.summary.writer import event_file_writer
 
 from digits.config.schema import Experiment
 from digits.config.types import Tree, Value
+from digits.processes.signals import Interrupted
+from digits.runs.layout import BEST, LAST, PREVIOUS, JobFailed
+from digits.runs.read import read_result
+from digits.runs.record import RunDirectory
 from digits.training.job import run_job
-from digits.training.leaving import Interrupted
-from digits.training.run import BEST, LAST, PREVIOUS, JobFailed, RunDirectory, read_result
 
 MakeExperiment = Callable[..., Experiment]
 
@@ -75,7 +77,7 @@ def train(config: Experiment, run: Path) -> End:
 
 def cut(config: Experiment, run: Path, hook: str, at: int, signal_name: str = "") -> None:
     """Run until a bomb goes off."""
-    bomb: Tree = {"_target_": "tests.training.bomb.Bomb", "hook": hook, "at": at, "signal_name": signal_name}
+    bomb: Tree = {"_target_": "tests.runs.bomb.Bomb", "hook": hook, "at": at, "signal_name": signal_name}
     tree = config.tree()
     callbacks = cast(Tree, tree["callbacks"])
     event_file_writer._global_uid = event_file_writer.AtomicCounter(0)

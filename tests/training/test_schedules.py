@@ -15,9 +15,9 @@ from torch import nn
 from digits.config.faults import ConfigError
 from digits.config.schema import Experiment
 from digits.config.types import Tree
+from digits.runs.read import read_result
 from digits.training.build import make_module
 from digits.training.job import run_job
-from digits.training.run import read_result
 
 MakeExperiment = Callable[..., Experiment]
 

@@ -11,12 +11,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+import digits
 from digits.config.schema import Experiment
-from digits.training import saved
+from digits.runs.checkpoint_file import read_checkpoint
+from digits.runs.layout import JobFailed
+from digits.runs.read import read_result
 from digits.training.evaluation import read_data
 from digits.training.job import run_job
-from digits.training.run import JobFailed, read_result
-from digits.training.saved import read_checkpoint
 from digits.training.teaching import Teacher
 from tests.training.test_resume import OFTEN, cut, go_on
 from tests.training.test_resume import train as train_whole
@@ -50,7 +51,7 @@ def test_a_student_learns_what_its_teacher_says(experiment: MakeExperiment, tmp_
     student = train(experiment(f"teachers=[{teacher}]", "trainer.max_epochs=5"), tmp_path / "student")
     assert cast(dict[str, float], read_result(student)["metrics"])["test/accuracy"] < 0.1
     test = read_data([experiment().data.tree()], ())[0].split("test")
-    answers = saved.load(student)(test.pixels()).argmax(1)
+    answers = digits.load(student)(test.pixels()).argmax(1)
     assert (answers == (test.truth() + 1) % 10).float().mean() > 0.8
     state = cast(dict[str, torch.Tensor], read_checkpoint(student / "checkpoints/last.ckpt")["state_dict"])
     assert not [key for key in state if "teach" in key]

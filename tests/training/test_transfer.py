@@ -11,8 +11,8 @@ from torch import nn
 
 from digits.config.types import Value
 from digits.models import CNN, MLP, LogisticRegression, ResNet, TinyCNN
-from digits.training.run import RunError
-from digits.training.storage import write_json
+from digits.runs.atomic import write_json
+from digits.runs.layout import RunError
 from digits.training.transfer import Transfer, read_origin, readout, transfer
 
 TEN = tuple("0123456789")

@@ -1,0 +1,1 @@
+"""A trained net asked and judged, alone or in an ensemble."""

@@ -1,0 +1,68 @@
+"""A Lightning checkpoint read as plain data and tensors: nothing that it names is called."""
+
+from __future__ import annotations
+
+import pickletools
+import re
+import zipfile
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import torch
+
+from digits.config.files import FileError, open_regular
+from digits.runs.layout import RunError
+
+PLAIN = re.compile(
+    r"collections (OrderedDict|Counter)|(builtins|__builtin__) set|_codecs encode"
+    r"|torch\._utils _rebuild_(tensor_v2|parameter)"
+    r"|torch (Size|device|[A-Z]\w+Storage|b?float\d+|u?int\d+|complex\d+|bool)"
+)
+"""What a checkpoint's pickle may name: tensors and plain containers. Fewer than torch allows, which would take
+bytearray(10**12) for data, and whatever an imported package has added to its list."""
+
+
+def read_checkpoint(path: Path) -> dict[str, object]:
+    """What a Lightning checkpoint holds, on the CPU: plain data and tensors; nothing that it names is called.
+
+    Raises RunError, naming the file, where there is none, where it is damaged, and where it holds anything else.
+    """
+    try:
+        with open_regular(path) as file:
+            _check_archive(path, file)
+            file.seek(0)
+            content = torch.load(file, map_location="cpu", weights_only=True)
+    except (FileNotFoundError, NotADirectoryError):
+        raise RunError(f"there is no checkpoint {path}") from None
+    except FileError as error:
+        raise RunError(str(error)) from None
+    except (RunError, OSError, MemoryError):  # a disk that can't be read says nothing of the file
+        raise
+    except Exception as error:  # bytes that were damaged, or made to do damage, can raise anything
+        reason = (str(error).splitlines() or [""])[0]
+        raise RunError(f"{path} is damaged: {type(error).__name__}: {reason}") from None
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise RunError(f"{path} is no checkpoint: it holds no names")
+    return cast(dict[str, object], content)
+
+
+def _check_archive(path: Path, file: BinaryIO) -> None:
+    """Refuse what torch.save never writes: no zip archive, entries larger than it, pickles that name functions."""
+    size = path.stat().st_size
+    try:
+        archive = zipfile.ZipFile(file)
+    except zipfile.BadZipFile:
+        raise RunError(f"{path} is damaged: it is no whole zip archive, which torch.save writes") from None
+    unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > size:
+        raise RunError(f"{path} is not read: its {size:,} bytes would unpack to {unpacked:,}")
+    if damaged := archive.testzip():  # torch looks at no checksum, and one wrong bit is a wrong weight
+        raise RunError(f"{path} is damaged: the checksum of {damaged} in it is wrong")
+    for entry in archive.infolist():
+        if not entry.filename.lower().endswith(".pkl"):  # torch looks for data.pkl without minding the case
+            continue
+        for opcode, argument, _ in pickletools.genops(archive.read(entry)):
+            if opcode.name in ("GLOBAL", "INST") and not PLAIN.fullmatch(str(argument)):
+                raise RunError(f"{path} holds what is not plain data: {str(argument).replace(' ', '.')}")
+            if opcode.name == "STACK_GLOBAL" or opcode.name.startswith("EXT"):
+                raise RunError(f"{path} holds what is not plain data: a name by the pickle opcode {opcode.name}")

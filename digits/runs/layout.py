@@ -1,0 +1,64 @@
+"""The run directory: what a training run leaves behind, and the only thing that later commands take.
+
+    RUN/
+      result.json         the record: status, config, metrics, seed, overrides, seconds, versions, commit
+      model.json          what is needed to rebuild the net: plain data
+      model.safetensors   its weights: those of the best epoch, averaged if the run averaged
+      checkpoints/        best.ckpt, last.ckpt to resume from, and, until it is done, the one before that
+      metrics.csv         every curve, one row a step
+      events.out.tfevents…  the same and more for TensorBoard
+      train.log           what was printed
+      error.txt           the traceback, if it failed
+      nonfinite.json      the batch whose loss or gradient was not finite, if there was one
+      .hydra/             what Hydra was asked for, and no record
+      .claim              who works here, while somebody does
+
+`result.json` has `status`: running, done, failed, interrupted, or pruned, for a search's trial that was ended since
+others were better, and then `trial` says which it is, with what parameters. While it runs, `pid`, `host` and `alive`
+(seconds since 1970) are its signs of life. Each file is written beside its place and renamed, so a reader sees
+the old one or the new one. Reading takes no torch.
+
+`config` is what the run was asked for, with `trainer.precision: auto` settled before its first step.
+
+`seconds` says where the time went:
+
+    fit           Lightning's fit: the steps, the validation, and what is around them; over all starts of the run
+      steps       from each epoch's start to the end of its last step, without validation; over all starts
+      validation  in validation; over all starts
+    first_step    the first of these steps, waiting for kernels and memory included; this and the rest: of this start
+    start         from the start of the process to the experiment: Python, imports, Hydra, checks (Linux only)
+    objects       net, loggers, callbacks, Trainer
+    data          reading and splitting the data
+    test          the test
+    files         writing the weights
+    this_start    the experiment: all of these but `start`
+"""
+
+from __future__ import annotations
+
+RESULT, MODEL, WEIGHTS, ERROR = "result.json", "model.json", "model.safetensors", "error.txt"
+BEST, LAST, PREVIOUS = "checkpoints/best.ckpt", "checkpoints/last.ckpt", "checkpoints/previous.ckpt"
+DAMAGED = "checkpoints/last.damaged"
+NONFINITE = "nonfinite.json"
+EVENTS = "events.out.tfevents*"
+FINISHED = ("done", "interrupted", "pruned")
+"""How a run ends from which another start can go on, and lose nothing if it can't."""
+
+SIGN_OF_LIFE = 10.0
+"""Seconds between two signs of life; after six of them without one, a run counts as lost."""
+
+
+class RunError(ValueError):
+    """A run directory that isn't there or can't be used so; the message names the fix."""
+
+
+class JobFailed(Exception):  # noqa: N818 (it says what happened to the job)
+    """A run failed and said why; `code` is what a command exits with, `storage` tells that nothing could be written."""
+
+    def __init__(self, reason: str, code: int = 1, *, storage: bool = False) -> None:
+        super().__init__(reason)
+        self.code, self.storage = code, storage
+
+
+class JobDied(JobFailed):
+    """A run's process died hard: killed by a signal, a segfault, the system when memory ran out."""

@@ -1,0 +1,140 @@
+"""A run's record written, from its start to its end, good or bad. No torch."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from digits.config.types import Tree, Value
+from digits.runs.atomic import write_json, write_text
+from digits.runs.environment import commit, cpu_name, package_versions
+from digits.runs.layout import ERROR, EVENTS, FINISHED, LAST, NONFINITE, RESULT, SIGN_OF_LIFE
+from digits.runs.read import read_result
+
+OUTCOME = (
+    *("weights", "data", "teachers", "init_from", "metrics", "epoch", "epochs", "steps", "images_per_second"),
+    *("seconds", "history"),
+)
+"""What the record says of a run that was done, and of what it was made from; it stays while the run goes on."""
+
+
+class RunDirectory:
+    """Writes one run's record.
+
+    What a finished run left is kept until the first step of a start that goes on with it: one that fails before, since
+    its data or a package is gone, say, leaves no trace.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.record: Tree = {}
+        self.keeps_former = False
+        self._deferred = list[Callable[[], object]]()
+        self._events = set[Path]()
+        self._last_sign = 0.0
+
+    def begin(self, config: Tree, overrides: list[str], trial: Tree | None = None) -> None:
+        """Say that the run has started; a record already there (resume) keeps what it knows.
+
+        `trial` is what a search says of its trial: its name, number and parameters.
+        """
+        (self.path / LAST).parent.mkdir(parents=True, exist_ok=True)
+        former = read_result(self.path) if (self.path / RESULT).exists() else {}
+        self.record = {key: former[key] for key in OUTCOME if key in former} | {
+            "format": 1,
+            "status": "running",
+            "started": former.get("started") or datetime.now(UTC).isoformat(timespec="seconds"),
+            "lengthened": _lengthened(former, config),
+            "overrides": _merged(former.get("overrides"), overrides),
+            "seed": config.get("seed"),
+            "config": config,
+            "versions": dict[str, Value](python=platform.python_version(), **package_versions()),
+            "commit": commit(),
+            "hardware": {"cpu": cpu_name(), "cores": os.cpu_count(), "system": platform.platform()},
+        }
+        if (of_search := trial or former.get("trial")) is not None:
+            self.record["trial"] = of_search
+        self.keeps_former, self._events = former.get("status") in FINISHED, set(self.path.glob(EVENTS))
+        self.once_begun(self._tidy)
+        self.sign_of_life(at_once=True)
+
+    def once_begun(self, action: Callable[[], object]) -> None:
+        """Do something that changes the run's files: at once, or at the first step where a finished run is there."""
+        if self.keeps_former:
+            self._deferred.append(action)
+        else:
+            action()
+
+    def first_step(self) -> None:
+        """From here on the run's files are this start's."""
+        if self.keeps_former:
+            self.keeps_former = False
+            for action in self._deferred:
+                action()
+            self.sign_of_life(at_once=True)
+
+    def _tidy(self) -> None:
+        """Remove what belongs to the start before: files that a kill left half-written, and why it failed."""
+        left = [*self.path.glob(".*.part"), *self.path.glob("checkpoints/.*.part")]
+        for path in (*left, self.path / ERROR, *self.path.glob(f"*{NONFINITE}")):
+            path.unlink(missing_ok=True)
+
+    def sign_of_life(self, *, at_once: bool = False) -> None:
+        """Show that the process lives; cheap enough to be called every step."""
+        if at_once or time.monotonic() - self._last_sign > SIGN_OF_LIFE:
+            self._last_sign = time.monotonic()
+            self._write({"pid": os.getpid(), "host": socket.gethostname(), "alive": round(time.time(), 1)})
+
+    def add(self, **fields: Value) -> None:
+        """Add to the record what is known by now."""
+        self.record |= fields
+        self.sign_of_life(at_once=True)
+
+    def finish(self, status: str, **fields: Value) -> None:
+        """Close the record with a status and what came out; one that ends before its first step is as it was."""
+        if self.keeps_former and status not in ("done", "pruned"):
+            for path in set(self.path.glob(EVENTS)) - self._events:
+                path.unlink(missing_ok=True)
+            return
+        self.first_step()
+        self.record |= {
+            "status": status,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        } | fields
+        self._write({})
+
+    def fail(self, reason: str, traceback: str) -> None:
+        """Close the record of a run that failed."""
+        if not self.keeps_former:
+            write_text(self.path / ERROR, traceback)
+        self.finish("failed", error=reason)
+
+    def _write(self, more: Tree) -> None:
+        if not self.keeps_former:
+            write_json(self.path / RESULT, self.record | more)
+
+
+def _merged(former: Value, overrides: list[str]) -> list[Value]:
+    """What a run was asked for in all: at its start, and the new lengths when it went on."""
+    asked = {str(override).split("=", 1)[0]: override for override in (former if isinstance(former, list) else [])}
+    new = {override.split("=", 1)[0]: override for override in overrides}
+    if asked:
+        new = {key: override for key, override in new.items() if key not in ("resume", "trust")}
+    return list({**asked, **new}.values())
+
+
+def _lengthened(former: Tree, config: Tree) -> list[Value]:
+    """The lengths that a run had before it was given another: its schedule was theirs until then."""
+    lengths = former.get("lengthened")
+    before, now = (
+        trainer.get("max_epochs") if isinstance(trainer, dict) else None
+        for trainer in (
+            tree.get("trainer") if isinstance(tree, dict) else None for tree in (former.get("config"), config)
+        )
+    )
+    return [*(lengths if isinstance(lengths, list) else []), *([before] if before not in (None, now) else [])]

@@ -1,0 +1,200 @@
+"""A recorded run taken up again: gone on with, done once more, or met by its own command started again.
+
+The configuration is then the recorded one. It comes from a file, so nothing is called for it but what
+`digits.config.instantiate` trusts, the user named, or the command itself asks for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from digits.config.absent import completed
+from digits.config.faults import ConfigError, Fault
+from digits.config.files import FileError, check_stays_inside, few
+from digits.config.trust import harmful, is_trusted, untrusted
+from digits.config.types import Tree, Value, targets_in
+from digits.runs.layout import LAST, PREVIOUS, RESULT, RunError
+from digits.runs.read import find_run, first_process, read_result, status_of
+
+LENGTHS = {"trainer.max_epochs"}
+"""What may be given anew to a run that goes on; not max_steps, with which Lightning 2.6 repeats an epoch on resume."""
+
+ANEW = {"seed", "test", "checkpoints", "data.root", "data.mirrors"}
+"""What may be given anew to a run that is done once more."""
+
+NO_LENGTH = "can't be changed on resume, only {0} can; to start from its weights: init_from"
+NOT_THE_SAME = "can't be changed with config_from, only {0} can; give the run's own command with the change instead"
+NOTHING_RECORDED = (
+    "{0} has only just begun, or was cut off before anything was recorded; if so, give its command again with "
+    "hydra.run.dir={0} (what it was asked for is in {0}/.hydra/overrides.yaml)"
+)
+
+
+def resumed(asked: Tree, overrides: list[str]) -> Tree:
+    """A run's own recorded configuration, with the lengths that were given anew."""
+    recorded = _recorded(asked, "resume")
+    _refuse_links(Path(str(asked["resume"])))
+    given = keys(overrides) - {"resume", "trust"}
+    if refused := sorted(given - LENGTHS):
+        raise ConfigError(*[Fault(key, NO_LENGTH.format(", ".join(LENGTHS))) for key in refused])
+    tree = _given_anew(recorded, asked, given) | {"resume": asked["resume"], "trust": asked["trust"]}
+    trainer, done = tree.get("trainer"), read_result(Path(str(asked["resume"]))).get("epochs")
+    length = trainer.get("max_epochs") if isinstance(trainer, dict) else None
+    if isinstance(length, int) and isinstance(done, int) and length < done:
+        why = f"is {length}, but {asked['resume']} has done {done} epochs; give as many or more"
+        raise ConfigError(Fault("trainer.max_epochs", why))
+    return tree
+
+
+def once_more(asked: Tree, overrides: list[str]) -> Tree:
+    """The recorded configuration of another run, for a new one: but for seed, places and what is kept, the same.
+
+    Nothing else, since what was computed from it, as scheduler.max_lr is from optimizer.lr, would stay what it was.
+    """
+    recorded = _recorded(asked, "config_from")
+    given = keys(overrides) - {"config_from", "trust"}
+    if refused := sorted(given - ANEW):
+        raise ConfigError(*[Fault(key, NOT_THE_SAME.format(", ".join(sorted(ANEW)))) for key in refused])
+    own: Tree = {"resume": None, "config_from": asked["config_from"], "trust": asked["trust"]}
+    return _given_anew(recorded, asked, given) | own
+
+
+@dataclass(frozen=True)
+class TakenUp:
+    """What a command does in a directory where it may have been before."""
+
+    tree: Tree | None  # the configuration to run; None: nothing, it is done
+    remark: str = ""  # to be told
+    accuracy: float | None = None  # the validation accuracy of a run that is done
+
+
+def taken_up(asked: Tree, overrides: list[str], directory: Path) -> TakenUp:
+    """A sweep's job, or a requeued one, met again: left as it is, gone on with, or started anew in its place.
+
+    Raises ConfigError where that can't be: it runs in another process, or it is another job's directory.
+    """
+    if not (directory / RESULT).exists():
+        return TakenUp(asked)
+    try:
+        result = read_result(directory)
+    except RunError as error:
+        raise ConfigError(Fault("", f"{error}; delete {directory} to start it anew")) from None
+    _refuse_links(directory)
+    status, config, former = status_of(result), result.get("config"), result.get("overrides")
+    if status == "running" and first_process():
+        raise ConfigError(Fault("", f"{directory} {still_running(result)}"))
+    if isinstance(former, list) and _typed(former) != _typed(overrides):
+        why = f"{directory} holds the run of other overrides ({' '.join(map(str, former))}); name another directory"
+        raise ConfigError(Fault("", why))
+    recorded = _completed(config, asked) if isinstance(config, dict) else asked
+    others = _changed(recorded, asked)
+    if status == "done":
+        metrics = result.get("metrics")
+        accuracy = metrics.get("val/accuracy") if isinstance(metrics, dict) else None
+        note = f" (recorded with another {few(others)})" if others else ""
+        return TakenUp(None, f"done already: {directory}{note}", accuracy if isinstance(accuracy, float) else None)
+    # What the command itself names needs no trust=[…] to be called for the record of the same command
+    own = {str(section["_target_"]) for _, section in targets_in(asked)}
+    trust = [*_packages(asked), *dict.fromkeys(name.partition(".")[0] for name in sorted(own) if not is_trusted(name))]
+    again: Tree = {"resume": str(directory), "trust": list[Value](trust)}
+    if not resumable(directory):
+        return TakenUp(asked | again)
+    _refuse(recorded, [(key, name) for key, name in untrusted(recorded, _packages(asked)) if name not in own])
+    remark = f"{directory} goes on as it was recorded; asked for now is another {few(others)}" if others else ""
+    return TakenUp(recorded | again, remark)
+
+
+def resumable(run: Path) -> bool:
+    """Whether something was saved that a run can go on from."""
+    return (run / LAST).exists() or (run / PREVIOUS).exists()
+
+
+def still_running(result: Tree) -> str:
+    """What a run is that can't be touched now."""
+    return f"is still running (process {result.get('pid')} on {result.get('host')}); end it first"
+
+
+def _recorded(asked: Tree, key: str) -> Tree:
+    """The configuration in the record of the run that a key names."""
+    name = str(asked[key])
+    try:
+        run = find_run(name)
+        recorded = read_result(run).get("config")
+    except RunError as error:
+        nothing = (Path(name) / ".hydra").is_dir() and not (Path(name) / RESULT).exists()
+        raise ConfigError(Fault(key, NOTHING_RECORDED.format(name) if nothing else str(error))) from None
+    if not isinstance(recorded, dict) or not {"data", "model", "loss", "optimizer", "trainer"} <= set(recorded):
+        raise ConfigError(Fault(key, f"{run} has no whole configuration in its record"))
+    _refuse(recorded, untrusted(recorded, _packages(asked)))
+    return _completed(recorded, asked)
+
+
+def _refuse_links(run: Path) -> None:
+    """Raise ConfigError where a link in a run's directory leads out of it: a run writes by the names of its files."""
+    try:
+        check_stays_inside(run, run)
+    except FileError as error:
+        raise ConfigError(Fault("resume", str(error))) from None
+
+
+def _refuse(recorded: Tree, strangers: list[tuple[str, str]]) -> None:
+    """Raise ConfigError for targets in a record that are not called for a file, and for what would do harm."""
+    why = "the run's record names {0}, which is not called for a file; if you trust it, say trust=[{1}]"
+    faults = [Fault(key, why.format(name, name.partition(".")[0])) for key, name in strangers]
+    faults += [Fault(key, problem) for key, problem in harmful(recorded)]
+    if faults:
+        raise ConfigError(*faults)
+
+
+def _completed(recorded: Tree, asked: Tree) -> Tree:
+    """A recorded configuration with the keys that are younger than it."""
+    recorded = completed(recorded)
+    trainer, todays = recorded.get("trainer"), asked.get("trainer")
+    if isinstance(trainer, dict) and isinstance(todays, dict):
+        recorded = recorded | {"trainer": todays | trainer}
+    return asked | recorded
+
+
+def _given_anew(recorded: Tree, asked: Tree, keys: set[str]) -> Tree:
+    """A recorded configuration with some keys, at most a section deep, as they are asked for now."""
+    tree = dict(recorded)
+    for key in keys:
+        section, _, leaf = key.rpartition(".")
+        inner, source = (tree.get(section), asked.get(section)) if section else (tree, asked)
+        if isinstance(inner, dict) and isinstance(source, dict):
+            value = {leaf: source[leaf]}
+            tree = tree | ({section: inner | value} if section else value)
+    return tree
+
+
+def _changed(recorded: Tree, asked: Tree, path: str = "") -> list[str]:
+    """The keys at which two configurations differ, however deep, but for what says how to start."""
+    keys = []
+    for key in [*recorded, *(key for key in asked if key not in recorded)]:
+        before, now = recorded.get(key), asked.get(key)
+        if isinstance(before, dict) and isinstance(now, dict):
+            keys += _changed(before, now, f"{path}{key}.")
+        elif before != now and f"{path}{key}" not in ("resume", "trust") and not _settled(f"{path}{key}", now):
+            keys.append(f"{path}{key}")
+    return keys
+
+
+def _settled(key: str, asked: Value) -> bool:
+    """Whether a run chooses for itself what is asked for, and records its choice."""
+    return key == "trainer.precision" and asked == "auto"
+
+
+def keys(overrides: list[str]) -> set[str]:
+    """What overrides set."""
+    return {override.lstrip("+").split("=", 1)[0] for override in overrides}
+
+
+def _typed(overrides: list[Value] | list[str]) -> set[str]:
+    """What tells one job from another: its overrides, but for those that a run may get anew when it goes on."""
+    return {str(o) for o in overrides if str(o).lstrip("+").split("=", 1)[0] not in LENGTHS | {"resume", "trust"}}
+
+
+def _packages(asked: Tree) -> list[str]:
+    trust = asked.get("trust")
+    return [str(package) for package in trust] if isinstance(trust, list) else []

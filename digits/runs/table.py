@@ -1,0 +1,228 @@
+"""Many runs as one table: their records read, grouped by configuration, averaged over seeds, ranked. No torch."""
+
+from __future__ import annotations
+
+import math
+import os
+import statistics
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from digits.config.types import Tree
+from digits.runs.groups import Pairs, configuration_of, matters
+from digits.runs.layout import RESULT
+from digits.runs.read import read_result, runs_in, status_of
+
+RANKED_BY = "val/accuracy"
+WITHOUT_VALIDATION = "train/loss"
+"""What ranks the runs that kept no validation images, after all the others."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run, as far as its directory tells."""
+
+    path: Path
+    status: str  # as in the record, or lost, damaged, never started
+    reason: str = ""  # why it isn't done, one line
+    overrides: Pairs = ()  # without the seed
+    seed: int | None = None
+    finished: str = ""
+    figures: tuple[tuple[str, float], ...] = ()  # metrics, parameters, seconds, images_per_second
+    configuration: Pairs = ()  # what its results follow from but for the seed; empty: not recorded
+
+    def figure(self, name: str) -> float | None:
+        """One of the figures, if the run has it."""
+        return dict(self.figures).get(name)
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over runs and their sample standard deviation, which one run has not."""
+
+    value: float
+    sd: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that are done and differ by nothing but their seed, and what changes no result."""
+
+    overrides: Pairs  # what it is called by
+    rows: tuple[Row, ...]
+
+    @property
+    def configuration(self) -> Pairs:
+        """What was recorded of all of them; empty where it wasn't."""
+        return self.rows[0].configuration
+
+    def mean(self, name: str) -> Mean | None:
+        """A figure over the runs that have it."""
+        values = [value for row in self.rows if (value := row.figure(name)) is not None]
+        if not values:
+            return None
+        return Mean(statistics.fmean(values), _sample_sd(values), len(values))
+
+
+def read_rows(folder: Path) -> list[Row]:
+    """Every run in a folder at any depth, and every job that left a directory without a record, by path."""
+    runs = list(runs_in(folder))
+    return sorted([*map(read_row, runs), *_never_started(folder, set(runs))], key=lambda row: row.path)
+
+
+def read_row(run: Path) -> Row:
+    """One run's record; what can't be read is a row too."""
+    try:
+        return _row(run, read_result(run))
+    except (ValueError, OverflowError, OSError) as error:  # no JSON, or times that no clock ever showed
+        return Row(run, "damaged", _first_line(error))
+
+
+def grouped(rows: Iterable[Row]) -> list[Group]:
+    """The runs that are done, by their configurations; of runs that repeat a seed, the latest.
+
+    Where a record has no configuration, the overrides stand for it.
+    """
+    groups: dict[tuple[Pairs, Pairs], list[Row]] = {}
+    for row in sorted(rows, key=lambda row: (row.finished, row.path)):
+        if row.status == "done":
+            key = row.configuration, () if row.configuration else row.overrides
+            groups.setdefault(key, []).append(row)
+    return [Group(_typed_for(runs), tuple({row.seed: row for row in runs}.values())) for runs in groups.values()]
+
+
+def ranked(groups: Iterable[Group], metric: str) -> list[Group]:
+    """Groups, the best mean first; those without the metric last, by their training loss."""
+
+    def key(group: Group) -> tuple[bool, float, bool, float, Pairs, Pairs]:
+        first, second = (_badness(group.mean(name), name) for name in (metric, WITHOUT_VALIDATION))
+        return first is None, first or 0.0, second is None, second or 0.0, group.overrides, group.configuration
+
+    return sorted(groups, key=key)
+
+
+def best(rows: Iterable[Row]) -> Row | None:
+    """The run with the highest validation accuracy; a test accuracy never chooses."""
+    done = [(value, row) for row in rows if row.status == "done" and (value := row.figure(RANKED_BY)) is not None]
+    return max(done, key=lambda pair: pair[0])[1] if done else None
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether a figure is a cost."""
+    return any(word in metric.replace("images_per_second", "") for word in ("loss", "error", "seconds", "parameters"))
+
+
+def common(groups: Iterable[Group]) -> dict[str, str]:
+    """The overrides that all groups share."""
+    sets = [set(group.overrides) for group in groups]
+    return dict(sorted(set.intersection(*sets))) if sets else {}
+
+
+def lead(groups: list[Group], metric: str) -> tuple[float, float] | None:
+    """By how much the first group's mean is ahead of the second's, and that difference's standard error.
+
+    sqrt(s1^2/n1 + s2^2/n2), the error of two means of independent samples; None where one seed tells no spread.
+    """
+    means = [group.mean(metric) for group in groups[:2]]
+    if len(means) < 2 or means[0] is None or means[1] is None or means[0].sd is None or means[1].sd is None:
+        return None
+    error = math.sqrt(means[0].sd ** 2 / means[0].n + means[1].sd ** 2 / means[1].n)
+    return abs(means[0].value - means[1].value), error
+
+
+def figure_names(rows: Iterable[Row]) -> list[str]:
+    """Every figure that some run has, in the order of their first appearance."""
+    return list(dict.fromkeys(name for row in rows for name, _ in row.figures))
+
+
+def _row(run: Path, result: Tree) -> Row:
+    overrides = result.get("overrides")
+    values = dict(map(_key_and_value, overrides if isinstance(overrides, list) else []))
+    values.pop("seed", None)
+    status, seed = status_of(result), result.get("seed")
+    return Row(
+        run,
+        status,
+        _why_not_done(status, result),
+        tuple(sorted(values.items())),
+        seed if isinstance(seed, int) else None,
+        str(result.get("finished")),
+        tuple(_figures(result).items()),
+        configuration_of(result),
+    )
+
+
+def _typed_for(rows: Iterable[Row]) -> Pairs:
+    """The overrides that runs of one configuration share, and all that matter of the run that needed the fewest.
+
+    A run that took its configuration from another says nothing of what was typed, unless all did.
+    """
+    all_typed = [set(row.overrides) for row in rows]
+    typed = [pairs for pairs in all_typed if "config_from" not in dict(pairs)] or all_typed
+    needed = [sorted(pair for pair in pairs if matters(pair[0])) for pairs in typed]
+    return tuple(sorted({*set.intersection(*typed), *min(needed, key=lambda pairs: (len(pairs), pairs))}))
+
+
+def _figures(result: Tree) -> dict[str, float]:
+    metrics, seconds = result.get("metrics"), result.get("seconds")
+    found = dict(metrics) if isinstance(metrics, dict) else {}
+    found["parameters"] = result.get("parameters")
+    found["seconds"] = seconds.get("fit") if isinstance(seconds, dict) else None
+    found["images_per_second"] = result.get("images_per_second")
+    return {name: value for name, value in found.items() if isinstance(value, int | float)}
+
+
+def _key_and_value(override: object) -> tuple[str, str]:
+    """`+optimizer.lr=1e-3` as ("optimizer.lr", "0.001"): the same value is the same group, however it was typed."""
+    key, _, value = str(override).partition("=")
+    key = key.lstrip("+")
+    with suppress(ValueError):
+        return key, str(int(value))
+    with suppress(ValueError):
+        return key, repr(float(value))
+    return key, value.lower() if value.lower() in ("true", "false", "null") else value
+
+
+def _why_not_done(status: str, result: Tree) -> str:
+    if status == "lost":
+        alive = result.get("alive")
+        if not isinstance(alive, int | float):
+            return "no sign of life at all"
+        return f"no sign of life since {datetime.fromtimestamp(alive, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    if status == "running":
+        return f"since {result.get('started')}"
+    return "" if status == "done" else _first_line(result.get("error") or f"at {result.get('finished')}")
+
+
+def _never_started(folder: Path, runs: set[Path]) -> Iterator[Row]:
+    """Directories that Hydra made for a job which never wrote its record."""
+    for name, folders, files in os.walk(folder):
+        path = Path(name)
+        if path in runs:
+            folders.clear()
+        elif (".hydra" in folders or "train.log" in files) and RESULT not in files:
+            folders.clear()
+            yield Row(path, "never started", f"it has no {RESULT}; its log may say why")
+
+
+def _sample_sd(values: list[float]) -> float | None:
+    if len(values) < 2:
+        return None
+    return statistics.stdev(values) if all(map(math.isfinite, values)) else math.nan
+
+
+def _badness(mean: Mean | None, metric: str) -> float | None:
+    """What to sort by, ascending; a diverged run's NaN is worse than any number."""
+    if mean is None:
+        return None
+    if math.isnan(mean.value):
+        return math.inf
+    return mean.value if lower_is_better(metric) else -mean.value
+
+
+def _first_line(text: object) -> str:
+    return (str(text).strip().splitlines() or [""])[0]
