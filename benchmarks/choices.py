@@ -22,7 +22,7 @@ from benchmarks.results import replace_section
 from benchmarks.runs import output_of, told
 from digits.config.schema import Views
 from digits.config.types import Tree, Value
-from digits.training.exporting import without_places
+from digits.exporting.onnx_export import without_places
 
 SUFFIX = "-choice"
 UNKNOWN = "–"

@@ -12,10 +12,11 @@ from torch import nn
 
 from digits.config.types import Tree
 from digits.data import MNISTDataModule, Normalise, Split
+from digits.evaluating.dataset import read_data
+from digits.evaluating.load import rebuild
+from digits.evaluating.members import Member
 from digits.runs.layout import WEIGHTS, RunError
 from digits.runs.read import find_run, read_model, read_result, status_of
-from digits.training.evaluation import read_data, rebuild
-from digits.training.members import Member
 
 
 @dataclass(frozen=True, eq=False)

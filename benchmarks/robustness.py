@@ -34,8 +34,8 @@ from digits.config.types import Tree
 from digits.data import Split
 from digits.data.corruptions import KINDS, corrupt
 from digits.data.datasets import DataError
+from digits.evaluating.predictions import predict
 from digits.runs.layout import RunError
-from digits.training.predictions import predict
 
 SEED = 0
 

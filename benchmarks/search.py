@@ -36,8 +36,8 @@ from benchmarks.seeds import Sample, difference
 from digits.config.types import Tree
 from digits.runs.atomic import write_json
 from digits.runs.read import read_result
-from digits.searching.outcome import Outcome, outcome_of
-from digits.searching.study import counted, read_search
+from digits.tuning.results import Outcome, outcome_of
+from digits.tuning.storage import counted, read_search
 
 RECORD = RECORDS / "search.json"
 SPACE = ("model=cnn", "search_space=cnn")

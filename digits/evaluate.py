@@ -32,10 +32,10 @@ from digits.config.faults import ConfigError, TargetError
 from digits.config.files import FileError, check_stays_inside
 from digits.config.schema import Views
 from digits.config.types import Tree, Value
+from digits.evaluating.ensemble import check_agree, default_folder, telling_whose
+from digits.evaluating.members import Member, check_data, check_fits, check_trust, data_root, own_pictures, read_net
 from digits.runs.layout import MODEL, RESULT, RunError
 from digits.runs.read import find_run, read_result
-from digits.training.ensemble import check_agree, default_folder, telling_whose
-from digits.training.members import Member, check_data, check_fits, check_trust, data_root, own_pictures, read_net
 
 
 def plan(given: argparse.Namespace) -> Member:
@@ -120,21 +120,21 @@ def _named(name: str, trained_on: Tree) -> Tree:
 
 def run_plan(members: Sequence[Member], folder: Path, given: argparse.Namespace) -> None:
     """Evaluate, print and leave the files."""
-    from digits.training import evaluation
+    from digits.evaluating import dataset, evaluation, load, tables
 
     alone, trust = len(members) == 1, tuple(given.trust)
     nets = []
     for member in members:
         with telling_whose(member.run, alone=alone):
-            nets.append(evaluation.rebuild(member, trust))
+            nets.append(load.rebuild(member, trust))
     with telling_whose(members[0].run, alone=alone):
-        modules = evaluation.read_data([member.data for member in members], trust)
+        modules = dataset.read_data([member.data for member in members], trust)
     data = modules[0]
     classes = next((member.classes for member in members if member.classes), [])
-    notes = evaluation.name_classes(data, classes)
-    notes += [note for member in members for note in evaluation.changed_pictures(member, data)]
+    notes = dataset.name_classes(data, classes)
+    notes += [note for member in members for note in dataset.changed_pictures(member, data)]
     found = evaluation.evaluate(members, nets, modules, given.split)
-    which, files = members[0].which, evaluation.file_names(data, given.split)
+    which, files = members[0].which, dataset.file_names(data, given.split)
     if data.limit is not None:
         notes.append(f"only the first {found.scores.images:,} images: the run has data.limit={data.limit}")
     views = views_of(members)
@@ -159,8 +159,8 @@ def run_plan(members: Sequence[Member], folder: Path, given: argparse.Namespace)
     seen = "" if views == 1 else f", mean of {views} views" if views else ", each by the views it was tested by"
     title = f"{whose}: {which} weights on the {given.split} split of {data.name}{seen}"
     if not alone:
-        print(f"{evaluation.members_table(found.members)}\n")
-    print(f"{evaluation.as_text(found.scores, title, notes, files)}\n\npictures  {folder}")
+        print(f"{tables.members_table(found.members)}\n")
+    print(f"{tables.as_text(found.scores, title, notes, files)}\n\npictures  {folder}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -29,25 +29,26 @@ from digits.config.faults import ConfigError, TargetError
 from digits.config.files import FileError, check_stays_inside
 from digits.config.types import Tree, Value
 from digits.evaluate import plan
+from digits.evaluating.members import Member
 from digits.runs.layout import WEIGHTS, RunError
 from digits.runs.read import read_result
-from digits.training.members import Member
 
 
 def run_export(member: Member, folder: Path, given: argparse.Namespace) -> int:
     """Export, check, write and print; returns the exit code."""
+    from digits.evaluating import dataset, load
+    from digits.exporting import onnx_export
     from digits.reading.model_file import check_model
-    from digits.training import evaluation, exporting
 
     trust = tuple(given.trust)
-    net = evaluation.rebuild(member, trust)
-    [data] = evaluation.read_data([member.data], trust)
+    net = load.rebuild(member, trust)
+    [data] = dataset.read_data([member.data], trust)
     sha256 = hashlib.sha256((member.weights / WEIGHTS).read_bytes()).hexdigest()
-    made = exporting.export(net, data, exporting.provenance_of(read_result(member.run), sha256), int8=given.int8)
-    files, refused = exporting.good_enough(made)
+    made = onnx_export.export(net, data, onnx_export.provenance_of(read_result(member.run), sha256), int8=given.int8)
+    files, refused = onnx_export.good_enough(made)
     described = [check_model(file.content, file.name) for file in files]  # what is kept, the reader runs
-    exporting.leave(folder, files, net, member.model, data)
-    notes = exporting.notes(files, data)
+    onnx_export.leave(folder, files, net, member.model, data)
+    notes = onnx_export.notes(files, data)
     if not described[0].reads_digits:
         notes.append("predict and serve do not take this net: they want 0 to 9, then perhaps none, on 28x28")
     tree: Tree = {
@@ -64,7 +65,7 @@ def run_export(member: Member, folder: Path, given: argparse.Namespace) -> int:
         print(json.dumps(tree, indent=2, ensure_ascii=False))
     else:
         title = f"{member.run}: on the test split of {data.name}"
-        print(f"{exporting.as_text(files, title, notes)}\n\nexported  {folder}")
+        print(f"{onnx_export.as_text(files, title, notes)}\n\nexported  {folder}")
     for sentence in refused:
         print(sentence, file=sys.stderr)
     return 1 if refused else 0
@@ -94,8 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
     from digits.data.datasets import DataError
+    from digits.exporting.onnx_graph import ExportError
     from digits.reading.model_file import ModelError
-    from digits.training.onnx_graph import ExportError
 
     try:
         return run_export(member, folder, given)

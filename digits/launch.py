@@ -190,8 +190,8 @@ class BeforeSearch(Callback):
         """All that is wrong with the space and with the configuration at its edges."""
         from hydra.core.hydra_config import HydraConfig
 
-        from digits.searching.engines import check_engines
         from digits.settle_search import plan
+        from digits.tuning.samplers import check_engines
 
         BeforeStart.reached = True
         HydraConfig.instance().set_config(config)  # which Hydra does only after this

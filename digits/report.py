@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         folder: Path = given.sweep if given.sweep is not None else latest_sweep()
         if (folder / SEARCH).is_file():
-            from digits.searching.table import report_search  # here, since Optuna takes longer than the sweeps' report
+            from digits.tuning.table import report_search  # here, since Optuna takes longer than the sweeps' report
 
             text = report_search(folder, given.sort, as_csv=given.csv, markdown=given.markdown, storage=given.storage)
         else:

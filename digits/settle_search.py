@@ -18,9 +18,9 @@ from digits.config.signatures import names, signature_of, takes_anything
 from digits.config.tune import SECTIONS, WATCHED, Tune
 from digits.config.types import Tree
 from digits.runs.layout import RunError
-from digits.searching.plan import Plan, is_grid
-from digits.searching.space import Drawn, Space, can_meet, edges, grid, overrides, read_space
 from digits.settle import sentence, settle, settle_job
+from digits.tuning.plan import Plan, is_grid
+from digits.tuning.space import Drawn, Space, can_meet, edges, grid, overrides, read_space
 
 GIVEN_LATER = {"sampler": {"seed", "search_space"}, "pruner": set[str]()}
 """Arguments of a sampler or a pruner that the search fills in."""

@@ -5,7 +5,7 @@
     python -m digits.tune model=cnn tune.objective=[val/accuracy,parameters]
     python -m digits.tune model=cnn tune.storage=postgresql://USER@HOST/DATABASE
 
-Leaves `outputs/tune/NAME/`, described in `digits.searching.study`: the study, a run directory for each trial,
+Leaves `outputs/tune/NAME/`, described in `digits.tuning.storage`: the study, a run directory for each trial,
 pictures and a page. The same command started again goes on, wherever it was killed; started elsewhere on the same
 database, it is one more worker. Trials are judged by the validation split; the best is tested, once. `--help` lists
 the choices, `--cfg job` the configuration; what a space looks like stands in `conf/search_space/`.
@@ -23,14 +23,14 @@ from omegaconf import DictConfig
 
 from digits import launch
 from digits.launchers import be_on_its_own
-from digits.searching.trainers import Task, Tell, Winner
+from digits.tuning.worker import Task, Tell, Winner
 
 
 @hydra.main(version_base="1.3", config_path=launch.conf_directory(), config_name="tune")
 def _tune(config: DictConfig) -> None:
     from digits.config.faults import ConfigError
-    from digits.searching.command import run_search
     from digits.settle_search import plan
+    from digits.tuning.run import run_search
 
     hydra_config = HydraConfig.get()
     asked = plan(config, list(hydra_config.overrides.task), at_edges=False)

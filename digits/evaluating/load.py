@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
+import torch
 from torch import nn
 
 from digits.data import Normalise
+from digits.evaluating.members import Member
+from digits.runs import weights
 from digits.runs.read import find_run, read_model
 from digits.runs.weights import build_net, load_weights
 
@@ -25,3 +28,14 @@ def load(run: str | Path | None = None, trust: Sequence[str] = ()) -> nn.Module:
     load_weights(net, directory)
     input_data = cast(dict[str, float], record["input"])
     return nn.Sequential(Normalise(input_data["mean"], input_data["std"]), net).eval()
+
+
+def rebuild(member: Member, trust: tuple[str, ...]) -> nn.Module:
+    """A run's net, on the accelerator if there is one; in training's memory layout, for the same bits.
+
+    Raises RunError when the record names what must not be called, or the weights are another net's.
+    """
+    net = weights.build_net(member.model, trust, member.weights)
+    weights.load_weights(net, member.weights)
+    net = net.to("cuda" if torch.cuda.is_available() else "cpu")
+    return net.to(memory_format=torch.channels_last) if member.channels_last else net

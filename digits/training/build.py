@@ -23,10 +23,10 @@ from digits.config.instantiate import bind, instantiate
 from digits.config.schema import Experiment
 from digits.config.types import Target, Tree
 from digits.training.checkpoints import CheckpointFiles
+from digits.training.distillation import Teacher
 from digits.training.event_files import EventFiles
 from digits.training.metrics_csv import MetricsCSV
 from digits.training.module import Classifier
-from digits.training.teaching import Teacher
 
 
 def make_module(

@@ -23,15 +23,15 @@ from torch.utils.tensorboard import SummaryWriter
 
 from digits.config.types import Tree
 from digits.data import BatchLoader, MNISTDataModule, Split
+from digits.evaluating import figures
+from digits.evaluating.predictions import Predictions, predict
+from digits.evaluating.scores import score
 from digits.runs.read import peek
 from digits.runs.weights import load_weights
-from digits.training import figures
 from digits.training.callbacks import Pulse
 from digits.training.hparams import add_row, hyperparameters, of_trial
 from digits.training.module import Classifier
-from digits.training.predictions import Predictions, predict
 from digits.training.pruning import Pruned
-from digits.training.scores import score
 
 log = logging.getLogger(__name__)
 

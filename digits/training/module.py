@@ -16,8 +16,8 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from digits.data import Batch
-from digits.training.predictions import VIEWS, mean_logits, shifted
-from digits.training.teaching import Teacher, check_loss
+from digits.evaluating.predictions import VIEWS, mean_logits, shifted
+from digits.training.distillation import Teacher, check_loss
 
 Phase: TypeAlias = Literal["train", "val", "test"]
 MakeOptimizer: TypeAlias = Callable[[Iterable[nn.Parameter]], Optimizer]

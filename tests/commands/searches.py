@@ -13,8 +13,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from digits.runs.read import read_result
-from digits.searching.outcome import outcome_of
-from digits.searching.study import counted, read_search
+from digits.tuning.results import outcome_of
+from digits.tuning.storage import counted, read_search
 
 SMALL = (
     *("data=optdigits", "data.limit=200", "model=logistic", "trainer=cpu", "trainer.max_epochs=2", "augment=none"),

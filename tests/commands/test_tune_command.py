@@ -15,7 +15,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from digits.searching.study import superseded
+from digits.tuning.storage import superseded
 from tests.commands.searches import SMALL, begin, check_whole, end, study_in, wait_for
 from tests.commands.test_train_command import digits
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from digits.searching.study import superseded
+from digits.tuning.storage import superseded
 from tests.commands.searches import begin, check_whole, end, study_in, wait_for
 from tests.commands.test_train_command import digits
 

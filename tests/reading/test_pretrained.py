@@ -14,13 +14,13 @@ import torch
 from safetensors.torch import load_file
 
 from digits.config.types import Tree
+from digits.exporting import onnx_export
 from digits.models import CNN
 from digits.reading import description
 from digits.reading.model_file import check_model
 from digits.reading.net import SHIPPED, Net
 from digits.reading.patch import as_mnist
 from digits.runs import init_from
-from digits.training import exporting
 from tests.reading.drawing import STROKES, draw
 
 FOLDER = SHIPPED.parent
@@ -47,8 +47,8 @@ def patches() -> npt.NDArray[np.uint8]:
 def test_both_layers_that_know_of_it_mean_the_same() -> None:
     """Neither may import the other."""
     assert init_from.SHIPPED == FOLDER
-    assert exporting.FORMAT == description.FORMAT
-    assert SHIPPED.name == exporting.FLOAT
+    assert onnx_export.FORMAT == description.FORMAT
+    assert SHIPPED.name == onnx_export.FLOAT
 
 
 def test_it_is_small_and_no_file_lies_beside_it() -> None:

@@ -17,7 +17,7 @@ import pytest
 from digits.report import main
 from digits.runs.report import latest_sweep, print_report
 from digits.runs.table import Mean, grouped, lead, ranked, read_rows
-from tests.searching.studies import write_search
+from tests.tuning.studies import write_search
 
 GONE = 2**22 + 1  # above the highest process number that Linux gives out
 METRICS = {"val/accuracy": 0.9, "test/accuracy": 0.8, "val/loss": 0.3, "train/loss": 0.2}

@@ -1,0 +1,84 @@
+"""The data that a net is asked about: read, and its classes brought into the net's order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from digits.config.class_folders import is_image_folder
+from digits.config.faults import TargetError
+from digits.config.instantiate import check_read_back, instantiate
+from digits.config.types import Tree
+from digits.data import ImageFolder, MNISTDataModule, Split
+from digits.evaluating.members import Member, by_name
+from digits.runs.layout import RESULT, RunError
+from digits.runs.read import peek
+
+
+def read_data(sections: Sequence[Tree], trust: tuple[str, ...]) -> list[MNISTDataModule]:
+    """The DataModules that sections of the configuration describe, the first of them read and split.
+
+    Raises DataError when the data can't be had, RunError when a section doesn't describe a DataModule of ours.
+    """
+    try:
+        modules = [_module(section, trust) for section in sections]
+        modules[0].prepare_data()
+        modules[0].setup()
+    except (RunError, TargetError):
+        raise
+    except ValueError as error:  # a split of a size or by a seed that the schema can't know to be too large
+        raise RunError(f"{RESULT}: {error}") from None
+    return modules
+
+
+def _module(section: Tree, trust: tuple[str, ...]) -> MNISTDataModule:
+    check_read_back(section, trust)
+    module = instantiate(section)
+    if not isinstance(module, MNISTDataModule):
+        raise RunError(f"{section['_target_']} is no MNISTDataModule, so it can't be evaluated on")
+    return module
+
+
+def name_classes(data: MNISTDataModule, known: Sequence[str]) -> list[str]:
+    """Give the classes of a set that was read the numbers that the net gives them, by name; what is to be said of it.
+
+    Raises RunError where the net doesn't know a class.
+    """
+    places = by_name(known, data.classes, str(data.name))
+    if places is None:
+        return other_names(known, data.classes, data.name)
+    order = torch.tensor(places)
+    for name in ("train", "val", "test"):
+        if (split := getattr(data, name)) is not None:
+            setattr(data, name, Split(split.images, order[split.labels], split.rows))
+    absent = [label for label in known if label not in data.classes]
+    data.classes = tuple(known)
+    return [f"the net also knows {', '.join(absent)}, of which {data.name} has no pictures"] if absent else []
+
+
+def changed_pictures(member: Member, data: MNISTDataModule) -> list[str]:
+    """That a run's own folder of pictures is not what it was in training, as a sentence; or nothing."""
+    if not isinstance(data, ImageFolder) or data.test_size is None or not is_image_folder(member.trained_on):
+        return []
+    recorded = peek(member.run).get("data")
+    then = recorded.get("checksums") if isinstance(recorded, dict) else None
+    if not isinstance(then, dict) or then == data.checksums:
+        return []
+    return [f"{data.root} holds other pictures than when {member.run} was trained, so it may have been trained on some "
+            "of these"]  # fmt: skip
+
+
+def file_names(data: MNISTDataModule, split: str) -> tuple[str, ...]:
+    """The files that a split's images come from, by their row; none where they have no files of their own."""
+    return data.files[split] if isinstance(data, ImageFolder) else ()
+
+
+def other_names(net_classes: Sequence[str], data_classes: Sequence[str], data_name: str | None) -> list[str]:
+    """That a set calls the classes something else than the net's own, as a sentence; or nothing."""
+    if not net_classes or list(net_classes) == list(data_classes):
+        return []
+    return [
+        f"the net was trained to tell apart {', '.join(net_classes)}; "
+        f"{data_name} has {', '.join(data_classes)}, taken in this order"
+    ]

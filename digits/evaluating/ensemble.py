@@ -1,0 +1,77 @@
+"""Several nets evaluated as one: whether they may be, and where that goes. No torch."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+from digits.config.class_folders import is_image_folder
+from digits.evaluating.members import Member
+from digits.runs.layout import RunError
+
+OWN = {"mean", "std", "batch_size", "eval_batch_size", "root", "mirrors"}
+"""Of the data, what each member may have its own of: it changes neither the images that are asked about nor their
+order."""
+
+SPLIT = {"val_size", "split_seed"}
+"""What settles the validation split."""
+
+ENSEMBLES = Path("outputs", "evaluation")
+"""Where evaluations go that belong to no single run."""
+
+
+def check_agree(members: Sequence[Member], split: str) -> None:
+    """Raise RunError unless all members can be asked about the same images, and mean the same by their answers."""
+    named: dict[str, Path] = {}
+    for member in members:
+        real = os.path.realpath(member.run)
+        if real in named:
+            raise RunError(f"{named[real]} and {member.run} are the same run; name each net once")
+        named[real] = member.run
+    for a, b in pairwise(members):
+        if a.trained_on["name"] != b.trained_on["name"]:
+            sets = f"{a.run} was trained on {a.trained_on['name']}, {b.run} on {b.trained_on['name']}"
+            raise RunError(f"{sets}; name runs of one data set")
+        if is_image_folder(a.data) and a.data["root"] != b.data["root"]:
+            roots = f"{a.run} has data.root={a.data['root']}, {b.run} data.root={b.data['root']}"
+            raise RunError(f"{roots}; name the pictures to ask about with --data image_folder --root DIR")
+        for key in sorted({*a.data, *b.data} - OWN - SPLIT):
+            if a.data.get(key) != b.data.get(key):
+                values = f"{a.run} has data.{key}={a.data.get(key)}, {b.run} data.{key}={b.data.get(key)}"
+                whole = f"; --data {a.data['name']} takes the whole set" if key == "limit" else ""
+                raise RunError(f"{values}: they would be asked about different images{whole}")
+        if split == "val" and any(a.data[key] != b.data[key] for key in SPLIT):
+            kept = [", ".join(f"data.{key}={m.data[key]}" for key in sorted(SPLIT)) for m in (a, b)]
+            raise RunError(
+                f"{a.run} kept other images for validation ({kept[0]}) than {b.run} ({kept[1]}), "
+                "so one was trained on images of the other's validation split; take --split test"
+            )
+    known = [member for member in members if member.classes]
+    for a, b in pairwise(known):
+        if a.classes != b.classes:
+            names = f"{a.run} tells apart {', '.join(a.classes)}, {b.run} {', '.join(b.classes)}"
+            raise RunError(f"{names}; name runs of the same classes in the same order")
+
+
+def default_folder(members: Sequence[Member], name: str) -> Path:
+    """Where an evaluation goes: into the run, or where the same runs, in whatever order, have a folder together."""
+    if len(members) == 1:
+        return members[0].run / "evaluation" / name
+    runs = sorted(os.path.relpath(os.path.realpath(member.run)) for member in members)
+    digest = hashlib.sha256("\n".join(runs).encode(errors="surrogateescape")).hexdigest()
+    return ENSEMBLES / f"{name}-{len(members)}nets-{digest[:8]}"
+
+
+@contextmanager
+def telling_whose(run: Path, *, alone: bool) -> Iterator[None]:
+    """See that what is said against one of several runs names it."""
+    try:
+        yield
+    except RunError as error:
+        if alone or str(error).startswith(str(run)):
+            raise
+        raise RunError(f"{run}: {error}") from None

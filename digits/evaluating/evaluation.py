@@ -1,0 +1,80 @@
+"""Nets against a data set: what `digits.evaluate` prints and leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from torch import nn
+
+from digits.config.types import Tree
+from digits.data import MNISTDataModule
+from digits.evaluating import figures
+from digits.evaluating.members import Member
+from digits.evaluating.predictions import average, predict
+from digits.evaluating.scores import Scores, score
+from digits.runs.atomic import write_json
+
+
+@dataclass(frozen=True)
+class MemberScore:
+    """One net of those that were asked, and what it is worth alone."""
+
+    run: str
+    net: str
+    parameters: int
+    accuracy: float
+    loss: float  # mean cross-entropy in nats
+    mean: float  # of the pixels, as the net was trained
+    std: float
+    weights_sha256: str | None
+    views: int  # of each picture, whose mean is its answer
+
+    def tree(self) -> Tree:
+        """Ready for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came out, of all nets together and of each."""
+
+    scores: Scores
+    members: tuple[MemberScore, ...]
+    pictures: dict[str, Figure]
+
+
+def evaluate(
+    members: Sequence[Member], nets: Sequence[nn.Module], modules: Sequence[MNISTDataModule], split: str
+) -> Evaluation:
+    """The figures of merit on a split, and the pictures.
+
+    Each net is given batches as its own DataModule makes them; the images are those of the first, which has been set
+    up. A net answers with the mean of its probabilities over its member's views, several with the mean of theirs.
+    """
+    data = modules[0]
+    images, answers, scores = data.split(split), [], []
+    for member, net, module in zip(members, nets, modules, strict=True):
+        answer = predict(net, images, module.normalise, module.eval_batch_size, views=member.views)
+        alone = score(answer, data.classes)
+        parameters = sum(p.numel() for p in net.parameters())
+        scores.append(
+            MemberScore(str(member.run), type(net).__name__, parameters, alone.accuracy, alone.loss, module.mean,
+                        module.std, member.sha256, member.views)
+        )  # fmt: skip
+        answers.append(answer)
+    together = average(answers)
+    found = score(together, data.classes)
+    return Evaluation(found, tuple(scores), figures.pictures(together, found, images, data.classes))
+
+
+def leave(folder: Path, tree: Tree, pictures: dict[str, Figure]) -> None:
+    """Write `evaluation.json` and the pictures, each beside its place and renamed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in pictures.items():
+        part = folder / f".{name}.part"
+        part.write_bytes(figures.png(figure))
+        part.replace(folder / f"{name}.png")
+    write_json(folder / "evaluation.json", tree)

@@ -1,0 +1,230 @@
+"""A trained net as an ONNX file: made, run by onnxruntime on every test image, calibrated, and described in itself."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import cast
+
+import onnx
+import torch
+from tabulate import tabulate
+from torch import Tensor, nn
+
+from digits.config.types import Tree, Value
+from digits.data import BatchLoader, MNISTDataModule
+from digits.evaluating.predictions import evaluating
+from digits.evaluating.scores import calibration_error
+from digits.exporting.calibration import answers, fit_temperature
+from digits.exporting.onnx_graph import ExportError, logits_of, to_onnx
+from digits.exporting.quantize import quantised
+from digits.runs.atomic import write_bytes
+from digits.runs.weights import save
+
+FORMAT = "1"
+"""Of the metadata; `digits.reading.description` reads them."""
+
+FLOAT, INT8 = "model.onnx", "model.int8.onnx"
+
+TOLERANCE = 1e-3
+"""Of the largest logit: by how much those of onnxruntime may differ, which sums in another order; 1e-6 is usual."""
+
+MOST_LOST = 0.01
+"""Of the test accuracy, a fraction: what a quantised net may be worse by than the float one."""
+
+EXPORTED_WITH = ("torch", "onnx", "onnxscript", "onnxruntime")
+
+PLACES = ("data.root", "data.mirrors", "hydra.")
+"""Overrides that say nothing of the net, but where things lay on the machine that trained it."""
+
+FOLDERS = re.compile(r"([^/\\,\[\]'\"=]*[/\\])+(?=[^/\\,\[\]'\"=])")
+"""In the others, the folders before a name."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An ONNX file that is not yet written, and what it was measured to be."""
+
+    name: str
+    content: bytes
+    images: int  # of the test split
+    correct: int  # of them, by the file itself
+    different: int  # answers that are not PyTorch's
+    largest_difference: float  # of a logit from PyTorch's
+    temperature: float | None  # None: not calibrated
+    calibration_error: float  # expected, on the test split, as the file is to be read
+    uncalibrated_error: float  # the same at temperature 1
+
+    @property
+    def accuracy(self) -> float:
+        """On the test split, a fraction."""
+        return self.correct / self.images
+
+    def tree(self) -> Tree:
+        """Ready for JSON, without the content."""
+        tree: Tree = asdict(self)
+        del tree["content"]
+        return tree | {"bytes": len(self.content), "accuracy": self.accuracy}
+
+
+def export(net: nn.Module, data: MNISTDataModule, provenance: Tree, *, int8: bool) -> list[Exported]:
+    """The ONNX file of a net, and with `int8` its quantised form, both measured; `data` has been set up.
+
+    Raises ExportError where PyTorch can't export the net, or where the file answers otherwise than the net.
+    """
+    net = net.cpu().to(memory_format=torch.contiguous_format)
+    graph = to_onnx(net, data.normalise, data.image_size)
+    expected = _torch_logits(net, data)
+    files = [_measured(FLOAT, graph, expected, data, provenance)]
+    _refuse_others(files[0], expected)
+    if int8:
+        training = data.train.pixels().unsqueeze(1).numpy()  # (N, 1, H, W)
+        files.append(_measured(INT8, quantised(graph, training), expected, data, provenance))
+    return files
+
+
+def provenance_of(record: Mapping[str, Value], sha256: str) -> Tree:
+    """Where a net comes from, of its run's record: what trained it, without places on the machine that did."""
+    overrides = record.get("overrides")
+    data = record.get("data")
+    return {
+        "weights_sha256": sha256,
+        "commit": record.get("commit"),
+        "seed": record.get("seed"),
+        "overrides": without_places(overrides) if isinstance(overrides, list) else None,
+        "versions": record.get("versions"),
+        "data": data.get("name") if isinstance(data, dict) else None,
+        "epochs": record.get("epochs"),
+        "exported_with": {name: metadata.version(name) for name in EXPORTED_WITH},
+    }
+
+
+def without_places(overrides: Sequence[Value]) -> list[Value]:
+    """Overrides without what only says where things lay on the machine that trained."""
+    parts = [str(override).partition("=") for override in overrides]
+    return [
+        key + sign + FOLDERS.sub("", value) for key, sign, value in parts if not key.lstrip("+~").startswith(PLACES)
+    ]
+
+
+def _torch_logits(net: nn.Module, data: MNISTDataModule) -> Tensor:
+    with evaluating(net), torch.inference_mode():
+        loader = BatchLoader(data.test, data.eval_batch_size)
+        return torch.cat([net(data.normalise(batch.images)) for batch in loader])  # (M, C)
+
+
+def _measured(name: str, graph: onnx.ModelProto, expected: Tensor, data: MNISTDataModule, provenance: Tree) -> Exported:
+    """A graph as a file with its description in it, asked about the test images and calibrated on the validation's."""
+    bare = graph.SerializeToString(deterministic=True)
+    logits, labels = logits_of(bare, data.test, data.eval_batch_size), data.test.truth()
+    temperature = None
+    if data.val is not None:
+        temperature = fit_temperature(logits_of(bare, data.val, data.eval_batch_size), data.val.truth())
+    guesses = logits.argmax(1)
+    correct = int((guesses == labels).sum())
+    errors = [calibration_error(answers(logits, labels, data.test.rows, t)) for t in (temperature or 1.0, 1.0)]
+    entries = {
+        "format": FORMAT,
+        "classes": json.dumps(list(data.classes), ensure_ascii=False),
+        "mean": repr(data.mean),
+        "std": repr(data.std),
+        "image_size": str(data.image_size),
+        "accuracy": repr(correct / len(labels)),
+        "provenance": json.dumps(provenance, ensure_ascii=False, sort_keys=True),
+    }
+    if temperature is not None:
+        entries["temperature"] = repr(temperature)
+    onnx.helper.set_model_props(graph, entries)
+    return Exported(
+        name=name,
+        content=graph.SerializeToString(deterministic=True),
+        images=len(labels),
+        correct=correct,
+        different=int((guesses != expected.argmax(1)).sum()),
+        largest_difference=float((logits - expected).abs().max()),
+        temperature=temperature,
+        calibration_error=errors[0],
+        uncalibrated_error=errors[1],
+    )
+
+
+def _refuse_others(file: Exported, expected: Tensor) -> None:
+    """Raise ExportError unless the file answers as PyTorch does."""
+    if not bool(expected.isfinite().all()):
+        raise ExportError("the net answers with what are no numbers; nothing was kept, train it again")
+    allowed = TOLERANCE * max(1.0, float(expected.abs().max()))
+    # not <=, so that a difference that is no number is refused too
+    if file.different or not file.largest_difference <= allowed:
+        raise ExportError(
+            f"the exported net answers otherwise than PyTorch's for {file.different:,} of {file.images:,} test images "
+            f"(the largest difference of a logit is {file.largest_difference:.2g}); nothing was kept"
+        )
+
+
+def good_enough(files: Sequence[Exported]) -> tuple[list[Exported], list[str]]:
+    """The files to keep, the float one first, and a sentence for each quantised one that is much worse than it."""
+    least = files[0].correct - MOST_LOST * files[0].images
+    refused = [
+        f"{file.name} was not kept: on the test split it has an accuracy of {file.accuracy:.2%}, more than "
+        f"{100 * MOST_LOST:g} point below the {files[0].accuracy:.2%} of {files[0].name}; use that one"
+        for file in files
+        if file.correct < least
+    ]
+    return [file for file in files if file.correct >= least], refused
+
+
+def leave(folder: Path, files: Sequence[Exported], net: nn.Module, model: Tree, data: MNISTDataModule) -> None:
+    """Write the files, each beside its place and renamed; `model` is the run's `model.json`.
+
+    A quantised net of an earlier export, which may be of other weights, is taken away. Raises ExportError where the
+    folder can't be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / INT8).unlink(missing_ok=True)
+        save(folder, net, cast(Tree, model["model"]), data)
+        for file in files:
+            write_bytes(folder / file.name, file.content)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise ExportError(f"{folder} can't be written to ({why}); choose another folder with --out") from None
+
+
+def notes(files: Sequence[Exported], data: MNISTDataModule) -> list[str]:
+    """What has to be said beside the figures, one sentence each."""
+    found = []
+    if data.limit is not None:
+        found.append(f"checked on the first {files[0].images:,} test images only: the run has data.limit={data.limit}")
+    why = ""
+    if data.val is None:
+        why = "the run kept no validation images (data.val_size is 0)"
+    elif any(file.temperature is None for file in files):
+        why = f"of the {len(data.val):,} validation images all were read rightly, or no more than by chance"
+    if why:
+        found.append(f"not calibrated, confidences are softmax's own: {why}")
+    return found
+
+
+def as_text(files: Sequence[Exported], title: str, notes: Sequence[str]) -> str:
+    """What was measured, for the terminal."""
+    rows = [
+        [
+            file.name,
+            f"{len(file.content):,}",
+            f"{file.accuracy:.2%}",
+            f"{file.different:,} of {file.images:,}",
+            f"{file.largest_difference:.2g}",
+            "none" if file.temperature is None else f"{file.temperature:.3f}",
+            f"{file.uncalibrated_error:.2%}",
+            f"{file.calibration_error:.2%}",
+        ]
+        for file in files
+    ]
+    headers = ("file", "bytes", "test accuracy", "other answers\nthan PyTorch", "largest difference\nof a logit",
+               "temperature", "calibration error\nbefore", "\nafter")  # fmt: skip
+    table = tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=["left"] + ["right"] * 7)
+    return "\n".join([title, *(f"note: {note}" for note in notes), "", table])

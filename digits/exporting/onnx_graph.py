@@ -1,0 +1,78 @@
+"""A net as an ONNX graph, by PyTorch's exporter, and what onnxruntime answers by it."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
+
+import numpy as np
+import onnx
+import torch
+from onnxruntime import InferenceSession, SessionOptions
+from torch import Tensor, nn
+
+from digits.data import BatchLoader, Normalise, Split
+from digits.evaluating.predictions import evaluating
+
+
+class ExportError(Exception):
+    """A net that can't be exported, or whose exported form is another; nothing was kept."""
+
+
+def to_onnx(net: nn.Module, normalise: Normalise, image_size: int) -> onnx.ModelProto:
+    """A net with its normalisation: `images` uint8 (N, 1, H, W) to `logits` float32 (N, classes), for any N.
+
+    The same net gives the same bytes. Raises ExportError where PyTorch's exporter can't.
+    """
+    whole = nn.Sequential()
+    whole.add_module("normalise", normalise)
+    whole.add_module("net", net)
+    example = torch.zeros(2, 1, image_size, image_size, dtype=torch.uint8)  # of one, PyTorch would make a constant
+    try:
+        with evaluating(whole), quiet():
+            program = torch.onnx.export(
+                whole, (example,), dynamo=True, verbose=False, external_data=False,
+                input_names=["images"], output_names=["logits"], dynamic_shapes=({0: torch.export.Dim("batch")},),
+            )  # fmt: skip
+    except Exception as error:  # an exporter that meets a net of somebody else's can raise anything
+        reason = next(iter(str(error).splitlines()), "")
+        raise ExportError(f"PyTorch can't export the net: {type(error).__name__}: {reason:.300}") from None
+    assert program is not None
+    graph: onnx.ModelProto = program.model_proto
+    _strip(graph)
+    return graph
+
+
+def logits_of(content: bytes, split: Split, batch_size: int) -> Tensor:
+    """What onnxruntime answers to every image of a split: float32 (M, C)."""
+    options = SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    found = [session.run(None, {"images": batch.images.numpy()})[0] for batch in BatchLoader(split, batch_size)]
+    return torch.from_numpy(np.concatenate(found))
+
+
+def _strip(graph: onnx.ModelProto) -> None:
+    """Take out what the exporter tells of the source: names of files, stack traces, shapes that follow anyway."""
+    inner = graph.graph
+    del inner.value_info[:], graph.metadata_props[:]
+    graph.doc_string = ""
+    for part in (inner, *inner.node, *inner.initializer, *inner.input, *inner.output):
+        del part.metadata_props[:]
+        part.doc_string = ""
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without an exporter's progress, advice and warnings; what fails is raised."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

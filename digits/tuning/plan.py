@@ -1,0 +1,40 @@
+"""A search that was checked and can be made. No Optuna, so that checking is quick."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from digits.config.tune import Tune
+from digits.config.types import Tree
+from digits.tuning.space import Space, grid
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a search needs to know."""
+
+    tune: Tune
+    space: Space
+    sampler: Tree
+    pruner: Tree
+    base: Tree  # the configuration that all trials share
+    asked: list[str]  # overrides of that
+    take_up: Callable[[list[str], Path], tuple[Tree | None, list[str]]]
+    """From a trial's own overrides and directory: its configuration, none where it is done, and all its overrides.
+
+    Raises ConfigError where these values together can't be.
+    """
+
+    @property
+    def most(self) -> int:
+        """How many trials there will be: a grid may have fewer combinations than were asked for."""
+        combinations = math.prod(map(len, grid(self.space)[0].values())) if is_grid(self.sampler) else self.tune.trials
+        return min(self.tune.trials, combinations)
+
+
+def is_grid(sampler: Tree) -> bool:
+    """Whether this section names the sampler that tries every combination."""
+    return str(sampler.get("_target_")).endswith(".GridSampler")

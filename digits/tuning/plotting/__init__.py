@@ -1,0 +1,1 @@
+"""A study's plots and its page."""

@@ -1,0 +1,53 @@
+"""Optuna's samplers and pruners, made from their sections of the configuration and tried before the first trial."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import optuna
+from optuna.pruners import BasePruner, NopPruner
+from optuna.samplers import BaseSampler
+
+from digits.config.faults import ConfigError, Fault
+from digits.config.instantiate import instantiate
+from digits.config.tune import OBJECTIVES
+from digits.tuning.plan import Plan, is_grid
+from digits.tuning.space import draw, grid
+from digits.tuning.storage import first_line
+
+
+def engines(plan: Plan, trials: int) -> tuple[BaseSampler, BasePruner]:
+    """A sampler and a pruner for the next trial, after so many.
+
+    What is drawn follows from `tune.seed` and the trial's number: a search that goes on draws nothing again.
+    """
+    return _sampler(plan, trials), _pruner(plan)
+
+
+def check_engines(plan: Plan) -> None:
+    """Raise ConfigError where the sampler or the pruner can't work with what it was given."""
+    study = optuna.create_study(directions=[OBJECTIVES[name] for name in plan.tune.objective])
+    name, section = "sampler", plan.sampler
+    try:
+        study.sampler = _sampler(plan, 0)
+        trial = study.ask()
+        draw(plan.space, trial)
+        name, section = "pruner", plan.pruner
+        study.pruner = _pruner(plan)
+        if len(plan.tune.objective) == 1:
+            trial.report(0.0, 1)
+            trial.should_prune()
+    except Exception as error:  # of any kind, by how the values are used
+        values = ", ".join(f"{key}={value}" for key, value in section.items() if key != "_target_")
+        why = f"{section['_target_']} can't work with {values or 'what it was given'}: {first_line(error)}; mend that"
+        raise ConfigError(Fault(name, why)) from None
+
+
+def _sampler(plan: Plan, trials: int) -> BaseSampler:
+    # the grid's order is one for the whole search
+    seed = plan.tune.seed if is_grid(plan.sampler) else (plan.tune.seed * 1_000_003 + trials) % 2**32
+    return cast(BaseSampler, instantiate(plan.sampler, search_space=grid(plan.space)[0], seed=seed))
+
+
+def _pruner(plan: Plan) -> BasePruner:
+    return NopPruner() if len(plan.tune.objective) > 1 else cast(BasePruner, instantiate(plan.pruner))

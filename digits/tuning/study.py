@@ -1,0 +1,264 @@
+"""The memory of a search that runs: its study made or found, claimed by one worker at a time, its trials revived."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+
+import optuna
+import sqlalchemy
+from filelock import FileLock
+from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
+
+from digits.config.absent import completed
+from digits.config.faults import ConfigError, Fault
+from digits.config.tune import OBJECTIVES
+from digits.config.types import Tree
+from digits.runs.layout import RESULT, RunError
+from digits.tuning.storage import (
+    DEATHS,
+    DIRECTORY,
+    FILE,
+    KNOWN,
+    LEFT,
+    NO_DRIVER,
+    OVERRIDES,
+    REASON,
+    TRIALS,
+    address,
+    engine_arguments,
+    first_line,
+    is_cut_off,
+    superseded,
+)
+
+log = logging.getLogger(__name__)
+
+FREE = {("data", "root"), ("data", "mirrors"), ("checkpoints",), ("checkpoint_minutes",), ("trust",)}
+"""Keys of the configuration that another start, or another machine, may have otherwise: they change no figure."""
+
+
+class Memory:
+    """A study and the lock around what only one worker may do at a time, on this machine and on others."""
+
+    def __init__(self, directory: Path, name: str, url: str | None, heartbeat: int, retries: int, workers: int) -> None:
+        self.directory, self.name, self._retries = directory, name, retries
+        self._local = threading.Lock()
+        self._file = None if url else FileLock(directory / f".{FILE}.lock")
+        self.storage = _storage(directory, url, heartbeat, workers)
+
+    def create(self, definition: Tree) -> Study:
+        """The study, made if there is none yet; raises ConfigError where it is another search's."""
+        objective = definition["objective"]
+        assert isinstance(objective, list)
+        directions = [OBJECTIVES[str(name)] for name in objective]
+        with self.alone():
+            known = {
+                study.study_name for study in optuna.get_all_study_summaries(self.storage, include_best_trial=False)
+            }
+            if self.name in known:
+                study = self.study()
+                _check_same(study, definition)
+                return study
+            if any((self.directory / TRIALS).glob(f"*/{RESULT}")):
+                why = f"{self.directory} holds trials that its storage doesn't know; move them, or take another name"
+                raise ConfigError(Fault("tune.name", why))
+            study = optuna.create_study(study_name=self.name, storage=self.storage, directions=directions)
+            study.set_user_attr("definition", definition)
+        return study
+
+    def study(self) -> Study:
+        """The study that is there; raises RunError where there is none."""
+        try:
+            return optuna.load_study(study_name=self.name, storage=self.storage)
+        except KeyError:
+            raise RunError(f"{self.directory} has no search of the name {self.name} in its storage") from None
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else is in here meanwhile: no other thread, process or machine that shares the storage."""
+        with self._local:
+            if self._file is not None:
+                with self._file:
+                    yield
+                return
+            with self.storage.engine.connect() as opened:  # of PostgreSQL; the lock ends with the connection
+                connection = opened.execution_options(isolation_level="AUTOCOMMIT")
+                key = {"name": f"digits search {self.name}"}
+                connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(hashtext(:name))"), key)
+                try:
+                    yield
+                finally:
+                    connection.execute(sqlalchemy.text("SELECT pg_advisory_unlock(hashtext(:name))"), key)
+
+    def revive(self, study: Study) -> list[str]:
+        """Have trials begun again that were cut off. To be called alone, before a trial is claimed.
+
+        A trial that failed by itself says why. One that doesn't was asked to leave, or died with its process or its
+        machine; then its heartbeat has grown old. Each has at most one successor, however often this is interrupted.
+        One that has died too often, without an epoch more since it was begun again, has failed; returns why those did.
+        """
+        optuna.storages.fail_stale_trials(study)
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            # Killed while it was claimed, before it had a heartbeat that could grow old; nobody else claims now
+            if OVERRIDES not in trial.user_attrs:
+                self.storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+        trials = study.get_trials(deepcopy=False)
+        gone = superseded(trials)
+        given_up = []
+        for trial in trials:
+            if is_cut_off(trial) and trial.number not in gone:
+                died = LEFT not in trial.user_attrs
+                before = 0 if len(trial.intermediate_values) > trial.user_attrs.get(KNOWN, 0) else _deaths(trial)
+                if died and before + 1 > self._retries:
+                    given_up.append(f"its process or its machine died {before + 1} times, with no epoch in between")
+                    _succeed(study, trial, TrialState.FAIL, {REASON: given_up[-1]})
+                else:
+                    known = {KNOWN: len(trial.intermediate_values)}
+                    _succeed(study, trial, TrialState.WAITING, known | {DEATHS: before + died})
+        return given_up
+
+
+def _deaths(trial: FrozenTrial) -> int:
+    return int(trial.user_attrs.get(DEATHS, 0))
+
+
+def _succeed(study: Study, trial: FrozenTrial, state: TrialState, told: Mapping[str, object]) -> None:
+    """Add a trial's successor, with its parameters, its directory and all that samplers and pruners know of it."""
+    history = [*trial.system_attrs.get("retry_history", []), trial.number]
+    kept = {name: trial.user_attrs[name] for name in (DIRECTORY,) if name in trial.user_attrs}
+    # The rungs of its halvings follow from its figures once more; copied, it would compete with itself
+    known = {name: value for name, value in trial.system_attrs.items() if not name.startswith("completed_rung_")}
+    study.add_trial(
+        optuna.create_trial(
+            state=state,
+            params=trial.params,
+            distributions=trial.distributions,
+            user_attrs=kept | dict(told),
+            system_attrs=known | {"failed_trial": history[0], "retry_history": history},
+            intermediate_values=trial.intermediate_values,
+        )
+    )
+
+
+def definition(objective: list[str], space: object, base: Tree, pruner: Tree) -> Tree:
+    """What makes a search this one: its trials are compared, so all of it must stay the same."""
+    plain: Tree = json.loads(json.dumps({"objective": objective, "space": space, "pruner": pruner}))
+    trainer = base["trainer"]
+    assert isinstance(trainer, dict)
+    return plain | {"config": _comparable(base), "max_epochs": trainer["max_epochs"]}
+
+
+def _comparable(base: Tree) -> Tree:
+    tree: Tree = json.loads(json.dumps(base))
+    for path in FREE:
+        section: object = tree
+        for part in path[:-1]:
+            section = section.get(part) if isinstance(section, dict) else None
+        if isinstance(section, dict):
+            section.pop(path[-1], None)
+    return tree
+
+
+def _completed(definition: Tree) -> Tree:
+    """The configuration in a search's definition, with the keys that are younger than it."""
+    config = definition.get("config")
+    return completed(config) if isinstance(config, dict) else {}
+
+
+def _check_same(study: Study, asked: Tree) -> None:
+    former = study.user_attrs.get("definition")
+    former = former if isinstance(former, dict) else {}
+    changed = [key for key in ("objective", "space", "pruner", "heartbeat") if former.get(key) != asked.get(key)]
+    changed = [
+        {"space": "search_space", "objective": "tune.objective", "heartbeat": "tune.heartbeat"}.get(key, key)
+        for key in changed
+    ]
+    then, now = (_completed(tree) for tree in (former, asked))
+    changed += _differing(then, now)
+    if changed:
+        why = f"{study.study_name} was begun with another {', '.join(changed)}; its trials can't be compared with new "
+        raise ConfigError(Fault("tune.name", why + "ones: give them another name, or ask for what was asked for then"))
+
+
+def _differing(former: object, now: object, path: str = "") -> list[str]:
+    """The keys at which two configurations differ."""
+    if not (isinstance(former, dict) and isinstance(now, dict)):
+        return [] if former == now else [path or "configuration"]
+    keys = dict.fromkeys([*former, *now])
+    return [
+        key for name in keys for key in _differing(former.get(name), now.get(name), f"{path}.{name}" if path else name)
+    ]
+
+
+# ---- Where it is kept ---------------------------------------------------------------------------
+
+
+ATTEMPTS = 10
+"""To make the tables of a database that others are making as well."""
+
+
+class Storage(RDBStorage):
+    """Optuna's, whose thread of heartbeats would end at the first that can't be written."""
+
+    def record_heartbeat(self, trial_id: int) -> None:
+        """Give a sign of life, unless the storage is away just now."""
+        try:
+            super().record_heartbeat(trial_id)
+        except (StorageInternalError, SQLAlchemyError) as error:
+            log.warning("no sign of life could be written: %s", first_line(error))
+
+
+def _opened(directory: Path, url: str | None, heartbeat: int, workers: int) -> Storage:
+    """The storage with its tables, which several processes may be making at the same moment."""
+    place, arguments = address(url), engine_arguments(directory, url, workers)
+    for _ in range(ATTEMPTS):
+        with suppress(IntegrityError, ProgrammingError):  # another process was first with a table
+            return Storage(place, arguments, heartbeat_interval=heartbeat, grace_period=3 * heartbeat)
+        time.sleep(0.5)
+    return Storage(place, arguments, heartbeat_interval=heartbeat, grace_period=3 * heartbeat)
+
+
+def _storage(directory: Path, url: str | None, heartbeat: int, workers: int) -> RDBStorage:
+    """The storage; raises ConfigError where it can't be reached."""
+    lock = FileLock(directory / f".{FILE}.lock") if url is None else nullcontext()
+    try:
+        with lock:
+            storage = _opened(directory, url, heartbeat, workers)
+    except ImportError:
+        raise ConfigError(Fault("tune.storage", NO_DRIVER)) from None
+    except (ArgumentError, ValueError):
+        raise ConfigError(Fault("tune.storage", "is no address; give postgresql://USER@HOST:PORT/DATABASE")) from None
+    except OperationalError as error:
+        why = f"can't be reached: {first_line(error.orig or error)}; start the server, or mend the address"
+        raise ConfigError(Fault("tune.storage", why)) from None
+    if url is None:
+        _write_one_by_one(storage.engine)
+    return storage
+
+
+def _write_one_by_one(engine: sqlalchemy.Engine) -> None:
+    """Have SQLite's transactions wait for each other from their start.
+
+    By default one that reads first and writes later fails at once where another has written in between.
+    """
+
+    @sqlalchemy.event.listens_for(engine, "connect")
+    def leave_transactions_to_us(connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = None
+
+    @sqlalchemy.event.listens_for(engine, "begin")
+    def begin(connection: sqlalchemy.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    engine.dispose()  # connections that were made before

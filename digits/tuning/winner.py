@@ -1,0 +1,77 @@
+"""Which trials were best, which of their files are kept, and the one look at the test set."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from digits.runs.layout import BEST, MODEL, WEIGHTS
+from digits.runs.read import peek, status_of
+from digits.tuning.storage import counted, is_cut_off, number_of, place_of
+from digits.tuning.study import Memory
+from digits.tuning.table import LOOKS
+from digits.tuning.worker import LOG, Ended, Trainer, Winner
+
+TEST = "test"
+"""Attribute of a study: what the best trial reached on the test set; and the folder in its directory that says more."""
+
+
+def best_trials(study: Study) -> list[FrozenTrial]:
+    """Trials that were trained to their end: the best first, for several objectives those of the Pareto front."""
+    trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state == TrialState.COMPLETE]
+    if len(study.directions) > 1:
+        return sorted(study.best_trials, key=lambda trial: trial.number) if trials else []
+    sign = -1 if study.direction == StudyDirection.MAXIMIZE else 1
+    return sorted(trials, key=lambda trial: (sign * trial.values[0], trial.number))
+
+
+def keep_best(memory: Memory, study: Study, number: int) -> None:
+    """Remove the weights and checkpoints of all trials but the best so many; of several objectives the front stays."""
+    leaders, trials = best_trials(study), study.get_trials(deepcopy=False)
+    needed = {place_of(trial) for trial in (leaders[:number] if len(study.directions) == 1 else leaders)}
+    needed |= {place_of(trial) for trial in counted(trials) if not trial.state.is_finished() or is_cut_off(trial)}
+    for directory in {place_of(trial) for trial in trials} - needed - {None}:
+        place = memory.directory / str(directory)
+        if status_of(peek(place)) != "running":  # by a worker that was taken for dead
+            shutil.rmtree((place / BEST).parent, ignore_errors=True)
+            for name in (WEIGHTS, MODEL):
+                (place / name).unlink(missing_ok=True)
+
+
+def test_winner(memory: Memory, trainer: Trainer) -> str:
+    """Test the best trial, once; returns what is to be said of it. Whoever comes first does it, the others find it."""
+    with memory.alone():
+        study = memory.study()
+        if len(study.directions) > 1:
+            return "several objectives have no one winner, so nothing was tested: evaluate the trial that you choose"
+        leaders = best_trials(study)
+        if not leaders:
+            return "no trial was trained to its end, so there is nothing to test"
+        winner, known = leaders[0], study.user_attrs.get(TEST)
+        if isinstance(known, dict) and known.get("trial") == number_of(winner):
+            return ""
+        directory = place_of(winner)
+        if directory is None:
+            return "the best trial has no directory, so it was not tested"
+        place = memory.directory / directory
+        if not (place / WEIGHTS).exists():
+            host = winner.user_attrs.get("host")
+            if host == socket.gethostname():
+                return f"the best trial's net is gone from {place}, so it was not tested"
+            return f"the best trial's net is on {host}; the same command there tests it"
+        try:
+            trainer.line.send(Winner(place, place / TEST))
+            ended = trainer.line.recv()
+        except (EOFError, OSError):
+            ended = None
+        if not isinstance(ended, Ended) or ended.how != "done":
+            return f"the best trial could not be tested: see {place / TEST / LOG}"
+        found = json.loads((place / TEST / "evaluation.json").read_text(encoding="utf-8"))
+        looks = int(known.get(LOOKS, 0)) + 1 if isinstance(known, dict) else 1
+        told = {"trial": number_of(winner), "accuracy": found["accuracy"], "loss": found["loss"], LOOKS: looks}
+        study.set_user_attr(TEST, told)
+        return ""
