@@ -21,8 +21,8 @@ from digits.config.check import check
 from digits.config.instantiate import instantiate
 from digits.config.schema import Experiment
 from digits.data import MNISTDataModule
-from digits.launch import conf_directory
-from digits.settle import plain
+from digits.hydra_app.compose import plain
+from digits.hydra_app.paths import conf_directory
 from digits.training import machine
 from digits.training.build import make_module
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.pictures import PICTURES
-from digits.data import styles
-from digits.data.drawn import parse
+from digits.data.synthetic import strokes
+from digits.data.synthetic.draw import parse
 from digits.reading import Reader
 from digits.reading.annotate import annotated
 from digits.reading.pictures import from_array
@@ -31,7 +31,7 @@ def note(random: np.random.RandomState) -> npt.NDArray[np.uint8]:
         x, y = 70.0, 40.0 + 132 * row
         for sign in line:
             if sign != " ":
-                style = parse(SIGNS[sign] if sign in SIGNS else styles.DIGITS[int(sign)][0 if sign != "1" else 2])
+                style = parse(SIGNS[sign] if sign in SIGNS else strokes.DIGITS[int(sign)][0 if sign != "1" else 2])
                 way = style.weights @ (style.points + 0.015 * random.randn(*style.points.shape))
                 pixels = (way * LETTER * random.uniform(0.9, 1.1) + (x, y + random.uniform(-5, 5))) * 16
                 for start, end in zip((0, *style.ends), style.ends, strict=False):

@@ -27,11 +27,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast, get_args
 
-from digits.config.class_folders import is_image_folder
 from digits.config.faults import ConfigError, TargetError
 from digits.config.files import FileError, check_stays_inside
 from digits.config.schema import Views
 from digits.config.types import Tree, Value
+from digits.data.class_folders import is_image_folder
 from digits.evaluating.ensemble import check_agree, default_folder, telling_whose
 from digits.evaluating.members import Member, check_data, check_fits, check_trust, data_root, own_pictures, read_net
 from digits.runs.layout import MODEL, RESULT, RunError
@@ -104,16 +104,13 @@ def folder_for(members: Sequence[Member], given: argparse.Namespace) -> Path:
 
 def _named(name: str, trained_on: Tree) -> Tree:
     """A set of conf/data; the run's own with the run's split, so that nothing it was trained on is validated on."""
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
-
-    from digits.launch import conf_directory
+    from digits.hydra_app.compose import compose_section
+    from digits.hydra_app.paths import conf_directory
 
     choices = sorted(path.stem for path in Path(conf_directory(), "data").glob("*.yaml"))
     if name not in choices:
         raise RunError(f"there is no data set {name}; there is {', '.join(choices)}")
-    with initialize_config_dir(conf_directory(), version_base="1.3"):
-        data = cast(Tree, OmegaConf.to_container(compose(f"data/{name}").data, resolve=True))
+    data = compose_section(f"data/{name}")
     same = data["name"] == trained_on["name"]
     return data | {key: trained_on[key] for key in ("val_size", "split_seed") if same}
 

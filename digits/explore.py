@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from digits.config.types import Tree
     from digits.exploring.findings import Findings
 
 EVENTS = ".explore"
@@ -25,7 +24,7 @@ EVENTS = ".explore"
 
 def main() -> None:
     """The command."""
-    from digits.launch import conf_directory
+    from digits.hydra_app.paths import conf_directory
 
     choices = sorted(path.stem for path in Path(conf_directory(), "data").glob("*.yaml"))
     parser = argparse.ArgumentParser(
@@ -43,7 +42,8 @@ def main() -> None:
 
 def explore(name: str, root: str | None, out: Path) -> int:
     """Measure, draw and write; returns the exit code."""
-    from digits.config.class_folders import is_image_folder, settle_section
+    from digits.data.class_folders import is_image_folder, settle_section
+    from digits.hydra_app.compose import compose_section
 
     data_section, augment_section = compose_section(f"data/{name}"), compose_section("augment/affine")["affine"]
     if root is not None:
@@ -84,18 +84,6 @@ def explore(name: str, root: str | None, out: Path) -> int:
         f"\npage      {out / 'index.html'}\nnumbers   {out / 'statistics.json'}\npictures  tensorboard --logdir {out}"
     )
     return 0
-
-
-def compose_section(config_name: str) -> Tree:
-    """One file of conf/, as Hydra composes it, as plain data."""
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
-
-    from digits.launch import conf_directory
-
-    with initialize_config_dir(conf_directory(), version_base="1.3"):
-        section = OmegaConf.select(compose(config_name), config_name.split("/")[0])
-    return cast("Tree", OmegaConf.to_container(section, resolve=True))
 
 
 def write_events(out: Path, images: dict[str, bytes]) -> None:

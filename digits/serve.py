@@ -36,8 +36,8 @@ def serve(given: argparse.Namespace) -> int:
     from digits.reading.net import ModelError
     from digits.reading.reader import Reader
     from digits.serving.app import make_app
-    from digits.serving.guard import is_loopback
     from digits.serving.limits import Limits
+    from digits.serving.security import is_loopback
     from digits.serving.server import HostError, PortError, address_of, bind, run_server
 
     limits = Limits()

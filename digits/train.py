@@ -22,13 +22,14 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from digits import launch
-from digits.launchers import turn
+from digits.hydra_app.help import help_text
+from digits.hydra_app.launchers import turn
+from digits.hydra_app.paths import as_path, conf_directory
 
 log = logging.getLogger(__name__)
 
 
-@hydra.main(version_base="1.3", config_path=launch.conf_directory(), config_name="train")
+@hydra.main(version_base="1.3", config_path=conf_directory(), config_name="train")
 def _train(config: DictConfig) -> float | None:
     """One job; gives a sweeper what it maximises, the validation accuracy."""
     from digits.runs.layout import JobFailed
@@ -38,7 +39,7 @@ def _train(config: DictConfig) -> float | None:
     if hydra_config.mode == RunMode.MULTIRUN:
         with turn(Path(hydra_config.sweep.dir)):
             return _train_in_sweep(config, overrides, directory)
-    from digits.settle import settle_run
+    from digits.hydra_app.resolve import settle_run
 
     taken = settle_run(config, overrides, directory)
     assert taken.tree is not None, "BeforeStart has ended the start of a run that is done"
@@ -60,9 +61,9 @@ def _train_in_sweep(config: DictConfig, overrides: list[str], directory: Path) -
     job's to write in goes to the screen only, past its log.
     """
     from digits.config.faults import ConfigError
+    from digits.hydra_app.resolve import patience, settle_job
     from digits.processes.claim import claimed
     from digits.runs.layout import JobFailed, RunError
-    from digits.settle import patience, settle_job
 
     with ExitStack() as held:
         try:
@@ -105,10 +106,12 @@ Train one digit classifier, or many with -m.
 def main() -> None:
     """The command."""
     if {"--help", "-h"} & set(sys.argv[1:]):
-        print(launch.help_text(USAGE, sys.argv[1:]))
+        print(help_text(USAGE, sys.argv[1:]))
         return
-    sys.argv[1:] = map(launch.as_path, sys.argv[1:])
-    launch.run_command(_train, after_sweep=_rank)
+    from digits.hydra_app.app import run_command
+
+    sys.argv[1:] = map(as_path, sys.argv[1:])
+    run_command(_train, after_sweep=_rank)
 
 
 if __name__ == "__main__":

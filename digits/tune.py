@@ -21,15 +21,16 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from digits import launch
-from digits.launchers import be_on_its_own
+from digits.hydra_app.help import help_text
+from digits.hydra_app.launchers import be_on_its_own
+from digits.hydra_app.paths import as_path, conf_directory
 from digits.tuning.worker import Task, Tell, Winner
 
 
-@hydra.main(version_base="1.3", config_path=launch.conf_directory(), config_name="tune")
+@hydra.main(version_base="1.3", config_path=conf_directory(), config_name="tune")
 def _tune(config: DictConfig) -> None:
     from digits.config.faults import ConfigError
-    from digits.settle_search import plan
+    from digits.hydra_app.tune_config import plan
     from digits.tuning.run import run_search
 
     hydra_config = HydraConfig.get()
@@ -80,11 +81,13 @@ Search hyperparameters with Optuna.
 def main() -> None:
     """The command."""
     if {"--help", "-h"} & set(sys.argv[1:]):
-        print(launch.help_text(USAGE, sys.argv[1:], without=()))
+        print(help_text(USAGE, sys.argv[1:], without=()))
         return
-    sys.argv[1:] = map(launch.as_path, sys.argv[1:])
+    from digits.hydra_app.app import run_command
+
+    sys.argv[1:] = map(as_path, sys.argv[1:])
     be_on_its_own()
-    launch.run_command(_tune, after_sweep=lambda _: None)
+    run_command(_tune, after_sweep=lambda _: None)
 
 
 if __name__ == "__main__":

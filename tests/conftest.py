@@ -14,8 +14,8 @@ from hydra.core.global_hydra import GlobalHydra
 from digits.config.check import check
 from digits.config.schema import Experiment
 from digits.config.types import Tree
-from digits.launch import conf_directory
-from digits.settle import plain
+from digits.hydra_app.compose import plain
+from digits.hydra_app.paths import conf_directory
 
 # A shell has its background jobs ignore Ctrl-C, and so would every command that the tests start from there
 signal.signal(signal.SIGINT, signal.default_int_handler)

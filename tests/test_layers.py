@@ -55,7 +55,7 @@ def test_no_dictconfig_below_the_commands() -> None:
     "module",
     [
         "digits",
-        "digits.launch",
+        "digits.hydra_app.app",
         "digits.train",
         "digits.tune",
         "digits.evaluate",

@@ -11,12 +11,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from digits.config.absent import senseless_modes
-from digits.config.class_folders import is_image_folder
 from digits.config.data import CLASSES, IMAGE_SIZE, TRAINING_IMAGES
 from digits.config.faults import ConfigError, Fault, TargetError, explain, nearest
 from digits.config.schema import DESCRIBED, Experiment, Trainer
 from digits.config.signatures import HYDRAS_KEYS, names, signature_of, takes_anything
 from digits.config.types import TARGET, Tree, Value, targets_in
+from digits.data.class_folders import is_image_folder
 
 TRAINER = "lightning.pytorch.trainer.Trainer"
 OURS_TO_SET = {

@@ -68,3 +68,10 @@ class ImageFolder(Target):
     limit: Count | None = Field(description="at most this many images of each split")
     batch_size: Count = Field(description="images a training step")
     eval_batch_size: Count = Field(description="images a validation or test step")
+
+
+NONE = "none"
+"""The class of what is no digit, in the reader's net; `digits.data.datasets` and the reader call it so too."""
+
+NONDIGITS = 0.15
+"""Share of pictures made for it: what the reader's net was trained with, 0.35 beside 2.3 (`conf/data/reader.yaml`)."""

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from digits.config.class_folders import FolderError, find_pictures
 from digits.config.files import few, shown
+from digits.data.class_folders import FolderError, find_pictures
 from digits.data.datamodule import MNISTDataModule
 from digits.data.datasets import DIGITS, NONE, Arrays, DataError
 from digits.data.loader import Split, mix
@@ -91,7 +91,7 @@ class ImageFolder(MNISTDataModule):
 
     def _with_nondigits(self, split: Split, seed: int) -> Split:
         """A split, and what is no digit, made of its digits; no larger than `limit`."""
-        from digits.data.nondigits import make_nondigits
+        from digits.data.synthetic.nondigits import make_nondigits
 
         none, random = self.classes.index(NONE), np.random.RandomState(seed % 2**32)
         values = np.array([-1 if name == NONE else int(name) for name in self.classes])[split.truth().numpy()]
@@ -118,7 +118,7 @@ class Folder(NamedTuple):
 
 @lru_cache(maxsize=2)
 def read_folder(root: str, test_size: int | None, test_seed: int) -> Folder:
-    """The pictures of a folder of classes, laid out as `digits.config.class_folders` says.
+    """The pictures of a folder of classes, laid out as `digits.data.class_folders` says.
 
     Raises DataError, with a line for every picture that can't be used, or for all that is wrong with the folder.
     """

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import torch
 
-from digits.config.class_folders import is_image_folder
 from digits.config.faults import TargetError
 from digits.config.instantiate import check_read_back, instantiate
 from digits.config.types import Tree
 from digits.data import ImageFolder, MNISTDataModule, Split
+from digits.data.class_folders import is_image_folder
 from digits.evaluating.members import Member, by_name
 from digits.runs.layout import RESULT, RunError
 from digits.runs.read import peek

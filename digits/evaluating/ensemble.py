@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
-from digits.config.class_folders import is_image_folder
+from digits.data.class_folders import is_image_folder
 from digits.evaluating.members import Member
 from digits.runs.layout import RunError
 

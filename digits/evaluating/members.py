@@ -11,11 +11,11 @@ from typing import cast
 
 from pydantic import ValidationError
 
-from digits.config.class_folders import is_image_folder, settle_section
 from digits.config.data import Data
 from digits.config.schema import DESCRIBED
 from digits.config.trust import harmful, is_trusted, untrusted
 from digits.config.types import Tree, Value
+from digits.data.class_folders import is_image_folder, settle_section
 from digits.runs.layout import BEST, LAST, MODEL, RESULT, RunError
 from digits.runs.read import read_model
 

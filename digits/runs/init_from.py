@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import cast
 
 from digits.config.check import PRETRAINED
-from digits.config.class_folders import NONE, is_image_folder
+from digits.config.data import NONE
 from digits.config.faults import ConfigError, Fault
 from digits.config.trust import harmful, untrusted
 from digits.config.types import Tree, Value
+from digits.data.class_folders import is_image_folder
 from digits.runs.layout import MODEL, WEIGHTS, RunError
 from digits.runs.read import read_model
 

@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 from typing import cast
 
-from digits.config.class_folders import is_image_folder
 from digits.config.faults import ConfigError, Fault
 from digits.config.schema import Experiment
 from digits.config.trust import untrusted
 from digits.config.types import Tree, Value
+from digits.data.class_folders import is_image_folder
 from digits.runs.layout import WEIGHTS, RunError
 from digits.runs.read import read_model, read_result, status_of
 

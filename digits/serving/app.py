@@ -21,9 +21,9 @@ from starlette.types import ASGIApp
 
 from digits.reading.pictures import PictureError
 from digits.reading.result import Digit, Reading
-from digits.serving.desk import Desk, RefusedError
-from digits.serving.guard import Guard
 from digits.serving.limits import Limits
+from digits.serving.read_queue import Desk, RefusedError
+from digits.serving.security import Guard
 
 PAGE = {
     "/": ("index.html", "text/html; charset=utf-8"),

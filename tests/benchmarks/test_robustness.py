@@ -17,9 +17,9 @@ from benchmarks.robustness import main
 from benchmarks.robustness_record import read
 from digits.data.corruptions import KINDS
 from digits.data.datasets import read_dataset
-from digits.launch import conf_directory
+from digits.hydra_app.compose import plain
+from digits.hydra_app.paths import conf_directory
 from digits.runs.read import read_result
-from digits.settle import plain
 from digits.training.job import run_job
 
 # ---- Brought to MNIST's form ----------------------------------------------------------------------

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from digits.launch import job_directory
+from digits.hydra_app.paths import job_directory
 from digits.runs.compare import compare, differences
 from tests.commands.test_train_command import QUICK, digits, result_of
 

@@ -20,7 +20,7 @@ def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_package_is_the_wheels_and_holds_its_configuration(tmp_path: Path) -> None:
-    code = "import digits, digits.launch; print(digits.__file__); print(digits.launch.conf_directory())"
+    code = "import digits, digits.hydra_app.app; print(digits.__file__); print(digits.hydra_app.paths.conf_directory())"
     package, conf = run(PYTHON, "-c", code, cwd=tmp_path).stdout.split()
     assert Path(package).is_relative_to(Path(PYTHON).parents[1])
     assert Path(conf) == Path(package).parent / "conf"

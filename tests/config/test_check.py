@@ -13,7 +13,7 @@ from digits.config.faults import ConfigError
 from digits.config.schema import DESCRIBED
 from digits.config.signatures import names, signature_of
 from digits.config.types import Tree
-from digits.launch import conf_directory
+from digits.hydra_app.paths import conf_directory
 from tests.conftest import Compose
 
 

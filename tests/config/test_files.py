@@ -19,7 +19,7 @@ from digits.config.files import (
     check_yaml,
     read_json,
 )
-from digits.launch import conf_directory
+from digits.hydra_app.paths import conf_directory
 from digits.runs.atomic import write_json
 from digits.runs.layout import RunError
 from digits.runs.read import read_model, read_result

@@ -25,8 +25,9 @@ from omegaconf.errors import OmegaConfBaseException
 from digits.config.check import check
 from digits.config.faults import ConfigError
 from digits.config.types import Tree, Value
-from digits.launch import conf_directory
-from digits.settle import plain, sentence
+from digits.hydra_app.compose import plain
+from digits.hydra_app.messages import sentence
+from digits.hydra_app.paths import conf_directory
 
 Key: TypeAlias = str | int
 Place: TypeAlias = tuple[Key, ...]

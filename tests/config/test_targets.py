@@ -72,7 +72,7 @@ def test_wrong_arguments_are_told_before_the_call() -> None:
         ("digits.models.cnn.nn.Module", "there is no module digits.models.cnn.nn"),
         ("digits.runs.layout.subprocess.run", "there is no module"),
         ("torch.nn.functional.torch.hub.load", "there is no module"),
-        ("digits.launch.Path", "is really pathlib"),
+        ("digits.hydra_app.app.Path", "is really pathlib"),
         ("digits.runs.layout.Path.write_text", "there is no module"),
         ("digits.runs.layout.subprocess", "has nothing to call"),
     ],
@@ -108,7 +108,7 @@ def test_targets_are_found_however_deep() -> None:
     assert [key for key, _ in targets_in(tree)] == ["", "list[0]", "dict.x"]  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("target", ["digits.models.Nothing", "digits.nowhere.X", "digits.launch.LENGTHS"])
+@pytest.mark.parametrize("target", ["digits.models.Nothing", "digits.nowhere.X", "digits.hydra_app.app.LENGTHS"])
 def test_a_target_that_is_not_there(target: str) -> None:
     with pytest.raises(TargetError):
         resolve(target)

@@ -10,7 +10,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from digits.data.datasets import Arrays, read_dataset
-from digits.launch import conf_directory
+from digits.hydra_app.paths import conf_directory
 
 FOLDERS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}
 

@@ -12,7 +12,7 @@ from digits import evaluate
 from digits.config.types import Tree
 from digits.data.image_folder import read_folder
 from tests.data.folders import draw, picture
-from tests.test_finetune import MLP, section, train
+from tests.hydra_app.test_finetune import MLP, section, train
 
 pytestmark = pytest.mark.usefixtures("folders_read_anew")
 

@@ -15,9 +15,9 @@ from omegaconf import DictConfig
 
 from digits.config.faults import ConfigError
 from digits.config.types import Tree
-from digits.launch import conf_directory
+from digits.hydra_app.paths import conf_directory
+from digits.hydra_app.resolve import settle, settle_job, settle_run
 from digits.runs.resume import TakenUp
-from digits.settle import settle, settle_job, settle_run
 
 
 def composed(*overrides: str) -> DictConfig:
@@ -236,7 +236,7 @@ def test_the_record_of_a_node_that_failed_is_waited_for(
         def sleep(_: float) -> None:
             (run / "result.json").write_text(json.dumps(found | {"alive": begun}))
 
-        monkeypatch.setattr("digits.settle.time.sleep", sleep)
+        monkeypatch.setattr("digits.hydra_app.resolve.time.sleep", sleep)
         with pytest.raises(ConfigError, match=r"is still running \(process 1 on elsewhere\)"):
             settle_run(composed(), [], run)
     else:

@@ -15,10 +15,10 @@ from hydra.core.global_hydra import GlobalHydra
 from digits.config.check import check
 from digits.config.faults import ConfigError
 from digits.config.types import Tree
-from digits.launch import conf_directory
+from digits.hydra_app.paths import conf_directory
+from digits.hydra_app.resolve import settle, settle_job
 from digits.runs.compare import compare, differences
 from digits.runs.teachers import find_teachers, trained_anew
-from digits.settle import settle, settle_job
 from tests.conftest import Compose
 
 DATA: Tree = {

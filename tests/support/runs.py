@@ -9,8 +9,8 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from digits.config.types import Tree
-from digits.launch import conf_directory
-from digits.settle import settle
+from digits.hydra_app.paths import conf_directory
+from digits.hydra_app.resolve import settle
 from digits.training.job import run_job
 
 

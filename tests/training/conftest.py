@@ -8,8 +8,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from digits.launch import conf_directory
-from digits.settle import plain
+from digits.hydra_app.compose import plain
+from digits.hydra_app.paths import conf_directory
 from digits.training.job import run_job
 
 SHORT = ["data=optdigits", "model=mlp", "model.hidden=[16]", "trainer=cpu", "trainer.max_epochs=3"]

@@ -232,7 +232,7 @@ def test_a_model_json_that_names_something_else_is_not_called(experiment: MakeEx
     harm = str(tmp_path / "harm")
     nested = {
         "_target_": "digits.runs.layout.Path.write_text",
-        "self": {"_target_": "digits.launch.Path", "_args_": [harm]},
+        "self": {"_target_": "digits.hydra_app.app.Path", "_args_": [harm]},
     }
     for gadget in (
         {"_target_": "os.system", "command": f"touch {harm}"},

@@ -14,10 +14,10 @@ from sklearn.datasets import load_digits
 from torchvision import datasets
 
 from digits.data import MNISTDataModule, ReaderDataModule
-from digits.data.altered import FORMS, alter, box_of, chunk, cross, flag, rule, slash, speck, widen
 from digits.data.datasets import read_dataset
-from digits.data.nondigits import HALVES, beside, blot, half, make_nondigits
 from digits.data.split import stratified_split
+from digits.data.synthetic.alter import FORMS, alter, box_of, chunk, cross, flag, rule, slash, speck, widen
+from digits.data.synthetic.nondigits import HALVES, beside, blot, half, make_nondigits
 from tests.data.files import NAMES, idx, resources_of
 from tests.data.pictures import digits
 

@@ -17,8 +17,8 @@ from safetensors.torch import load_file
 
 from digits.config.faults import ConfigError
 from digits.config.types import Tree
-from digits.data.drawn import draw_symbols
 from digits.data.image_folder import read_folder
+from digits.data.synthetic.draw import draw_symbols
 from digits.evaluate import main as evaluate
 from digits.evaluating.load import load
 from digits.runs.init_from import SHIPPED

@@ -18,6 +18,8 @@ from typing import cast
 
 from omegaconf import DictConfig, OmegaConf
 
+import digits.hydra_app.momentum
+import digits.hydra_app.paths  # noqa: F401 (the resolvers with which a launcher's worker composes its job)
 from digits.config.types import Tree
 from digits.processes.cores import cores, jobs_at_once, threads_each
 

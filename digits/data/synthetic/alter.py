@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from digits.data.drawn import FRACTION, Pictures
+from digits.data.synthetic.draw import FRACTION, Pictures
 from digits.reading.patch import as_mnist
 
 Picture = npt.NDArray[np.uint8]  # (28, 28), or a part of it

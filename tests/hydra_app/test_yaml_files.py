@@ -13,11 +13,12 @@ from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, OmegaConf
 
-from digits.composer import Composer
 from digits.config.faults import ConfigError
-from digits.config.hydra_files import guard_hydra
-from digits.config.search_path import NamedFolders, Repository, composes_jobs, looking
-from digits.launch import as_path, conf_directory, help_text
+from digits.hydra_app.compose import Composer
+from digits.hydra_app.help import help_text
+from digits.hydra_app.paths import as_path, conf_directory
+from digits.hydra_app.search_path import NamedFolders, Repository, composes_jobs, looking
+from digits.hydra_app.yaml_files import guard_hydra
 
 MLP = "_target_: digits.models.MLP\nimage_size: 8\nnum_classes: 10\nhidden: [7]\ndropout: 0.0\n"
 

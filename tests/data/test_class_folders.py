@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from digits.config import class_folders
-from digits.config.class_folders import FolderError, find_pictures, settle_section
 from digits.config.types import Tree
+from digits.data import class_folders
+from digits.data.class_folders import FolderError, find_pictures, settle_section
 
 
 def lay(root: Path, *names: str) -> Path:

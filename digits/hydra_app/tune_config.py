@@ -12,13 +12,14 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
-from digits.composer import Composer
 from digits.config.faults import ConfigError, Fault, TargetError, explain
 from digits.config.signatures import names, signature_of, takes_anything
 from digits.config.tune import SECTIONS, WATCHED, Tune
 from digits.config.types import Tree
+from digits.hydra_app.compose import Composer
+from digits.hydra_app.messages import sentence
+from digits.hydra_app.resolve import settle, settle_job
 from digits.runs.layout import RunError
-from digits.settle import sentence, settle, settle_job
 from digits.tuning.plan import Plan, is_grid
 from digits.tuning.space import Drawn, Space, can_meet, edges, grid, overrides, read_space
 

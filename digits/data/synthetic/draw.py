@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from digits.data import styles
+from digits.data.synthetic import strokes
 from digits.reading.patch import as_mnist
 
 Pictures = npt.NDArray[np.uint8]  # (N, 28, 28)
@@ -38,16 +38,16 @@ def draw_digits(number: int, random: np.random.RandomState) -> tuple[Pictures, n
     """`number` drawn digits uint8 (N, 28, 28), of each class the same to within one, and their labels."""
     labels = np.arange(number, dtype=np.int64) % 10
     pictures = np.empty((number, 28, 28), np.uint8)
-    for label, digit_styles in enumerate(styles.DIGITS):
+    for label, digit_styles in enumerate(strokes.DIGITS):
         pictures[labels == label] = draw(digit_styles, int((labels == label).sum()), random)
     sticks = np.flatnonzero(labels == 1)[::6]
-    pictures[sticks] = draw(styles.STICKS, len(sticks), random, pen=(0.12, 0.9))
+    pictures[sticks] = draw(strokes.STICKS, len(sticks), random, pen=(0.12, 0.9))
     return pictures, labels
 
 
 def draw_symbols(number: int, random: np.random.RandomState) -> Pictures:
     """`number` signs, letters and scribbles, uint8 (N, 28, 28)."""
-    return draw(styles.SYMBOLS, number, random, narrowest=0.8)
+    return draw(strokes.SYMBOLS, number, random, narrowest=0.8)
 
 
 def draw(
@@ -72,7 +72,7 @@ def draw(
 
 
 def parse(text: str) -> Style:
-    """A style of `digits.data.styles` as numbers."""
+    """A style of `digits.data.synthetic.strokes` as numbers."""
     strokes = [stroke.split() for stroke in text.split("/")]
     count = sum(map(len, strokes))
     identity, start, parts, ends = np.eye(count), 0, [], []

@@ -14,8 +14,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from digits.config.faults import ConfigError
-from digits.launch import as_path, conf_directory, job_directory, unique_name
-from digits.settle import check_place, sentence, settle
+from digits.hydra_app.messages import sentence
+from digits.hydra_app.paths import as_path, conf_directory, job_directory, unique_name
+from digits.hydra_app.resolve import check_place, settle
 
 
 def composed(*overrides: str) -> DictConfig:

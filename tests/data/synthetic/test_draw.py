@@ -7,9 +7,9 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
 
-from digits.data import styles
-from digits.data.altered import box_of
-from digits.data.drawn import STEPS, draw, draw_digits, draw_symbols, parse
+from digits.data.synthetic import strokes
+from digits.data.synthetic.alter import box_of
+from digits.data.synthetic.draw import STEPS, draw, draw_digits, draw_symbols, parse
 from digits.reading.patch import as_mnist
 from tests.data.pictures import digits
 
@@ -48,7 +48,7 @@ def test_strokes_end_where_the_next_begins() -> None:
 
 
 def test_every_style_fills_the_box() -> None:
-    for text in (*styles.SYMBOLS, *styles.STICKS, *(text for each in styles.DIGITS for text in each)):
+    for text in (*strokes.SYMBOLS, *strokes.STICKS, *(text for each in strokes.DIGITS for text in each)):
         boxes = [box_of(picture) for picture in draw((text,), 5, random())]
         longest = [max(right - left, bottom - top) + 1 for left, top, right, bottom in boxes]
         assert max(longest) == 20, text

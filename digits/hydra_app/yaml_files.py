@@ -13,7 +13,7 @@ from hydra._internal.utils import get_args_parser
 from hydra.plugins.config_source import ConfigResult
 
 from digits.config.files import FileError, check_yaml
-from digits.config.search_path import users_first
+from digits.hydra_app.search_path import users_first
 
 
 class FileConfigSource(file_config_source.FileConfigSource):

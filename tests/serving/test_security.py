@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from starlette.datastructures import Headers
 
-from digits.serving.guard import is_loopback, refused
+from digits.serving.security import is_loopback, refused
 
 OWN = {"host": "localhost:8000", "content-type": "image/png"}
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from digits.config.data import NONDIGITS, NONE
 from digits.config.files import PICTURES, UNPRINTABLE, few, shown
 from digits.config.types import Tree, Value
 
@@ -26,11 +27,6 @@ LEFT_BEHIND = {"thumbs.db", "desktop.ini", "__macosx"}
 MOST_PICTURES = 200_000
 """In a folder of classes: 157 MB of patches."""
 
-NONE = "none"
-"""The class of what is no digit, in the reader's net; `digits.data.datasets` and the reader call it so too."""
-
-NONDIGITS = 0.15
-"""Share of pictures made for it: what the reader's net was trained with, 0.35 beside 2.3 (`conf/data/reader.yaml`)."""
 
 TOLD = 20
 """Faults of one kind that are told one by one."""

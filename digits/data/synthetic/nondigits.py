@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from digits.data.altered import Picture, box_of
-from digits.data.drawn import Pictures, draw_symbols
+from digits.data.synthetic.alter import Picture, box_of
+from digits.data.synthetic.draw import Pictures, draw_symbols
 from digits.reading.patch import as_mnist
 
 LEFT, TOP, BOTTOM = "left", "top", "bottom"

@@ -59,9 +59,9 @@ class ReaderDataModule(MNISTDataModule):
 
     def _enlarged(self, split: Split, seed: int) -> Split:
         """The split, and what is made of it; shuffled, and no larger than `limit`."""
-        from digits.data.altered import alter
-        from digits.data.drawn import draw_digits
-        from digits.data.nondigits import make_nondigits
+        from digits.data.synthetic.alter import alter
+        from digits.data.synthetic.draw import draw_digits
+        from digits.data.synthetic.nondigits import make_nondigits
 
         random = np.random.RandomState(seed % 2**32)
         images, labels = split.pixels().numpy(), split.truth().numpy()

@@ -32,7 +32,7 @@ class NamedFolders(SearchPathPlugin):
     """The folders that the command line names, for everything that is composed, with its overrides or without.
 
     Hydra would look into those of a hydra.searchpath=[…] for the command itself, not for the jobs that
-    `digits.composer` composes from their own overrides.
+    `digits.hydra_app.compose` composes from their own overrides.
     """
 
     named: ClassVar[list[SearchPathElement]] = []

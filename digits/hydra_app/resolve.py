@@ -6,54 +6,29 @@ Everything here happens before a directory is made and before torch is imported.
 from __future__ import annotations
 
 import os
-import re
 import time
-from functools import cache
 from pathlib import Path
 from typing import cast
 
-from hydra import compose, initialize_config_dir
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig, OmegaConf
 
-from digits.composer import Composer, config_loader
-from digits.config.absent import filled
 from digits.config.check import PRETRAINED, check
-from digits.config.class_folders import is_image_folder, settle_section
-from digits.config.faults import ConfigError, Fault, TargetError, nearest
-from digits.config.search_path import looking
+from digits.config.faults import ConfigError, Fault
 from digits.config.types import Tree
-from digits.launch import conf_directory
-from digits.launchers import missing_launcher
-from digits.momentum import void_momentum
+from digits.data.class_folders import is_image_folder, settle_section
+from digits.hydra_app.compose import _usual_model, plain
+from digits.hydra_app.momentum import void_momentum
 from digits.processes.claim import claim
 from digits.runs.init_from import begin, check_same, knows_none
-from digits.runs.layout import BEST, RESULT, SIGN_OF_LIFE, RunError
+from digits.runs.layout import BEST, RESULT, SIGN_OF_LIFE
 from digits.runs.read import find_run, first_process, read_result, status_of
 from digits.runs.resume import TakenUp, keys, once_more, resumable, resumed, still_running, taken_up
 from digits.runs.teachers import find_teachers, trained_anew
-
-SWEEP_OVER_DEVICES = "several processes a job would each start the whole sweep again; leave out -m, one command a job"
 
 VOID_MOMENTUM = (
     "has no effect with scheduler.cycle_momentum=true; leave one of them out, or say from where to where it goes with "
     "+scheduler.base_momentum and +scheduler.max_momentum"
 )
-
-HYDRAS_DETAILS = ("full_key:", "object_type=", "See https", "Config search path:", "provider=")
-"""Lines of Hydra's messages that help whoever debugs Hydra."""
-
-
-def plain(config: DictConfig) -> Tree:
-    """A composed configuration as plain data: interpolations resolved, Hydra's own section left out, gaps filled."""
-    config = config.copy()
-    with open_dict(config):
-        config.pop("hydra", None)
-    return filled(cast(Tree, OmegaConf.to_container(config, resolve=True)))
 
 
 def settle(config: DictConfig, overrides: list[str]) -> Tree:
@@ -110,21 +85,6 @@ def _begin(tree: Tree, overrides: list[str]) -> Tree:
         check_same(tree)
         return tree
     return begin(tree, keys(overrides), _usual_model())
-
-
-@cache
-def _usual_model() -> Tree:
-    """The model that is trained where none is chosen."""
-    return cast(Tree, plain(_defaults())["model"])
-
-
-def _defaults() -> DictConfig:
-    """The configuration without any override, inside Hydra's application or before it."""
-    if GlobalHydra.instance().is_initialized():
-        with looking():
-            return compose("train")
-    with initialize_config_dir(conf_directory(), version_base="1.3"), looking():
-        return compose("train")
 
 
 def _check(tree: Tree) -> None:
@@ -236,65 +196,3 @@ def _validates(result: Tree) -> bool:
     config = result.get("config")
     data = config.get("data") if isinstance(config, dict) else None
     return isinstance(data, dict) and data.get("val_size") != 0
-
-
-def check_jobs(config: DictConfig, config_name: str | None) -> None:
-    """Compose and check each job of a sweep; two jobs that would share a directory are a fault.
-
-    What a directory that the sweep has used before holds is looked at when its job's turn comes (`settle_job`).
-    """
-    parser = OverridesParser.create(config_loader=config_loader())
-    parameters = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
-    overrides = parser.parse_overrides([*parameters, *config.hydra.overrides.task])
-    jobs = [job for batch in BasicSweeper.split_arguments(overrides, None) for job in batch]
-    composer = Composer(config_name)
-    faults: dict[Fault, None] = {}
-    if len(set(map(tuple, jobs))) < len(jobs):
-        faults[Fault("", "two jobs of this sweep have the same overrides; name each value once")] = None
-    for job in jobs:
-        composed = composer(job)
-        if composed.get("resume") is not None:
-            faults[Fault("resume", "goes on with one run; leave out -m")] = None
-            continue
-        try:
-            trainer = settle(composed, job)["trainer"]
-        except ConfigError as error:
-            faults |= dict.fromkeys(error.faults)
-            continue
-        assert isinstance(trainer, dict)
-        if trainer["strategy"] != "auto" or (isinstance(trainer["devices"], int) and trainer["devices"] > 1):
-            faults[Fault("trainer.strategy", SWEEP_OVER_DEVICES)] = None
-    if faults:
-        raise ConfigError(*faults)
-
-
-def sentence(error: Exception) -> str:
-    """What Hydra's grammar or our schema refused, in as few words as will do; empty for any other error."""
-    if isinstance(error, ConfigError | TargetError | RunError):
-        return str(error)
-    if not isinstance(error, HydraException | OmegaConfBaseException):
-        return ""
-    text = str(error)
-    if launcher := missing_launcher(text):
-        return launcher
-    if match := re.match(r"Could not override '([^']+)'", text):
-        return str(Fault(match[1], "no such key" + _near_key(match[1])))
-    if match := re.search(r"Could not find '(.+)/([^/]+)'\s+Available options in '[^']+':\n((?:\s.+\n?)+)", text):
-        return str(Fault(match[1], f"there is no {match[2]}" + nearest(match[2], match[3].split())))
-    if (match := re.match(r"Error merging override ([^=]+)=", text)) and error.__cause__ is not None:
-        return str(Fault(match[1].lstrip("+~"), str(error.__cause__).splitlines()[0]))
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return "\n".join(line for line in lines if not line.startswith(HYDRAS_DETAILS))
-
-
-def _near_key(key: str) -> str:
-    """The key that was probably meant, and how to add one that a constructor knows."""
-    if key.startswith("hydra."):
-        return "; --cfg hydra shows those there are"
-    config = _defaults()
-    section, _, leaf = key.rpartition(".")
-    found = OmegaConf.select(config, section) if section else config
-    if not isinstance(found, DictConfig):
-        return nearest(key, [str(k) for k in config])
-    hint = nearest(leaf, [str(k) for k in found if k != "_target_"])
-    return hint + (f" (another argument of {found['_target_']} is added with +{key}=…)" if "_target_" in found else "")

@@ -11,8 +11,8 @@ from dataclasses import replace
 import pytest
 
 from digits.reading.result import Reading
-from digits.serving.desk import Desk, RefusedError
 from digits.serving.limits import Limits
+from digits.serving.read_queue import Desk, RefusedError
 
 SMALL = Limits(body_bytes=1000, pending_bytes=1500, at_once=2, waiting=3)
 HASTY = replace(SMALL, waiting=1, body_seconds=0.2, reading_seconds=0.3)

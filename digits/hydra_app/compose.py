@@ -1,13 +1,21 @@
-"""Many configurations composed quickly, inside a Hydra application: a sweep's jobs, a search's trials."""
+"""Configurations composed: a section of conf/, the defaults, and many at once for a sweep's jobs, a search's trials."""
 
 from __future__ import annotations
 
-from hydra import compose
+from functools import cache
+from typing import cast
+
+from hydra import compose, initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from digits.config.absent import filled
+from digits.config.types import Tree
+from digits.hydra_app.paths import conf_directory
+from digits.hydra_app.search_path import looking
 
 
 class Composer:
@@ -42,3 +50,33 @@ def config_loader() -> ConfigLoader:
     hydra = GlobalHydra.instance().hydra
     assert hydra is not None
     return hydra.config_loader
+
+
+def plain(config: DictConfig) -> Tree:
+    """A composed configuration as plain data: interpolations resolved, Hydra's own section left out, gaps filled."""
+    config = config.copy()
+    with open_dict(config):
+        config.pop("hydra", None)
+    return filled(cast(Tree, OmegaConf.to_container(config, resolve=True)))
+
+
+@cache
+def _usual_model() -> Tree:
+    """The model that is trained where none is chosen."""
+    return cast(Tree, plain(_defaults())["model"])
+
+
+def _defaults() -> DictConfig:
+    """The configuration without any override, inside Hydra's application or before it."""
+    if GlobalHydra.instance().is_initialized():
+        with looking():
+            return compose("train")
+    with initialize_config_dir(conf_directory(), version_base="1.3"), looking():
+        return compose("train")
+
+
+def compose_section(config_name: str) -> Tree:
+    """One file of conf/, as Hydra composes it, as plain data."""
+    with initialize_config_dir(conf_directory(), version_base="1.3"):
+        section = OmegaConf.select(compose(config_name), config_name.split("/")[0])
+    return cast(Tree, OmegaConf.to_container(section, resolve=True))

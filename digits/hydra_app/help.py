@@ -1,0 +1,36 @@
+"""What --help says, in a third of the time of Hydra's own."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+from digits.hydra_app.paths import conf_directory
+
+SEARCHING = ("search_space", "sampler", "pruner")
+"""Groups of `conf/tune.yaml` alone."""
+
+
+def help_text(usage: str, arguments: list[str], without: tuple[str, ...] = SEARCHING) -> str:
+    """What --help says: the usage, and the choices of every group, those of a --config-dir too.
+
+    Hydra's own help composes a configuration and copies every file's several times, in 0.7 s; this reads file names.
+    """
+    folders = [Path(conf_directory())]
+    for argument, following in pairwise([*arguments, ""]):
+        flag, _, value = argument.partition("=")
+        if flag in ("--config-dir", "-cd"):
+            folders.append(Path(value or following).expanduser())
+    groups: dict[str, set[str]] = {}
+    for folder in folders:
+        for path in folder.glob("*/*.yaml"):
+            if path.parent.name not in without:
+                groups.setdefault(path.parent.name, set()).add(path.stem)
+    lines = [f"  {group}: {', '.join(sorted(choices))}" for group, choices in sorted(groups.items())]
+    return f"{usage.strip()}\n\nGroups and their choices (group=choice):\n" + "\n".join(lines) + HELP_ON_THE_REST
+
+
+HELP_ON_THE_REST = """
+
+Keys with their values (group.key=value): --cfg job. Your own YAML files: --config-dir DIR. Many runs: -m.
+Side by side: -m hydra/launcher=side_by_side. Hydra's own flags: --hydra-help."""
