@@ -142,4 +142,4 @@ def reliability(session: nox.Session) -> None:
 def recipes(session: nox.Session) -> None:
     """The fast recipes once more with new seeds, against their records; `nox -s recipes -- mlp --seeds 5`."""
     shared_environment(session)
-    session.run(PYTHON, "-m", "benchmarks.recheck", *session.posargs, external=True)
+    session.run(PYTHON, "-m", "benchmarks.accuracy.recheck", *session.posargs, external=True)

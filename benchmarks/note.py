@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.pictures import PICTURES
+from benchmarks.readme_pictures import PICTURES
 from digits.data.synthetic import strokes
 from digits.data.synthetic.draw import parse
 from digits.reading import Reader

@@ -17,8 +17,6 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType, TracebackType
 
-from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
-
 log = logging.getLogger(__name__)
 
 
@@ -55,12 +53,9 @@ class Signals:
         self._since = 0.0
         self._held = False
         self._former: dict[int, object] = {}
-        self._wanted = [signal.SIGTERM, signal.SIGINT]
-        if SLURMEnvironment.detect() and hasattr(signal, "SIGUSR1"):
-            self._wanted.append(signal.SIGUSR1)
 
     def __enter__(self) -> Signals:
-        self._former = {number: signal.getsignal(number) for number in self._wanted}
+        self._former = {number: signal.getsignal(number) for number in SIGNALS}
         self._install()
         return self
 
@@ -95,7 +90,7 @@ class Signals:
 
     def _install(self) -> None:
         if threading.current_thread() is threading.main_thread():  # Python lets no other thread do it
-            for number in self._wanted:
+            for number in SIGNALS:
                 signal.signal(number, self._handle)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:

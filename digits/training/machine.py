@@ -1,7 +1,7 @@
 """What a training is adapted to of the machine it runs on: the number format, the allocator, a missing GPU.
 
-What they are worth is measured by `python -m benchmarks.step`, what a step costs with each, and `python -m
-benchmarks.throughput`, d, how fast the whole training is without; `benchmarks/RESULTS.md` has the first of a CPU
+What they are worth is measured by `python -m benchmarks.speed.step`, what a step costs with each, and `python -m
+benchmarks.speed.throughput`, d, how fast the whole training is without; `benchmarks/RESULTS.md` has the first of a CPU
 without native bf16 and the second of one with AMX.
 """
 
@@ -23,7 +23,7 @@ Precision: TypeAlias = Literal["bf16-mixed", "32-true"]
 
 WIDE = 100_000
 """Weights of a linear layer from which bf16 saves more than its conversions cost, with AMX: between those of an MLP
-with one hidden layer of 64, where it saves next to nothing, and of 256 (`python -m benchmarks.step`, a)."""
+with one hidden layer of 64, where it saves next to nothing, and of 256 (`python -m benchmarks.speed.step`, a)."""
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
 NEVER = 2**31 - 1
@@ -42,9 +42,9 @@ def choose_precision(net: nn.Module, accelerator: str) -> Precision:
 
     `accelerator` is that of the configuration. On CPUs bf16 pays with AMX; Intel's avx512_bf16 alone is slower than
     float32, and a CPU with neither far slower, as the CPU with AMX is when ONEDNN_MAX_CPU_ISA keeps it from using them
-    (`python -m benchmarks.step`, a, on such CPUs; the record that is kept is of one with neither). For convolutions it
-    also paid with the avx512_bf16 of an AMD (Zen 5), which no record is of: the same command tells on another. What
-    pays on GPUs has not been measured, so it is float32 there.
+    (`python -m benchmarks.speed.step`, a, on such CPUs; the record that is kept is of one with neither). For
+    convolutions it also paid with the avx512_bf16 of an AMD (Zen 5), which no record is of: the same command tells on
+    another. What pays on GPUs has not been measured, so it is float32 there.
     """
     if accelerator not in ("auto", "cpu"):
         return "32-true"
@@ -76,9 +76,9 @@ def keep_memory() -> bool:
 
     By default it gives tensors above 32 MB, and freed memory above 64, back to the system, which hands them out again
     page by page, each zeroed: thousands of page faults in a step of `model=cnn`, and next to none so
-    (`python -m benchmarks.step`, b, also for the time and the peak of memory). Both settings belong together: freed
-    memory that is kept serves the large tensors only when these come from it. The peak grows most for tensors above
-    32 MB. Does nothing where the user has set glibc's allocator, and where there is none.
+    (`python -m benchmarks.speed.step`, b, also for the time and the peak of memory). Both settings belong together:
+    freed memory that is kept serves the large tensors only when these come from it. The peak grows most for tensors
+    above 32 MB. Does nothing where the user has set glibc's allocator, and where there is none.
     """
     chosen = any(name.startswith("MALLOC_") for name in os.environ)
     if chosen or "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", ""):

@@ -8,8 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import ablations, accuracy, results
-from benchmarks.ablations import ABLATIONS, ALWAYS, Ablation, configurations, line, table, train_missing
+from benchmarks import results
+from benchmarks.accuracy import __main__, ablations
+from benchmarks.accuracy.ablations import (
+    ABLATIONS,
+    ALWAYS,
+    Ablation,
+    configurations,
+    line,
+    table,
+    train_missing,
+)
 from benchmarks.recipes import BY_NAME, Recipe, RecipeError, composed
 from benchmarks.records import Record, RecordError, read_record
 from benchmarks.runs import Job, TrainingError, only_run, side_by_side, source
@@ -53,7 +62,7 @@ def test_seeds_of_a_recipe_are_trained_and_recorded(
     tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    accuracy.train_missing(replace(tiny, seeds=1), 1, anew=False, folder=tmp_path)
+    __main__.train_missing(replace(tiny, seeds=1), 1, anew=False, folder=tmp_path)
     record = read_record("tiny", tmp_path)
     assert record.seeds == [0]
     (run,) = runs_in(tmp_path / "outputs" / "benchmarks")
@@ -174,7 +183,9 @@ def test_the_lists_are_of_recipes_that_are_there(ablation: Ablation) -> None:
 
 
 def test_what_is_quoted_of_the_ablations_is_what_their_records_say() -> None:
-    assert ablations.section() in results.RESULTS.read_text(encoding="utf-8"), "run python -m benchmarks.ablations"
+    assert ablations.section() in results.RESULTS.read_text(encoding="utf-8"), (
+        "run python -m benchmarks.accuracy.ablations"
+    )
 
 
 def test_parts_whose_seconds_are_told_are_trained_one_at_a_time(tmp_path: Path) -> None:

@@ -6,11 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import ensemble, results, speedrun
-from benchmarks.accuracy import former, main, neighbours, other_rows, reached, row, section, write, write_head
+from benchmarks import results
+from benchmarks.accuracy import ensemble
+from benchmarks.accuracy.__main__ import (
+    former,
+    main,
+    neighbours,
+    other_rows,
+    reached,
+    row,
+    section,
+    write,
+    write_head,
+)
 from benchmarks.recipes import BY_NAME, RECIPES, Recipe, changed, composed
 from benchmarks.records import RECORDS, Record, RecordError, read_record, write_lines
 from benchmarks.results import EXPERIMENTS, RESULTS
+from benchmarks.speed import speedrun
 from digits.config.types import Tree
 
 NET = Recipe("net", ("experiment=net",), seeds=3, wanted=0.9977, wanted_on_cpu=0.9965)

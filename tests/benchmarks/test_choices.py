@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import choices, results
-from benchmarks.choices import add, line, main, section, table
+from benchmarks import results
+from benchmarks.accuracy import choices
+from benchmarks.accuracy.choices import add, line, main, section, table
 from benchmarks.recipes import composed
 from benchmarks.records import RecordError, read_record
 from digits.runs.read import read_result
@@ -78,4 +79,4 @@ def test_half_a_choice_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_what_is_quoted_of_the_choices_is_what_their_records_say() -> None:
-    assert section() in results.RESULTS.read_text(encoding="utf-8"), "run python -m benchmarks.choices"
+    assert section() in results.RESULTS.read_text(encoding="utf-8"), "run python -m benchmarks.accuracy.choices"

@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 
 from benchmarks import results
-from benchmarks.ensemble import RECORD, entry, evaluated, machines, main, read, recipes_of, section, table
+from benchmarks.accuracy.ensemble import (
+    RECORD,
+    entry,
+    evaluated,
+    machines,
+    main,
+    read,
+    recipes_of,
+    section,
+    table,
+)
 from benchmarks.records import RecordError
 from digits.config.types import Tree
 
@@ -41,7 +51,7 @@ def test_what_ensembles_were_evaluated_on_is_told() -> None:
 
 def test_what_is_quoted_of_the_ensembles_is_what_their_record_says() -> None:
     assert section(read(RECORD), recipes_of()) in results.RESULTS.read_text(encoding="utf-8"), (
-        "run python -m benchmarks.ensemble"
+        "run python -m benchmarks.accuracy.ensemble"
     )
 
 
@@ -75,7 +85,7 @@ def test_views_reach_the_evaluation(tiny_runs: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "no ensemble is recorded yet; name one: python -m benchmarks.ensemble NAME=RUN,RUN"),
+        ([], "no ensemble is recorded yet; name one: python -m benchmarks.accuracy.ensemble NAME=RUN,RUN"),
         (["runs/five"], "'runs/five' is no name with its runs; write NAME=RUN or NAME=RUN,RUN"),
         (["five=nowhere"], "nowhere"),
     ],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.recheck import in_format, judge, main, new_seeds, run_again
+from benchmarks.accuracy.recheck import in_format, judge, main, new_seeds, run_again
 from benchmarks.recipes import Recipe, composed, without_places
 from benchmarks.records import Record, RecordError, collect, read_record
 from benchmarks.seeds import Sample

@@ -12,9 +12,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from benchmarks import results
-from benchmarks.as_mnist import as_mnist
-from benchmarks.robustness import main
-from benchmarks.robustness_record import read
+from benchmarks.robustness.__main__ import main
+from benchmarks.robustness.as_mnist import as_mnist
+from benchmarks.robustness.record import read
 from digits.data.corruptions import KINDS
 from digits.data.datasets import read_dataset
 from digits.hydra_app.compose import plain

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import results
 from benchmarks.records import Record, RecordError
-from benchmarks.robustness_record import RECORD, Measured, as_text, merged, read, table, write
+from benchmarks.robustness.record import RECORD, Measured, as_text, merged, read, table, write
 from benchmarks.runs import named_runs
 from digits.config.types import Tree
 from digits.data.corruptions import KINDS

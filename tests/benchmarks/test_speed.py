@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import growth, results, speedrun, yardstick
-from benchmarks.growth import Cost
+from benchmarks import results
 from benchmarks.runs import TrainingError, output_of
-from benchmarks.speedrun import Run, Series
+from benchmarks.speed import growth, speedrun, yardstick
+from benchmarks.speed.growth import Cost
+from benchmarks.speed.speedrun import Run, Series
 
 SECONDS = {"fit": 2.0, "steps": 1.2, "validation": 0.0, "first_step": 0.2, "start": 4.0, "objects": 0.1,
            "data": 0.5, "test": 0.3, "files": 0.1, "this_start": 3.0}  # fmt: skip
@@ -72,7 +73,7 @@ def test_the_head_of_the_experiment_is_written(tmp_path: Path, monkeypatch: pyte
 
 
 def test_what_is_quoted_of_the_speedrun_is_what_its_record_says() -> None:
-    fix = "run python -m benchmarks.speedrun --recorded"
+    fix = "run python -m benchmarks.speed.speedrun --recorded"
     recorded = any(speedrun.record_of(precision).exists() for precision in speedrun.FORMATS)
     text = results.RESULTS.read_text(encoding="utf-8")
     head = (results.EXPERIMENTS / "speedrun.yaml").read_text(encoding="utf-8")
@@ -86,7 +87,10 @@ def test_what_is_quoted_of_the_speedrun_is_what_its_record_says() -> None:
 @pytest.mark.parametrize(
     ("accuracies", "told"),
     [
-        ((), "there is no record speedrun.json; make it: python -m benchmarks.speedrun, on a machine of its kind"),
+        (
+            (),
+            "there is no record speedrun.json; make it: python -m benchmarks.speed.speedrun, on a machine of its kind",
+        ),
         ((0.99,), "speedrun.json: the record has 1 seed, which tells no spread; record at least 2"),
         ((0.99, 0.99), "speedrun.json: the record's 2 seeds have all the same accuracy"),
     ],
@@ -207,7 +211,7 @@ def test_the_yardstick_learns() -> None:
 
 
 def test_growth_measures_a_training_and_draws_it(tmp_path: Path) -> None:
-    tiny = ["data=optdigits", "data._target_=benchmarks.growth.Repeated", "model.stages=[[4]]", "data.val_size=0"]
+    tiny = ["data=optdigits", "data._target_=benchmarks.speed.growth.Repeated", "model.stages=[[4]]", "data.val_size=0"]
     costs = [growth.measure(times, 64, 1, tiny, images=256) for times in (1, 3)]
     assert all(cost.rate > 0 and cost.megabytes > 100 for cost in costs)
     assert (
@@ -219,7 +223,7 @@ def test_growth_measures_a_training_and_draws_it(tmp_path: Path) -> None:
 
 def test_what_is_quoted_of_the_growth_is_what_its_record_says() -> None:
     quoted = growth.section(*growth.read(growth.RECORD))
-    assert quoted in results.RESULTS.read_text(encoding="utf-8"), "run python -m benchmarks.growth --recorded"
+    assert quoted in results.RESULTS.read_text(encoding="utf-8"), "run python -m benchmarks.speed.growth --recorded"
 
 
 def test_a_repeated_set_is_held_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,7 +269,7 @@ def test_growth_is_written_again_from_its_record(
     monkeypatch.setattr(growth, "measure", lambda *_: pytest.fail("measured"))
     with pytest.raises(SystemExit, match="1"):
         growth.main(["--recorded"])
-    assert "there is no record growth.json; make it: python -m benchmarks.growth" in capsys.readouterr().err
+    assert "there is no record growth.json; make it: python -m benchmarks.speed.growth" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         growth.main(["--recorded", "--batches", "64"])
     assert "--recorded measures nothing, so it takes no other arguments" in capsys.readouterr().err

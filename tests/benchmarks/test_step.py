@@ -10,7 +10,7 @@ import pytest
 from benchmarks import results
 from benchmarks.records import RecordError
 from benchmarks.runs import TrainingError
-from benchmarks.step import (
+from benchmarks.speed.step import (
     BF16,
     FLOAT32,
     NETS,
@@ -76,4 +76,4 @@ def test_without_a_record_a_measurement_is_asked_for(tmp_path: Path) -> None:
 
 def test_what_is_quoted_of_a_step_is_what_its_record_says() -> None:
     quoted = section(read())
-    assert quoted in results.RESULTS.read_text(encoding="utf-8"), "run python -m benchmarks.step recorded"
+    assert quoted in results.RESULTS.read_text(encoding="utf-8"), "run python -m benchmarks.speed.step recorded"

@@ -17,11 +17,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.utils.tensorboard import SummaryWriter
 
-from benchmarks.faults import storage
-from benchmarks.faults.matrix import overrides
-from benchmarks.faults.outcome import broken_files, differences, outcome_of
-from benchmarks.faults.start import Fault
-from benchmarks.faults.trial import (
+from benchmarks.reliability import storage
+from benchmarks.reliability.matrix import overrides
+from benchmarks.reliability.outcome import broken_files, differences, outcome_of
+from benchmarks.reliability.start import Fault
+from benchmarks.reliability.trial import (
     Check,
     Reference,
     Step,

@@ -70,11 +70,11 @@ def test_wrong_arguments_are_told_before_the_call() -> None:
     ("target", "why"),
     [
         ("digits.models.cnn.nn.Module", "there is no module digits.models.cnn.nn"),
-        ("digits.runs.layout.subprocess.run", "there is no module"),
+        ("digits.runs.environment.subprocess.run", "there is no module"),
         ("torch.nn.functional.torch.hub.load", "there is no module"),
         ("digits.hydra_app.app.Path", "is really pathlib"),
-        ("digits.runs.layout.Path.write_text", "there is no module"),
-        ("digits.runs.layout.subprocess", "has nothing to call"),
+        ("digits.runs.atomic.Path.write_text", "there is no module"),
+        ("digits.runs.environment.subprocess", "has nothing to call"),
     ],
 )
 def test_another_package_is_not_reached_through_an_import_of_ours(target: str, why: str) -> None:
@@ -87,7 +87,7 @@ def test_another_package_is_not_reached_through_an_import_of_ours(target: str, w
             instantiate(tree)  # type: ignore[arg-type]  # a literal, narrower than Tree
 
 
-@pytest.mark.parametrize("target", ["digits.load", "digits.runs.layout.write_text", "torch.nn.functional.relu"])
+@pytest.mark.parametrize("target", ["digits.load", "digits.runs.atomic.write_text", "torch.nn.functional.relu"])
 def test_functions_are_not_called_for_a_file(target: str) -> None:
     with pytest.raises(TargetError, match="is no class"):
         check_read_back({"_target_": target})

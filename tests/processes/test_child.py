@@ -19,8 +19,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="jobs have proce
 BEGIN = """
 import json, logging, os, signal, sys, time
 from pathlib import Path
-from digits.training.isolated import run_isolated
-from digits.training.run import JobFailed, RunDirectory
+from digits.processes.child import run_isolated
+from digits.runs.layout import JobFailed
+from digits.runs.record import RunDirectory
 
 logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.INFO)
 

@@ -20,7 +20,7 @@ from digits.runs.layout import RunError
 HOLD = """
 import sys, time
 from pathlib import Path
-from digits.training.claim import claim
+from digits.processes.claim import claim
 claim(Path(sys.argv[1]))
 print("held", flush=True)
 time.sleep(60)

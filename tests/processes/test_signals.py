@@ -48,7 +48,7 @@ def test_the_former_handlers_come_back() -> None:
 def test_a_second_signal_ends_the_process_on_the_spot() -> None:
     program = """
 import os, signal
-from digits.training.leaving import Signals
+from digits.processes.signals import Signals
 with Signals() as signals:
     signals.hold()
     os.kill(os.getpid(), signal.SIGTERM)

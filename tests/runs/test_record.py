@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from digits.runs import layout as run_module
+from digits.runs import record as run_module
 from digits.runs.atomic import write_json
 from digits.runs.layout import RunError
 from digits.runs.read import find_run, read_model, read_result, status_of

@@ -3,8 +3,8 @@
     python -m benchmarks.reliability --kills 200 --seed 0
 
 A run that was harmed is started again until it is done, and must then have come to the same as one that was left
-alone: weights, records and curves, to the bit (`benchmarks.faults`). The exit code is 1 when anything was lost. Needs
-Linux, and root for the disks.
+alone: weights, records and curves, to the bit. The exit code is 1 when anything was lost. Needs Linux, and root for
+the disks.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
-from benchmarks.faults.matrix import CONFIGURATIONS, overrides
-from benchmarks.faults.plan import Trial, trial
-from benchmarks.faults.storage import mounting_fails, small_disk
-from benchmarks.faults.trial import Life, Reference, lead, reference
+from benchmarks.reliability.matrix import CONFIGURATIONS, overrides
+from benchmarks.reliability.plan import Trial, trial
+from benchmarks.reliability.storage import mounting_fails, small_disk
+from benchmarks.reliability.trial import Life, Reference, lead, reference
 from benchmarks.results import machine
 
-REPORT = Path(__file__).with_name("RELIABILITY.md")
+REPORT = Path(__file__).parents[1] / "RELIABILITY.md"
 OTHERS = {"signals": 16, "damages": 21, "disks": 8}
 """How many trials of each kind go with 200 kills; fewer with fewer."""
 

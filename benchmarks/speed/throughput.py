@@ -1,6 +1,6 @@
 """What the framework costs, measured side by side on this machine; writes its part of `benchmarks/RESULTS.md`.
 
-    python -m benchmarks.throughput
+    python -m benchmarks.speed.throughput
 
 (a) images/s of `digits.train` with everything on against a bare PyTorch loop on the same net, batch and precision,
 taken in turn; (b) the loader against torchvision's data set in a DataLoader; (c) the peak memory of the data; (d) what
@@ -23,7 +23,7 @@ from pathlib import Path
 
 from benchmarks.results import machine, replace_section
 from benchmarks.runs import output_of, positive, told
-from benchmarks.step import FLOAT32, GLIBC, NOTHING
+from benchmarks.speed.step import FLOAT32, GLIBC, NOTHING
 
 MODELS = ("cnn", "mlp")
 WANTED = {"cnn": 0.95, "mlp": 0.80}
@@ -51,8 +51,8 @@ def train_rate(
 
 
 def bare_rate(model: str, epochs: int) -> float:
-    """Images a second of `benchmarks/bare_loop.py`, in a process of its own."""
-    return float(output_of("benchmarks.bare_loop", model, str(epochs)))
+    """Images a second of `benchmarks/speed/bare_loop.py`, in a process of its own."""
+    return float(output_of("benchmarks.speed.bare_loop", model, str(epochs)))
 
 
 def training_table(rounds: int, epochs: int) -> str:
@@ -121,7 +121,7 @@ def memory_table() -> str:
     """Growth of the peak resident size while the data is read and split, in a process that has imported all else."""
     code = """
 from pathlib import Path
-from benchmarks.bare_loop import make_data
+from benchmarks.speed.bare_loop import make_data
 import torchvision
 def kib(key):
     (line,) = (line for line in Path('/proc/self/status').read_text().splitlines() if line.startswith(key))
@@ -155,7 +155,7 @@ def main() -> None:
         f"(d) The defaults for speed, each taken out in turn:\n\n{defaults_table(arguments.rounds, arguments.epochs)}"
     )
     print(text)
-    replace_section("Throughput", "python -m benchmarks.throughput", text)
+    replace_section("Throughput", "python -m benchmarks.speed.throughput", text)
 
 
 if __name__ == "__main__":

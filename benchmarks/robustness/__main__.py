@@ -24,11 +24,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.as_mnist import as_mnist
-from benchmarks.nets import Net, read_net, read_splits
 from benchmarks.records import RecordError
 from benchmarks.results import machine, replace_section
-from benchmarks.robustness_record import CLEAN, PICTURES, RECORD, Accuracy, Measured, as_text, merged, read, write
+from benchmarks.robustness.as_mnist import as_mnist
+from benchmarks.robustness.nets import Net, read_net, read_splits
+from benchmarks.robustness.record import (
+    CLEAN,
+    PICTURES,
+    RECORD,
+    Accuracy,
+    Measured,
+    as_text,
+    merged,
+    read,
+    write,
+)
 from benchmarks.runs import named_runs
 from digits.config.types import Tree
 from digits.data import Split

@@ -1,6 +1,6 @@
 """The yardstick: a bare PyTorch loop on a shipped configuration, with nothing of Lightning; prints images a second.
 
-    python -m benchmarks.bare_loop cnn 3
+    python -m benchmarks.speed.bare_loop cnn 3
 
 The same net, batch size, optimizer, schedule, precision, memory layout, data and augmentation as
 `digits.train model=cnn`, and no more: no metrics, no logs, no checkpoints, no validation. The median epoch counts.

@@ -1,4 +1,4 @@
-"""Lines of digits as ink, of which `benchmarks.made_pages` makes pages: enlarged, side by side, some touching."""
+"""Lines of digits as ink, of which `benchmarks.reading.pages` makes pages: enlarged, side by side, some touching."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
     python -m benchmarks.reading DIR                     the shipped net
     python -m benchmarks.reading DIR --model FILE        another; prints only
     python -m benchmarks.reading DIR --failures          names each picture that is read wrongly, and what was read
-    python -m benchmarks.reading --made                  pages of `benchmarks.made_pages`, instead of a folder
+    python -m benchmarks.reading --made                  pages of `benchmarks.reading.pages`, instead of a folder
     python -m benchmarks.reading --made --choosing       others, to choose the constants by; prints only
 
 DIR holds pictures as KIND/SOURCE/NUMBER_LABEL.SUFFIX, of any kinds and sources: in a label `-` parts lines of writing,
@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.made_pages import made_pages
+from benchmarks.reading.pages import made_pages
 from benchmarks.results import machine, replace_section
 from digits.reading.patch import as_mnist
 from digits.reading.pictures import PictureError
@@ -210,8 +210,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _report_made(reader: Reader, shipped: bool, choosing: bool, failures: bool) -> int:
     scores = list(score_made(reader, NUMBER, CHOOSING if choosing else STATED))
     text = (
-        "Pages made from MNIST's validation digits (`benchmarks.made_pages`) of which every digit is read rightly, and "
-        "nothing else. The reader's constants were chosen by pages of another seed.\n\n"
+        "Pages made from MNIST's validation digits (`benchmarks.reading.pages`) of which every digit is read rightly, "
+        "and nothing else. The reader's constants were chosen by pages of another seed.\n\n"
         f"{table(scores, {})}\n\n{machine()}"
     )
     print(text)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from benchmarks.faults import storage
-from benchmarks.faults.matrix import CONFIGURATIONS, processes
-from benchmarks.faults.start import Fault
-from benchmarks.faults.trial import (
+from benchmarks.reliability import storage
+from benchmarks.reliability.matrix import CONFIGURATIONS, processes
+from benchmarks.reliability.start import Fault
+from benchmarks.reliability.trial import (
     Check,
     Reference,
     Step,

@@ -1,7 +1,7 @@
 """How cost grows with data, batch and threads; writes its part of `benchmarks/RESULTS.md` and a picture in `docs/`.
 
-    python -m benchmarks.growth
-    python -m benchmarks.growth --recorded    from the record again, without measuring
+    python -m benchmarks.speed.growth
+    python -m benchmarks.speed.growth --recorded    from the record again, without measuring
 
 Every row is `digits.train model=cnn` in a process of its own on MNIST, once and repeated, for as many steps as one
 MNIST has; peak memory is the process's. Run it while nothing else runs. With other than its default arguments it only
@@ -34,7 +34,7 @@ from digits.data import MNISTDataModule
 from digits.data.datasets import Arrays, read_dataset
 
 RECORD = RECORDS / "growth.json"
-PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "growth.png"
+PICTURE = Path(__file__).parents[2] / "docs" / "pictures" / "growth.png"
 IMAGES = 60_000
 TIMES = "DIGITS_TIMES"
 """The environment variable that says how often `Repeated` repeats."""
@@ -73,7 +73,7 @@ def measure(times: int, batch: int, threads: int, overrides: list[str], images: 
     steps = max(1, images // batch)
     with tempfile.TemporaryDirectory() as folder:
         command = [
-            sys.executable, "-m", "digits.train", "model=cnn", "data._target_=benchmarks.growth.Repeated",
+            sys.executable, "-m", "digits.train", "model=cnn", "data._target_=benchmarks.speed.growth.Repeated",
             "trainer=cpu", "trainer.max_epochs=1", f"+trainer.limit_train_batches={steps}", f"data.batch_size={batch}",
             "data.val_size=0", "callbacks=none", "test=false", f"hydra.run.dir={folder}/run", *overrides,
         ]  # fmt: skip
@@ -128,7 +128,7 @@ def plot(costs: list[Cost], path: Path) -> None:
 
 def read(path: Path) -> tuple[str, list[Cost]]:
     """What was recorded: the machine, and what each training came to. Raises RecordError where nothing was."""
-    tree = read_tree(path, "python -m benchmarks.growth")
+    tree = read_tree(path, "python -m benchmarks.speed.growth")
     costs = []
     for cost in cast(list[Tree], tree["costs"]):
         times, batch, threads = (int(number(cost, name)) for name in ("times", "batch", "threads"))
@@ -148,7 +148,7 @@ def section(where: str, costs: list[Cost]) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure every combination, write the table and the picture."""
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("python -m benchmarks.growth", description=__doc__, formatter_class=raw)
+    parser = argparse.ArgumentParser("python -m benchmarks.speed.growth", description=__doc__, formatter_class=raw)
     parser.add_argument("--times", type=positive, nargs="+", default=[1, 4, 16], help="sizes of the data, in MNISTs")
     parser.add_argument("--batches", type=positive, nargs="+", default=[64, 256, 1024, 4096], help="batch sizes")
     parser.add_argument("--threads", type=positive, nargs="+", default=[1, 2], help="numbers of threads")
@@ -171,7 +171,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             write_lines(RECORD, {"machine": machine(), "costs": [asdict(cost) for cost in costs]})
         where, costs = read(RECORD)
         plot(costs, PICTURE)
-        replace_section("Growth", "python -m benchmarks.growth", section(where, costs))
+        replace_section("Growth", "python -m benchmarks.speed.growth", section(where, costs))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What each part of a recipe is worth, on the validation split; writes its part of `benchmarks/RESULTS.md`.
 
-    python -m benchmarks.ablations                          writes the tables from the records
-    python -m benchmarks.ablations run mlp_best --jobs 2    trains what has no record, two at a time
+    python -m benchmarks.accuracy.ablations                          writes the tables from the records
+    python -m benchmarks.accuracy.ablations run mlp_best --jobs 2    trains what has no record, two at a time
 
 Each part is taken out or changed alone, at a length that can be afforded, with 5,000 images kept for validation. The
 test set is not looked at. Records: `benchmarks/records/ablations-NAME.json`, a line for each run; the same command goes
@@ -235,7 +235,9 @@ def section() -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("python -m benchmarks.ablations", description=__doc__, formatter_class=raw)
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.accuracy.ablations", description=__doc__, formatter_class=raw
+    )
     run = parser.add_subparsers(dest="command").add_parser("run", help="train what has no record")
     run.add_argument("names", metavar="NAME", nargs="+", choices=BY_RECIPE)
     add_jobs(run)
@@ -248,7 +250,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         else:
             text = section()
             print(text)
-            replace_section("Ablations", "python -m benchmarks.ablations", text)
+            replace_section("Ablations", "python -m benchmarks.accuracy.ablations", text)
 
 
 if __name__ == "__main__":

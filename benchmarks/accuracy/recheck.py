@@ -1,7 +1,7 @@
 """The fast recipes once more, with seeds that no record has: does their accuracy still hold?
 
-    python -m benchmarks.recheck                        logistic, mlp, cnn and speedrun, 3 seeds each
-    python -m benchmarks.recheck mlp --seeds 5 --jobs 2
+    python -m benchmarks.accuracy.recheck                        logistic, mlp, cnn and speedrun, 3 seeds each
+    python -m benchmarks.accuracy.recheck mlp --seeds 5 --jobs 2
 
 Fails, with exit code 1, where the new mean is further than 3 sd sqrt(1/n + 1/k) from the recorded one, of n seeds with
 that sd; also where the record tells no spread. A machine without bfloat16 is compared with the records of float32.
@@ -103,14 +103,14 @@ def in_format(recipe: Recipe, precision: str, folder: Path) -> Record:
 
 def check_speedrun(k: int) -> bool:
     """Let the speedrun check itself; whether it held."""
-    command = [sys.executable, "-m", "benchmarks.speedrun", "--seeds", str(k), "--check"]
+    command = [sys.executable, "-m", "benchmarks.speed.speedrun", "--seeds", str(k), "--check"]
     return subprocess.run(command, check=False).returncode == 0
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("python -m benchmarks.recheck", description=__doc__, formatter_class=raw)
+    parser = argparse.ArgumentParser("python -m benchmarks.accuracy.recheck", description=__doc__, formatter_class=raw)
     parser.add_argument("names", metavar="NAME", nargs="*", help=f"recipes (default: {' '.join(FAST)} {SPEEDRUN})")
     parser.add_argument("--seeds", metavar="K", type=positive, default=3, help="new seeds a recipe")
     add_jobs(parser)

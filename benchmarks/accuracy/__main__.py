@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from benchmarks import ensemble, speedrun
+from benchmarks.accuracy import ensemble
 from benchmarks.recipes import BY_NAME, FORMER, RECIPES, Recipe, composed
 from benchmarks.records import (
     RECORDS,
@@ -34,6 +34,7 @@ from benchmarks.records import (
 from benchmarks.results import EXPERIMENTS, replace_head, replace_section
 from benchmarks.runs import Job, add_jobs, place, side_by_side, told
 from benchmarks.seeds import Sample, difference
+from benchmarks.speed import speedrun
 from digits.config.types import Tree
 
 HEAD = """Accuracy on the official test set, in %: mean ± sample sd over seeds 0, 1, …, lowest–highest. The test set
@@ -124,7 +125,7 @@ def speedrun_row(series: speedrun.Series) -> str:
 
 
 def ensemble_row(name: str, line: Tree) -> str:
-    """An ensemble's line; `benchmarks/ensemble.py` has its members."""
+    """An ensemble's line; `benchmarks/accuracy/ensemble.py` has its members."""
     accuracy, members = number(line, "accuracy"), line["members"]
     assert isinstance(members, list)
     cells = [f"ensemble `{name}`, {len(members)} nets", "", "", f"**{100 * accuracy:.2f}**", "", "", "", "",

@@ -1,6 +1,6 @@
 """Writing among other things: forms, tables, frames, scans, screenshots, whiteboards, and marks that are no digits.
 
-Made of the same digits as `benchmarks.made_pages`, of which this is a part.
+Made of the same digits as `benchmarks.reading.pages`, of which this is a part.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from benchmarks.made_ink import Digits, Ink, Pixels, write
+from benchmarks.reading.ink import Digits, Ink, Pixels, write
 
 Made = tuple[Pixels, str]
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 import cv2
 import numpy as np
 
-from benchmarks import made_crops, made_scenes
-from benchmarks.made_ink import Digits, Ink, Pixels, write
+from benchmarks.reading import crops, scenes
+from benchmarks.reading.ink import Digits, Ink, Pixels, write
 from digits.data.datasets import read_dataset
 from digits.data.split import stratified_split
 
@@ -198,6 +198,6 @@ KINDS: dict[str, Callable[[np.random.Generator, Digits], tuple[Pixels, str]]] = 
     "300 to 500 pixels high": _large,
     "blank": _blank,
     "blank, ruled or squared": _blank_ruled,
-    **made_crops.KINDS,
-    **made_scenes.KINDS,
+    **crops.KINDS,
+    **scenes.KINDS,
 }

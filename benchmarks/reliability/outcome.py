@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from benchmarks.faults.curves import data_server_curves, multiplexer_curves
-from benchmarks.faults.matrix import OFTEN
+from benchmarks.reliability.curves import data_server_curves, multiplexer_curves
+from benchmarks.reliability.matrix import OFTEN
 from digits.runs.layout import BEST, LAST, MODEL, RESULT, WEIGHTS
 
 Outcome = dict[str, tuple[str, ...]]

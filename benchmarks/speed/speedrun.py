@@ -1,8 +1,8 @@
 """`experiment=speedrun` over many seeds, the yardstick in turn with it; writes its part of `benchmarks/RESULTS.md`.
 
-    python -m benchmarks.speedrun                     30 seeds; keeps their figures in records/
-    python -m benchmarks.speedrun --seeds 5 --check   fewer, compared with what is recorded; exits 1 where it is worse
-    python -m benchmarks.speedrun --recorded          writes from the record again, without measuring
+    python -m benchmarks.speed.speedrun                     30 seeds; keeps their figures in records/
+    python -m benchmarks.speed.speedrun --seeds 5 --check   fewer, compared with the record; exits 1 where it is worse
+    python -m benchmarks.speed.speedrun --recorded          writes from the record again, without measuring
 
 Also writes the head of `conf/experiment/speedrun.yaml`. Every run is the command as people type it, in a process of
 its own. Run it while nothing else runs. There is a record for each number format, since a machine is compared with, and
@@ -123,8 +123,8 @@ def number_format(overrides: Sequence[str]) -> str:
 
 
 def run_yardstick(seed: int) -> tuple[float, float]:
-    """Seconds and test accuracy of `benchmarks/yardstick.py`, in a process of its own."""
-    seconds, accuracy = output_of("benchmarks.yardstick", str(seed)).split()
+    """Seconds and test accuracy of `benchmarks/speed/yardstick.py`, in a process of its own."""
+    seconds, accuracy = output_of("benchmarks.speed.yardstick", str(seed)).split()
     return round(float(seconds), 3), float(accuracy)
 
 
@@ -179,7 +179,7 @@ def as_text(series: Series) -> str:
         series.machine,
         "",
         f"{len(series.runs)} seeds, {series.parameters:,} parameters, {series.precision}; the yardstick "
-        f"(`benchmarks/yardstick.py`, float32) {len(series.yardstick)} times, in turn.",
+        f"(`benchmarks/speed/yardstick.py`, float32) {len(series.yardstick)} times, in turn.",
         "",
         "| | `experiment=speedrun` | wanted | yardstick |", "|---|---|---|---|", *rows,
         "",
@@ -220,7 +220,7 @@ def worse(recorded: Series, now: Series) -> list[str]:
 
 def read(path: Path) -> Series:
     """The recorded figures; raises RecordError where there are none."""
-    tree: dict[str, Any] = {**read_tree(path, "python -m benchmarks.speedrun, on a machine of its kind")}
+    tree: dict[str, Any] = {**read_tree(path, "python -m benchmarks.speed.speedrun, on a machine of its kind")}
     runs = [Run(**run) for run in tree.pop("runs")]
     yardstick = [(seconds, accuracy) for seconds, accuracy in tree.pop("yardstick")]
     return Series(**tree, runs=runs, yardstick=yardstick)
@@ -240,7 +240,7 @@ def show(path: Path) -> None:
     series = read(next((record for record in paths if record.exists()), path))
     text = section(path)
     print(text)
-    replace_section("Speedrun", "python -m benchmarks.speedrun", text)
+    replace_section("Speedrun", "python -m benchmarks.speed.speedrun", text)
     replace_head(EXPERIMENTS / "speedrun.yaml", figures(series), [series.machine])
 
 
@@ -263,7 +263,7 @@ def check(count: int, overrides: list[str], path: Path) -> list[str]:
 def main(argv: Sequence[str] | None = None, record: Path = RECORD) -> None:
     """Measure, and write or compare."""
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("python -m benchmarks.speedrun", description=__doc__, formatter_class=raw)
+    parser = argparse.ArgumentParser("python -m benchmarks.speed.speedrun", description=__doc__, formatter_class=raw)
     parser.add_argument("--seeds", metavar="N", type=positive, default=30, help="seeds 0, 1, … (30)")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--check", action="store_true", help="compare with the record instead of writing it")

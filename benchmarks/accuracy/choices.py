@@ -1,7 +1,7 @@
 """What was tried before a recipe's settings were chosen; writes its part of `benchmarks/RESULTS.md`.
 
-    python -m benchmarks.choices                              writes the tables from the records
-    python -m benchmarks.choices mlp_best "48 epochs" RUN     takes a run in that kept validation images back
+    python -m benchmarks.accuracy.choices                              writes the tables from the records
+    python -m benchmarks.accuracy.choices mlp_best "48 epochs" RUN     takes a run in that kept validation images back
 
 A run is judged by its last epoch, as the recipe is, on the images it kept back, and by 1, 5 and 9 views of each. The
 test set is not looked at. Records: `benchmarks/records/NAME-choice.json`.
@@ -92,7 +92,7 @@ def section(folder: Path = RECORDS) -> str:
 def main(argv: Sequence[str] | None = None, folder: Path = RECORDS, names: Collection[str] = BY_NAME) -> None:
     """The command."""
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("python -m benchmarks.choices", description=__doc__, formatter_class=raw)
+    parser = argparse.ArgumentParser("python -m benchmarks.accuracy.choices", description=__doc__, formatter_class=raw)
     parser.add_argument("tried", metavar="NAME WHAT RUN", nargs="*", help="a recipe, what was tried, its run")
     given = parser.parse_args(argv)
     if len(given.tried) not in (0, 3):
@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None, folder: Path = RECORDS, names: Colle
             add(name, what, Path(run), folder)
         text = section(folder)
         print(text)
-        replace_section("Choices", "python -m benchmarks.choices", text)
+        replace_section("Choices", "python -m benchmarks.accuracy.choices", text)
 
 
 if __name__ == "__main__":

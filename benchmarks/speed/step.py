@@ -1,9 +1,9 @@
 """What a training step costs in either number format, and without the allocator's setting; writes its part of
 `benchmarks/RESULTS.md`. `digits/training/machine.py` chooses by these figures.
 
-    python -m benchmarks.step                                        measures, and writes the tables
-    python -m benchmarks.step --recorded                             writes them from the record again
-    python -m benchmarks.step one model=cnn trainer.precision=32-true    one measurement, as JSON
+    python -m benchmarks.speed.step                                        measures, and writes the tables
+    python -m benchmarks.speed.step --recorded                             writes them from the record again
+    python -m benchmarks.speed.step one model=cnn trainer.precision=32-true    one measurement, as JSON
 
 A step is forward, backward and the optimizer's, on 512 random images, in a process of its own on one thread. Counted is
 the process's CPU time, so that other work on the machine disturbs little; medians of 20 steps after 5, or of the first
@@ -26,11 +26,11 @@ from typing import cast
 import torch
 from torch import nn
 
-from benchmarks.bare_loop import configuration
 from benchmarks.records import RECORDS, number, read_tree, write_lines
 from benchmarks.results import machine as this_machine
 from benchmarks.results import replace_section
 from benchmarks.runs import output_of, told
+from benchmarks.speed.bare_loop import configuration
 from digits.config.instantiate import instantiate
 from digits.config.types import Tree
 from digits.training import machine
@@ -104,7 +104,7 @@ def measure(*overrides: str, counted: int = COUNTED) -> Cost:
 
 def cost_of(overrides: Sequence[str], environment: Mapping[str, str] = NOTHING) -> Cost:
     """The same in a process of its own, on one thread."""
-    printed = output_of("benchmarks.step", "one", *overrides, environment={**environment, "OMP_NUM_THREADS": "1"})
+    printed = output_of("benchmarks.speed.step", "one", *overrides, environment={**environment, "OMP_NUM_THREADS": "1"})
     return Cost(**json.loads(printed))
 
 
@@ -148,7 +148,7 @@ def measured() -> Tree:
 
 def read(path: Path = RECORD) -> Tree:
     """What was recorded; raises RecordError where nothing was."""
-    return read_tree(path, "python -m benchmarks.step")
+    return read_tree(path, "python -m benchmarks.speed.step")
 
 
 def section(found: Tree) -> str:
@@ -172,7 +172,7 @@ def section(found: Tree) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and write, or measure once."""
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("python -m benchmarks.step", description=__doc__, formatter_class=raw)
+    parser = argparse.ArgumentParser("python -m benchmarks.speed.step", description=__doc__, formatter_class=raw)
     commands = parser.add_subparsers(dest="command")
     one = commands.add_parser("one", help="one measurement, printed as JSON")
     one.add_argument("overrides", nargs="*", help="of the shipped configuration")
@@ -186,7 +186,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             write_lines(RECORD, measured())
         text = section(read())
         print(text)
-        replace_section("One step", "python -m benchmarks.step", text)
+        replace_section("One step", "python -m benchmarks.speed.step", text)
 
 
 if __name__ == "__main__":

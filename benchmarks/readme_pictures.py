@@ -1,7 +1,7 @@
 """The README's pictures, made from real runs; writes `docs/pictures/*.png`.
 
-    pip install ".[dev]" && python -m benchmarks.pictures
-    python -m benchmarks.pictures --page                      only those of the page to draw on, in a few seconds
+    pip install ".[dev]" && python -m benchmarks.readme_pictures
+    python -m benchmarks.readme_pictures --page                      only those of the page to draw on, in a few seconds
 
 Trains the CNN and a small sweep on MNIST, evaluates, explores, and takes TensorBoard's pictures in the Chromium that
 the system has (`--browser`, by default /usr/bin/chromium). About five minutes on two cores.

@@ -1,6 +1,6 @@
 """The yardstick of speed: one epoch of the fastest published MNIST recipe, in a bare loop; prints seconds and accuracy.
 
-    python -m benchmarks.yardstick 0
+    python -m benchmarks.speed.yardstick 0
 
 The recipe is the last net of tuomaso/train_mnist_fast (99.04 % in 0.76 s on a GTX 1660 Ti), written anew: convolution
 24 5x5, pool, convolution 32 3x3, pool, 256, 10, pooling before ReLU; batches of 256; Adam with betas 0.7 and 0.9;
@@ -16,7 +16,7 @@ import time
 import torch
 from torch import Tensor, nn
 
-from benchmarks.bare_loop import make_data
+from benchmarks.speed.bare_loop import make_data
 from digits.data import Normalise, Split
 
 BATCH = 256

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.faults.matrix import overrides
-from benchmarks.faults.outcome import Outcome, broken_files, differences, outcome_of
-from benchmarks.faults.start import Ended, Fault, run_command
+from benchmarks.reliability.matrix import overrides
+from benchmarks.reliability.outcome import Outcome, broken_files, differences, outcome_of
+from benchmarks.reliability.start import Ended, Fault, run_command
 from digits.runs.layout import BEST, LAST, RESULT
 
 Check = Callable[[Ended, Path], list[str]]

@@ -1,8 +1,8 @@
 """What averaging this project's own nets brings on the test set; writes its part of `benchmarks/RESULTS.md`.
 
-    python -m benchmarks.ensemble cnn_best=RUN,RUN mixed=RUN,RUN,RUN    evaluates, records and writes
-    python -m benchmarks.ensemble nine=RUN,RUN --views 9                each net over nine shifts of the picture
-    python -m benchmarks.ensemble                                       writes from the record
+    python -m benchmarks.accuracy.ensemble cnn_best=RUN,RUN mixed=RUN,RUN,RUN    evaluates, records and writes
+    python -m benchmarks.accuracy.ensemble nine=RUN,RUN --views 9                each net over nine shifts of a picture
+    python -m benchmarks.accuracy.ensemble                                       writes from the record
 
 Each ensemble is fixed before its test accuracy is looked at: all recorded seeds of one or more recipes, none left out,
 and its views.
@@ -120,14 +120,14 @@ def read(path: Path) -> dict[str, Tree]:
 def main(argv: Sequence[str] | None = None, path: Path = RECORD) -> None:
     """The command."""
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("python -m benchmarks.ensemble", description=__doc__, formatter_class=raw)
+    parser = argparse.ArgumentParser("python -m benchmarks.accuracy.ensemble", description=__doc__, formatter_class=raw)
     parser.add_argument("ensembles", metavar="NAME=RUN,RUN", nargs="*", help="an ensemble and the runs it is made of")
     parser.add_argument("--views", metavar="N", type=int, choices=get_args(Views), help="as digits.evaluate takes")
     given = parser.parse_args(argv)
     with told(interrupted="nothing was kept"):
         ensembles = read(path)
         if not (named := named_runs(given.ensembles)) and not ensembles:
-            raise RecordError("no ensemble is recorded yet; name one: python -m benchmarks.ensemble NAME=RUN,RUN")
+            raise RecordError("no ensemble is recorded yet; name one: python -m benchmarks.accuracy.ensemble NAME=RUN")
         known = recipes_of()
         for name, runs in named.items():
             ensembles[name] = entry(evaluated(runs, given.views), known)
@@ -135,7 +135,7 @@ def main(argv: Sequence[str] | None = None, path: Path = RECORD) -> None:
             write_lines(path, {**ensembles})
         text = section(ensembles, known)
         print(text)
-        replace_section("Ensembles", "python -m benchmarks.ensemble", text)
+        replace_section("Ensembles", "python -m benchmarks.accuracy.ensemble", text)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""What a recipe reaches, over seeds, against others, taken apart."""

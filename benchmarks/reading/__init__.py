@@ -1,0 +1,1 @@
+"""What the reader reads, on pages made here."""

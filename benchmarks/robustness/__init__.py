@@ -1,0 +1,1 @@
+"""What a net reads of corrupted and foreign pictures."""

@@ -1,0 +1,1 @@
+"""What a step, a training and a start cost."""
