@@ -42,17 +42,16 @@ def main() -> None:
 
 def explore(name: str, root: str | None, out: Path) -> int:
     """Measure, draw and write; returns the exit code."""
-    from digits.data.class_folders import is_image_folder, settle_section
+    from digits.data.class_folders import counted
     from digits.hydra_app.compose import compose_section
 
     data_section, augment_section = compose_section(f"data/{name}"), compose_section("augment/affine")["affine"]
     if root is not None:
         data_section["root"] = str(Path(root).expanduser())
-    if is_image_folder(data_section):
-        data_section, faults = settle_section(data_section)
-        if faults:
-            print("\n".join(faults.values()), file=sys.stderr)
-            return 2
+    data_section, faults = counted(data_section)
+    if faults:
+        print("\n".join(faults.values()), file=sys.stderr)
+        return 2
 
     from digits.config.instantiate import instantiate
     from digits.data import MNISTDataModule, RandomAffine

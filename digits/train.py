@@ -16,15 +16,17 @@ import logging
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hydra
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from digits.hydra_app.help import help_text
 from digits.hydra_app.launchers import turn
 from digits.hydra_app.paths import as_path, conf_directory
+
+if TYPE_CHECKING:
+    from digits.hydra_app.job import Job
 
 log = logging.getLogger(__name__)
 
@@ -32,56 +34,56 @@ log = logging.getLogger(__name__)
 @hydra.main(version_base="1.3", config_path=conf_directory(), config_name="train")
 def _train(config: DictConfig) -> float | None:
     """One job; gives a sweeper what it maximises, the validation accuracy."""
+    from digits.hydra_app.hooks import BEGUN
+    from digits.hydra_app.job import this_job
     from digits.runs.layout import JobFailed
 
-    hydra_config = HydraConfig.get()
-    overrides, directory = list(hydra_config.overrides.task), Path(hydra_config.runtime.output_dir)
-    if hydra_config.mode == RunMode.MULTIRUN:
-        with turn(Path(hydra_config.sweep.dir)):
-            return _train_in_sweep(config, overrides, directory)
-    from digits.hydra_app.resolve import settle_run
-
-    taken = settle_run(config, overrides, directory)
-    assert taken.tree is not None, "BeforeStart has ended the start of a run that is done"
-    if taken.remark:
-        log.warning("%s", taken.remark)
+    job = this_job()
+    if job.sweep is not None:
+        with turn(job.sweep):
+            return _train_in_sweep(config, job)
+    start = BEGUN.run
+    assert start is not None, "the hook before has made it"
+    assert start.experiment is not None, "the hook before has ended the start of a run that is done"
+    if start.remark:
+        log.warning("%s", start.remark)
     # torch comes only now, when the configuration is known to be good
     from digits.training.job import run_job
 
     try:
-        return run_job(taken.tree, directory, overrides)
+        return run_job(start.experiment, job.directory, job.overrides)
     except JobFailed as failure:
         sys.exit(failure.code)
 
 
-def _train_in_sweep(config: DictConfig, overrides: list[str], directory: Path) -> float | None:
+def _train_in_sweep(config: DictConfig, job: Job) -> float | None:
     """One job of many: left as it is if it is done, else begun or gone on with, in a process of its own.
 
     Raises JobFailed, so that the sweeper knows; the other jobs go on. What is said of a directory that isn't this
     job's to write in goes to the screen only, past its log.
     """
     from digits.config.faults import ConfigError
-    from digits.hydra_app.resolve import patience, settle_job
+    from digits.hydra_app.resolve import patience, start_of_job
     from digits.processes.claim import claimed
     from digits.runs.layout import JobFailed, RunError
 
+    overrides, directory = job.overrides, job.directory
     with ExitStack() as held:
         try:
             held.enter_context(claimed(directory, wait=patience()))
-            taken = settle_job(config, overrides, directory)
+            start = start_of_job(config, overrides, directory)
         except (ConfigError, RunError) as error:
             print(f"failed: {' '.join(overrides) or directory}\n{error}", flush=True)
             raise JobFailed(str(error), code=2) from None
-        tree = taken.tree
-        if tree is None:
-            print(taken.remark, flush=True)
-            return taken.accuracy
-        if taken.remark:
-            log.warning("%s", taken.remark)
+        if (experiment := start.experiment) is None:
+            print(start.remark, flush=True)
+            return start.accuracy
+        if start.remark:
+            log.warning("%s", start.remark)
         from digits.processes.child import run_isolated
         from digits.training.job import run_job
 
-        return run_isolated(lambda: run_job(tree, directory, overrides), directory, overrides)
+        return run_isolated(lambda: run_job(experiment, directory, overrides), directory, overrides)
 
 
 def _rank(sweep: Path) -> None:

@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 
 import hydra
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from digits.hydra_app.help import help_text
@@ -28,16 +26,15 @@ from digits.tuning.worker import Task, Tell, Winner
 
 
 @hydra.main(version_base="1.3", config_path=conf_directory(), config_name="tune")
-def _tune(config: DictConfig) -> None:
+def _tune(_: DictConfig) -> None:
     from digits.config.faults import ConfigError
-    from digits.hydra_app.tune_config import plan
+    from digits.hydra_app.hooks import BEGUN
+    from digits.hydra_app.job import this_job
     from digits.tuning.run import run_search
 
-    hydra_config = HydraConfig.get()
-    asked = plan(config, list(hydra_config.overrides.task), at_edges=False)
-    directory = Path(hydra_config.runtime.output_dir)
+    assert BEGUN.search is not None, "the hook before has made it"
     try:
-        sys.exit(run_search(asked, directory, _work))
+        sys.exit(run_search(BEGUN.search, this_job().directory, _work))
     except ConfigError as error:  # what only the study could tell: another search of that name, no such database
         print(error, file=sys.stderr)
         sys.exit(2)
@@ -63,7 +60,7 @@ def _work(task: Task | Winner, tell: Tell) -> None:
             held.enter_context(claimed(task.directory, wait=7 * SIGN_OF_LIFE))
         except RunError as error:
             raise JobFailed(str(error), code=2) from None
-        run_job(task.tree, task.directory, task.overrides, task.trial, pruning)
+        run_job(task.experiment, task.directory, task.overrides, task.trial, pruning)
 
 
 USAGE = """

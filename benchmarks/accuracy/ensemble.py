@@ -127,7 +127,8 @@ def main(argv: Sequence[str] | None = None, path: Path = RECORD) -> None:
     with told(interrupted="nothing was kept"):
         ensembles = read(path)
         if not (named := named_runs(given.ensembles)) and not ensembles:
-            raise RecordError("no ensemble is recorded yet; name one: python -m benchmarks.accuracy.ensemble NAME=RUN")
+            command = "python -m benchmarks.accuracy.ensemble NAME=RUN,RUN"
+            raise RecordError(f"no ensemble is recorded yet; name one: {command}")
         known = recipes_of()
         for name, runs in named.items():
             ensembles[name] = entry(evaluated(runs, given.views), known)

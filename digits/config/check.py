@@ -11,12 +11,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from digits.config.absent import senseless_modes
-from digits.config.data import CLASSES, IMAGE_SIZE, TRAINING_IMAGES
+from digits.config.data import CLASSES, IMAGE_SIZE, TRAINING_IMAGES, Data, DataSet
 from digits.config.faults import ConfigError, Fault, TargetError, explain, nearest
-from digits.config.schema import DESCRIBED, Experiment, Trainer
+from digits.config.schema import Experiment, Trainer, described
 from digits.config.signatures import HYDRAS_KEYS, names, signature_of, takes_anything
-from digits.config.types import TARGET, Tree, Value, targets_in
-from digits.data.class_folders import is_image_folder
+from digits.config.types import TARGET, Target, Tree, Value, targets_in
 
 TRAINER = "lightning.pytorch.trainer.Trainer"
 OURS_TO_SET = {
@@ -40,8 +39,11 @@ DEEPEST = 16
 PRETRAINED = "pretrained"
 """What `init_from` calls the net that ships."""
 
+SECTIONS = r"data|model|loss|optimizer|scheduler|(augment|callbacks|logger)\.[^.]+"
+"""Keys of the sections that have a target."""
+
 UNREAD = {"_partial_", "_convert_", "_recursive_"}
-"""Keys of Hydra's that would change how a section is built; `targets.instantiate` decides that."""
+"""Keys of Hydra's that would change how a section is built; `instantiate` decides that."""
 
 
 def check(config: Tree) -> Experiment:
@@ -53,7 +55,7 @@ def check(config: Tree) -> Experiment:
     try:
         experiment = Experiment.model_validate(config)
     except ValidationError as error:
-        faults += explain(Experiment, error)
+        faults += explain(Experiment, error, config)
     told = {fault.key for fault in faults}
     for key, section in targets_in(config):
         faults += [fault for fault in _check_target(key, section) if fault.key not in told]
@@ -61,7 +63,7 @@ def check(config: Tree) -> Experiment:
     faults += [Fault(key, problem) for key, problem in senseless_modes(config)]
     if experiment and not faults:
         faults += [
-            *_check_data(experiment.data.tree(), experiment.model.tree()),
+            *_check_data(experiment.data, experiment.model),
             *_check_device(experiment),
             *_check_paths(experiment),
         ]
@@ -89,9 +91,9 @@ def _check_target(key: str, section: Tree) -> list[Fault]:
     target = section["_target_"]
     if not isinstance(target, str) or not re.fullmatch(TARGET, target):
         return [Fault(f"{key}._target_", f"is {target!r}; it should be a dotted path such as torch.optim.Adam")]
-    schema = DESCRIBED.get(target)
+    schema = described(target)
     faults = [Fault(f"{key}.{k}", "is Hydra's own and not read here") for k in sorted(set(section) & UNREAD)]
-    if schema:
+    if not re.fullmatch(SECTIONS, key):  # one within a section; the sections are checked as a whole
         try:
             schema.model_validate(section)
         except ValidationError as error:
@@ -102,8 +104,8 @@ def _check_target(key: str, section: Tree) -> list[Fault]:
         return [*faults, Fault(f"{key}._target_", str(error))]
     group = key.split(".")[0]
     later = GIVEN_LATER.get(group, set())
-    described = set(schema.model_fields) if schema else set()
-    ours = sorted(set(section) & later - described)
+    known = set(schema.model_fields)
+    ours = sorted(set(section) & later - known)
     faults += [Fault(f"{key}.{k}", "is set by digits") for k in ours if k not in ("total_steps", "T_max")]
     if signature is None:
         return faults
@@ -119,7 +121,7 @@ def _check_target(key: str, section: Tree) -> list[Fault]:
         if signature.parameters[name].default is inspect.Parameter.empty and name not in given | later
     ]
     if "_args_" not in section:
-        faults += [Fault(f"{key}.{k}", f"{target} needs this argument") for k in missing if k not in described]
+        faults += [Fault(f"{key}.{k}", f"{target} needs this argument") for k in missing if k not in known]
     return faults
 
 
@@ -141,29 +143,29 @@ def _check_trainer(trainer: object) -> list[Fault]:
     return faults
 
 
-def _check_data(data: Tree, model: Tree) -> list[Fault]:
+def _check_data(data: Target, model: Target) -> list[Fault]:
     """An impossible split or size, told before the data is touched."""
-    size, val_size = TRAINING_IMAGES.get(str(data.get("name"))), data.get("val_size")
-    if (size is None or not isinstance(val_size, int)) and not is_image_folder(data):
+    if not isinstance(data, DataSet):
         return []
     faults = [
-        Fault(f"model.{key}", f"is {model[key]}, but data.{key} is {data[key]}")
+        Fault(f"model.{key}", f"is {model.get(key)}, but data.{key} is {data.get(key)}")
         for key in ("num_classes", "image_size")
-        if key in model and key in data and model[key] != data[key]
+        if None not in (model.get(key), data.get(key)) and model.get(key) != data.get(key)
     ]
-    if size is None or not isinstance(val_size, int):  # `settle_section` has counted the pictures
+    size = TRAINING_IMAGES.get(data.name) if isinstance(data, Data) else None
+    if size is None or not isinstance(data, Data):
         return faults
     faults = [
-        Fault(f"data.{key}", f"is {data[key]}, but {data['name']} has {known}")
+        Fault(f"data.{key}", f"is {data.get(key)}, but {data.name} has {known}")
         for key, known in {"num_classes": CLASSES, "image_size": IMAGE_SIZE}.items()
-        if key in data and data[key] != known
+        if data.get(key) != known
     ] + faults
-    if val_size > size - CLASSES:
+    if data.val_size > size - CLASSES:
         faults.append(
-            Fault("data.val_size", f"is {val_size}, but {data['name']} has {size} training images; leave some")
+            Fault("data.val_size", f"is {data.val_size}, but {data.name} has {size} training images; leave some")
         )
-    if 0 < val_size < CLASSES:
-        why = f"is {val_size}; a stratified split needs one of each of {CLASSES} classes, or 0"
+    if 0 < data.val_size < CLASSES:
+        why = f"is {data.val_size}; a stratified split needs one of each of {CLASSES} classes, or 0"
         faults.append(Fault("data.val_size", why))
     return faults
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from digits.config.types import Count, Fraction, Share, Target
 
 
-class Data(Target):
+class DataSet(Target):
+    """A data set that ships: what its kind means to others, beside its keys."""
+
+    users_own: ClassVar[bool] = False  # pictures of the user's own: counted, and normalised as a net's that begins
+    chosen_by: ClassVar[tuple[str, ...]] = ()  # keys that, beside the split, choose which pictures are trained on
+
+
+class Data(DataSet):
     """`data`: the pictures, their split and their batches."""
 
     name: Literal["mnist", "fashion_mnist", "kmnist", "optdigits", "reader"] = Field(description="the data set")
@@ -44,8 +51,11 @@ CLASSES, IMAGE_SIZE = 10, 28
 """What all of them have: ten classes, 28x28 pixels."""
 
 
-class ImageFolder(Target):
+class ImageFolder(DataSet):
     """`data=image_folder`: pictures of one's own. What may be left to the folder is counted by `class_folders`."""
+
+    users_own = True
+    chosen_by = ("root", "test_size", "test_seed")
 
     name: Literal["image_folder"] = Field(description="the data set")
     root: str = Field(min_length=1, description="folder that holds a folder for each class")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from typing import get_args, get_origin
+from typing import Annotated, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+
+from digits.config.schema import described
+from digits.config.types import Target, Value
 
 
 class TargetError(ValueError):
@@ -38,12 +41,15 @@ def nearest(word: str, known: list[str]) -> str:
     return f"; did you mean {close[0]}?" if close else f"; there is {', '.join(known)}"
 
 
-def explain(schema: type[BaseModel], error: ValidationError, prefix: str = "") -> list[Fault]:
-    """Pydantic's errors in our words: key, value, what is allowed, and what the key means."""
+def explain(schema: type[BaseModel], error: ValidationError, given: Value = None, prefix: str = "") -> list[Fault]:
+    """Pydantic's errors in our words: key, value, what is allowed, and what the key means.
+
+    `given` is what was validated, whose `_target_`s say by which description.
+    """
     problems: dict[str, list[str]] = {}
     meanings: dict[str, str] = {}
     for detail in error.errors():
-        path, meaning, siblings = _locate(schema, detail["loc"])
+        path, meaning, siblings = _locate(schema, detail["loc"], given)
         parts = [f"[{part}]" if isinstance(part, int) else f".{part}" if part else ".''" for part in path]
         key = (prefix + "".join(parts)) if prefix else "".join(parts).removeprefix(".") or ascii(detail["input"])
         message = detail["msg"][0].lower() + detail["msg"][1:]
@@ -58,11 +64,14 @@ def explain(schema: type[BaseModel], error: ValidationError, prefix: str = "") -
         else:
             problem = f"is {detail['input']!r}; {message}"
         problems.setdefault(key, []).append(problem)
-        meanings[key] = f" ({meaning})" if meaning and problem != "is missing" else ""
+        whole = detail["type"] == "value_error" and isinstance(detail["input"], dict)  # of a section, by our own check
+        meanings[key] = f" ({meaning})" if meaning and problem != "is missing" and not whole else ""
     return [Fault(key, ", or ".join(dict.fromkeys(texts)) + meanings[key]) for key, texts in problems.items()]
 
 
-def _locate(schema: type[BaseModel], location: tuple[int | str, ...]) -> tuple[list[int | str], str, list[str]]:
+def _locate(
+    schema: type[BaseModel], location: tuple[int | str, ...], given: Value
+) -> tuple[list[int | str], str, list[str]]:
     """The path that a user would type, the meaning of what it leads to, and the keys beside its last.
 
     Pydantic's own path also names the branch of a union that failed; no user types that.
@@ -72,6 +81,7 @@ def _locate(schema: type[BaseModel], location: tuple[int | str, ...]) -> tuple[l
     values: object = None  # what a dict field holds, where the next part is one of its keys
     meaning, siblings = "", []
     for part in location:
+        given = given.get(part) if isinstance(given, dict) and isinstance(part, str) else None
         if isinstance(part, int):
             path.append(part)
         elif model is not None:
@@ -81,12 +91,17 @@ def _locate(schema: type[BaseModel], location: tuple[int | str, ...]) -> tuple[l
             meaning = (field.description or "") if field else ""
             annotation: object = field.annotation if field else None
             values = get_args(annotation)[1] if get_origin(annotation) is dict else None
-            model = _as_model(annotation)
+            model = _as_model(annotation, given)
         elif values is not None:
             path.append(part)
-            model, values = _as_model(values), None
+            model, values = _as_model(values, given), None
     return path, meaning, siblings
 
 
-def _as_model(annotation: object) -> type[BaseModel] | None:
-    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+def _as_model(annotation: object, given: Value) -> type[BaseModel] | None:
+    """The schema of a field, if it is a section's; of one with a target, that of what it names."""
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        return None
+    return described(given.get("_target_")) if annotation is Target and isinstance(given, dict) else annotation

@@ -11,7 +11,7 @@ import hydra.utils
 from digits.config.faults import TargetError
 from digits.config.signatures import HYDRAS_KEYS, names, takes_anything
 from digits.config.trust import harmful, is_trusted, untrusted
-from digits.config.types import Value, targets_in
+from digits.config.types import Target, Tree, Value, targets_in
 
 
 def resolve(target: str) -> type | Callable[..., object]:
@@ -54,13 +54,14 @@ def check_read_back(tree: Value, packages: Sequence[str] = ()) -> None:
             )
 
 
-def bind(section: Mapping[str, Value], *objects: object, **named: object) -> dict[str, object]:
+def bind(section: Target | Mapping[str, Value], *objects: object, **named: object) -> dict[str, object]:
     """Check that a section's `_target_` takes its other keys and the given objects, without calling it.
 
     Returns those of the named objects that the target has an argument for, so that a run directory or a seed reaches
     those who want one. Raises TargetError when the arguments don't fit.
     """
-    for _, nested in targets_in(dict(section)):
+    section = _plain(section)
+    for _, nested in targets_in(section):
         resolve(str(nested["_target_"]))
     target = str(section["_target_"])
     signature = inspect.signature(resolve(target))
@@ -75,10 +76,15 @@ def bind(section: Mapping[str, Value], *objects: object, **named: object) -> dic
     return wanted
 
 
-def instantiate(section: Mapping[str, Value], *objects: object, **named: object) -> object:
+def instantiate(section: Target | Mapping[str, Value], *objects: object, **named: object) -> object:
     """Build what a section's `_target_` names from its other keys and the given objects; see `bind`."""
+    section = _plain(section)
     wanted = bind(section, *objects, **named)
     # Hydra builds nested targets; the objects go around it, since it would copy them
     factory = hydra.utils.instantiate({**section, "_partial_": True, "_convert_": "all"})
     built: object = factory(*objects, **wanted)
     return built
+
+
+def _plain(section: Target | Mapping[str, Value]) -> Tree:
+    return section.tree() if isinstance(section, Target) else dict(section)

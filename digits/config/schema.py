@@ -7,15 +7,16 @@ the signature of what it names (`digits.config.signatures`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, SerializeAsAny
 
 from digits.config import augment
-from digits.config.data import Data, ImageFolder, Reader
+from digits.config.data import Data, DataSet, ImageFolder, Reader
 from digits.config.models import CNN, MLP, LogisticRegression, ResNet, TinyCNN
 from digits.config.optim import SGD, Adam, ConstantLR, CosineAnnealingLR, CrossEntropy, OneCycleLR, StepLR
-from digits.config.types import Count, Fraction, Name, Section, Target, Tree
+from digits.config.types import Count, Fraction, Name, Section, Target, Tree, Value
 
 Views: TypeAlias = Literal[1, 5, 9]
 """A picture alone, with its shifts by a pixel to 4 sides, or to 8."""
@@ -48,18 +49,38 @@ class Trainer(Section):
         return self.model_dump(exclude={"channels_last", "ema_decay", "on_nonfinite"})
 
 
+def _as_described(section: object) -> object:
+    """A section as its target's own description has it, so that it keeps that type."""
+    return described(section.get("_target_")).model_validate(section) if isinstance(section, dict) else section
+
+
+def described(target: object) -> type[Target]:
+    """The schema of what a target names; `Target`, which takes any arguments, where it has none of its own."""
+    return DESCRIBED.get(target, Target) if isinstance(target, str) else Target
+
+
+def data_set(section: Mapping[str, Value]) -> type[DataSet]:
+    """What the kind of data set that a section names means to others."""
+    schema = described(section.get("_target_"))
+    return schema if issubclass(schema, DataSet) else DataSet
+
+
+Described: TypeAlias = Annotated[SerializeAsAny[Target], BeforeValidator(_as_described)]
+"""A section of the type that its `_target_` is described by."""
+
+
 class Experiment(Section):
     """The whole configuration of one training run."""
 
-    data: Target = Field(description="group data")
-    augment: dict[str, Target] = Field(description="group augment: transforms by the batch, in order")
-    model: Target = Field(description="group model")
-    loss: Target = Field(description="group loss")
-    optimizer: Target = Field(description="group optimizer")
-    scheduler: Target = Field(description="group scheduler")
+    data: Described = Field(description="group data")
+    augment: dict[str, Described] = Field(description="group augment: transforms by the batch, in order")
+    model: Described = Field(description="group model")
+    loss: Described = Field(description="group loss")
+    optimizer: Described = Field(description="group optimizer")
+    scheduler: Described = Field(description="group scheduler")
     trainer: Trainer = Field(description="group trainer")
-    callbacks: dict[str, Target] = Field(description="group callbacks")
-    logger: dict[str, Target] = Field(description="group logger")
+    callbacks: dict[str, Described] = Field(description="group callbacks")
+    logger: dict[str, Described] = Field(description="group logger")
     seed: int = Field(ge=0, lt=2**32, description="weights, order, dropout, augmentation")
     test: bool = Field(description="test the best checkpoint at the end")
     test_views: Views = Field(description="views of a picture, by shifts of a pixel, whose mean is tested")

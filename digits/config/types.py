@@ -35,6 +35,11 @@ class Target(Section):
 
     target: str = Field(alias="_target_", pattern=TARGET, description="what to build")
 
+    def get(self, key: str) -> Value:
+        """The value of a key, described or not; None where there is none."""
+        value: Value = getattr(self, key) if key in type(self).model_fields else (self.model_extra or {}).get(key)
+        return value
+
     def tree(self) -> Tree:
         """The section as plain data, `_target_` included."""
         return self.model_dump(by_alias=True)

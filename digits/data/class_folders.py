@@ -139,16 +139,16 @@ def is_image_folder(section: Value) -> bool:
     return isinstance(section, dict) and section.get("_target_") == IMAGE_FOLDER
 
 
-def settle_section(section: Tree, *, knows_none: bool = False) -> tuple[Tree, dict[str, str]]:
+def counted(section: Tree, *, knows_none: bool = False) -> tuple[Tree, dict[str, str]]:
     """The section of an image folder with numbers for what may be left to the folder, and the faults by key.
 
-    `root` becomes absolute, `num_classes` of null is counted; `test_size` and `val_size` may be shares of the pictures,
-    at least one of each class. With `test_size` of null every picture is to be evaluated on. `nondigits` of null is a
-    number where the net that is begun with `knows_none` and the folder has no class of that name: the class is kept.
-    What isn't of the type that it should be is left to the schema.
+    Any other data set's section stays as it is. `root` becomes absolute, `num_classes` of null is counted; `test_size`
+    and `val_size` may be shares of the pictures, at least one of each class. With `test_size` of null every picture is
+    to be evaluated on. `nondigits` of null is a number where the net that is begun with `knows_none` and the folder has
+    no class of that name: the class is kept. What isn't of the type that it should be is left to the schema.
     """
     root, known = section.get("root"), section.get("num_classes")
-    if not isinstance(root, str) or not root:
+    if section.get("_target_") != IMAGE_FOLDER or not isinstance(root, str) or not root:
         return section, {}
     root = os.path.abspath(Path(root).expanduser())  # noqa: PTH100 (links in it stay as they are)
     try:

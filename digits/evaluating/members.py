@@ -15,7 +15,7 @@ from digits.config.data import Data
 from digits.config.schema import DESCRIBED
 from digits.config.trust import harmful, is_trusted, untrusted
 from digits.config.types import Tree, Value
-from digits.data.class_folders import is_image_folder, settle_section
+from digits.data.class_folders import counted, is_image_folder
 from digits.runs.layout import BEST, LAST, MODEL, RESULT, RunError
 from digits.runs.read import read_model
 
@@ -117,7 +117,7 @@ def own_pictures(data: Tree, trained_on: Tree, root: str | None, *, named: bool)
         section |= {key: trained_on[key] for key in ("val_size", "split_seed", "test_size", "test_seed", "limit")}
     else:
         section |= {"test_size": None}
-    section, faults = settle_section(section | {"num_classes": None})
+    section, faults = counted(section | {"num_classes": None})
     told = [fault if key == "root" else f"data.{key} {fault}" for key, fault in faults.items()]
     if told and not os.path.isdir(str(section["root"])):  # noqa: PTH112 (Path's raises for a name too long)
         told.append("name the folder with --root DIR")

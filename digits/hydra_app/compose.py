@@ -61,12 +61,12 @@ def plain(config: DictConfig) -> Tree:
 
 
 @cache
-def _usual_model() -> Tree:
+def usual_model() -> Tree:
     """The model that is trained where none is chosen."""
-    return cast(Tree, plain(_defaults())["model"])
+    return cast(Tree, plain(defaults())["model"])
 
 
-def _defaults() -> DictConfig:
+def defaults() -> DictConfig:
     """The configuration without any override, inside Hydra's application or before it."""
     if GlobalHydra.instance().is_initialized():
         with looking():

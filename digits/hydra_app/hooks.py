@@ -5,10 +5,12 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict
@@ -16,51 +18,63 @@ from omegaconf import DictConfig, open_dict
 from digits.config.faults import ConfigError, Fault
 from digits.hydra_app.compose import Composer, config_loader
 from digits.hydra_app.launchers import check_processes, prepare_launcher
-from digits.hydra_app.messages import cant_be_written
-from digits.hydra_app.resolve import settle
+from digits.hydra_app.messages import cant_be_written, sentence
+from digits.hydra_app.resolve import Start, claim_place, experiment_of, patience, start_of_run
+from digits.hydra_app.search_path import composes_jobs
 from digits.processes.claim import claim
+from digits.processes.signals import SIGNALS, leave_sweep
 from digits.runs.layout import RESULT
 
+if TYPE_CHECKING:
+    from digits.tuning.plan import Plan
+
 Checked = TypeVar("Checked")
+
+SWEEP_OVER_DEVICES = "several processes a job would each start the whole sweep again; leave out -m, one command a job"
+
+
+@dataclass
+class Begun:
+    """What the hooks have found out for the command that Hydra runs after them."""
+
+    reached: bool = False  # whether Hydra could read what was typed
+    run: Start | None = None
+    sweep: Path | None = None
+    search: Plan | None = None
+
+
+BEGUN = Begun()
 
 
 class BeforeStart(Callback):
     """Checks every configuration before a directory is made and before torch is imported."""
 
-    reached = False
-    sweep: Path | None = None
-
     def on_run_start(self, config: DictConfig, **_: object) -> None:
         """One run: all its faults at once, or go on."""
-        from digits.hydra_app.resolve import claim_place, settle_run
-
-        BeforeStart.reached = True
+        BEGUN.reached = True
         stop_on_fault(lambda: check_processes(config, sweeps=False))
         overrides, directory = list(config.hydra.overrides.task), Path(config.hydra.run.dir)
-        taken = stop_on_fault(lambda: settle_run(config, overrides, directory))
-        if taken.tree is None:
-            print(taken.remark)
+        start = stop_on_fault(lambda: start_of_run(config, overrides, directory))
+        if (experiment := start.experiment) is None:
+            print(start.remark)
             sys.exit(0)
-        stop_on_fault(lambda: claim_place(directory, taken))
+        stop_on_fault(lambda: claim_place(directory, experiment))
+        BEGUN.run = start
         if (directory / RESULT).exists():  # what Hydra was asked for at first stays
             with open_dict(config):
                 config.hydra.output_subdir = None
 
     def on_multirun_start(self, config: DictConfig, config_name: str | None = None, **_: object) -> None:
         """A sweep: the faults of all its jobs, each told once."""
-        from digits.hydra_app.resolve import patience
-        from digits.hydra_app.search_path import composes_jobs
-        from digits.processes.signals import SIGNALS, leave_sweep
-
-        BeforeStart.reached = True
+        BEGUN.reached = True
         composes_jobs()
         stop_on_fault(lambda: check_processes(config, sweeps=True))
-        BeforeStart.sweep = Path(config.hydra.sweep.dir)
+        BEGUN.sweep = sweep = Path(config.hydra.sweep.dir)
         for number in SIGNALS:
             signal.signal(number, leave_sweep)
         if "BasicSweeper" in config.hydra.sweeper._target_:
             stop_on_fault(lambda: check_jobs(config, config_name))
-        stop_on_fault(lambda: claim(BeforeStart.sweep or Path(), wait=patience()))
+        stop_on_fault(lambda: claim(sweep, wait=patience()))
         stop_on_fault(lambda: prepare_launcher(config))
 
 
@@ -69,15 +83,14 @@ class BeforeSearch(Callback):
 
     def on_run_start(self, config: DictConfig, **_: object) -> None:
         """All that is wrong with the space and with the configuration at its edges."""
-        from hydra.core.hydra_config import HydraConfig
-
-        from digits.hydra_app.tune_config import plan
+        from digits.hydra_app.tune_config import plan  # here, since Optuna takes longer than a training's checks
         from digits.tuning.samplers import check_engines
 
-        BeforeStart.reached = True
+        BEGUN.reached = True
         HydraConfig.instance().set_config(config)  # which Hydra does only after this
         asked = stop_on_fault(lambda: plan(config, list(config.hydra.overrides.task)))
         stop_on_fault(lambda: check_engines(asked))
+        BEGUN.search = asked
 
     def on_multirun_start(self, config: DictConfig, **_: object) -> None:
         """Not many searches at once."""
@@ -91,8 +104,6 @@ def stop_on_fault(check: Callable[[], Checked]) -> Checked:
     try:
         return check()
     except Exception as error:  # Hydra would swallow whatever it is; here it ends the start
-        from digits.hydra_app.messages import sentence
-
         if isinstance(error, OSError) and error.filename is not None:
             print(cant_be_written(error), file=sys.stderr)
             sys.exit(1)
@@ -102,13 +113,10 @@ def stop_on_fault(check: Callable[[], Checked]) -> Checked:
         sys.exit(2)
 
 
-SWEEP_OVER_DEVICES = "several processes a job would each start the whole sweep again; leave out -m, one command a job"
-
-
 def check_jobs(config: DictConfig, config_name: str | None) -> None:
     """Compose and check each job of a sweep; two jobs that would share a directory are a fault.
 
-    What a directory that the sweep has used before holds is looked at when its job's turn comes (`settle_job`).
+    What a directory that the sweep has used before holds is looked at when its job's turn comes (`start_of_job`).
     """
     parser = OverridesParser.create(config_loader=config_loader())
     parameters = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
@@ -124,12 +132,11 @@ def check_jobs(config: DictConfig, config_name: str | None) -> None:
             faults[Fault("resume", "goes on with one run; leave out -m")] = None
             continue
         try:
-            trainer = settle(composed, job)["trainer"]
+            trainer = experiment_of(composed, job).trainer
         except ConfigError as error:
             faults |= dict.fromkeys(error.faults)
             continue
-        assert isinstance(trainer, dict)
-        if trainer["strategy"] != "auto" or (isinstance(trainer["devices"], int) and trainer["devices"] > 1):
+        if trainer.strategy != "auto" or (isinstance(trainer.devices, int) and trainer.devices > 1):
             faults[Fault("trainer.strategy", SWEEP_OVER_DEVICES)] = None
     if faults:
         raise ConfigError(*faults)

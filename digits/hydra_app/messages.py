@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from digits.config.faults import ConfigError, Fault, TargetError, nearest
-from digits.hydra_app.compose import _defaults
+from digits.hydra_app.compose import defaults
 from digits.hydra_app.launchers import missing_launcher
 from digits.runs.layout import RunError
 
@@ -47,7 +47,7 @@ def _near_key(key: str) -> str:
     """The key that was probably meant, and how to add one that a constructor knows."""
     if key.startswith("hydra."):
         return "; --cfg hydra shows those there are"
-    config = _defaults()
+    config = defaults()
     section, _, leaf = key.rpartition(".")
     found = OmegaConf.select(config, section) if section else config
     if not isinstance(found, DictConfig):

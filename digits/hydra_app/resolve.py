@@ -1,28 +1,29 @@
-"""From what was typed to the configuration a run will really have, checked; or one clear sentence for each fault.
+"""From what was typed to the Experiment that a run will really be; or one clear sentence for each fault.
 
-Everything here happens before a directory is made and before torch is imported.
+Everything here happens before a directory is made and before torch is imported, and once in the process that trains.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from omegaconf import DictConfig, OmegaConf
 
 from digits.config.check import PRETRAINED, check
 from digits.config.faults import ConfigError, Fault
+from digits.config.schema import Experiment
 from digits.config.types import Tree
-from digits.data.class_folders import is_image_folder, settle_section
-from digits.hydra_app.compose import _usual_model, plain
+from digits.data.class_folders import counted
+from digits.hydra_app.compose import plain, usual_model
 from digits.hydra_app.momentum import void_momentum
 from digits.processes.claim import claim
 from digits.runs.init_from import begin, check_same, knows_none
 from digits.runs.layout import BEST, RESULT, SIGN_OF_LIFE
 from digits.runs.read import find_run, first_process, read_result, status_of
-from digits.runs.resume import TakenUp, keys, once_more, resumable, resumed, still_running, taken_up
+from digits.runs.resume import keys, once_more, resumable, resumed, still_running, taken_up
 from digits.runs.teachers import find_teachers, trained_anew
 
 VOID_MOMENTUM = (
@@ -31,8 +32,20 @@ VOID_MOMENTUM = (
 )
 
 
-def settle(config: DictConfig, overrides: list[str]) -> Tree:
-    """The configuration that a run will really have: what was asked for, or what was recorded of another start."""
+@dataclass(frozen=True)
+class Start:
+    """What a start does in its directory."""
+
+    experiment: Experiment | None  # to be run; None: nothing, it is done
+    remark: str = ""  # to be told
+    accuracy: float | None = None  # the validation accuracy of a run that is done
+
+
+def experiment_of(config: DictConfig, overrides: list[str]) -> Experiment:
+    """The Experiment that a run will really be: what was asked for, or what was recorded of another start.
+
+    Raises ConfigError with every fault there is.
+    """
     tree = plain(config)
     if tree.get("resume") is not None and tree.get("config_from") is not None:
         raise ConfigError(Fault("config_from", "starts a new run, resume goes on with an old one; give one of the two"))
@@ -43,32 +56,36 @@ def settle(config: DictConfig, overrides: list[str]) -> Tree:
     faults: list[Fault] = []
     if tree.get("resume") is None and tree.get("config_from") is None and (key := void_momentum(config)):
         faults.append(Fault(key, VOID_MOMENTUM))
-    if is_image_folder(data := tree.get("data")):
-        tree, of_folder = _count(config, tree, cast(Tree, data))
-        faults += of_folder
+    tree, of_folder = _counted(config, tree)
+    faults += of_folder
     if isinstance(tree.get("init_from"), str):
         try:
             tree = _begin(tree, overrides)
         except ConfigError as error:
             faults += error.faults
+    experiment: Experiment | None = None
     try:
-        _check(tree)
+        experiment = _checked(tree)
     except ConfigError as error:
         faults += error.faults
-    if faults:
+    if faults or experiment is None:
         raise _where_given(config, ConfigError(*dict.fromkeys(faults)))
-    if tree.get("init_from") not in (None, PRETRAINED):  # recorded so that it is found from any folder
-        tree["init_from"] = os.path.abspath(str(tree["init_from"]))  # noqa: PTH100 (nothing has to be there)
-    if isinstance(teachers := tree.get("teachers"), list):
-        tree["teachers"] = [os.path.abspath(str(run)) for run in teachers]  # noqa: PTH100 (nothing has to be there)
-    return tree
+    begins = experiment.init_from  # places are recorded so that they are found from any folder
+    found = begins if begins in (None, PRETRAINED) else os.path.abspath(begins)  # noqa: PTH100 (links in it stay)
+    teachers = [os.path.abspath(run) for run in experiment.teachers]  # noqa: PTH100 (links in it stay)
+    return experiment.model_copy(update={"init_from": found, "teachers": teachers})
 
 
-def _count(config: DictConfig, tree: Tree, data: Tree) -> tuple[Tree, list[Fault]]:
-    """The configuration with what only the folder of pictures can tell, and what is wrong with the folder."""
+def _counted(config: DictConfig, tree: Tree) -> tuple[Tree, list[Fault]]:
+    """The configuration with what only the files of its data set can tell, and what is wrong with them."""
     recorded = tree.get("resume") is not None or tree.get("config_from") is not None
-    section, problems = settle_section(data, knows_none=not recorded and knows_none(tree))
-    if recorded:
+    data = tree.get("data")
+    if not isinstance(data, dict):
+        return tree, []
+    section, problems = counted(data, knows_none=not recorded and knows_none(tree))
+    if section == data:
+        pass
+    elif recorded:
         tree = tree | {"data": section}
     else:  # what is computed from it, as model.num_classes is, follows
         config = config.copy()
@@ -84,18 +101,19 @@ def _begin(tree: Tree, overrides: list[str]) -> Tree:
     if tree.get("config_from") is not None:
         check_same(tree)
         return tree
-    return begin(tree, keys(overrides), _usual_model())
+    return begin(tree, keys(overrides), usual_model())
 
 
-def _check(tree: Tree) -> None:
-    """Raise ConfigError for what is wrong in a configuration, and for teachers that can't teach what it asks for."""
+def _checked(tree: Tree) -> Experiment:
+    """A configuration's Experiment; raises ConfigError, also for teachers that can't teach what it asks for."""
     experiment = check(tree)
     teachers = find_teachers(experiment)
     if experiment.resume is None or not resumable(run := Path(experiment.resume)):
-        return
+        return experiment
     if anew := trained_anew(read_result(run).get("teachers"), teachers):
         why = f"has been trained anew since {run} began to learn from it; start a new run with config_from={run}"
         raise ConfigError(*[Fault("teachers", f"{teacher} {why}") for teacher in anew])
+    return experiment
 
 
 def _where_given(config: DictConfig, error: ConfigError) -> ConfigError:
@@ -110,42 +128,43 @@ def _is_interpolation(config: DictConfig, key: str) -> bool:
     return isinstance(parent, DictConfig) and leaf in parent and OmegaConf.is_interpolation(parent, leaf)
 
 
-def settle_run(config: DictConfig, overrides: list[str], directory: Path) -> TakenUp:
+def start_of_run(config: DictConfig, overrides: list[str], directory: Path) -> Start:
     """What a single run does in its directory, which is its own from its first step to its last.
 
     Where SLURM has started a job again (`--requeue`, a node that failed, `#SBATCH --signal=SIGUSR1@90`), the same
     command in the same `hydra.run.dir` goes on with the run in it.
     """
-    tree = settle(config, overrides)
-    if tree["resume"] is None and requeued() and (directory / RESULT).exists():
-        return _met_again(tree, overrides, directory)
-    if requeued() and tree["resume"] is not None:
-        _wait_for_another_sign(find_run(str(tree["resume"])))
-    check_place(directory, None if tree["resume"] is None else str(tree["resume"]))
-    return TakenUp(tree)
+    asked = experiment_of(config, overrides)
+    if asked.resume is None and requeued() and (directory / RESULT).exists():
+        return _met_again(asked, overrides, directory)
+    if requeued() and asked.resume is not None:
+        _wait_for_another_sign(find_run(asked.resume))
+    check_place(directory, asked.resume)
+    return Start(asked)
 
 
-def claim_place(directory: Path, taken: TakenUp) -> None:
+def claim_place(directory: Path, experiment: Experiment) -> None:
     """Take a run's directory for this process, and look once more whether it may go there, now that nobody else can."""
     claim(directory, wait=patience())
-    assert taken.tree is not None
-    met_again = requeued() and taken.tree["resume"] is not None
+    met_again = requeued() and experiment.resume is not None
     if not met_again:
-        check_place(directory, None if taken.tree["resume"] is None else str(taken.tree["resume"]))
+        check_place(directory, experiment.resume)
 
 
-def settle_job(config: DictConfig, overrides: list[str], directory: Path) -> TakenUp:
+def start_of_job(config: DictConfig, overrides: list[str], directory: Path) -> Start:
     """What a sweep's job does in its directory, where it may have been when the sweep was started before."""
-    return _met_again(settle(config, overrides), overrides, directory)
+    return _met_again(experiment_of(config, overrides), overrides, directory)
 
 
-def _met_again(tree: Tree, overrides: list[str], directory: Path) -> TakenUp:
+def _met_again(asked: Experiment, overrides: list[str], directory: Path) -> Start:
     if requeued() and (directory / RESULT).exists():
         _wait_for_another_sign(directory)
-    taken = taken_up(tree, overrides, directory)
-    if taken.tree is not None:
-        _check(taken.tree)  # a record was checked when it was written, perhaps by another version
-    return taken
+    taken = taken_up(asked.tree(), overrides, directory)
+    if taken.tree is None:
+        return Start(None, taken.remark, taken.accuracy)
+    if taken.tree == asked.tree():
+        return Start(asked, taken.remark)
+    return Start(_checked(taken.tree), taken.remark)  # a record, written perhaps by another version
 
 
 def patience() -> float:

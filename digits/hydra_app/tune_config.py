@@ -13,12 +13,13 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from digits.config.faults import ConfigError, Fault, TargetError, explain
+from digits.config.schema import Experiment
 from digits.config.signatures import names, signature_of, takes_anything
 from digits.config.tune import SECTIONS, WATCHED, Tune
-from digits.config.types import Tree
+from digits.config.types import Target, Tree
 from digits.hydra_app.compose import Composer
 from digits.hydra_app.messages import sentence
-from digits.hydra_app.resolve import settle, settle_job
+from digits.hydra_app.resolve import experiment_of, start_of_job
 from digits.runs.layout import RunError
 from digits.tuning.plan import Plan, is_grid
 from digits.tuning.space import Drawn, Space, can_meet, edges, grid, overrides, read_space
@@ -35,11 +36,11 @@ JUDGES = {"data", "data.name", "data.root", "data.val_size", "data.split_seed"}
 ONE_DEVICE = "a trial is one process; search with trainer=cpu or one GPU, tune.workers=N runs N trials side by side"
 
 
-def plan(config: DictConfig, given: list[str], *, at_edges: bool = True) -> Plan:
-    """Settle what is to be searched; raises ConfigError with every fault there is.
+def plan(config: DictConfig, given: list[str]) -> Plan:
+    """What is to be searched; raises ConfigError with every fault there is.
 
-    With `at_edges` the configuration of each parameter's extreme values is composed and checked: that tells an
-    unknown key, a choice that isn't there and a range too wide now, not at the trial that meets it.
+    The configuration of each parameter's extreme values is composed and checked: that tells an unknown key, a choice
+    that isn't there and a range too wide now, not at the trial that meets it.
     """
     sections = {name: OmegaConf.to_container(config[name], resolve=True) if name in config else {} for name in SECTIONS}
     space, faults = read_space(sections["search_space"])
@@ -48,40 +49,39 @@ def plan(config: DictConfig, given: list[str], *, at_edges: bool = True) -> Plan
         tune = Tune.model_validate(sections["tune"])
     except ValidationError as error:
         faults += explain(Tune, error, prefix="tune")
-    sampler, pruner = (cast(Tree, sections[name]) for name in ("sampler", "pruner"))
-    for name, section in (("sampler", sampler), ("pruner", pruner)):
-        faults += _check_engine(name, section)
+    sampler, pruner = (_engine(name, cast(Tree, sections[name]), faults) for name in ("sampler", "pruner"))
     asked = [text for text in given if _section_of(text) not in SECTIONS]
     combine = _combiner(asked)
 
-    def compose(own: list[str]) -> Tree:
-        return settle(*combine(own))
+    def compose(own: list[str]) -> Experiment:
+        return experiment_of(*combine(own))
 
     base = _base(compose, faults)
 
-    def compose_trial(own: list[str]) -> Tree:
-        tree = compose(own)
+    def check_edge(own: list[str]) -> None:
+        trial = compose(own)
         if base is not None:
-            _check_trial(tree, base)
-        return tree
+            _check_trial(trial, base)
 
-    def take_up(own: list[str], directory: Path) -> tuple[Tree | None, list[str]]:
+    def take_up(own: list[str], directory: Path) -> tuple[Experiment | None, list[str]]:
+        assert base is not None, "without one there is no plan"
         try:
             config, typed = combine(own)
-            taken = settle_job(config, typed, directory).tree
-            _check_trial(taken if taken is not None else {}, base or {})
+            trial = start_of_job(config, typed, directory).experiment
+            if trial is not None:
+                _check_trial(trial, base)
         except (HydraException, OmegaConfBaseException, TargetError, RunError) as error:
             raise ConfigError(Fault("", sentence(error))) from None
-        return taken, typed
+        return trial, typed
 
     faults += _check_keys(space, asked)
     if base is not None and tune is not None:
         faults += _check_objective(tune, sampler)
-        if is_grid(sampler):
+        if sampler is not None and is_grid(sampler):
             faults += grid(space)[1]
-    if base is not None and at_edges:
-        faults += _check_edges(space, compose_trial)
-    if faults or tune is None or base is None:
+    if base is not None:
+        faults += _check_edges(space, check_edge)
+    if faults or tune is None or base is None or sampler is None or pruner is None:
         raise ConfigError(*dict.fromkeys(faults))
     return Plan(tune, space, sampler, pruner, base, asked, take_up)
 
@@ -104,17 +104,17 @@ def _combiner(asked: list[str]) -> Callable[[list[str]], tuple[DictConfig, list[
     return combine
 
 
-def _base(compose: Callable[[list[str]], Tree], faults: list[Fault]) -> Tree | None:
+def _base(compose: Callable[[list[str]], Experiment], faults: list[Fault]) -> Experiment | None:
     """What all trials share; its own faults are added to those that are known."""
     try:
         base = compose([])
     except ConfigError as error:
         faults += error.faults
         return None
-    for key in ("resume", "config_from"):
-        if base.get(key) is not None:
+    for key, value in (("resume", base.resume), ("config_from", base.config_from)):
+        if value is not None:
             faults.append(Fault(key, "is for one run; a search goes on by itself when it is started again"))
-    if cast(Tree, base["data"])["val_size"] == 0:
+    if base.data.get("val_size") == 0:
         faults.append(Fault("data.val_size", "is 0; a search is judged by validation images, so keep some"))
     try:
         _check_trial(base, base)
@@ -123,20 +123,21 @@ def _base(compose: Callable[[list[str]], Tree], faults: list[Fault]) -> Tree | N
     return base
 
 
-def _check_engine(name: str, section: Tree) -> list[Fault]:
-    """Whether a sampler or a pruner of Optuna's is named, and takes these arguments."""
+def _engine(name: str, section: Tree, faults: list[Fault]) -> Target | None:
+    """A sampler or a pruner; whether one of Optuna's is named that takes these arguments is added to the faults."""
     target = str(section.get("_target_"))
     if not target.startswith(f"optuna.{name}s."):
-        return [Fault(f"{name}._target_", f"is {target}; it should be a class of optuna.{name}s")]
+        faults.append(Fault(f"{name}._target_", f"is {target}; it should be a class of optuna.{name}s"))
+        return None
     signature = signature_of(target)
-    if signature is None or takes_anything(signature):
-        return []
-    known = set(names(signature)) - GIVEN_LATER[name]
-    return [
-        Fault(f"{name}.{key}", f"{target} has no such argument; it has {', '.join(sorted(known))}")
-        for key in section
-        if key != "_target_" and key not in known
-    ]
+    if signature is not None and not takes_anything(signature):
+        known = set(names(signature)) - GIVEN_LATER[name]
+        faults += [
+            Fault(f"{name}.{key}", f"{target} has no such argument; it has {', '.join(sorted(known))}")
+            for key in section
+            if key != "_target_" and key not in known
+        ]
+    return Target.model_validate(section)
 
 
 def _check_keys(space: Space, asked: list[str]) -> list[Fault]:
@@ -160,44 +161,40 @@ def _check_keys(space: Space, asked: list[str]) -> list[Fault]:
     return faults
 
 
-def _check_objective(tune: Tune, sampler: Tree) -> list[Fault]:
+def _check_objective(tune: Tune, sampler: Target | None) -> list[Fault]:
     faults = []
-    if len(tune.objective) > 1 and str(sampler.get("_target_")).endswith("CmaEsSampler"):
+    if len(tune.objective) > 1 and sampler is not None and sampler.target.endswith("CmaEsSampler"):
         faults.append(Fault("sampler", "cmaes searches for one objective; with several take sampler=tpe"))
     if not any(name in WATCHED for name in tune.objective):
         faults.append(Fault("tune.objective", f"has no figure of the validation images; add {' or '.join(WATCHED)}"))
     return faults
 
 
-def _check_trial(tree: Tree, base: Tree) -> None:
+def _check_trial(trial: Experiment, base: Experiment) -> None:
     """Whether a trial stays one process, judged by the same images as all others, and away from the test set.
 
     Raises ConfigError. What a group's choice or an experiment sets is seen only in what is composed.
     """
     faults = []
-    trainer, data = tree.get("trainer"), tree.get("data")
-    if isinstance(trainer, dict) and (trainer["strategy"] != "auto" or trainer["devices"] not in (1, "auto")):
+    if trial.trainer.strategy != "auto" or trial.trainer.devices not in (1, "auto"):
         faults.append(Fault("trainer.devices", ONE_DEVICE))
-    if tree.get("test") is True:
+    if trial.test:
         faults.append(Fault("test", "is true; trials never see the test set, the best is tested once (tune.test)"))
-    if isinstance(data, dict):
-        others = cast(Tree, base["data"])
-        changed = [key for key in ("name", "root", "val_size", "split_seed") if data.get(key) != others.get(key)]
-        faults += [
-            Fault(f"data.{key}", "chooses the images that trials are judged by; leave it out") for key in changed
-        ]
+    judges = ("name", "root", "val_size", "split_seed")
+    changed = [key for key in judges if trial.data.get(key) != base.data.get(key)]
+    faults += [Fault(f"data.{key}", "chooses the images that trials are judged by; leave it out") for key in changed]
     if faults:
         raise ConfigError(*faults)
 
 
-def _check_edges(space: Space, compose: Callable[[list[str]], Tree]) -> list[Fault]:
+def _check_edges(space: Space, check_edge: Callable[[list[str]], None]) -> list[Fault]:
     """What the configurations at the edges of the space are refused for, each told once, by its parameter."""
     faults: dict[str, Fault] = {}
     for name, whole in edges(space):
         values = {other: value for other, value in whole.items() if other not in faults}  # else they hide the rest
         while name in values:
             try:
-                compose(overrides(space, values))
+                check_edge(overrides(space, values))
                 break
             except (ConfigError, HydraException, OmegaConfBaseException, TargetError, ValueError) as error:
                 problem = (sentence(error) or str(error)).splitlines()[0]

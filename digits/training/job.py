@@ -14,9 +14,9 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from digits.config.check import check
 from digits.config.faults import ConfigError, TargetError
 from digits.config.instantiate import check_read_back
+from digits.config.schema import Experiment
 from digits.config.types import Tree
 from digits.data.datasets import DataError
 from digits.processes.signals import Interrupted, Signals
@@ -51,7 +51,7 @@ NO_STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, 
 
 
 def run_job(
-    tree: Tree, directory: Path, overrides: list[str], trial: Tree | None = None, pruning: Pruning | None = None
+    config: Experiment, directory: Path, overrides: list[str], trial: Tree | None = None, pruning: Pruning | None = None
 ) -> float | None:
     """Run one experiment; returns its best validation accuracy, or None where nothing was validated.
 
@@ -60,7 +60,6 @@ def run_job(
     asked to leave.
     """
     tidy_logs()
-    config = check(tree)
     run = RunDirectory(directory)
     first = first_process()  # the others of trainer=ddp have no record of their own
     with Signals() as signals:

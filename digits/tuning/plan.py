@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from digits.config.schema import Experiment
 from digits.config.tune import Tune
-from digits.config.types import Tree
+from digits.config.types import Target
 from digits.tuning.space import Space, grid
 
 
@@ -18,12 +19,12 @@ class Plan:
 
     tune: Tune
     space: Space
-    sampler: Tree
-    pruner: Tree
-    base: Tree  # the configuration that all trials share
+    sampler: Target
+    pruner: Target
+    base: Experiment  # what all trials share
     asked: list[str]  # overrides of that
-    take_up: Callable[[list[str], Path], tuple[Tree | None, list[str]]]
-    """From a trial's own overrides and directory: its configuration, none where it is done, and all its overrides.
+    take_up: Callable[[list[str], Path], tuple[Experiment | None, list[str]]]
+    """From a trial's own overrides and directory: its Experiment, none where it is done, and all its overrides.
 
     Raises ConfigError where these values together can't be.
     """
@@ -35,6 +36,6 @@ class Plan:
         return min(self.tune.trials, combinations)
 
 
-def is_grid(sampler: Tree) -> bool:
+def is_grid(sampler: Target) -> bool:
     """Whether this section names the sampler that tries every combination."""
-    return str(sampler.get("_target_")).endswith(".GridSampler")
+    return sampler.target.endswith(".GridSampler")

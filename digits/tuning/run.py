@@ -59,7 +59,7 @@ def _run(plan: Plan, directory: Path, work: Work) -> int:
     tune = plan.tune
     memory = Memory(directory, tune.name, tune.storage, tune.heartbeat, tune.retries, tune.workers)
     space = {name: parameter.model_dump() for name, parameter in plan.space.items()}
-    what = definition(list(tune.objective), space, plan.base, plan.pruner)
+    what = definition(list(tune.objective), space, plan.base.tree(), plan.pruner.tree())
     what |= {"heartbeat": tune.heartbeat, "base": list(plan.asked)}
     study = memory.create(what)
     note(directory, tune.name, tune.storage)

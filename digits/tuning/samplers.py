@@ -38,8 +38,8 @@ def check_engines(plan: Plan) -> None:
             trial.report(0.0, 1)
             trial.should_prune()
     except Exception as error:  # of any kind, by how the values are used
-        values = ", ".join(f"{key}={value}" for key, value in section.items() if key != "_target_")
-        why = f"{section['_target_']} can't work with {values or 'what it was given'}: {first_line(error)}; mend that"
+        values = ", ".join(f"{key}={value}" for key, value in section.tree().items() if key != "_target_")
+        why = f"{section.target} can't work with {values or 'what it was given'}: {first_line(error)}; mend that"
         raise ConfigError(Fault(name, why)) from None
 
 

@@ -18,6 +18,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from digits.config.faults import ConfigError
+from digits.config.schema import Experiment
 from digits.config.tune import WATCHED, Tune
 from digits.config.types import Tree
 from digits.runs.layout import NONFINITE
@@ -55,7 +56,7 @@ class Search:
         tune: Tune,
         space: Space,
         engines: Callable[[int], tuple[BaseSampler, BasePruner]],
-        take_up: Callable[[list[str], Path], tuple[Tree | None, list[str]]],
+        take_up: Callable[[list[str], Path], tuple[Experiment | None, list[str]]],
         progress: Progress,
         most: int,
     ) -> None:
@@ -152,25 +153,25 @@ class Search:
         record = peek(place)
         if record.get("status") in ("done", "pruned") and record.get("trial") == of_search:
             return self._outcome(trial, place)  # it ended well, and its search was killed before it could note that
-        tree, typed, place = self._settle(trial, own, places)
-        trainer.line.send(Task(tree, place, typed, of_search, self._watched))
+        experiment, typed, place = self._prepare(trial, own, places)
+        trainer.line.send(Task(experiment, place, typed, of_search, self._watched))
         self._follow(trial, number, frozen.intermediate_values.keys(), trainer)
         return self._outcome(trial, place)
 
-    def _settle(self, trial: Trial, own: list[str], places: list[str]) -> tuple[Tree, list[str], Path]:
-        """A trial's configuration, all its overrides, and the first place that it can be trained in."""
+    def _prepare(self, trial: Trial, own: list[str], places: list[str]) -> tuple[Experiment, list[str], Path]:
+        """A trial's Experiment, all its overrides, and the first place that it can be trained in."""
         problem = ""
         for directory in places:
             place = self.memory.directory / directory
             try:
                 with self._composing:
-                    tree, typed = self._take_up(own, place)
+                    experiment, typed = self._take_up(own, place)
             except ConfigError as error:
                 problem = str(error)
                 continue
-            if tree is not None:
+            if experiment is not None:
                 trial.set_user_attr(DIRECTORY, directory)
-                return tree, typed, place
+                return experiment, typed, place
         raise self._failed(trial, problem or f"{places[-1]} holds another run; move it away")
 
     def _places(self, trial: FrozenTrial) -> list[str]:

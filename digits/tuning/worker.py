@@ -22,6 +22,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Literal
 
+from digits.config.schema import Experiment
 from digits.config.types import Tree
 from digits.processes import signals
 from digits.processes.child import CAN_FORK, PR_SET_PDEATHSIG, run_isolated
@@ -36,7 +37,7 @@ LOG = "train.log"
 class Task:
     """A trial to be trained."""
 
-    tree: Tree
+    experiment: Experiment
     directory: Path
     overrides: list[str]
     trial: Tree  # what its record says of it

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.recipes import Recipe, composed
+from digits.config.check import check
 from digits.training.job import run_job
 
 TINY = ("data=optdigits", "model=logistic", "trainer.max_epochs=2", "callbacks=none", "logger=none", "augment=none")
@@ -23,5 +24,5 @@ def tiny_runs(tmp_path_factory: pytest.TempPathFactory, tiny: Recipe) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
     for seed in (0, 1):
         overrides = (*tiny.overrides, f"seed={seed}")
-        run_job(composed(overrides), folder / f"seed{seed}", [*overrides])
+        run_job(check(composed(overrides)), folder / f"seed{seed}", [*overrides])
     return folder

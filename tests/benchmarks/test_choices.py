@@ -11,6 +11,7 @@ from benchmarks.accuracy import choices
 from benchmarks.accuracy.choices import add, line, main, section, table
 from benchmarks.recipes import composed
 from benchmarks.records import RecordError, read_record
+from digits.config.check import check
 from digits.runs.read import read_result
 from digits.training.job import run_job
 from tests.benchmarks.conftest import TINY
@@ -18,7 +19,7 @@ from tests.benchmarks.conftest import TINY
 
 def a_run(folder: Path, *overrides: str) -> Path:
     given = [*TINY, *overrides]
-    run_job(composed(tuple(given)), folder, given)
+    run_job(check(composed(tuple(given))), folder, given)
     return folder
 
 

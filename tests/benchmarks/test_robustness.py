@@ -15,6 +15,7 @@ from benchmarks import results
 from benchmarks.robustness.__main__ import main
 from benchmarks.robustness.as_mnist import as_mnist
 from benchmarks.robustness.record import read
+from digits.config.check import check
 from digits.data.corruptions import KINDS
 from digits.data.datasets import read_dataset
 from digits.hydra_app.compose import plain
@@ -81,7 +82,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, mnist_root: Path) -> list[str
         GlobalHydra.instance().clear()
         with initialize_config_dir(conf_directory(), version_base="1.3"):
             tree = plain(compose("train", overrides=overrides))
-        run_job(tree, folder / str(number), overrides)
+        run_job(check(tree), folder / str(number), overrides)
     return [str(folder / str(number)) for number in range(len(own))]
 
 

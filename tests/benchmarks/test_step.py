@@ -42,7 +42,7 @@ def test_a_deeper_net_costs_more_time() -> None:
 
 
 def test_what_cannot_be_measured_is_told_with_its_reason() -> None:
-    with pytest.raises(TrainingError, match=r"python -m benchmarks\.step one optimizer\.lr=-1 ended with 1"):
+    with pytest.raises(TrainingError, match=r"python -m benchmarks\.speed\.step one optimizer\.lr=-1 ended with 1"):
         cost_of(["optimizer.lr=-1"])
 
 
@@ -70,7 +70,7 @@ def test_rows_that_keep_onednn_from_amx_are_for_cpus_with_it(
 
 
 def test_without_a_record_a_measurement_is_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(RecordError, match=r"there is no record step\.json; make it: python -m benchmarks\.step"):
+    with pytest.raises(RecordError, match=r"there is no record step\.json; make it: python -m benchmarks\.speed\.step"):
         read(tmp_path / "step.json")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from digits.config.types import Tree
 from digits.data import class_folders
-from digits.data.class_folders import FolderError, find_pictures, settle_section
+from digits.data.class_folders import IMAGE_FOLDER, FolderError, counted, find_pictures
 
 
 def lay(root: Path, *names: str) -> Path:
@@ -124,11 +124,12 @@ def test_more_pictures_than_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def section(root: Path, **changes: int | float | None) -> Tree:
-    return {"root": str(root), "num_classes": None, "test_size": 0.2, "val_size": 0.2, **changes}
+    left = {"num_classes": None, "test_size": 0.2, "val_size": 0.2}
+    return {"_target_": IMAGE_FOLDER, "root": str(root), **left, **changes}
 
 
 def settled(root: Path, **changes: int | float | None) -> tuple[object, ...]:
-    found, problems = settle_section(section(root, **changes))
+    found, problems = counted(section(root, **changes))
     assert problems == {}
     return found["num_classes"], found["test_size"], found["val_size"]
 
@@ -155,7 +156,7 @@ def test_a_test_part_of_its_own_is_counted(tmp_path: Path) -> None:
 
 def test_the_folder_is_known_from_anywhere(fifty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(fifty.parent)
-    assert settle_section(section(Path(fifty.name)))[0]["root"] == str(fifty)
+    assert counted(section(Path(fifty.name)))[0]["root"] == str(fifty)
 
 
 @pytest.mark.parametrize(
@@ -168,13 +169,13 @@ def test_the_folder_is_known_from_anywhere(fifty: Path, monkeypatch: pytest.Monk
     ],
 )  # fmt: skip
 def test_numbers_that_the_folder_has_not(fifty: Path, changes: dict[str, int], key: str, fault: str) -> None:
-    _, problems = settle_section(section(fifty, **changes))
+    _, problems = counted(section(fifty, **changes))
     assert {name: text.replace(str(fifty), "DIR") for name, text in problems.items()} == {key: fault}
 
 
 def test_a_class_with_too_few_pictures_to_part(tmp_path: Path) -> None:
     lay(tmp_path, *(f"a/{i}" for i in range(30)), "b/1", "b/2")
-    _, problems = settle_section(section(tmp_path))
+    _, problems = counted(section(tmp_path))
     assert problems["root"].replace(str(tmp_path), "DIR") == (
         "of the pictures in DIR, b has 2, where each class needs 3, one to train on, one to validate on, one to test "
         "on; add some, or leave the class out"

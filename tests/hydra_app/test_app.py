@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from digits.config.faults import ConfigError
 from digits.hydra_app.messages import sentence
 from digits.hydra_app.paths import as_path, conf_directory, job_directory, unique_name
-from digits.hydra_app.resolve import check_place, settle
+from digits.hydra_app.resolve import check_place, experiment_of
 
 
 def composed(*overrides: str) -> DictConfig:
@@ -86,16 +86,16 @@ def test_anything_else_is_left_to_hydra(argument: str) -> None:
 
 def recorded(tmp_path: Path, *overrides: str) -> Path:
     """A run's directory with the record of a configuration."""
-    config = settle(composed(*overrides), [])
+    config = experiment_of(composed(*overrides), []).tree()
     (tmp_path / "result.json").write_text(json.dumps({"config": config, "status": "interrupted"}))
     return tmp_path
 
 
 def test_resume_takes_the_recorded_configuration(tmp_path: Path) -> None:
     run = recorded(tmp_path, "model=mlp", "optimizer.lr=0.5", "seed=7")
-    settled = settle(composed(f"resume={run}"), [f"resume={run}"])
-    assert (settled["seed"], settled["optimizer"]["lr"]) == (7, 0.5)  # type: ignore[index, call-overload]  # plain data
-    assert settled["resume"] == str(run)
+    experiment = experiment_of(composed(f"resume={run}"), [f"resume={run}"])
+    assert (experiment.seed, experiment.optimizer.get("lr")) == (7, 0.5)
+    assert experiment.resume == str(run)
 
 
 def test_resume_needs_nothing_but_the_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +105,7 @@ def test_resume_needs_nothing_but_the_directory(tmp_path: Path, monkeypatch: pyt
     run = recorded(tmp_path, "init_from=weights.ckpt")
     assert json.loads((run / "result.json").read_text())["config"]["init_from"] == str(tmp_path / "weights.ckpt")
     (tmp_path / "weights.ckpt").unlink()
-    assert settle(composed(f"resume={run}"), [f"resume={run}"])["resume"] == str(run)
+    assert experiment_of(composed(f"resume={run}"), [f"resume={run}"]).resume == str(run)
 
 
 def test_resume_for_fewer_epochs_than_were_done(tmp_path: Path) -> None:
@@ -114,16 +114,16 @@ def test_resume_for_fewer_epochs_than_were_done(tmp_path: Path) -> None:
     (run / "result.json").write_text(json.dumps(record))
     overrides = [f"resume={run}", "trainer.max_epochs=9"]
     with pytest.raises(ConfigError, match=r"trainer\.max_epochs: is 9, but .* has done 10 epochs; give as many"):
-        settle(composed(*overrides), overrides)
+        experiment_of(composed(*overrides), overrides)
 
 
 def test_resume_takes_a_new_length_and_nothing_else(tmp_path: Path) -> None:
     run = recorded(tmp_path)
     overrides = [f"resume={run}", "trainer.max_epochs=50"]
-    assert settle(composed(*overrides), overrides)["trainer"]["max_epochs"] == 50  # type: ignore[index, call-overload]  # plain data
+    assert experiment_of(composed(*overrides), overrides).trainer.max_epochs == 50
     overrides = [f"resume={run}", "seed=1", "model=mlp"]
     with pytest.raises(ConfigError) as caught:
-        settle(composed(*overrides), overrides)
+        experiment_of(composed(*overrides), overrides)
     assert [fault.key for fault in caught.value.faults] == ["model", "seed"]
 
 
@@ -134,7 +134,7 @@ def test_resume_calls_nothing_foreign_for_a_file(tmp_path: Path, target: str) ->
     record["config"]["callbacks"]["mine"] = {"_target_": target, "command": "true"}
     (run / "result.json").write_text(json.dumps(record))
     with pytest.raises(ConfigError, match=f"names {target}, which is not called for a file"):
-        settle(composed(f"resume={run}"), [f"resume={run}"])
+        experiment_of(composed(f"resume={run}"), [f"resume={run}"])
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_resume_calls_nothing_foreign_for_a_file(tmp_path: Path, target: str) ->
 def test_resume_from_a_damaged_record(tmp_path: Path, text: str, reason: str) -> None:
     (tmp_path / "result.json").write_text(text)
     with pytest.raises(ConfigError, match=reason):
-        settle(composed(f"resume={tmp_path}"), [f"resume={tmp_path}"])
+        experiment_of(composed(f"resume={tmp_path}"), [f"resume={tmp_path}"])
 
 
 def test_a_run_has_its_directory_to_itself(tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_killed_before_anything_was_recorded(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"before anything was recorded; if so, give its command again with hydra\.run\.dir="
     ):
-        settle(composed(*overrides), overrides)
+        experiment_of(composed(*overrides), overrides)
     check_place(tmp_path, None)
 
 
@@ -227,14 +227,14 @@ def test_resume_calls_a_package_that_the_user_trusts(tmp_path: Path, monkeypatch
     monkeypatch.syspath_prepend(tmp_path)
     run = recorded(tmp_path, "~model", "+model._target_=mynets.Net", "+model.width=3")
     with pytest.raises(ConfigError, match=r"names mynets.Net, .* say trust=\[mynets\]"):
-        settle(composed(f"resume={run}"), [f"resume={run}"])
+        experiment_of(composed(f"resume={run}"), [f"resume={run}"])
     overrides = [f"resume={run}", "trust=[mynets]"]
-    assert settle(composed(*overrides), overrides)["model"] == {"_target_": "mynets.Net", "width": 3}
+    assert experiment_of(composed(*overrides), overrides).model.tree() == {"_target_": "mynets.Net", "width": 3}
 
 
 def test_a_value_that_only_repeats_another_is_not_a_fault_of_its_own() -> None:
     with pytest.raises(ConfigError) as caught:
-        settle(composed("optimizer.lr=fast"), [])  # scheduler.max_lr is ${optimizer.lr}
+        experiment_of(composed("optimizer.lr=fast"), [])  # scheduler.max_lr is ${optimizer.lr}
     assert [fault.key for fault in caught.value.faults] == ["optimizer.lr"]
 
 
@@ -270,14 +270,14 @@ def test_other_errors_are_not_swallowed() -> None:
 def test_a_momentum_that_a_cycle_would_replace_is_refused(given: tuple[str, ...], key: str) -> None:
     cycle = (*given, "scheduler.cycle_momentum=true")
     with pytest.raises(ConfigError, match=rf"^{key}: has no effect with scheduler\.cycle_momentum=true"):
-        settle(composed(*cycle), list(cycle))
+        experiment_of(composed(*cycle), list(cycle))
     bounds = (*cycle, "+scheduler.base_momentum=0.3", "+scheduler.max_momentum=0.6")
-    assert settle(composed(*bounds), list(bounds))["scheduler"]["cycle_momentum"] is True  # type: ignore[index, call-overload]  # plain data
-    assert settle(composed("scheduler.cycle_momentum=true"), [])["test"] is True
+    assert experiment_of(composed(*bounds), list(bounds)).scheduler.get("cycle_momentum") is True
+    assert experiment_of(composed("scheduler.cycle_momentum=true"), []).test
 
 
 def test_a_metric_that_is_not_there_is_one_fault() -> None:
     typo = "callbacks.early_stopping.monitor=val/losss"
     with pytest.raises(ConfigError, match="monitor") as refused:
-        settle(composed(typo), [typo])
+        experiment_of(composed(typo), [typo])
     assert len(refused.value.faults) == 1

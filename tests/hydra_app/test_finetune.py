@@ -27,7 +27,7 @@ from digits.runs.read import read_model, read_result
 from digits.training.job import run_job
 from tests.data.folders import draw, picture
 from tests.support import runs
-from tests.support.runs import settled
+from tests.support.runs import experiment
 
 QUICK = ("trainer=cpu", "trainer.precision=32-true", "trainer.max_epochs=2", "callbacks=none", "logger=none")
 MLP = ("model=mlp", "model.hidden=[16]")
@@ -43,7 +43,7 @@ def root(tmp_path: Path) -> Path:
 
 def faults(*overrides: str) -> dict[str, str]:
     with pytest.raises(ConfigError) as caught:
-        settled(*overrides)
+        experiment(*overrides)
     return {fault.key: fault.problem for fault in caught.value.faults}
 
 
@@ -60,7 +60,7 @@ def section(tree: Tree, name: str) -> Tree:
 
 
 def test_the_folder_says_how_many_classes_and_pictures_there_are(root: Path) -> None:
-    tree = settled("data=image_folder", f"data.root={root}", *MLP)
+    tree = experiment("data=image_folder", f"data.root={root}", *MLP).tree()
     data = section(tree, "data")
     assert (data["num_classes"], data["test_size"], data["val_size"]) == (4, 10, 8)
     assert section(tree, "model")["num_classes"] == 4
@@ -68,7 +68,7 @@ def test_the_folder_says_how_many_classes_and_pictures_there_are(root: Path) -> 
 
 def test_the_net_that_ships_brings_its_model_and_its_normalisation(root: Path) -> None:
     shipped = read_model(SHIPPED)
-    tree = settled("data=image_folder", f"data.root={root}", "init_from=pretrained", "model.dropout=0.1")
+    tree = experiment("data=image_folder", f"data.root={root}", "init_from=pretrained", "model.dropout=0.1").tree()
     assert tree["model"] == cast(Tree, shipped["model"]) | {"num_classes": 5, "dropout": 0.1}  # the folder's and "none"
     takes = cast(Tree, shipped["input"])
     assert [section(tree, "data")[key] for key in ("mean", "std")] == [takes["mean"], takes["std"]]
@@ -79,7 +79,7 @@ def test_no_digit_stays_a_class_of_a_net_that_knows_it(root: Path, tmp_path: Pat
     own = ("data=image_folder", f"data.root={root}")
 
     def kept(*more: str) -> tuple[object, object]:
-        data = section(settled(*own, *more), "data")
+        data = section(experiment(*own, *more).tree(), "data")
         return data["num_classes"], data["nondigits"]
 
     assert kept("init_from=pretrained") == (5, 0.15)
@@ -109,16 +109,18 @@ def test_another_model_than_the_one_that_ships_is_refused(root: Path) -> None:
 
 def test_who_names_the_same_model_may(root: Path) -> None:
     model = cast(Tree, read_model(SHIPPED)["model"])
-    tree = settled("data=image_folder", f"data.root={root}", "init_from=pretrained", f"model.stages={model['stages']}")
+    tree = experiment(
+        "data=image_folder", f"data.root={root}", "init_from=pretrained", f"model.stages={model['stages']}"
+    ).tree()
     assert section(tree, "model")["stages"] == model["stages"]
 
 
 def test_the_model_of_a_run_comes_with_it(root: Path, tmp_path: Path) -> None:
     train(tmp_path / "first", "data=image_folder", f"data.root={root}", *MLP)
-    tree = settled("data=optdigits", f"init_from={tmp_path / 'first'}")
+    tree = experiment("data=optdigits", f"init_from={tmp_path / 'first'}").tree()
     model = section(tree, "model")
     assert (model["_target_"], model["hidden"], model["num_classes"]) == ("digits.models.MLP", [16], 10)
-    chosen = settled("data=optdigits", f"init_from={tmp_path / 'first'}", "model=logistic")
+    chosen = experiment("data=optdigits", f"init_from={tmp_path / 'first'}", "model=logistic").tree()
     assert section(chosen, "model")["_target_"] == "digits.models.LogisticRegression"
 
 
@@ -127,7 +129,7 @@ def test_nothing_foreign_is_taken_from_a_runs_model(root: Path, tmp_path: Path) 
     record = json.loads((tmp_path / "first" / "model.json").read_text())
     record["model"] = {"_target_": "os.system", "command": "true"}
     (tmp_path / "first" / "model.json").write_text(json.dumps(record))
-    tree = settled("data=optdigits", f"init_from={tmp_path / 'first'}")
+    tree = experiment("data=optdigits", f"init_from={tmp_path / 'first'}").tree()
     assert section(tree, "model")["_target_"] == "digits.models.CNN"
 
 
@@ -147,7 +149,7 @@ def test_all_faults_at_once_before_torch_and_before_a_directory(tmp_path: Path) 
 
 def test_the_experiment_is_valid_but_for_the_folder(tmp_path: Path, root: Path) -> None:
     assert list(faults("experiment=finetune", f"data.root={tmp_path / 'nowhere'}")) == ["data.root"]
-    tree = settled("experiment=finetune", f"data.root={root}")
+    tree = experiment("experiment=finetune", f"data.root={root}").tree()
     assert tree["init_from"] == "pretrained"
 
 
@@ -216,7 +218,7 @@ def test_resumed_it_ends_with_the_same_bits(root: Path, tmp_path: Path) -> None:
     train(tmp_path / "parts", *given)
     read_folder.cache_clear()
     again = [f"resume={tmp_path / 'parts'}", "trainer.max_epochs=4"]
-    run_job(settled(*again), tmp_path / "parts", again)
+    run_job(experiment(*again), tmp_path / "parts", again)
     assert end(tmp_path / "parts") == end(tmp_path / "whole")
     assert section(read_result(tmp_path / "parts"), "init_from")["from"] == "pretrained"
 
@@ -230,13 +232,13 @@ def test_it_does_not_go_on_with_other_pictures(root: Path, tmp_path: Path) -> No
     with pytest.raises(
         JobFailed, match=r"data are not those that .* has been trained on \(other: train/L, test/L\); pu"
     ):
-        run_job(settled(*again), tmp_path / "run", again)
+        run_job(experiment(*again), tmp_path / "run", again)
 
 
 def test_a_teacher_that_has_seen_what_is_tested_on_is_refused(root: Path, tmp_path: Path) -> None:
     own = ("data=image_folder", f"data.root={root}", *MLP)
     train(tmp_path / "teacher", *own)
-    settled(*own, f"teachers=[{tmp_path / 'teacher'}]")
+    experiment(*own, f"teachers=[{tmp_path / 'teacher'}]")
     found = faults(*own, f"teachers=[{tmp_path / 'teacher'}]", "data.test_seed=1")
     assert found["teachers"] == (
         f"{tmp_path / 'teacher'} learnt other pictures than this run (data.test_seed was 0), and so perhaps some that "
@@ -248,5 +250,5 @@ def test_done_once_more_it_comes_out_the_same(root: Path, tmp_path: Path) -> Non
     shutil.rmtree(root / "L")
     train(tmp_path / "first", "experiment=finetune", f"data.root={root}", *QUICK)
     again = [f"config_from={tmp_path / 'first'}"]
-    run_job(settled(*again), tmp_path / "second", again)
+    run_job(experiment(*again), tmp_path / "second", again)
     assert end(tmp_path / "second") == end(tmp_path / "first")

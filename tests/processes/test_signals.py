@@ -13,6 +13,7 @@ from typing import cast
 import pytest
 import torch
 
+from digits.config.check import check
 from digits.config.schema import Experiment
 from digits.config.types import Tree
 from digits.processes.signals import Interrupted, Signals
@@ -82,9 +83,9 @@ def test_slurm_is_asked_to_start_the_job_again(
     bomb: Tree = {"_target_": "tests.runs.bomb.Bomb", "hook": "train", "at": 3, "signal_name": "SIGUSR1"}
     run = tmp_path / "run"
     with pytest.raises(Interrupted):
-        run_job(tree | {"callbacks": cast(Tree, tree["callbacks"]) | {"bomb": bomb}}, run, [])
+        run_job(check(tree | {"callbacks": cast(Tree, tree["callbacks"]) | {"bomb": bomb}}), run, [])
     assert asked.read_text() == ("requeue 120_7\n" if array else "requeue 123\n")
     assert read_result(run)["status"] == "interrupted"
     assert torch.load(run / LAST, weights_only=True)["global_step"] == 3
-    run_job(tree | {"resume": str(run)}, run, [])
+    run_job(check(tree | {"resume": str(run)}), run, [])
     assert read_result(run)["status"] == "done"

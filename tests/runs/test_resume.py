@@ -16,8 +16,7 @@ from omegaconf import DictConfig
 from digits.config.faults import ConfigError
 from digits.config.types import Tree
 from digits.hydra_app.paths import conf_directory
-from digits.hydra_app.resolve import settle, settle_job, settle_run
-from digits.runs.resume import TakenUp
+from digits.hydra_app.resolve import Start, experiment_of, start_of_job, start_of_run
 
 
 def composed(*overrides: str) -> DictConfig:
@@ -27,7 +26,7 @@ def composed(*overrides: str) -> DictConfig:
 
 def record(run: Path, *overrides: str, saved: tuple[str, ...] = (), **fields: object) -> Path:
     """A run's directory with its record, and the names of the checkpoints it has saved."""
-    config = settle(composed(*overrides), list(overrides))
+    config = experiment_of(composed(*overrides), list(overrides)).tree()
     (run / "checkpoints").mkdir(parents=True)
     for name in saved:
         (run / "checkpoints" / name).touch()
@@ -47,8 +46,8 @@ def changed(run: Path, key: str, value: object) -> None:
     (run / "result.json").write_text(json.dumps(found))
 
 
-def value_of(tree: Tree | None, key: str) -> object:
-    found: object = tree
+def value_of(tree: Tree | Start, key: str) -> object:
+    found: object = tree if isinstance(tree, dict) else tree.experiment and tree.experiment.tree()
     for name in key.split("."):
         found = cast(Tree, found)[name]
     return found
@@ -59,7 +58,7 @@ def value_of(tree: Tree | None, key: str) -> object:
 
 def once_more(run: Path, *given: str) -> Tree:
     overrides = [f"config_from={run}", *given]
-    return settle(composed(*overrides), overrides)
+    return experiment_of(composed(*overrides), overrides).tree()
 
 
 def test_a_run_is_done_once_more_with_the_configuration_it_recorded(tmp_path: Path) -> None:
@@ -96,7 +95,7 @@ def test_anything_else_is_refused_by_its_key(tmp_path: Path) -> None:
 def test_it_goes_on_or_starts_anew_but_not_both(tmp_path: Path) -> None:
     overrides = [f"config_from={tmp_path}", f"resume={tmp_path}"]
     with pytest.raises(ConfigError, match="give one of the two"):
-        settle(composed(*overrides), overrides)
+        experiment_of(composed(*overrides), overrides).tree()
 
 
 def test_nothing_foreign_is_called_for_its_record(tmp_path: Path) -> None:
@@ -121,7 +120,7 @@ def test_a_key_younger_than_the_record_has_todays_value(tmp_path: Path) -> None:
     del found["config"]["trainer"]["ema_decay"]
     (run / "result.json").write_text(json.dumps(found))
     overrides = [f"resume={run}"]
-    tree = settle(composed(*overrides), overrides)
+    tree = experiment_of(composed(*overrides), overrides).tree()
     assert value_of(tree, "trainer.max_epochs") == 3
     assert value_of(tree, "trainer.ema_decay") is None
 
@@ -129,17 +128,17 @@ def test_a_key_younger_than_the_record_has_todays_value(tmp_path: Path) -> None:
 # ---- A sweep's job, met again -------------------------------------------------------------------
 
 
-def met_again(run: Path, *overrides: str) -> TakenUp:
-    return settle_job(composed(*overrides), list(overrides), run)
+def met_again(run: Path, *overrides: str) -> Start:
+    return start_of_job(composed(*overrides), list(overrides), run)
 
 
 def test_a_new_job_is_what_was_asked_for(tmp_path: Path) -> None:
-    assert met_again(tmp_path / "new", "seed=3") == TakenUp(settle(composed("seed=3"), ["seed=3"]))
+    assert met_again(tmp_path / "new", "seed=3") == Start(experiment_of(composed("seed=3"), ["seed=3"]))
 
 
 def test_a_job_that_is_done_is_left_alone_and_tells_its_accuracy(tmp_path: Path) -> None:
     run = record(tmp_path, "seed=3", status="done", metrics={"val/accuracy": 0.75})
-    assert met_again(run, "seed=3") == TakenUp(None, f"done already: {run}", 0.75)
+    assert met_again(run, "seed=3") == Start(None, f"done already: {run}", 0.75)
     changed(run, "optimizer.lr", 0.5)
     assert met_again(run, "seed=3").remark == f"done already: {run} (recorded with another optimizer.lr)"
 
@@ -150,11 +149,11 @@ def test_an_unfinished_job_goes_on_as_it_was_recorded(tmp_path: Path, status: st
     dead = {"pid": 2**22 + 1, "host": socket.gethostname()}
     run = record(tmp_path, "seed=3", status=status, saved=(saved,), **dead)
     taken = met_again(run, "seed=3")
-    assert (value_of(taken.tree, "resume"), taken.remark) == (str(run), "")
+    assert (value_of(taken, "resume"), taken.remark) == (str(run), "")
     changed(run, "optimizer.lr", 0.5)
     changed(run, "trainer.max_epochs", 99)  # it was lengthened by resume=… since
     taken = met_again(run, "seed=3")
-    assert (value_of(taken.tree, "optimizer.lr"), value_of(taken.tree, "trainer.max_epochs")) == (0.5, 99)
+    assert (value_of(taken, "optimizer.lr"), value_of(taken, "trainer.max_epochs")) == (0.5, 99)
     assert (
         taken.remark == f"{run} goes on as it was recorded; asked for now is another optimizer.lr, trainer.max_epochs"
     )
@@ -165,8 +164,8 @@ def test_a_job_that_had_saved_nothing_starts_anew_as_it_is_asked_for_now(tmp_pat
     run = record(tmp_path, "seed=3", saved=saved)
     changed(run, "data.root", "a/place/that/never/was")
     taken = met_again(run, "seed=3")
-    assert value_of(taken.tree, "data.root") == settle(composed(), [])["data"]["root"]  # type: ignore[index, call-overload]
-    assert value_of(taken.tree, "resume") == str(run), "what the first attempt left behind is not added to"
+    assert value_of(taken, "data.root") == experiment_of(composed(), []).data.get("root")
+    assert value_of(taken, "resume") == str(run), "what the first attempt left behind is not added to"
 
 
 def test_a_job_that_runs_elsewhere_is_refused(tmp_path: Path) -> None:
@@ -181,7 +180,7 @@ def test_a_job_is_known_by_its_overrides(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"holds the run of other overrides \(seed=3\); name another directory"):
         met_again(run, "seed=2")
     lengthened = record(tmp_path / "b", "seed=3", "trainer.max_epochs=99", status="done", metrics={})
-    assert met_again(lengthened, "seed=3", "trainer.max_epochs=5").tree is None
+    assert met_again(lengthened, "seed=3", "trainer.max_epochs=5").experiment is None
 
 
 def test_a_damaged_record_is_no_reason_to_write_over_it(tmp_path: Path) -> None:
@@ -195,7 +194,7 @@ def test_a_net_of_ones_own_needs_no_trust_in_its_own_sweep(tmp_path: Path, monke
     monkeypatch.syspath_prepend(tmp_path)
     mine = ("~model", "+model._target_=mynets.Net", "+model.width=3")
     run = record(tmp_path / "run", *mine, saved=("last.ckpt",))
-    assert value_of(met_again(run, *mine).tree, "trust") == ["mynets"]
+    assert value_of(met_again(run, *mine), "trust") == ["mynets"]
     changed(run, "loss._target_", "mynets.Loss")  # of the same package, but nobody asked for it
     with pytest.raises(ConfigError, match=r"loss: the run's record names mynets\.Loss"):
         met_again(run, *mine)
@@ -210,15 +209,15 @@ def test_only_slurm_goes_on_in_a_directory_that_is_taken(tmp_path: Path, monkeyp
         if count is not None:
             monkeypatch.setenv("SLURM_RESTART_COUNT", count)
         with pytest.raises(ConfigError, match="holds a run already"):
-            settle_run(composed("seed=3"), ["seed=3"], run)
+            start_of_run(composed("seed=3"), ["seed=3"], run)
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
-    taken = settle_run(composed("seed=3"), ["seed=3"], run)
-    assert value_of(taken.tree, "resume") == str(run)
-    assert settle_run(composed("seed=3"), ["seed=3"], tmp_path / "new").remark == ""
+    taken = start_of_run(composed("seed=3"), ["seed=3"], run)
+    assert value_of(taken, "resume") == str(run)
+    assert start_of_run(composed("seed=3"), ["seed=3"], tmp_path / "new").remark == ""
     with pytest.raises(ConfigError, match="holds the run of other overrides"):
-        settle_run(composed("seed=4"), ["seed=4"], run)
+        start_of_run(composed("seed=4"), ["seed=4"], run)
     overrides = [f"resume={run}"]
-    assert value_of(settle_run(composed(*overrides), overrides, run).tree, "resume") == str(run)
+    assert value_of(start_of_run(composed(*overrides), overrides, run), "resume") == str(run)
 
 
 @pytest.mark.parametrize("lives", [True, False])
@@ -238,7 +237,7 @@ def test_the_record_of_a_node_that_failed_is_waited_for(
 
         monkeypatch.setattr("digits.hydra_app.resolve.time.sleep", sleep)
         with pytest.raises(ConfigError, match=r"is still running \(process 1 on elsewhere\)"):
-            settle_run(composed(), [], run)
+            start_of_run(composed(), [], run)
     else:
-        assert value_of(settle_run(composed(), [], run).tree, "resume") == str(run)
+        assert value_of(start_of_run(composed(), [], run), "resume") == str(run)
         assert time.time() - begun > 1

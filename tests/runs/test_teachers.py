@@ -16,7 +16,7 @@ from digits.config.check import check
 from digits.config.faults import ConfigError
 from digits.config.types import Tree
 from digits.hydra_app.paths import conf_directory
-from digits.hydra_app.resolve import settle, settle_job
+from digits.hydra_app.resolve import experiment_of, start_of_job
 from digits.runs.compare import compare, differences
 from digits.runs.teachers import find_teachers, trained_anew
 from tests.conftest import Compose
@@ -51,7 +51,7 @@ def start(*overrides: str) -> Tree:
     GlobalHydra.instance().clear()
     own = [] if overrides[0].startswith(("resume=", "config_from=")) else ["data=optdigits"]
     with initialize_config_dir(conf_directory(), version_base="1.3"):
-        return settle(compose("train", overrides=[*own, *overrides]), list(overrides))
+        return experiment_of(compose("train", overrides=[*own, *overrides]), list(overrides)).tree()
 
 
 def test_the_record_names_each_teacher_and_its_weights(
@@ -182,7 +182,7 @@ def test_a_run_goes_on_with_the_teacher_it_had(tmp_path: Path) -> None:
     with initialize_config_dir(conf_directory(), version_base="1.3"):
         config = compose("train", overrides=["data=optdigits", f"teachers=[{teacher}]"])
     with pytest.raises(ConfigError, match=sentence):  # a sweep's job, met again
-        settle_job(config, [f"teachers=[{teacher}]"], student)
+        start_of_job(config, [f"teachers=[{teacher}]"], student)
     assert start(f"config_from={student}")["teachers"] == [str(teacher)]
     (student / "checkpoints" / "last.ckpt").unlink()  # then it starts anew
     assert start(f"resume={student}")["teachers"] == [str(teacher)]

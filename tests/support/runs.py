@@ -8,9 +8,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from digits.config.types import Tree
+from digits.config.schema import Experiment
 from digits.hydra_app.paths import conf_directory
-from digits.hydra_app.resolve import settle
+from digits.hydra_app.resolve import experiment_of
 from digits.training.job import run_job
 
 
@@ -21,12 +21,12 @@ def composed(*overrides: str) -> DictConfig:
         return compose("train", overrides=list(overrides))
 
 
-def settled(*overrides: str) -> Tree:
-    """The configuration that a run with these overrides would have; raises ConfigError."""
-    return settle(composed(*overrides), list(overrides))
+def experiment(*overrides: str) -> Experiment:
+    """The Experiment that a run with these overrides would be; raises ConfigError."""
+    return experiment_of(composed(*overrides), list(overrides))
 
 
 def train(directory: Path, *overrides: str) -> Path:
     """A run in a directory, which it gives back."""
-    run_job(settled(*overrides), directory, list(overrides))
+    run_job(experiment(*overrides), directory, list(overrides))
     return directory

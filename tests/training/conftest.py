@@ -8,6 +8,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
+from digits.config.check import check
 from digits.hydra_app.compose import plain
 from digits.hydra_app.paths import conf_directory
 from digits.training.job import run_job
@@ -29,5 +30,5 @@ def dashboard_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with initialize_config_dir(conf_directory(), version_base="1.3"):
         tree = plain(compose("train", overrides=overrides))
     run = tmp_path_factory.mktemp("dashboard") / "run"
-    run_job(tree, run, overrides)
+    run_job(check(tree), run, overrides)
     return run

@@ -151,9 +151,9 @@ DISTURBABLE = ("model.dropout=0.3", "augment=affine", "trainer.max_epochs=3", "d
 @pytest.mark.parametrize("ema", ["null", "0.9"])
 def test_weights_are_the_same_to_the_bit_with_and_without(experiment: MakeExperiment, tmp_path: Path, ema: str) -> None:
     overrides = (*DISTURBABLE, f"trainer.ema_decay={ema}")
-    run_job(experiment(*overrides).tree(), tmp_path / "without", [])
+    run_job(experiment(*overrides), tmp_path / "without", [])
     watched = ("callbacks=dashboard", "callbacks.dashboard.every_n_epochs=1")
-    run_job(experiment(*overrides, *watched).tree(), tmp_path / "with", [])
+    run_job(experiment(*overrides, *watched), tmp_path / "with", [])
     assert steps(tmp_path / "with", "val/reliability") == [4, 9, 14]
     without, with_ = (weights_in(tmp_path / name / "checkpoints" / "last.ckpt") for name in ("without", "with"))
     assert without.keys() == with_.keys()
@@ -181,7 +181,7 @@ def test_random_numbers_and_modes_are_left_as_they_were(
     before, after = Watch(), Watch()
     callbacks = [before, Dashboard(every_n_epochs=1, run_directory=tmp_path), after]
     monkeypatch.setattr(experiment_module, "make_callbacks", lambda *_, **__: callbacks)
-    run_job(experiment("augment=affine", "model.dropout=0.3", "data.limit=300").tree(), tmp_path, [])
+    run_job(experiment("augment=affine", "model.dropout=0.3", "data.limit=300"), tmp_path, [])
     assert {"train/input", "val/reliability", "best/reliability"} <= tags(tmp_path, "images")
     assert len(before.seen) == 4
     assert before.seen == after.seen
@@ -204,7 +204,7 @@ def test_the_final_pictures_are_of_the_weights_that_are_kept(
         "make_callbacks",
         lambda *_, **__: [Vandal(), Dashboard(every_n_epochs=0, run_directory=tmp_path)],
     )
-    run_job(experiment("trainer.max_epochs=3").tree(), tmp_path, [])
+    run_job(experiment("trainer.max_epochs=3"), tmp_path, [])
     kept = load_file(tmp_path / "model.safetensors")["classify.weight"]
     (event,) = events_of(tmp_path).Histograms("best_weights/classify.weight")
     assert event.histogram_value.max == pytest.approx(float(kept.max()))
@@ -217,7 +217,7 @@ def test_the_final_pictures_are_of_the_weights_that_are_kept(
 
 def test_without_validation_there_is_still_a_row_and_the_input(experiment: MakeExperiment, tmp_path: Path) -> None:
     run_job(
-        experiment("data.val_size=0", "callbacks=dashboard", "callbacks.dashboard.every_n_epochs=1").tree(),
+        experiment("data.val_size=0", "callbacks=dashboard", "callbacks.dashboard.every_n_epochs=1"),
         tmp_path,
         [],
     )
@@ -230,7 +230,7 @@ def test_without_validation_there_is_still_a_row_and_the_input(experiment: MakeE
 
 @pytest.mark.parametrize("override", ["logger=none", "debug=fast_dev_run"])
 def test_without_tensorboard_nothing_is_written(experiment: MakeExperiment, tmp_path: Path, override: str) -> None:
-    run_job(experiment(override, "callbacks=dashboard", "callbacks.dashboard.every_n_epochs=1").tree(), tmp_path, [])
+    run_job(experiment(override, "callbacks=dashboard", "callbacks.dashboard.every_n_epochs=1"), tmp_path, [])
     assert read_result(tmp_path)["status"] == "done"
     assert not list(tmp_path.rglob("*tfevents*"))
     assert not (tmp_path / "projector").exists()
@@ -242,7 +242,7 @@ def test_a_run_that_dies_has_a_row(experiment: MakeExperiment, tmp_path: Path, m
 
     monkeypatch.setattr(Dashboard, "on_train_epoch_end", die)
     with pytest.raises(Exception, match="caught fire"):
-        run_job(experiment("callbacks=dashboard").tree(), tmp_path, [])
+        run_job(experiment("callbacks=dashboard"), tmp_path, [])
     assert "_hparams_/session_start_info" in events_of(tmp_path).summary_metadata
     assert json.loads((tmp_path / "result.json").read_text())["status"] == "failed"
 

@@ -26,7 +26,7 @@ MakeExperiment = Callable[..., Experiment]
 
 
 def train(config: Experiment, directory: Path) -> Path:
-    run_job(config.tree(), directory, ["model=mlp"])
+    run_job(config, directory, ["model=mlp"])
     return directory
 
 

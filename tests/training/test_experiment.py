@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 import digits
+from digits.config.check import check
 from digits.config.faults import ConfigError
 from digits.config.schema import Experiment
 from digits.config.types import Tree
@@ -27,7 +28,7 @@ MakeExperiment = Callable[..., Experiment]
 
 
 def train(config: Experiment, directory: Path) -> Tree:
-    run_job(config.tree(), directory, ["model=mlp"])
+    run_job(config, directory, ["model=mlp"])
     return read_result(directory)
 
 
@@ -257,5 +258,5 @@ def test_load_refuses_pictures_that_are_not_uint8(experiment: MakeExperiment, tm
 def test_an_impossible_configuration_is_not_started(experiment: MakeExperiment, tmp_path: Path) -> None:
     tree = experiment().tree() | {"seed": -1}
     with pytest.raises(ConfigError, match="seed: is -1"):
-        run_job(tree, tmp_path / "run", [])
+        run_job(check(tree), tmp_path / "run", [])
     assert not (tmp_path / "run").exists()

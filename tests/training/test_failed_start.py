@@ -10,6 +10,7 @@ from typing import cast
 
 import pytest
 
+from digits.config.check import check
 from digits.config.schema import Experiment
 from digits.config.types import Tree
 from digits.runs.layout import JobFailed
@@ -61,7 +62,7 @@ def test_nothing_of_a_finished_run_is_touched(
 ) -> None:
     run = tmp_path / "run"
     tree = experiment(*LOGGED).tree()
-    run_job(tree, run, [])
+    run_job(check(tree), run, [])
     if status == "interrupted":
         record = RunDirectory(run)
         record.begin(tree, [])
@@ -82,7 +83,7 @@ def test_nothing_of_a_finished_run_is_touched(
     else:
         again = bomb(again, fault) | {"trust": ["tests"]}
     with pytest.raises(JobFailed):
-        run_job(again, run, [])
+        run_job(check(again), run, [])
     assert files(run) == before
     assert read_result(run)["status"] == status
 
@@ -98,18 +99,18 @@ def _gone(*_: object, **__: object) -> None:
 def test_from_the_first_step_on_it_is_the_new_start(experiment: MakeExperiment, tmp_path: Path, log: Path) -> None:
     run = tmp_path / "run"
     tree = experiment(*LOGGED).tree()
-    run_job(tree, run, [])
+    run_job(check(tree), run, [])
     lines = log.read_text()
     again = tree | {"resume": str(run), "trainer": cast(Tree, tree["trainer"]) | {"max_epochs": 3}}
     with pytest.raises(JobFailed):
-        run_job(bomb(again, "train", at=2) | {"trust": ["tests"]}, run, [])
+        run_job(check(bomb(again, "train", at=2) | {"trust": ["tests"]}), run, [])
     result = read_result(run)
     assert (result["status"], result["error"]) == ("failed", "RuntimeError: the bomb went off")
     assert (run / "error.txt").exists()
     assert log.read_text().removeprefix(lines).startswith("MLP with"), (
         "what was said before the first step is there too"
     )
-    run_job(again, run, [])
+    run_job(check(again), run, [])
     result = read_result(run)
     assert (result["status"], result["epochs"]) == ("done", 3)
     assert not (run / "error.txt").exists()
@@ -118,9 +119,9 @@ def test_from_the_first_step_on_it_is_the_new_start(experiment: MakeExperiment, 
 def test_a_run_without_an_epoch_more_is_done_again(experiment: MakeExperiment, tmp_path: Path) -> None:
     run = tmp_path / "run"
     tree = experiment(*LOGGED).tree()
-    run_job(tree, run, [])
+    run_job(check(tree), run, [])
     before, curves = read_result(run), (run / "metrics.csv").read_text()
-    run_job(tree | {"resume": str(run)}, run, [])
+    run_job(check(tree | {"resume": str(run)}), run, [])
     after = read_result(run)
     assert (after["status"], after["metrics"]) == ("done", before["metrics"])
     assert after["finished"] >= before["finished"]  # type: ignore[operator]  # both are times as text
@@ -131,10 +132,10 @@ def test_a_first_step_that_is_not_finite_belongs_to_the_new_start(experiment: Ma
     """Found: what is needed to make the step again was removed with what the start before had left."""
     run = tmp_path / "run"
     tree = experiment(*LOGGED).tree()
-    run_job(tree, run, [])
+    run_job(check(tree), run, [])
     again = tree | {"resume": str(run), "trainer": cast(Tree, tree["trainer"]) | {"max_epochs": 3}}
     spoilt: Tree = {"_target_": "tests.runs.poison.PoisonedLoss", "at": [0]}
     with pytest.raises(JobFailed, match="the loss is inf"):
-        run_job(again | {"loss": spoilt, "trust": ["tests"]}, run, [])
+        run_job(check(again | {"loss": spoilt, "trust": ["tests"]}), run, [])
     assert read_result(run)["status"] == "failed"
     assert (run / "nonfinite.json").exists()

@@ -46,7 +46,7 @@ def test_training_is_what_a_bare_loop_does(experiment: Callable[..., Experiment]
         "seed=5",
         "optimizer.lr=0.004",
     )
-    run_job(config.tree(), tmp_path, [])
+    run_job(config, tmp_path, [])
     result = read_result(tmp_path)
 
     torch.manual_seed(5)
@@ -90,7 +90,7 @@ def test_the_losses_of_the_shipped_mlp_have_not_moved(experiment: Callable[..., 
     """A refactor must leave these alone; measured with torch 2.15 on x86-64."""
     exact = ("trainer.precision=32-true", "model.dropout=0.0", "optimizer.lr=0.003")
     config = experiment("data.limit=640", "test=false", *exact)
-    run_job(config.tree(), tmp_path, [])
+    run_job(config, tmp_path, [])
     history = cast(list[dict[str, float]], read_result(tmp_path)["history"])
     assert [epoch["train/loss"] for epoch in history] == pytest.approx(STORED_LOSSES, rel=1e-3)
 

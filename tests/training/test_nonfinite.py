@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from digits.config.check import check
 from digits.config.instantiate import instantiate
 from digits.config.schema import Experiment
 from digits.config.types import Tree
@@ -37,7 +38,7 @@ def test_a_run_stops_before_its_weights_are_spoilt(
     with pytest.raises(
         JobFailed, match=r"epoch 2, step 13: the loss is .* nonfinite\.json\. Start anew with a smaller"
     ) as failure:
-        run_job(poisoned(experiment(*SHORT), POISON | {"gradient_only": gradient_only}), tmp_path, [])
+        run_job(check(poisoned(experiment(*SHORT), POISON | {"gradient_only": gradient_only})), tmp_path, [])
     assert failure.value.code == 1
     result = read_result(tmp_path)
     assert result["status"] == "failed"
@@ -50,7 +51,7 @@ def test_a_run_stops_before_its_weights_are_spoilt(
 def test_the_batch_can_be_made_again(experiment: MakeExperiment, tmp_path: Path) -> None:
     config = experiment(*SHORT)
     with pytest.raises(JobFailed):
-        run_job(poisoned(config, POISON), tmp_path, [])
+        run_job(check(poisoned(config, POISON)), tmp_path, [])
     left = json.loads((tmp_path / "nonfinite.json").read_text())
     assert (left["epoch"], left["step"], left["batches"][0]["loss"]) == (1, 13, "inf")
     data = MNISTDataModule(
@@ -69,7 +70,7 @@ def test_skip_leaves_the_step_out_and_nothing_else(
 ) -> None:
     config = experiment(*SHORT, "trainer.on_nonfinite=skip", "scheduler=constant")
     with caplog.at_level(logging.WARNING):
-        run_job(poisoned(config, POISON), tmp_path, [])
+        run_job(check(poisoned(config, POISON)), tmp_path, [])
     assert [line for line in caplog.messages if "left out" in line] == [
         "step 13 left out: its loss or gradient is not finite"
     ]
@@ -84,7 +85,7 @@ def test_a_step_that_is_left_out_is_in_no_mean_and_no_average(experiment: MakeEx
     frozen = ("optimizer.lr=1e-30", "optimizer.weight_decay=0", "model.dropout=0", "trainer.max_epochs=1")
     config = experiment(*SHORT, *frozen, "trainer.on_nonfinite=skip", "trainer.ema_decay=0.9", "data.limit=500")
     losses, right, count = 0.0, 0.0, 0
-    run_job(poisoned(config, POISON | {"at": [2]}), tmp_path, [])
+    run_job(check(poisoned(config, POISON | {"at": [2]})), tmp_path, [])
     (epoch,) = cast(list[dict[str, float]], read_result(tmp_path)["history"])
     state = torch.load(tmp_path / LAST, weights_only=True)["state_dict"]
     assert int(state["averaged.n_averaged"]) == 3, "of the 4 steps"
@@ -115,7 +116,7 @@ def test_skip_keeps_what_the_forward_pass_would_spoil(experiment: MakeExperiment
         "num_classes": 10,
         "poison": 7,
     }
-    run_job(config.tree() | {"model": net}, tmp_path, [])
+    run_job(check(config.tree() | {"model": net}), tmp_path, [])
     tensors = load_file(tmp_path / "model.safetensors")
     assert all(value.isfinite().all() for value in tensors.values())
     assert int(tensors["norm.num_batches_tracked"]) in (9, 19), "of the 10 or 20 steps one was taken back"
@@ -124,12 +125,12 @@ def test_skip_keeps_what_the_forward_pass_would_spoil(experiment: MakeExperiment
 def test_weights_that_are_lost_are_not_skipped_for_ever(experiment: MakeExperiment, tmp_path: Path) -> None:
     config = experiment(*SHORT, "trainer.on_nonfinite=skip", "trainer.max_epochs=4")
     with pytest.raises(JobFailed, match=r"the 20 steps before it were left out as well.*32-true$"):
-        run_job(poisoned(config, POISON | {"at": list(range(5, 40))}), tmp_path, [])
+        run_job(check(poisoned(config, POISON | {"at": list(range(5, 40))})), tmp_path, [])
 
 
 def test_ignore_looks_at_nothing(experiment: MakeExperiment, tmp_path: Path) -> None:
     config = experiment(*SHORT, "trainer.on_nonfinite=ignore", "trainer.max_epochs=1")
-    run_job(poisoned(config, POISON | {"at": [3]}), tmp_path, [])
+    run_job(check(poisoned(config, POISON | {"at": [3]})), tmp_path, [])
     tensors = load_file(tmp_path / "model.safetensors")
     assert not all(value.isfinite().all() for value in tensors.values())
 
@@ -137,7 +138,7 @@ def test_ignore_looks_at_nothing(experiment: MakeExperiment, tmp_path: Path) -> 
 def test_every_batch_of_an_accumulated_step_is_kept(experiment: MakeExperiment, tmp_path: Path) -> None:
     config = experiment(*SHORT, "trainer.accumulate_grad_batches=2")
     with pytest.raises(JobFailed):
-        run_job(poisoned(config, POISON | {"at": [2]}), tmp_path, [])
+        run_job(check(poisoned(config, POISON | {"at": [2]})), tmp_path, [])
     left = json.loads((tmp_path / "nonfinite.json").read_text())
     assert [batch["loss"] == "inf" for batch in left["batches"]] == [True, False]
     assert all(len(batch["indices"]) == 128 for batch in left["batches"])

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
+from digits.config.check import check
 from digits.config.schema import Experiment
 from digits.config.types import Tree
 from digits.runs.layout import LAST
@@ -52,7 +53,7 @@ def digest(run: Path) -> str:
 
 def test_a_pruned_trial_tells_each_epoch_and_leaves_its_record(config: Tree, tmp_path: Path) -> None:
     told: list[tuple[int, float]] = []
-    run_job(config, tmp_path, [], TRIAL, pruned_after(2, told))
+    run_job(check(config), tmp_path, [], TRIAL, pruned_after(2, told))
     record = read_result(tmp_path)
     history = cast(list[dict[str, float]], record["history"])
     assert (record["status"], record["epochs"], record["trial"]) == ("pruned", 2, TRIAL)
@@ -67,10 +68,10 @@ def test_a_pruned_trial_tells_each_epoch_and_leaves_its_record(config: Tree, tmp
 
 def test_a_pruned_trial_can_be_trained_to_its_end_as_if_nothing_had_been(config: Tree, tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    run_job(config, whole, [], TRIAL)
-    run_job(config, cut, [], TRIAL, pruned_after(3, []))
+    run_job(check(config), whole, [], TRIAL)
+    run_job(check(config), cut, [], TRIAL, pruned_after(3, []))
     assert (cut / LAST).exists()
-    run_job(config | {"resume": str(cut)}, cut, [])
+    run_job(check(config | {"resume": str(cut)}), cut, [])
     assert digest(cut) == digest(whole)
     ends = [read_result(run) for run in (whole, cut)]
     assert ends[0]["metrics"] == ends[1]["metrics"]
@@ -89,7 +90,7 @@ def hparams_of(run: Path) -> tuple[dict[str, object], EventAccumulator]:
 @pytest.mark.parametrize("epochs", [2, 4])
 def test_every_trial_has_the_same_columns_in_hparams_and_its_figures(config: Tree, tmp_path: Path, epochs: int) -> None:
     overrides = ["optimizer.lr=0.01", "augment=none"]
-    run_job(config, tmp_path, overrides, TRIAL, pruned_after(2, []) if epochs == 2 else None)
+    run_job(check(config), tmp_path, overrides, TRIAL, pruned_after(2, []) if epochs == 2 else None)
     row, events = hparams_of(tmp_path)
     assert set(row) == {*HPARAMS, "parameters", "lr", "optimizer", "momentum", "kind"}
     assert (row["lr"], row["kind"]) == (0.01, "–")
@@ -100,7 +101,7 @@ def test_every_trial_has_the_same_columns_in_hparams_and_its_figures(config: Tre
 
 
 def test_no_pictures_are_drawn_for_a_trial(config: Tree, tmp_path: Path) -> None:
-    run_job(config, tmp_path, [], TRIAL)
+    run_job(check(config), tmp_path, [], TRIAL)
     _, events = hparams_of(tmp_path)
     assert not events.Tags()["images"]
     assert json.loads((tmp_path / "result.json").read_text())["trial"]["number"] == 7

@@ -21,6 +21,7 @@ from tensorboard.backend.event_processing.plugin_event_accumulator import (
 )
 from tensorboard.summary.writer import event_file_writer
 
+from digits.config.check import check
 from digits.config.schema import Experiment
 from digits.config.types import Tree, Value
 from digits.processes.signals import Interrupted
@@ -71,7 +72,7 @@ def end(run: Path) -> End:
 
 def train(config: Experiment, run: Path) -> End:
     event_file_writer._global_uid = event_file_writer.AtomicCounter(0)
-    run_job(config.tree(), run, [])
+    run_job(config, run, [])
     return end(run)
 
 
@@ -82,7 +83,7 @@ def cut(config: Experiment, run: Path, hook: str, at: int, signal_name: str = ""
     callbacks = cast(Tree, tree["callbacks"])
     event_file_writer._global_uid = event_file_writer.AtomicCounter(0)
     with pytest.raises(Interrupted if signal_name else JobFailed):
-        run_job(tree | {"callbacks": callbacks | {"bomb": bomb}}, run, [])
+        run_job(check(tree | {"callbacks": callbacks | {"bomb": bomb}}), run, [])
 
 
 def go_on(config: Experiment, run: Path) -> End:
@@ -90,7 +91,7 @@ def go_on(config: Experiment, run: Path) -> End:
     second = int(time.time())
     while int(time.time()) == second:  # TensorBoard orders the files of a run by the second in their names
         time.sleep(0.01)
-    run_job(config.tree() | {"resume": str(run)}, run, [])
+    run_job(check(config.tree() | {"resume": str(run)}), run, [])
     return end(run)
 
 
@@ -281,7 +282,7 @@ def test_a_signal_that_comes_when_all_is_done_undoes_nothing(
         os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(RunDirectory, "finish", finish_and_be_asked)
-    run_job(experiment(*OFTEN).tree(), tmp_path, [])
+    run_job(experiment(*OFTEN), tmp_path, [])
     assert read_result(tmp_path)["status"] == "done"
 
 
@@ -304,7 +305,7 @@ def test_the_state_of_a_callback_names_nothing_to_remove(
     (victim / "thesis.ckpt").write_text("years of work")
     keeper: Tree = {"_target_": "lightning.pytorch.callbacks.ModelCheckpoint", "monitor": "train/loss"}
     tree = experiment(*OFTEN, "scheduler=constant").tree() | {"callbacks": {"keeper": keeper}}
-    run_job(tree, run, [])
+    run_job(check(tree), run, [])
     content = torch.load(run / LAST, weights_only=True)
     (key,) = [key for key in content["callbacks"] if key.startswith("ModelCheckpoint")]
     named = address.format(victim if "checkpoints" not in address else run)
@@ -313,5 +314,5 @@ def test_the_state_of_a_callback_names_nothing_to_remove(
     state.pop("dirpath", None)
     torch.save(content, run / LAST)
     trainer = cast(Tree, tree["trainer"]) | {"max_epochs": 5}
-    run_job(tree | {"resume": str(run), "trainer": trainer}, run, [])
+    run_job(check(tree | {"resume": str(run), "trainer": trainer}), run, [])
     assert (victim / "thesis.ckpt").read_text() == "years of work"

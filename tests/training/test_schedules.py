@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from digits.config.check import check
 from digits.config.faults import ConfigError
 from digits.config.schema import Experiment
 from digits.config.types import Tree
@@ -135,7 +136,7 @@ def test_a_short_training_trains(experiment: MakeExperiment, tmp_path: Path) -> 
     for limit, batch in ((5 * 64, 64), (64, 64)):
         run = tmp_path / str(limit)
         config = experiment("model=logistic", f"data.limit={limit}", f"data.batch_size={batch}", "trainer.max_epochs=1")
-        run_job(config.tree(), run, [])
+        run_job(config, run, [])
         assert read_result(run)["status"] == "done"
         assert max(float(t.abs().max()) for t in load_file(run / "model.safetensors").values()) > 0
 
@@ -161,8 +162,8 @@ def test_a_record_without_the_key_cycles_as_it_did(experiment: MakeExperiment, t
     recorded = older(tree, "cycle_momentum")
     assert completed(recorded) == tree
     assert cast(Tree, completed(recorded)["scheduler"])["cycle_momentum"] is True
-    run_job(tree, tmp_path / "now", [])
-    run_job(completed(recorded), tmp_path / "then", [])
+    run_job(check(tree), tmp_path / "now", [])
+    run_job(check(completed(recorded)), tmp_path / "then", [])
     assert weights(tmp_path / "now") == weights(tmp_path / "then")
 
 

@@ -11,6 +11,7 @@ from typing import cast
 
 import optuna
 
+from digits.config.schema import Experiment
 from digits.config.tune import Tune
 from digits.config.types import Tree
 from digits.runs.atomic import write_json
@@ -21,6 +22,8 @@ from digits.tuning.search import Search
 from digits.tuning.space import Space, read_space
 from digits.tuning.study import Memory, definition
 from digits.tuning.worker import Ended, Task, Told, Trainer
+
+WHATEVER = cast(Experiment, "what a trial would train; fakes train nothing")
 
 LINE: Tree = {"x": {"type": "float", "key": "some.x", "low": 0.0, "high": 1.0}}
 BASE: Tree = {"data": {"root": "data", "mirrors": None}, "trainer": {"max_epochs": 4}, "seed": 0}
@@ -148,7 +151,7 @@ def search_in(
         tune,
         space,
         lambda n: (sampler(n), pruner or optuna.pruners.NopPruner()),
-        lambda own, _: ({}, own),
+        lambda own, _: (WHATEVER, own),
         Silent(space),
         most or tune.trials,
     )

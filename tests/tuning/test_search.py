@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 
 from digits.config.faults import ConfigError, Fault
 from digits.config.instantiate import instantiate
-from digits.config.types import Tree
+from digits.config.types import Target, Tree
 from digits.runs.atomic import write_json
 from digits.runs.layout import NONFINITE
 from digits.tuning.plan import Plan
@@ -22,6 +22,7 @@ from digits.tuning.storage import REASON, counted, number_of
 from digits.tuning.winner import best_trials
 from digits.tuning.worker import Ended, Task, Told
 from tests.tuning.fakes import (
+    WHATEVER,
     Fake,
     Silent,
     at_once,
@@ -191,9 +192,10 @@ def test_a_grid_is_searched_once_through(tmp_path: Path) -> None:
         return optuna.samplers.GridSampler({"x": [1, 2, 3], "y": ["a", "b"]}, seed=0)
 
     tune = tune_of(trials=50, workers=2)
-    grid: Tree = {"_target_": "optuna.samplers.GridSampler"}
-    most = Plan(tune, space_of(section), grid, {}, {}, [], lambda own, _: ({}, own)).most
-    search = search_in(tmp_path, tune, section, grid_sampler, most=most)
+    named = ("samplers.GridSampler", "pruners.NopPruner")
+    grid, no_pruner = (Target.model_validate({"_target_": f"optuna.{name}"}) for name in named)
+    plan = Plan(tune, space_of(section), grid, no_pruner, WHATEVER, [], lambda own, _: (WHATEVER, own))
+    search = search_in(tmp_path, tune, section, grid_sampler, most=plan.most)
     work(search, Fake(at_once), Fake(at_once))
     pairs = sorted((trial.params["x"], trial.params["y"]) for trial in trials_of(search))
     assert pairs == [(x, y) for x in (1, 2, 3) for y in ("a", "b")]

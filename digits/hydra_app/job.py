@@ -1,0 +1,25 @@
+"""What Hydra says of the job that it runs here: in this process, or in a launcher's worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run, or one of a sweep's."""
+
+    overrides: list[str]
+    directory: Path
+    sweep: Path | None  # the directory of the sweep that it belongs to
+
+
+def this_job() -> Job:
+    """The job that Hydra runs here."""
+    config = HydraConfig.get()
+    sweep = Path(config.sweep.dir) if config.mode == RunMode.MULTIRUN else None
+    return Job(list(config.overrides.task), Path(config.runtime.output_dir), sweep)
