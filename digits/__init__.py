@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from digits.evaluating.load import load as load
 
 __all__ = ["load"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def __getattr__(name: str) -> object:

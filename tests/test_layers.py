@@ -1,71 +1,146 @@
-"""The layers of the house: imports go down only, and what must start fast imports no torch."""
+"""The house: who may import whom, without circles; which rooms know no torch and no Hydra; what starts fast."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "digits"
-BELOW = {
-    "config": {"config"},
-    "data": {"config", "data", "reading"},
-    "models": {"models"},
-    "reading": {"reading"},
-    "serving": {"reading", "serving"},
-    "exploring": {"config", "data", "exploring"},
-    "training": {"config", "data", "models", "training"},
-    "searching": {"config", "searching", "training"},
+
+COMMANDS = {"train", "tune", "evaluate", "report", "export", "predict", "explore", "serve"}
+
+MAY_IMPORT = {
+    "config": set[str](),
+    "models": set[str](),
+    "plots": set[str](),
+    "reading": set[str](),
+    "data": {"config", "reading"},
+    "runs": {"config"},
+    "processes": {"config", "runs"},
+    "serving": {"reading"},
+    "exploring": {"config", "data", "plots"},
+    "evaluating": {"config", "runs", "data", "plots", "reading"},
+    "exporting": {"config", "runs", "data", "evaluating", "reading"},
+    "training": {"config", "runs", "processes", "data", "evaluating", "reading"},
+    "tuning": {"config", "runs", "processes", "plots"},
+    "hydra_app": {"config", "runs", "processes", "tuning", "data"},
 }
+"""The rooms, and what each may import beside itself; a command may import every room, and no other command."""
+
+TORCH_FREE = ("config", "runs", "processes", "tuning", "hydra_app", "serving", "reading")
+READS_TENSORS = {"digits.runs.weights", "digits.runs.checkpoint_file"}
+"""Files of a torch-free room that read weights and checkpoints."""
+
+INSTANTIATES = "digits.config.instantiate"
+"""The one module that builds what a `_target_` names, with Hydra."""
 
 
-def imports_of(path: Path) -> set[str]:
-    """Every module that a file imports, wherever in it."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def module_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {module_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+@cache
+def imports_of(module: str) -> frozenset[str]:
+    """Every module that a file imports, wherever in it.
+
+    What is imported from a package is the submodule of that name, or else the package.
+    """
+    found = set[str]()
+    for node in ast.walk(ast.parse(FILES[module].read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-    return found
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: an import names the whole path"
+            assert node.module is not None
+            found |= {n if (n := f"{node.module}.{alias.name}") in FILES else node.module for alias in node.names}
+    return frozenset(found)
 
 
-@pytest.mark.parametrize("layer", BELOW)
-def test_imports_go_down_only(layer: str) -> None:
-    for path in (PACKAGE / layer).rglob("*.py"):
-        own = {name.split(".")[1] for name in imports_of(path) if name.startswith("digits.")}
-        assert own <= BELOW[layer], f"{path} imports {own - BELOW[layer]}"
+def room_of(module: str) -> str:
+    """The room or the command that a module of ours belongs to; empty for the package itself."""
+    return module.split(".")[1] if module.count(".") else ""
 
 
-def test_models_know_no_lightning_and_no_hydra() -> None:
-    for path in (PACKAGE / "models").rglob("*.py"):
-        assert not {name.split(".")[0] for name in imports_of(path)} & {"lightning", "hydra", "omegaconf"}, path
+def test_the_top_holds_the_commands_and_the_rooms_are_known() -> None:
+    assert {path.stem for path in PACKAGE.glob("*.py")} == COMMANDS | {"__init__"}
+    assert {room_of(module) for module in FILES} - COMMANDS - {""} <= set(MAY_IMPORT)
 
 
-def test_no_dictconfig_below_the_commands() -> None:
-    for layer in BELOW:
-        for path in (PACKAGE / layer).rglob("*.py"):
-            assert "omegaconf" not in {name.split(".")[0] for name in imports_of(path)}, path
+@pytest.mark.parametrize("module", FILES)
+def test_imports_follow_the_table(module: str) -> None:
+    room = room_of(module)
+    own = {room_of(name) for name in imports_of(module) if name.startswith("digits.")}
+    if room in COMMANDS:
+        assert not own & (COMMANDS - {room}), "a command imports another"
+    elif room:
+        assert own <= {room, *MAY_IMPORT[room]}, f"{module} imports {own - {room, *MAY_IMPORT[room]}}"
+
+
+def test_no_circle_between_two_files() -> None:
+    """By imports wherever they stand; importing from a package counts as importing its `__init__`."""
+    graph = {module: {name for name in imports_of(module) if name in FILES} for module in FILES}
+    for module, imported in graph.items():
+        for name in list(imported):
+            packages = [".".join(name.split(".")[:i]) for i in range(1, name.count(".") + 1)]
+            imported |= {p for p in packages if p in FILES and not module.startswith(f"{p}.") and module != p}
+    done, path = set[str](), list[str]()
+
+    def visit(module: str) -> None:
+        assert module not in path, " -> ".join([*path[path.index(module) :], module])
+        if module in done:
+            return
+        path.append(module)
+        for name in sorted(graph[module] - {module}):
+            visit(name)
+        path.pop()
+        done.add(module)
+
+    for module in graph:
+        visit(module)
+
+
+def test_hydra_and_omegaconf_are_known_in_one_room() -> None:
+    """And to the one module that instantiates, and to the decorators of the two commands that compose."""
+    allowed = {INSTANTIATES, "digits.train", "digits.tune"}
+    for module in FILES:
+        names = {name for name in imports_of(module) if name.split(".")[0] in ("hydra", "omegaconf")}
+        if room_of(module) == "hydra_app":
+            continue
+        assert not names or module in allowed, f"{module} imports {names}"
+        assert module == INSTANTIATES or names <= {"hydra", "omegaconf"}, f"{module} imports {names}"
+
+
+def test_models_know_no_lightning() -> None:
+    for module in FILES:
+        if room_of(module) == "models":
+            assert "lightning" not in {name.split(".")[0] for name in imports_of(module)}, module
+
+
+def test_torch_free_rooms_import_no_torch() -> None:
+    """Each file of them in one fresh interpreter, one after the other."""
+    modules = [name for name in FILES if room_of(name) in TORCH_FREE and name not in READS_TENSORS]
+    code = (
+        "import sys, importlib\n"
+        "for name in sys.argv[1:]:\n"
+        "    importlib.import_module(name)\n"
+        "    if 'torch' in sys.modules or 'lightning' in sys.modules:\n"
+        "        sys.exit(f'{name} imports torch')\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, *modules], check=False, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr[-2000:]
 
 
 @pytest.mark.parametrize(
-    "module",
-    [
-        "digits",
-        "digits.hydra_app.app",
-        "digits.train",
-        "digits.tune",
-        "digits.evaluate",
-        "digits.report",
-        "digits.explore",
-        "digits.export",
-        "digits.predict",
-        "digits.serve",
-        "digits.reading",
-    ],
+    "module", ["digits", *(f"digits.{command}" for command in sorted(COMMANDS)), "digits.data", "digits.reading"]
 )
 def test_starting_a_command_imports_no_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules or 'lightning' in sys.modules)"
@@ -75,3 +150,9 @@ def test_starting_a_command_imports_no_torch(module: str) -> None:
 def test_no_module_is_longer_than_a_sitting() -> None:
     for path in PACKAGE.rglob("*.py"):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 300, path
+
+
+def test_no_room_is_larger_than_a_head() -> None:
+    """About fifteen files; `reading` waits for the page reader that learns."""
+    for room in {path.parent for path in FILES.values()} - {PACKAGE / "reading"}:
+        assert len(list(room.glob("*.py"))) <= 17, room
