@@ -1,0 +1,74 @@
+"""The configuration becomes an Experiment once in the process that trains; a start checks the jobs that it begins."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from digits.hydra_app.paths import conf_directory
+from digits.tuning.space import edges, read_space
+
+QUICK = ["data=optdigits", "model=logistic", "trainer=cpu", "trainer.max_epochs=1", "logger=none", "callbacks=none"]
+
+COUNTING = """
+import os, runpy, sys
+from pathlib import Path
+import digits.config.check, digits.hydra_app.resolve as resolve, digits.hydra_app.compose as compose
+import digits.runs.teachers, digits.training.experiment as experiment
+
+def counted(function, what):
+    def call(*arguments, **named):
+        with open(sys.argv[0], "a") as file:
+            file.write(f"{os.getpid()} {what}\\n")
+        return function(*arguments, **named)
+    return call
+
+resolve.check = counted(resolve.check, "check")
+resolve.plain = counted(resolve.plain, "resolve")
+experiment.make_module = counted(experiment.make_module, "train")
+"""
+
+
+def counts(tmp_path: Path, command: str, *arguments: str) -> list[Counter[str]]:
+    """How often each process of a command resolved and checked a configuration, and trained; in order of appearance."""
+    noted = tmp_path / "calls"
+    noted.unlink(missing_ok=True)
+    code = f"{COUNTING}\nfrom digits.{command} import main\nmain()"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    given = [str(noted), *arguments]
+    program = f"import sys; sys.argv = {given!r}\n{code}"
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    calls = [line.split() for line in noted.read_text().splitlines()]
+    return [
+        Counter(what for pid, what in calls if pid == process) for process in dict.fromkeys(pid for pid, _ in calls)
+    ]
+
+
+def test_a_run_and_its_resume_each_make_one(tmp_path: Path) -> None:
+    once = Counter(resolve=1, check=1, train=1)
+    assert counts(tmp_path, "train", *QUICK, "hydra.run.dir=run") == [once]
+    assert counts(tmp_path, "train", "resume=run", "trainer.max_epochs=2") == [once]
+
+
+def test_a_sweep_checks_its_jobs_and_each_makes_its_own(tmp_path: Path) -> None:
+    start, *jobs = counts(tmp_path, "train", "-m", *QUICK, "seed=0,1", "hydra.sweep.dir=sweep")
+    assert start == Counter(resolve=4, check=4)  # each once at the start, once when its turn comes
+    assert jobs == [Counter(train=1)] * 2
+
+
+def test_a_search_makes_its_plan_once_and_each_trial_when_its_turn_comes(tmp_path: Path) -> None:
+    own = ["search_space=logistic", "tune.name=s", "tune.trials=2", "tune.test=false", "sampler=random"]
+    counted = counts(tmp_path, "tune", *QUICK[:-1], *own)
+    section = OmegaConf.to_container(OmegaConf.load(Path(conf_directory(), "search_space", "logistic.yaml")))
+    space, faults = read_space(section)
+    assert not faults
+    checked = 1 + sum(1 for _ in edges(space)) + 2  # what all share, the edges of the space, the trials
+    assert counted == [Counter(resolve=checked, check=checked)]
