@@ -20,6 +20,7 @@ from digits.data.class_folders import counted
 from digits.hydra_app.compose import plain, usual_model
 from digits.hydra_app.momentum import void_momentum
 from digits.processes.claim import claim
+from digits.processes.slurm import requeued
 from digits.runs.init_from import begin, check_same, knows_none
 from digits.runs.layout import BEST, RESULT, SIGN_OF_LIFE
 from digits.runs.read import find_run, first_process, read_result, status_of
@@ -170,12 +171,6 @@ def _met_again(asked: Experiment, overrides: list[str], directory: Path) -> Star
 def patience() -> float:
     """Seconds to wait for whoever holds a directory: a node that failed seems alive for a minute yet."""
     return 7 * SIGN_OF_LIFE if requeued() else 0.0
-
-
-def requeued() -> bool:
-    """Whether SLURM has started this job before."""
-    count = os.environ.get("SLURM_RESTART_COUNT", "0")
-    return count.isdigit() and int(count) > 0
 
 
 def _wait_for_another_sign(run: Path) -> None:

@@ -27,7 +27,7 @@ from types import FrameType, TracebackType
 from typing import cast
 
 from digits.config.types import Tree
-from digits.processes.signals import NAME, SIGNALS, Told
+from digits.processes.signals import NAME, Told, leave_signals
 from digits.runs.atomic import write_json
 from digits.runs.layout import RESULT, JobDied, JobFailed, RunError
 from digits.runs.read import read_result
@@ -61,7 +61,9 @@ def run_isolated(job: Callable[[], float | None], directory: Path, overrides: li
     (answers, answer_end), (heard, heard_end) = os.pipe(), os.pipe()
     for end in (answers, heard, heard_end):
         os.set_blocking(end, False)
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS) - set(SIGNALS)  # Ray's workers are deaf to Ctrl-C
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, leave_signals()) - set(
+        leave_signals()
+    )  # Ray's workers are deaf to Ctrl-C
     child = multiprocessing.get_context("fork").Process(
         target=_be_the_job, args=(job, os.getpid(), answer_end, heard_end, mask)
     )
@@ -96,7 +98,7 @@ class Relay:
 
     def __enter__(self) -> None:
         if threading.current_thread() is threading.main_thread():  # Python lets no other thread do it
-            self._former = {number: signal.signal(number, self._handle) for number in SIGNALS}
+            self._former = {number: signal.signal(number, self._handle) for number in leave_signals()}
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
     def __exit__(
@@ -110,7 +112,7 @@ class Relay:
             return
         self._asked += 1
         if select.select([self._pipe], [], [], HEARD)[0]:
-            self._heard += sum(byte in SIGNALS for byte in os.read(self._pipe, ANSWER))
+            self._heard += sum(byte in leave_signals() for byte in os.read(self._pipe, ANSWER))
         if self._heard < self._asked:
             with suppress(ProcessLookupError):
                 os.kill(cast(int, self._child.pid), number)

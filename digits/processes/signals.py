@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -17,10 +16,15 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType, TracebackType
 
+from digits.processes import slurm
+
 log = logging.getLogger(__name__)
 
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, *([signal.SIGUSR1] if "SLURM_JOB_ID" in os.environ else []))
+def leave_signals() -> tuple[signal.Signals, ...]:
+    """The signals that ask a process to leave."""
+    return (signal.SIGTERM, signal.SIGINT, *([signal.SIGUSR1] if slurm.in_job() else []))
+
 
 SAME = 0.5
 """Seconds within which a second signal is the first once more: `timeout` sends it to a process and to its group."""
@@ -55,7 +59,7 @@ class Signals:
         self._former: dict[int, object] = {}
 
     def __enter__(self) -> Signals:
-        self._former = {number: signal.getsignal(number) for number in SIGNALS}
+        self._former = {number: signal.getsignal(number) for number in leave_signals()}
         self._install()
         return self
 
@@ -85,12 +89,12 @@ class Signals:
         self._held = False
         number = self.received or signal.SIGTERM
         if number not in (signal.SIGTERM, signal.SIGINT):
-            requeue()
+            slurm.requeue()
         raise Interrupted(number)
 
     def _install(self) -> None:
         if threading.current_thread() is threading.main_thread():  # Python lets no other thread do it
-            for number in SIGNALS:
+            for number in leave_signals():
                 signal.signal(number, self._handle)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
@@ -103,18 +107,6 @@ class Signals:
             log.info("leaving after this step (%s); once more to leave at once", signal.Signals(number).name)
         else:
             self.leave()
-
-
-def requeue() -> None:
-    """Have SLURM start this job again, under the same number."""
-    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
-    job = f"{array}_{task}" if array else os.environ.get("SLURM_JOB_ID", "")
-    if int(os.environ.get("SLURM_PROCID", "0")) == 0:
-        log.info("requeueing SLURM job %s; with hydra.run.dir=DIR in its command it goes on there", job)
-        try:
-            subprocess.run(["scontrol", "requeue", job], check=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            log.warning("SLURM job %s could not be requeued: %s; submit it again, and it goes on", job, error)
 
 
 class Told:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from digits.config.faults import ConfigError
 from digits.config.tune import Tune
-from digits.processes.signals import SIGNALS, Told
+from digits.processes.signals import Told, leave_signals
 from digits.tuning import table
 from digits.tuning.plan import Plan
 from digits.tuning.plotting.page import write_page
@@ -102,7 +102,7 @@ class Workers:
 
     def run(self) -> list[str]:
         """Work until all trials are done; returns what is to be told afterwards."""
-        former = {number: signal.signal(number, self._stop) for number in SIGNALS}
+        former = {number: signal.signal(number, self._stop) for number in leave_signals()}
         threads = [threading.Thread(target=self._one, name=f"worker {i}") for i in range(self._tune.workers)]
         try:
             for thread in threads:

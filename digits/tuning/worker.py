@@ -27,7 +27,7 @@ from digits.config.types import Tree
 from digits.processes import signals
 from digits.processes.child import CAN_FORK, PR_SET_PDEATHSIG, run_isolated
 from digits.processes.cores import cores
-from digits.processes.signals import SIGNALS
+from digits.processes.signals import leave_signals
 from digits.runs.layout import JobDied, JobFailed
 
 LOG = "train.log"
@@ -108,7 +108,7 @@ def start(work: Work, workers: int) -> Trainer:
     process = context.Process(target=serve, args=(work, theirs, threads, os.getpid()))
     resource_tracker.ensure_running()  # which lets signals through as it starts
     # Ctrl-C reaches all processes of a terminal; it waits until the new one can deal with it
-    former = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, leave_signals())
     process.start()
     signal.pthread_sigmask(signal.SIG_SETMASK, former)
     theirs.close()
@@ -124,9 +124,9 @@ def serve(work: Work, line: Connection, threads: int | None, parent: int) -> Non
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             sys.exit(1)
-    for number in SIGNALS:  # noted; no further trial is begun then, and one that is trained is told
+    for number in leave_signals():  # noted; no further trial is begun then, and one that is trained is told
         signal.signal(number, lambda received, _: signals.Told.is_news(received) and None)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, leave_signals())
     if threads is not None:
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             os.environ.setdefault(name, str(threads))
