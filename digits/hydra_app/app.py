@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 from digits.hydra_app.hooks import BEGUN
 from digits.hydra_app.messages import cant_be_written, sentence
 from digits.hydra_app.paths import conf_directory
 from digits.hydra_app.yaml_files import guard_hydra
-from digits.processes.claim import release_all
-from digits.processes.signals import Told
+from digits.processes.signals import RECEIVED, exit_on_ctrl_c
 from digits.runs.layout import JobFailed
 from digits.runs.read import first_process
-
-
-def _leave(number: int, _: FrameType | None) -> None:
-    """Leave at once: outside a run nothing is lost, and an exception amid imports may be swallowed there."""
-    release_all()
-    os._exit(128 + number)
 
 
 def _remark(text: str) -> None:
@@ -33,15 +24,15 @@ def _remark(text: str) -> None:
 
 def run_command(hydra_main: Callable[[], None], after_sweep: Callable[[Path], None]) -> None:
     """Run a Hydra application with our exit codes: 0 done, 1 it failed, 2 asked for what can't be, 130/143 cut off."""
-    signal.signal(signal.SIGINT, _leave)
+    exit_on_ctrl_c()
     sys.argv[1:] = guard_hydra(sys.argv[1:], conf_directory(), _remark)
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # so that errors reach us, not Hydra's own printer
     code = 0
     try:
         hydra_main()
     except SystemExit as stop:
-        if BEGUN.sweep is not None and Told.number is not None:  # Ray makes a 1 of the code that breaks off its waiting
-            stop.code = 128 + Told.number
+        if BEGUN.sweep is not None and RECEIVED.number is not None:  # Ray makes a 1 of the code that breaks off its waiting
+            stop.code = 128 + RECEIVED.number
         if BEGUN.sweep is not None and stop.code in (130, 138, 143):
             print(f"interrupted; the same command with hydra.sweep.dir={BEGUN.sweep} goes on")
         raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from digits.hydra_app.messages import cant_be_written, sentence
 from digits.hydra_app.resolve import Start, claim_place, experiment_of, patience, start_of_run
 from digits.hydra_app.search_path import composes_jobs
 from digits.processes.claim import claim
-from digits.processes.signals import leave_signals, leave_sweep
+from digits.processes.signals import handle_in_sweep
 from digits.runs.layout import RESULT
 
 if TYPE_CHECKING:
@@ -70,8 +69,7 @@ class BeforeStart(Callback):
         composes_jobs()
         stop_on_fault(lambda: check_processes(config, sweeps=True))
         BEGUN.sweep = sweep = Path(config.hydra.sweep.dir)
-        for number in leave_signals():
-            signal.signal(number, leave_sweep)
+        handle_in_sweep()
         if "BasicSweeper" in config.hydra.sweeper._target_:
             stop_on_fault(lambda: check_jobs(config, config_name))
         stop_on_fault(lambda: claim(sweep, wait=patience()))

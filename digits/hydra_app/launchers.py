@@ -22,6 +22,7 @@ import digits.hydra_app.momentum
 import digits.hydra_app.paths  # noqa: F401 (the resolvers with which a launcher's worker composes its job)
 from digits.config.types import Tree
 from digits.processes.cores import cores, jobs_at_once, threads_each
+from digits.processes.signals import kept
 
 TURNS = "DIGITS_JOBS_AT_ONCE"
 """Where the jobs of submitit's local executor find how many of them may run at once."""
@@ -66,9 +67,8 @@ def prepare_launcher(config: DictConfig) -> None:
     if at_once:
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // at_once)))
     if kind == "RayLauncher":  # here, since it takes SIGTERM for itself as it starts; the launcher finds it running
-        former = signal.getsignal(signal.SIGTERM)
-        import_module("ray").init(**cast(Tree, OmegaConf.to_container(launcher.ray.init, resolve=True)))
-        signal.signal(signal.SIGTERM, former)
+        with kept(signal.SIGTERM):
+            import_module("ray").init(**cast(Tree, OmegaConf.to_container(launcher.ray.init, resolve=True)))
 
 
 @contextmanager

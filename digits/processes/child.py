@@ -12,22 +12,18 @@ import json
 import logging
 import multiprocessing
 import os
-import select
 import signal
 import sys
-import threading
 import traceback
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from multiprocessing.context import ForkProcess
 from pathlib import Path
-from types import FrameType, TracebackType
 from typing import cast
 
 from digits.config.types import Tree
-from digits.processes.signals import NAME, Told, leave_signals
+from digits.processes.signals import NAME, RECEIVED, Relay
 from digits.runs.atomic import write_json
 from digits.runs.layout import RESULT, JobDied, JobFailed, RunError
 from digits.runs.read import read_result
@@ -36,11 +32,6 @@ log = logging.getLogger(__name__)
 
 CAN_FORK = sys.platform == "linux"
 """macOS has os.fork too, but its frameworks abort in a forked process that uses them."""
-
-
-HEARD = 0.2
-"""Seconds after which a signal to the whole group has certainly reached a job as well."""
-
 
 ANSWER = 4096
 """Bytes that a pipe takes whether anybody reads or not."""
@@ -56,84 +47,44 @@ def run_isolated(job: Callable[[], float | None], directory: Path, overrides: li
     """
     if not CAN_FORK:
         return job()
-    if Told.number is not None:
-        raise SystemExit(128 + Told.number)
-    (answers, answer_end), (heard, heard_end) = os.pipe(), os.pipe()
-    for end in (answers, heard, heard_end):
+    if RECEIVED.number is not None:
+        raise SystemExit(128 + RECEIVED.number)
+    answers, answer_end = os.pipe()
+    for end in (answers, answer_end):
         os.set_blocking(end, False)
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, leave_signals()) - set(
-        leave_signals()
-    )  # Ray's workers are deaf to Ctrl-C
-    child = multiprocessing.get_context("fork").Process(
-        target=_be_the_job, args=(job, os.getpid(), answer_end, heard_end, mask)
-    )
+    relay = Relay()
+    child = multiprocessing.get_context("fork").Process(target=_be_the_job, args=(job, os.getpid(), answer_end, relay))
     with warnings.catch_warnings():  # Python 3.12 warns of other threads' locks; the job needs none of theirs
         warnings.simplefilter("ignore", DeprecationWarning)
         child.start()
     os.close(answer_end)
-    os.close(heard_end)
-    with Relay(child, heard, mask):
+    assert child.pid is not None  # it was started
+    with relay.to(child.pid):
         child.join()
     text = b""
     with suppress(BlockingIOError):  # nothing there, and a process that the job left behind still holds the other end
         text = os.read(answers, ANSWER)
     os.close(answers)
-    os.close(heard)
-    if Told.number is not None:
-        raise SystemExit(128 + Told.number)
+    if RECEIVED.number is not None:
+        raise SystemExit(128 + RECEIVED.number)
     return _outcome(json.loads(text) if text else None, child.exitcode or 0, directory, overrides)
-
-
-class Relay:
-    """While it is entered, passes signals on to a job's process, but those that reached it by themselves.
-
-    Ctrl-C goes to every process of a terminal, SLURM's and systemd's signals to every process of theirs. A job that
-    got one twice would take the second as meant, and leave without saving.
-    """
-
-    def __init__(self, child: ForkProcess, heard: int, mask: set[int | signal.Signals]) -> None:
-        self._child, self._pipe, self._mask = child, heard, mask
-        self._asked, self._heard = 0, 0
-        self._former: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
-
-    def __enter__(self) -> None:
-        if threading.current_thread() is threading.main_thread():  # Python lets no other thread do it
-            self._former = {number: signal.signal(number, self._handle) for number in leave_signals()}
-        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for number, former in self._former.items():
-            signal.signal(number, former)
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if not Told.is_news(number):
-            return
-        self._asked += 1
-        if select.select([self._pipe], [], [], HEARD)[0]:
-            self._heard += sum(byte in leave_signals() for byte in os.read(self._pipe, ANSWER))
-        if self._heard < self._asked:
-            with suppress(ProcessLookupError):
-                os.kill(cast(int, self._child.pid), number)
 
 
 # ---- In the job's process -----------------------------------------------------------------------
 
 
-def _be_the_job(
-    job: Callable[[], float | None], parent: int, answer_end: int, heard_end: int, mask: set[int | signal.Signals]
-) -> None:
-    """Run the job, answer, and exit; multiprocessing leaves the parent's clean-up to the parent."""
-    # Nobody would be left to tell of this process; what it has saved is there, and the sweep goes on from it
+def die_with(parent: int) -> None:
+    """Have the kernel end this process when its parent is gone, which is on Linux only; at once if it is already."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    ctypes.CDLL(None).prctl(PR_SET_NAME, NAME)
     if os.getppid() != parent:
         sys.exit(1)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.set_wakeup_fd(heard_end, warn_on_full_buffer=False)  # tells the parent what this process has heard
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _be_the_job(job: Callable[[], float | None], parent: int, answer_end: int, relay: Relay) -> None:
+    """Run the job, answer, and exit; multiprocessing leaves the parent's clean-up to the parent."""
+    die_with(parent)  # nobody would be left to tell of it; what it has saved is there, and the sweep goes on from it
+    ctypes.CDLL(None).prctl(PR_SET_NAME, NAME)
+    relay.be_the_job()
     with suppress(OSError, ValueError, RuntimeError):  # no screen to write on
         faulthandler.enable()  # a segfault shows where it was
     answer, code = _answer(job)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import threading
 from pathlib import Path
-from types import FrameType
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from digits.config.faults import ConfigError
 from digits.config.tune import Tune
-from digits.processes.signals import Told, leave_signals
+from digits.processes.signals import handle_in_search
 from digits.tuning import table
 from digits.tuning.plan import Plan
 from digits.tuning.plotting.page import write_page
@@ -102,16 +100,12 @@ class Workers:
 
     def run(self) -> list[str]:
         """Work until all trials are done; returns what is to be told afterwards."""
-        former = {number: signal.signal(number, self._stop) for number in leave_signals()}
         threads = [threading.Thread(target=self._one, name=f"worker {i}") for i in range(self._tune.workers)]
-        try:
+        with handle_in_search(self._save):
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join()
-        finally:
-            for number, handler in former.items():
-                signal.signal(number, handler)
         if self.error is not None:
             raise self.error
         return list(dict.fromkeys(self._remarks))
@@ -133,11 +127,7 @@ class Workers:
             self.error = error
             self._leave(signal.SIGTERM)
 
-    def _stop(self, number: int, _: FrameType | None) -> None:
-        if not Told.is_news(number):
-            return
-        if self.signal is not None:
-            os._exit(128 + number)  # the trainers end with this process
+    def _save(self, number: int) -> None:
         self.signal = number
         log.info("leaving when the trials have saved (%s); once more to leave at once", signal.Signals(number).name)
         self._leave(number)

@@ -7,11 +7,9 @@ directory.
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import multiprocessing
 import os
-import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -24,10 +22,9 @@ from typing import Literal
 
 from digits.config.schema import Experiment
 from digits.config.types import Tree
-from digits.processes import signals
-from digits.processes.child import CAN_FORK, PR_SET_PDEATHSIG, run_isolated
+from digits.processes.child import CAN_FORK, die_with, run_isolated
 from digits.processes.cores import cores
-from digits.processes.signals import leave_signals
+from digits.processes.signals import blocked, handle_in_worker
 from digits.runs.layout import JobDied, JobFailed
 
 LOG = "train.log"
@@ -107,10 +104,8 @@ def start(work: Work, workers: int) -> Trainer:
     ours, theirs = context.Pipe()
     process = context.Process(target=serve, args=(work, theirs, threads, os.getpid()))
     resource_tracker.ensure_running()  # which lets signals through as it starts
-    # Ctrl-C reaches all processes of a terminal; it waits until the new one can deal with it
-    former = signal.pthread_sigmask(signal.SIG_BLOCK, leave_signals())
-    process.start()
-    signal.pthread_sigmask(signal.SIG_SETMASK, former)
+    with blocked():  # Ctrl-C reaches all processes of a terminal; it waits until the new one can deal with it
+        process.start()
     theirs.close()
     return Trainer(process, ours)
 
@@ -121,12 +116,8 @@ def start(work: Work, workers: int) -> Trainer:
 def serve(work: Work, line: Connection, threads: int | None, parent: int) -> None:
     """Do what is asked for until the line is closed."""
     if CAN_FORK:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            sys.exit(1)
-    for number in leave_signals():  # noted; no further trial is begun then, and one that is trained is told
-        signal.signal(number, lambda received, _: signals.Told.is_news(received) and None)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, leave_signals())
+        die_with(parent)
+    handle_in_worker()
     if threads is not None:
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             os.environ.setdefault(name, str(threads))
