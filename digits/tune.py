@@ -22,7 +22,7 @@ from omegaconf import DictConfig
 from digits.hydra_app.help import help_text
 from digits.hydra_app.launchers import be_on_its_own
 from digits.hydra_app.paths import as_path, conf_directory
-from digits.tuning.worker import Task, Tell, Winner
+from digits.tuning.worker import Task, Tell, Winner, Work
 
 
 @hydra.main(version_base="1.3", config_path=conf_directory(), config_name="tune")
@@ -34,10 +34,15 @@ def _tune(_: DictConfig) -> None:
 
     assert BEGUN.search is not None, "the hook before has made it"
     try:
-        sys.exit(run_search(BEGUN.search, this_job().directory, _work))
+        sys.exit(run_search(BEGUN.search, this_job().directory, Work(_prepare, _work)))
     except ConfigError as error:  # what only the study could tell: another search of that name, no such database
         print(error, file=sys.stderr)
         sys.exit(2)
+
+
+def _prepare() -> None:
+    """Import torch before the first trial's process is forked."""
+    import digits.training.job  # noqa: F401
 
 
 def _work(task: Task | Winner, tell: Tell) -> None:

@@ -1,4 +1,4 @@
-"""The processes that train a search's trials: torch is imported once in each.
+"""The processes that train a search's trials: what they train with is imported once in each.
 
 Every trial is a process of its own, forked from its trainer (`digits.processes.child`), so one that dies takes none
 with it. It tells each epoch's figure to the search and is told whether to go on; what came of it is in its run
@@ -74,8 +74,13 @@ class Ended:
 Tell = Callable[[int, float], bool]
 """Tells how many epochs are done, and the figure after them; whether to end the trial here."""
 
-Work = Callable[[Task | Winner, Tell], None]
-"""What a trainer does; called in a process of the trial's own."""
+
+@dataclass(frozen=True)
+class Work:
+    """What a trainer does. Both functions are at the top level of a module, so that its process finds them."""
+
+    prepare: Callable[[], None]  # once, before the first trial: what it imports, every trial's process has
+    do: Callable[[Task | Winner, Tell], None]  # in a process of the trial's own
 
 
 class Trainer:
@@ -122,8 +127,7 @@ def serve(work: Work, line: Connection, threads: int | None, parent: int) -> Non
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             os.environ.setdefault(name, str(threads))
     logging.basicConfig(handlers=[logging.NullHandler()], force=True)  # the screen and the log are the search's
-    import digits.training.job  # noqa: F401 (torch, once, before the first trial)
-
+    work.prepare()
     while True:
         try:
             task = line.recv()
@@ -134,7 +138,7 @@ def serve(work: Work, line: Connection, threads: int | None, parent: int) -> Non
 
         def job(task: Task | Winner = task) -> None:
             _to_its_log(task.directory)
-            work(task, lambda epochs, value: _tell(line, epochs, value))
+            work.do(task, lambda epochs, value: _tell(line, epochs, value))
 
         task.directory.mkdir(parents=True, exist_ok=True)
         try:
