@@ -6,9 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import cast
+from types import SimpleNamespace
+from typing import TypeAlias, cast
 
 import pytest
 import torch
@@ -16,10 +18,12 @@ import torch
 from digits.config.check import check
 from digits.config.schema import Experiment
 from digits.config.types import Tree
-from digits.processes.signals import Interrupted, Signals
+from digits.processes.signals import SAME, Debouncer, Interrupted, Relay, Signals, handle_in_search
 from digits.runs.layout import LAST
 from digits.runs.read import read_result
 from digits.training.job import run_job
+
+User: TypeAlias = Callable[[], AbstractContextManager[None]]
 
 
 def test_a_signal_is_told_at_once() -> None:
@@ -59,6 +63,68 @@ with Signals() as signals:
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (130, "still here\n")
+
+
+# ---- A second signal, or the first once more ----------------------------------------------------
+
+
+@contextmanager
+def a_run() -> Iterator[None]:
+    with Signals() as signals:
+        signals.hold()
+        yield
+
+
+@contextmanager
+def a_search() -> Iterator[None]:
+    with handle_in_search(lambda _: None):
+        yield
+
+
+@contextmanager
+def a_relay() -> Iterator[None]:
+    with Relay().to(os.getpid()):
+        yield
+
+
+@pytest.mark.parametrize("user", [a_run, a_search, a_relay])
+@pytest.mark.parametrize(
+    ("number", "after", "is_second"),
+    [
+        (signal.SIGTERM, 0.0, set()),
+        (signal.SIGTERM, SAME - 0.01, set()),
+        (signal.SIGTERM, SAME, {a_run, a_search, a_relay}),
+        (signal.SIGTERM, 3600.0, {a_run, a_search, a_relay}),
+        (signal.SIGINT, 0.0, {a_run}),  # a search ends its jobs with SIGTERM, which may come on top of a Ctrl-C
+        (signal.SIGINT, SAME, {a_run, a_search, a_relay}),
+    ],
+)
+def test_all_who_handle_signals_agree_on_what_a_second_one_is(
+    monkeypatch: pytest.MonkeyPatch, user: User, number: signal.Signals, after: float, is_second: set[User]
+) -> None:
+    now, acted = 0.0, list[int]()
+    monkeypatch.setattr("digits.processes.signals.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("digits.processes.signals.RECEIVED", Debouncer())
+    monkeypatch.setattr(os, "_exit", acted.append)
+    monkeypatch.setattr(os, "kill", lambda _, forwarded: acted.append(forwarded))
+    with user():
+        signal.raise_signal(signal.SIGTERM)
+        before = len(acted)
+        now = after
+        signal.raise_signal(number)
+    assert len(acted) - before == (user in is_second)
+
+
+def test_a_third_signal_counts_from_the_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("digits.processes.signals.time", SimpleNamespace(monotonic=lambda: now))
+    signals, counts = Debouncer(), list[int]()
+    for now in (0.0, 0.9 * SAME, 1.1 * SAME, 2.0 * SAME, 2.2 * SAME):  # noqa: B007 (the clock reads it)
+        counts.append(signals.count(signal.SIGTERM))
+    assert counts == [1, 0, 2, 0, 3]
+
+
+# ---- On a SLURM cluster ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("array", [False, True])
