@@ -147,26 +147,6 @@ def test_starting_a_command_imports_no_torch(module: str) -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-READ_TENSORS = {"digits.runs.weights", "digits.runs.checkpoint_file"}
-WITHOUT_TORCH = """
-import importlib, sys
-for name in sys.argv[1:]:
-    importlib.import_module(name)
-    if {"torch", "lightning"} & sys.modules.keys():
-        sys.exit(f"{name} imports torch")
-"""
-
-
-@pytest.mark.parametrize("room", ["processes", "runs", "tuning", "hydra_app"])
-def test_importing_a_file_of_these_rooms_imports_no_torch(room: str) -> None:
-    files = sorted((PACKAGE / room).rglob("*.py"))
-    names = [".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in files]
-    asked = [name.removesuffix(".__init__") for name in names if name not in READ_TENSORS]
-    assert len(asked) > 3
-    done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH, *asked], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
 def test_no_module_is_longer_than_a_sitting() -> None:
     for path in PACKAGE.rglob("*.py"):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 300, path
