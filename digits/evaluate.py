@@ -33,7 +33,16 @@ from digits.config.schema import Views
 from digits.config.types import Tree, Value
 from digits.data.class_folders import is_image_folder
 from digits.evaluating.ensemble import check_agree, default_folder, telling_whose
-from digits.evaluating.members import Member, check_data, check_fits, check_trust, data_root, own_pictures, read_net
+from digits.evaluating.members import (
+    Member,
+    check_classifies,
+    check_data,
+    check_fits,
+    check_trust,
+    data_root,
+    own_pictures,
+    read_net,
+)
 from digits.runs.layout import MODEL, RESULT, RunError
 from digits.runs.read import find_run, read_result
 
@@ -45,6 +54,7 @@ def plan(given: argparse.Namespace) -> Member:
     config = record.get("config")
     if not isinstance(config, dict) or not isinstance(config.get("data"), dict):
         raise RunError(f"{run / RESULT} has no configuration, so the run's data are not known")
+    check_classifies(run, record)
     trained_on = cast(Tree, config["data"])
     check_data(trained_on)
     weights, model, digest = read_net(run, record, given.checkpoint)

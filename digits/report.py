@@ -1,4 +1,4 @@
-"""One table over many runs: mean ± standard deviation over seeds, ranked by validation accuracy.
+"""One table over many runs: mean ± standard deviation over seeds, ranked by validation accuracy, or its task's metric.
 
     python -m digits.report outputs/sweeps/SWEEP
     python -m digits.report outputs/runs --sort val/loss
@@ -25,9 +25,6 @@ from pathlib import Path
 
 from digits.runs.layout import RunError
 from digits.runs.report import latest_sweep, of_runs
-from digits.runs.table import (
-    RANKED_BY,
-)
 
 SEARCH = "search.json"
 """What the directory of a search has in it."""
@@ -43,7 +40,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     form.add_argument("--csv", action="store_true", help="one line for every run, for other programs")
     form.add_argument("--markdown", action="store_true", help="the same as GitHub Markdown")
     parser.add_argument(
-        "--sort", metavar="METRIC", help=f"what to rank by (default: {RANKED_BY}, or what is searched for)"
+        "--sort",
+        metavar="METRIC",
+        help="what to rank by (default: what the runs' task monitors, val/accuracy of "
+        "classification, or what is searched for)",
     )
     parser.add_argument("--storage", metavar="URL", help="the database of a search that was kept in one")
     given = parser.parse_args(argv)
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
             text = report_search(folder, given.sort, as_csv=given.csv, markdown=given.markdown, storage=given.storage)
         else:
-            text = of_runs(folder, given.sort or RANKED_BY, csv=given.csv, markdown=given.markdown)
+            text = of_runs(folder, given.sort, csv=given.csv, markdown=given.markdown)
     except RunError as error:
         print(error, file=sys.stderr)
         sys.exit(2)

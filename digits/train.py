@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @hydra.main(version_base="1.3", config_path=conf_directory(), config_name="train")
 def _train(config: DictConfig) -> float | None:
-    """One job; gives a sweeper what it maximises, the validation accuracy."""
+    """One job; gives a sweeper the value of what the task monitors, the validation accuracy of classification."""
     from digits.hydra_app.hooks import BEGUN
     from digits.hydra_app.job import this_job
     from digits.runs.layout import JobFailed
@@ -77,7 +77,7 @@ def _train_in_sweep(config: DictConfig, job: Job) -> float | None:
             raise JobFailed(str(error), code=2) from None
         if (experiment := start.experiment) is None:
             print(start.remark, flush=True)
-            return start.accuracy
+            return start.value
         if start.remark:
             log.warning("%s", start.remark)
         from digits.processes.child import run_isolated

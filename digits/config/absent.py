@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from digits.config.task import CLASSIFICATION, TARGET, Task, task_in
 from digits.config.types import Tree, Value
 
 THEN: dict[str, Tree] = {
@@ -19,8 +20,11 @@ THEN: dict[str, Tree] = {
 }
 """Arguments of schedules that older records lack, with torch's defaults, which were in force."""
 
-TOP_LEVEL: Tree = {"test_views": 1, "init_from": None, "teachers": []}
+TOP_LEVEL: Tree = {"task": {"_target_": TARGET}, "test_views": 1, "init_from": None, "teachers": []}
 """Keys of the top level that older records lack."""
+
+STOPPING = ".EarlyStopping"
+"""The callback that monitors what the task does where it isn't told what; to others no monitor may mean none."""
 
 
 def completed(recorded: Tree) -> Tree:
@@ -34,27 +38,21 @@ def completed(recorded: Tree) -> Tree:
 def filled(asked: Tree) -> Tree:
     """What is asked for now, where a schedule or a callback leaves open what its other keys call for.
 
-    A schedule moves the momentum only where it says so; `mode` is what is better for the metric that `monitor` names.
+    A schedule moves the momentum only where it says so; early stopping looks at what the task monitors; `mode` is what
+    is better for the metric that `monitor` names.
     """
     scheduler, callbacks = asked.get("scheduler"), asked.get("callbacks")
     if isinstance(scheduler, dict):
         asked = asked | {"scheduler": _open_arguments(scheduler) | scheduler}
     if isinstance(callbacks, dict):
-        asked = asked | {"callbacks": {name: _with_mode(section) for name, section in callbacks.items()}}
+        task = task_in(asked) or CLASSIFICATION  # that there is no such task is told by the check
+        asked = asked | {"callbacks": {name: _with_mode(section, task) for name, section in callbacks.items()}}
     return asked
 
 
-def better(metric: Value) -> str | None:
-    """`max` or `min`, whichever is better for a metric; None for one that is not known."""
-    from digits.config.tune import OBJECTIVES  # pydantic, which the report of records does without
-
-    direction = OBJECTIVES.get(metric) if isinstance(metric, str) else None
-    return None if direction is None else direction.removesuffix("imize")
-
-
 def _open_arguments(scheduler: Tree) -> Tree:
-    from digits.config.faults import TargetError  # Hydra, likewise
-    from digits.config.signatures import names, signature_of  # Hydra, likewise
+    from digits.config.faults import TargetError  # pydantic, which the report of records does without
+    from digits.config.signatures import names, signature_of  # likewise
 
     target = scheduler.get("_target_")
     try:
@@ -66,10 +64,14 @@ def _open_arguments(scheduler: Tree) -> Tree:
     return {name: value for name, value in (("cycle_momentum", False), ("total_iters", None)) if name in known}
 
 
-def _with_mode(callback: Value) -> Value:
-    if not isinstance(callback, dict) or callback.get("mode") is not None:
+def _with_mode(callback: Value, task: Task) -> Value:
+    if not isinstance(callback, dict):
         return callback
-    mode = better(callback.get("monitor"))
+    if "monitor" in callback and callback["monitor"] is None and str(callback.get("_target_")).endswith(STOPPING):
+        callback = callback | {"monitor": task.monitored}
+    if callback.get("mode") is not None:
+        return callback
+    mode = task.better(callback.get("monitor"))
     return callback if mode is None else callback | {"mode": mode}
 
 
@@ -78,10 +80,11 @@ def senseless_modes(asked: Tree) -> Iterator[tuple[str, str]]:
     callbacks, recorded = asked.get("callbacks"), asked.get("resume") or asked.get("config_from")
     if recorded or not isinstance(callbacks, dict):  # a record keeps what it was made with
         return
+    task = task_in(asked) or CLASSIFICATION
     for name, section in callbacks.items():
         if not isinstance(section, dict):
             continue
-        monitor, mode, given = section.get("monitor"), better(section.get("monitor")), section.get("mode")
+        monitor, mode, given = section.get("monitor"), task.better(section.get("monitor")), section.get("mode")
         if mode is not None and given in ("max", "min") and given != mode:
             why = f"is {given}, but {'lower' if mode == 'min' else 'higher'} is better for {monitor}"
             yield f"callbacks.{name}.mode", f"{why}; leave it out, and it follows callbacks.{name}.monitor"

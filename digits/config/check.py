@@ -13,8 +13,10 @@ from pydantic import ValidationError
 from digits.config.absent import senseless_modes
 from digits.config.data import CLASSES, IMAGE_SIZE, TRAINING_IMAGES, Data, DataSet
 from digits.config.faults import ConfigError, Fault, TargetError, explain, nearest
-from digits.config.schema import Experiment, Trainer, described
+from digits.config.schema import EarlyStopping, Experiment, Trainer, described
 from digits.config.signatures import HYDRAS_KEYS, names, signature_of, takes_anything
+from digits.config.task import task_of
+from digits.config.trust import is_trusted
 from digits.config.types import TARGET, Target, Tree, Value, targets_in
 
 TRAINER = "lightning.pytorch.trainer.Trainer"
@@ -26,6 +28,10 @@ OURS_TO_SET = {
 
 GIVEN_LATER = {
     "data": {"seed", "augment"},
+    "task": {
+        *("net", "loss", "make_optimizer", "make_scheduler", "channels_last", "ema_decay"),
+        *("num_classes", "teacher", "test_views", "background"),
+    },
     "optimizer": {"params"},
     "scheduler": {"optimizer", "total_steps", "T_max"},
     "logger": {"save_dir", "run_directory"},
@@ -61,6 +67,8 @@ def check(config: Tree) -> Experiment:
         faults += [fault for fault in _check_target(key, section) if fault.key not in told]
     faults += _check_trainer(config.get("trainer"))
     faults += [Fault(key, problem) for key, problem in senseless_modes(config)]
+    told = {fault.key for fault in faults}
+    faults += [fault for fault in _check_task(config) if fault.key not in told]
     if experiment and not faults:
         faults += [
             *_check_data(experiment.data, experiment.model),
@@ -123,6 +131,28 @@ def _check_target(key: str, section: Tree) -> list[Fault]:
     if "_args_" not in section:
         faults += [Fault(f"{key}.{k}", f"{target} needs this argument") for k in missing if k not in known]
     return faults
+
+
+def _check_task(config: Tree) -> list[Fault]:
+    """A module that trains no task; early stopping by a metric that the task doesn't have."""
+    section, callbacks, trust = config.get("task"), config.get("callbacks"), config.get("trust")
+    target = section.get("_target_") if isinstance(section, dict) else None
+    if not isinstance(target, str) or not re.fullmatch(TARGET, target):
+        return []  # told already
+    packages = [str(package) for package in trust] if isinstance(trust, list) else []
+    if (config.get("resume") or config.get("config_from")) and not is_trusted(target, packages):
+        return []  # refused where records are read; not imported to look at it
+    try:
+        task = task_of(target)
+    except TargetError as error:
+        return [Fault("task._target_", str(error))]
+    *names, last = map(repr, task.monitors)
+    return [
+        Fault(f"callbacks.{name}.monitor", f"is {monitor!r}; input should be {', '.join(names)} or {last}")
+        for name, callback in (callbacks.items() if isinstance(callbacks, dict) else ())
+        if isinstance(callback, dict) and described(callback.get("_target_")) is EarlyStopping
+        and isinstance(monitor := callback.get("monitor"), str) and monitor not in task.monitors
+    ]  # fmt: skip
 
 
 def _check_trainer(trainer: object) -> list[Fault]:

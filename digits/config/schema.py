@@ -75,6 +75,7 @@ class Experiment(Section):
     data: Described = Field(description="group data")
     augment: dict[str, Described] = Field(description="group augment: transforms by the batch, in order")
     model: Described = Field(description="group model")
+    task: Described = Field(description="group task: the LightningModule that trains the model")
     loss: Described = Field(description="group loss")
     optimizer: Described = Field(description="group optimizer")
     scheduler: Described = Field(description="group scheduler")
@@ -104,7 +105,7 @@ class Experiment(Section):
 class EarlyStopping(Target):
     """`callbacks.early_stopping`."""
 
-    monitor: Literal["val/accuracy", "val/loss", "train/accuracy", "train/loss"] = Field(description="what is watched")
+    monitor: str = Field(description="what is watched: a metric of the task's; null: what the task monitors")
     mode: Literal["max", "min"] | None = Field(description="which way is better; null: the monitor's")
     patience: Count = Field(description="epochs without a better value")
 

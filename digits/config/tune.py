@@ -5,28 +5,13 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from digits.config.task import CLASSIFICATION, Task
 from digits.config.types import Count, Name, Section
 
 Choice = bool | int | float | str | None | list[object]
 """What a categorical parameter may be: anything that can be typed after `key=`."""
-
-Direction = Literal["maximize", "minimize"]
-
-OBJECTIVES: dict[str, Direction] = {
-    "val/accuracy": "maximize",
-    "val/loss": "minimize",
-    "train/accuracy": "maximize",
-    "train/loss": "minimize",
-    "parameters": "minimize",
-    "seconds": "minimize",
-    "images_per_second": "maximize",
-}
-"""What can be searched for, and which way is better. Nothing of the test set is among it."""
-
-WATCHED = ("val/accuracy", "val/loss")
-"""What is known after every epoch, so that hopeless trials can be told before they end."""
 
 KEY = r"^\+?[A-Za-z_][\w.@/]*$"
 
@@ -116,11 +101,14 @@ class Tune(Section):
 
     @field_validator("objective")
     @classmethod
-    def _objectives(cls, objective: list[str]) -> list[str]:
+    def _objectives(cls, objective: list[str], info: ValidationInfo) -> list[str]:
+        """Only what the task has, which is the validation's context."""
+        task: Task = info.context or CLASSIFICATION
+        known = task.objectives
         for name in objective:
-            if name not in OBJECTIVES:
+            if name not in known:
                 why = "; the test set is for the winner alone" if name.startswith("test/") else ""
-                raise ValueError(f"can't be {name}{why}; there is {', '.join(OBJECTIVES)}")
+                raise ValueError(f"can't be {name}{why}; there is {', '.join(known)}")
         if len(set(objective)) < len(objective):
             raise ValueError("names a figure twice; name each once")
         return objective

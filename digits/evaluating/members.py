@@ -13,11 +13,12 @@ from pydantic import ValidationError
 
 from digits.config.data import Data
 from digits.config.schema import DESCRIBED
+from digits.config.task import CLASSIFICATION
 from digits.config.trust import harmful, is_trusted, untrusted
 from digits.config.types import Tree, Value
 from digits.data.class_folders import counted, is_image_folder
 from digits.runs.layout import BEST, LAST, MODEL, RESULT, RunError
-from digits.runs.read import read_model
+from digits.runs.read import read_model, recorded_task
 
 NEEDED = ("name", "root", "mean", "std", "num_classes", "image_size", "val_size", "split_seed")
 """What the data section of a DataModule from elsewhere has to say."""
@@ -138,6 +139,13 @@ def data_root(data: Tree, today: Tree) -> Value:
     except OSError:
         there = False
     return str(recorded) if there else today["root"]
+
+
+def check_classifies(run: Path, record: Tree) -> None:
+    """Raise RunError where a run was trained for another task: what its net answers is no class."""
+    task = recorded_task(run, record)
+    if task.name != CLASSIFICATION.name:
+        raise RunError(f"{run} was trained for {task.name}; what is evaluated and exported is classification")
 
 
 def check_data(data: Tree) -> None:

@@ -39,7 +39,7 @@ class Start:
 
     experiment: Experiment | None  # to be run; None: nothing, it is done
     remark: str = ""  # to be told
-    accuracy: float | None = None  # the validation accuracy of a run that is done
+    value: float | None = None  # of what its task monitors, of a run that is done
 
 
 def experiment_of(config: DictConfig, overrides: list[str]) -> Experiment:
@@ -162,7 +162,7 @@ def _met_again(asked: Experiment, overrides: list[str], directory: Path) -> Star
         _wait_for_another_sign(directory)
     taken = taken_up(asked.tree(), overrides, directory)
     if taken.tree is None:
-        return Start(None, taken.remark, taken.accuracy)
+        return Start(None, taken.remark, taken.value)
     if taken.tree == asked.tree():
         return Start(asked, taken.remark)
     return Start(_checked(taken.tree), taken.remark)  # a record, written perhaps by another version

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from digits.config.faults import ConfigError, Fault, TargetError, explain
 from digits.config.schema import Experiment
 from digits.config.signatures import names, signature_of, takes_anything
-from digits.config.tune import SECTIONS, WATCHED, Tune
+from digits.config.task import CLASSIFICATION, Task, task_in
+from digits.config.tune import SECTIONS, Tune
 from digits.config.types import Target, Tree
 from digits.hydra_app.compose import Composer
 from digits.hydra_app.messages import sentence
@@ -42,11 +43,18 @@ def plan(config: DictConfig, given: list[str]) -> Plan:
     The configuration of each parameter's extreme values is composed and checked: that tells an unknown key, a choice
     that isn't there and a range too wide now, not at the trial that meets it.
     """
-    sections = {name: OmegaConf.to_container(config[name], resolve=True) if name in config else {} for name in SECTIONS}
+    sections = {
+        name: OmegaConf.to_container(config[name], resolve=True) if name in config else {}
+        for name in (*SECTIONS, "task")
+    }
     space, faults = read_space(sections["search_space"])
     tune: Tune | None = None
+    task = task_in({"task": cast(Tree, sections["task"])}) or CLASSIFICATION  # that there is none is the base's fault
+    asked_for = cast(Tree, sections["tune"])
+    if "objective" in asked_for and asked_for["objective"] is None:
+        asked_for["objective"] = [task.monitored]
     try:
-        tune = Tune.model_validate(sections["tune"])
+        tune = Tune.model_validate(asked_for, context=task)
     except ValidationError as error:
         faults += explain(Tune, error, prefix="tune")
     sampler, pruner = (_engine(name, cast(Tree, sections[name]), faults) for name in ("sampler", "pruner"))
@@ -76,7 +84,7 @@ def plan(config: DictConfig, given: list[str]) -> Plan:
 
     faults += _check_keys(space, asked)
     if base is not None and tune is not None:
-        faults += _check_objective(tune, sampler)
+        faults += _check_objective(tune, sampler, task)
         if sampler is not None and is_grid(sampler):
             faults += grid(space)[1]
     if base is not None:
@@ -161,12 +169,13 @@ def _check_keys(space: Space, asked: list[str]) -> list[Fault]:
     return faults
 
 
-def _check_objective(tune: Tune, sampler: Target | None) -> list[Fault]:
+def _check_objective(tune: Tune, sampler: Target | None, task: Task) -> list[Fault]:
     faults = []
     if len(tune.objective) > 1 and sampler is not None and sampler.target.endswith("CmaEsSampler"):
         faults.append(Fault("sampler", "cmaes searches for one objective; with several take sampler=tpe"))
-    if not any(name in WATCHED for name in tune.objective):
-        faults.append(Fault("tune.objective", f"has no figure of the validation images; add {' or '.join(WATCHED)}"))
+    if not any(name in task.watched for name in tune.objective):
+        why = f"has no figure of the validation images; add {' or '.join(task.watched)}"
+        faults.append(Fault("tune.objective", why))
     return faults
 
 
@@ -183,6 +192,8 @@ def _check_trial(trial: Experiment, base: Experiment) -> None:
     judges = ("name", "root", "val_size", "split_seed")
     changed = [key for key in judges if trial.data.get(key) != base.data.get(key)]
     faults += [Fault(f"data.{key}", "chooses the images that trials are judged by; leave it out") for key in changed]
+    if trial.task.target != base.task.target:
+        faults.append(Fault("task", "chooses what trials are judged by; leave it out"))
     if faults:
         raise ConfigError(*faults)
 

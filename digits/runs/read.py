@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from digits.config.files import MODEL_LIMIT, RECORD_LIMIT, FileError, read_json
+from digits.config.task import Task, task_from
 from digits.config.types import Tree
 from digits.runs.layout import MODEL, RESULT, SIGN_OF_LIFE, RunError
 
@@ -43,6 +44,14 @@ def _read_json(path: Path, limit: int, missing: str, *, finite: bool = False) ->
 def first_process() -> bool:
     """Whether this is a run's only process or the first of several, on this node or another: it keeps the record."""
     return all(os.environ.get(rank, "0") == "0" for rank in ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK"))
+
+
+def recorded_task(run: Path, result: Tree) -> Task:
+    """What a run was trained to do; raises RunError where its record describes no task."""
+    try:
+        return task_from(result.get("task"))
+    except ValueError as error:
+        raise RunError(f"{run / RESULT} is damaged: its {error}") from None
 
 
 def status_of(result: Tree) -> str:

@@ -17,7 +17,7 @@ from digits.runs.layout import ERROR, EVENTS, FINISHED, LAST, NONFINITE, RESULT,
 from digits.runs.read import read_result
 
 OUTCOME = (
-    *("weights", "data", "teachers", "init_from", "metrics", "epoch", "epochs", "steps", "images_per_second"),
+    *("task", "weights", "data", "teachers", "init_from", "metrics", "epoch", "epochs", "steps", "images_per_second"),
     *("seconds", "history"),
 )
 """What the record says of a run that was done, and of what it was made from; it stays while the run goes on."""

@@ -1,4 +1,4 @@
-"""One table over many runs: mean ± standard deviation over seeds, ranked by validation accuracy. No torch."""
+"""One table over many runs: mean ± standard deviation over seeds, ranked by what their task monitors. No torch."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from digits.config.task import Task
 from digits.runs.environment import one_line, provenance
 from digits.runs.groups import bare, told_apart
 from digits.runs.layout import RunError
 from digits.runs.read import peek
 from digits.runs.table import (
-    RANKED_BY,
     WITHOUT_VALIDATION,
     Group,
-    Mean,
     Row,
     best,
     common,
@@ -29,6 +28,7 @@ from digits.runs.table import (
     lead,
     ranked,
     read_rows,
+    tasks_of,
 )
 
 SWEEPS = Path("outputs/sweeps")
@@ -75,8 +75,10 @@ def latest_sweep(sweeps: Path = SWEEPS) -> Path:
     return max(found, key=lambda folder: (begun(folder), folder.name))
 
 
-def report(rows: list[Row], folder: Path, metric: str = RANKED_BY, *, markdown: bool = False) -> str:
-    """The whole report as text."""
+def report(rows: list[Row], folder: Path, metric: str | None = None, *, markdown: bool = False) -> str:
+    """The whole report as text, ranked by a metric: by what most of the runs monitor, unless another is named."""
+    tasks = tasks_of(rows)
+    metric = metric or tasks[0].monitored
     counts = Counter(row.status for row in rows)
     statuses = sorted(counts, key=lambda status: (status != "done", status))
     lines = [f"{_runs(len(rows))} in {folder}: " + ", ".join(f"{counts[status]} {status}" for status in statuses)]
@@ -91,16 +93,11 @@ def report(rows: list[Row], folder: Path, metric: str = RANKED_BY, *, markdown: 
         lines.append(f"{_runs(len(repeated))} left out of the means: the same {same} and seed ran again later")
     if groups:
         apart = _apart(groups)
-        lines += ["", _table(groups, shared, apart, metric, markdown=markdown), ""]
+        lines += ["", _table(groups, shared, apart, _columns(groups, tasks, metric), markdown=markdown), ""]
         if any(apart):
             lines.append(IN_BRACKETS + LACKING * any(key.startswith("~") for found in apart for key in found))
         lines += [*_measured_on(groups, markdown=markdown), *_seed_noise(groups, metric)]
-        chosen = best(rows)
-        if chosen is None:
-            lines.append(f"no best run: none has {RANKED_BY}")
-        else:
-            accuracy, path = chosen.figure(RANKED_BY), _code(str(chosen.path), markdown=markdown)
-            lines.append(f"best run by {RANKED_BY}, {accuracy:.2%}: {path}")
+        lines += [_best(rows, task, markdown=markdown) for task in tasks]
     for status in statuses[counts["done"] > 0 :]:
         lines += ["", f"{status}:", *([""] if markdown else [])]
         for row in rows:
@@ -115,8 +112,9 @@ def report(rows: list[Row], folder: Path, metric: str = RANKED_BY, *, markdown: 
     return "\n".join(lines)
 
 
-def as_csv(rows: list[Row], metric: str = RANKED_BY) -> str:
-    """One line for every run, the best first; fractions in full precision."""
+def as_csv(rows: list[Row], metric: str | None = None) -> str:
+    """One line for every run, the best first, ranked as `report` does; fractions in full precision."""
+    metric = metric or tasks_of(rows)[0].monitored
     differing = {key for found in _apart(grouped(rows)) for key in found}
     settings = [
         {key: bare(text) for key, text in row.configuration if key in differing} | dict(row.overrides) for row in rows
@@ -133,11 +131,11 @@ def as_csv(rows: list[Row], metric: str = RANKED_BY) -> str:
     return file.getvalue()
 
 
-def of_runs(folder: Path, metric: str, *, csv: bool, markdown: bool) -> str:
+def of_runs(folder: Path, metric: str | None, *, csv: bool, markdown: bool) -> str:
     """What is printed of a folder with runs; raises RunError where it has none, or none has the metric."""
     rows = read(folder)
     names = figure_names(row for row in rows if row.status == "done")
-    if metric not in {RANKED_BY, *names}:
+    if metric is not None and metric not in {*(task.monitored for task in tasks_of(rows)), *names}:
         raise RunError(f"no run that is done has {metric}; there are: {', '.join(names) or 'none'}")
     return as_csv(rows, metric) if csv else report(rows, folder, metric, markdown=markdown) + "\n"
 
@@ -146,17 +144,30 @@ def _apart(groups: list[Group]) -> list[dict[str, str]]:
     return told_apart([group.overrides for group in groups], [group.configuration for group in groups])
 
 
+def _best(rows: list[Row], task: Task, *, markdown: bool) -> str:
+    chosen = best(rows, task)
+    if chosen is None:
+        return f"no best run: none has {task.monitored}"
+    value = f"{chosen.figure(task.monitored):{'.2%' if task.is_fraction(task.monitored) else '.4f'}}"
+    return f"best run by {task.monitored}, {value}: {_code(str(chosen.path), markdown=markdown)}"
+
+
+def _columns(groups: list[Group], tasks: list[Task], metric: str) -> list[str]:
+    """The figures that are shown, as far as some group has them."""
+    names = [metric, *(task.monitored for task in tasks)]
+    names += [WITHOUT_VALIDATION] if any(group.mean(group.task.monitored) is None for group in groups) else []
+    names += [*(f"test/{task.monitor}" for task in tasks), "parameters", "seconds"]
+    return [name for name in dict.fromkeys(names) if any(group.mean(name) for group in groups)]
+
+
 def _table(
-    groups: list[Group], shared: dict[str, str], apart: list[dict[str, str]], metric: str, *, markdown: bool
+    groups: list[Group], shared: dict[str, str], apart: list[dict[str, str]], names: list[str], *, markdown: bool
 ) -> str:
-    names = [metric, RANKED_BY, *([WITHOUT_VALIDATION] if any(g.mean(RANKED_BY) is None for g in groups) else [])]
-    names += ["test/accuracy", "parameters", "seconds"]
-    names = [name for name in dict.fromkeys(names) if any(group.mean(name) for group in groups)]
     typed = [_typed(pair for pair in group.overrides if pair[0] not in shared) for group in groups]
     told = [_brackets(found, markdown=markdown) for found in apart]
     differing = [" ".join(filter(None, parts)) for parts in zip(typed, told, strict=True)]
     cells = [
-        [what or "(defaults)", str(len(group.rows)), *(_cell(group.mean(name), name) for name in names)]
+        [what or "(defaults)", str(len(group.rows)), *(_cell(group, name) for name in names)]
         for what, group in zip(differing, groups, strict=True)
     ]
     headers, align = ["overrides", "n", *names], ["left", "right", *["right"] * len(names)]
@@ -174,14 +185,15 @@ def _brackets(found: dict[str, str], *, markdown: bool) -> str:
     return f"[{_code(_typed(pairs[:SHOWN_DIFFERENCES]), markdown=markdown)}{more}]" if pairs else ""
 
 
-def _cell(mean: Mean | None, name: str) -> str:
+def _cell(group: Group, name: str) -> str:
+    mean = group.mean(name)
     if mean is None:
         return ""
     if name == "parameters":
         return f"{mean.value:,.0f}"
     if name in ("seconds", "images_per_second"):
         return f"{mean.value:,.1f}"
-    scale, digits = (100, 2) if name.endswith("accuracy") else (1, 4)
+    scale, digits = (100, 2) if group.task.is_fraction(name) else (1, 4)
     sd = "" if mean.sd is None else f" ± {mean.sd * scale:.{digits}f}"
     return f"{mean.value * scale:.{digits}f}{sd}{' %' if scale == 100 else ''}"
 
@@ -206,7 +218,8 @@ def _seed_noise(groups: list[Group], metric: str) -> list[str]:
     found = lead(groups, metric)
     if found is None or found[0] > found[1]:
         return []
-    ahead, error = (f"{100 * x:.2f} points" if metric.endswith("accuracy") else f"{x:.4f}" for x in found)
+    points = groups[0].task.is_fraction(metric)
+    ahead, error = (f"{100 * x:.2f} points" if points else f"{x:.4f}" for x in found)
     return [f"within seed noise: the first is {ahead} ahead of the second, the standard error of that is {error}"]
 
 

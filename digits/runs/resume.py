@@ -15,7 +15,7 @@ from digits.config.files import FileError, check_stays_inside, few
 from digits.config.trust import harmful, is_trusted, untrusted
 from digits.config.types import Tree, Value, targets_in
 from digits.runs.layout import LAST, PREVIOUS, RESULT, RunError
-from digits.runs.read import find_run, first_process, read_result, status_of
+from digits.runs.read import find_run, first_process, read_result, recorded_task, status_of
 
 LENGTHS = {"trainer.max_epochs"}
 """What may be given anew to a run that goes on; not max_steps, with which Lightning 2.6 repeats an epoch on resume."""
@@ -66,7 +66,7 @@ class TakenUp:
 
     tree: Tree | None  # the configuration to run; None: nothing, it is done
     remark: str = ""  # to be told
-    accuracy: float | None = None  # the validation accuracy of a run that is done
+    value: float | None = None  # of a run that is done: what its task monitors
 
 
 def taken_up(asked: Tree, overrides: list[str], directory: Path) -> TakenUp:
@@ -78,6 +78,7 @@ def taken_up(asked: Tree, overrides: list[str], directory: Path) -> TakenUp:
         return TakenUp(asked)
     try:
         result = read_result(directory)
+        monitored = recorded_task(directory, result).monitored
     except RunError as error:
         raise ConfigError(Fault("", f"{error}; delete {directory} to start it anew")) from None
     _refuse_links(directory)
@@ -91,9 +92,9 @@ def taken_up(asked: Tree, overrides: list[str], directory: Path) -> TakenUp:
     others = _changed(recorded, asked)
     if status == "done":
         metrics = result.get("metrics")
-        accuracy = metrics.get("val/accuracy") if isinstance(metrics, dict) else None
+        value = metrics.get(monitored) if isinstance(metrics, dict) else None
         note = f" (recorded with another {few(others)})" if others else ""
-        return TakenUp(None, f"done already: {directory}{note}", accuracy if isinstance(accuracy, float) else None)
+        return TakenUp(None, f"done already: {directory}{note}", value if isinstance(value, float) else None)
     # What the command itself names needs no trust=[…] to be called for the record of the same command
     own = {str(section["_target_"]) for _, section in targets_in(asked)}
     trust = [*_packages(asked), *dict.fromkeys(name.partition(".")[0] for name in sorted(own) if not is_trusted(name))]

@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 import os
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from digits.config.task import CLASSIFICATION, Task
 from digits.config.types import Tree
 from digits.runs.groups import Pairs, configuration_of, matters
 from digits.runs.layout import RESULT
-from digits.runs.read import read_result, runs_in, status_of
+from digits.runs.read import read_result, recorded_task, runs_in, status_of
 
-RANKED_BY = "val/accuracy"
 WITHOUT_VALIDATION = "train/loss"
 """What ranks the runs that kept no validation images, after all the others."""
 
@@ -33,6 +34,7 @@ class Row:
     finished: str = ""
     figures: tuple[tuple[str, float], ...] = ()  # metrics, parameters, seconds, images_per_second
     configuration: Pairs = ()  # what its results follow from but for the seed; empty: not recorded
+    task: Task = CLASSIFICATION
 
     def figure(self, name: str) -> float | None:
         """One of the figures, if the run has it."""
@@ -54,6 +56,11 @@ class Group:
 
     overrides: Pairs  # what it is called by
     rows: tuple[Row, ...]
+
+    @property
+    def task(self) -> Task:
+        """What they were trained to do."""
+        return self.rows[0].task
 
     @property
     def configuration(self) -> Pairs:
@@ -87,10 +94,10 @@ def grouped(rows: Iterable[Row]) -> list[Group]:
 
     Where a record has no configuration, the overrides stand for it.
     """
-    groups: dict[tuple[Pairs, Pairs], list[Row]] = {}
+    groups: dict[tuple[Pairs, Pairs, Task], list[Row]] = {}
     for row in sorted(rows, key=lambda row: (row.finished, row.path)):
         if row.status == "done":
-            key = row.configuration, () if row.configuration else row.overrides
+            key = row.configuration, () if row.configuration else row.overrides, row.task
             groups.setdefault(key, []).append(row)
     return [Group(_typed_for(runs), tuple({row.seed: row for row in runs}.values())) for runs in groups.values()]
 
@@ -99,21 +106,24 @@ def ranked(groups: Iterable[Group], metric: str) -> list[Group]:
     """Groups, the best mean first; those without the metric last, by their training loss."""
 
     def key(group: Group) -> tuple[bool, float, bool, float, Pairs, Pairs]:
-        first, second = (_badness(group.mean(name), name) for name in (metric, WITHOUT_VALIDATION))
+        first, second = (_badness(group, name) for name in (metric, WITHOUT_VALIDATION))
         return first is None, first or 0.0, second is None, second or 0.0, group.overrides, group.configuration
 
     return sorted(groups, key=key)
 
 
-def best(rows: Iterable[Row]) -> Row | None:
-    """The run with the highest validation accuracy; a test accuracy never chooses."""
-    done = [(value, row) for row in rows if row.status == "done" and (value := row.figure(RANKED_BY)) is not None]
-    return max(done, key=lambda pair: pair[0])[1] if done else None
+def tasks_of(rows: Iterable[Row]) -> list[Task]:
+    """What the runs that are done were trained to do, the most frequent first; classification where there is none."""
+    found = [task for task, _ in Counter(row.task for row in rows if row.status == "done").most_common()]
+    return found or [CLASSIFICATION]
 
 
-def lower_is_better(metric: str) -> bool:
-    """Whether a figure is a cost."""
-    return any(word in metric.replace("images_per_second", "") for word in ("loss", "error", "seconds", "parameters"))
+def best(rows: Iterable[Row], task: Task) -> Row | None:
+    """The run of a task that did best on the validation split; what the test split gave never chooses."""
+    done = [row for row in rows if row.status == "done" and row.task == task]
+    found = [(value, row) for row in done if (value := row.figure(task.monitored)) is not None]
+    choose = min if task.better(task.monitored) == "min" else max
+    return choose(found, key=lambda pair: pair[0])[1] if found else None
 
 
 def common(groups: Iterable[Group]) -> dict[str, str]:
@@ -153,6 +163,7 @@ def _row(run: Path, result: Tree) -> Row:
         str(result.get("finished")),
         tuple(_figures(result).items()),
         configuration_of(result),
+        recorded_task(run, result),
     )
 
 
@@ -215,13 +226,14 @@ def _sample_sd(values: list[float]) -> float | None:
     return statistics.stdev(values) if all(map(math.isfinite, values)) else math.nan
 
 
-def _badness(mean: Mean | None, metric: str) -> float | None:
+def _badness(group: Group, metric: str) -> float | None:
     """What to sort by, ascending; a diverged run's NaN is worse than any number."""
+    mean = group.mean(metric)
     if mean is None:
         return None
     if math.isnan(mean.value):
         return math.inf
-    return mean.value if lower_is_better(metric) else -mean.value
+    return mean.value if group.task.better(metric) == "min" else -mean.value
 
 
 def _first_line(text: object) -> str:

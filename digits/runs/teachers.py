@@ -8,11 +8,12 @@ from typing import cast
 
 from digits.config.faults import ConfigError, Fault
 from digits.config.schema import Experiment
+from digits.config.task import CLASSIFICATION
 from digits.config.trust import untrusted
 from digits.config.types import Tree, Value
 from digits.data.class_folders import is_image_folder
 from digits.runs.layout import WEIGHTS, RunError
-from digits.runs.read import read_model, read_result, status_of
+from digits.runs.read import read_model, read_result, recorded_task, status_of
 
 FOLDER = ("root", "test_size", "test_seed")
 """What settles which pictures of a folder are trained on."""
@@ -60,6 +61,8 @@ def _weights(run: Path, data: Tree, trust: list[str]) -> Value:
     if (status := status_of(record)) != "done":
         way = "wait for its end" if status == "running" else f"go on with it by resume={run}"
         raise RunError(f"{run} is {status}, but a teacher has to be done; {way}, or name another")
+    if (task := recorded_task(run, record)).name != CLASSIFICATION.name:
+        raise RunError(f"{run} was trained for {task.name}, so its net's answers are no classes; name another run")
     model = read_model(run)
     if not (run / WEIGHTS).is_file():
         raise RunError(f"{run} has no {WEIGHTS}, the weights of its net; name another run")

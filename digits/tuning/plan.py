@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from digits.config.schema import Experiment
+from digits.config.task import Task, task_of
 from digits.config.tune import Tune
 from digits.config.types import Target
 from digits.tuning.space import Space, grid
@@ -28,6 +29,11 @@ class Plan:
 
     Raises ConfigError where these values together can't be.
     """
+
+    @property
+    def task(self) -> Task:
+        """What the trials are trained to do."""
+        return task_of(self.base.task.target)
 
     @property
     def most(self) -> int:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from digits.config.files import shown
-from digits.config.tune import OBJECTIVES
+from digits.config.task import CLASSIFICATION, Task, task_from
+from digits.runs.layout import RunError
 from digits.tuning.storage import counted, is_cut_off, number_of
 
 Setting: TypeAlias = bool | int | float | str | None
@@ -42,16 +43,17 @@ class Objective:
 
     name: str
     maximize: bool
+    task: Task = CLASSIFICATION
 
     @classmethod
-    def named(cls, name: str) -> Objective:
+    def named(cls, name: str, task: Task = CLASSIFICATION) -> Objective:
         """The one that is asked for by this name."""
-        return cls(name, OBJECTIVES[name] == "maximize")
+        return cls(name, task.better(name) == "max", task)
 
     @property
-    def accuracy(self) -> bool:
+    def fraction(self) -> bool:
         """Whether it is a fraction that people read as a percentage."""
-        return self.name.endswith("accuracy")
+        return self.task.is_fraction(self.name)
 
     def badness(self, value: float) -> float:
         """What to sort by, ascending; NaN is worse than any number."""
@@ -61,11 +63,16 @@ class Objective:
 
     def text(self, value: float) -> str:
         """A value as it is printed."""
-        if self.accuracy:
+        if self.fraction:
             return f"{100 * value:.2f} %"
         if abs(value) < 1e15 and (abs(value) >= 10_000 or float(value).is_integer()):
             return f"{value:,.0f}"
         return f"{value:.4f}" if 0.001 <= abs(value) < 1000 else f"{value:.4g}"
+
+
+def directions(names: Iterable[str], task: Task) -> list[Literal["maximize", "minimize"]]:
+    """Which way is better for each objective, in Optuna's words."""
+    return ["maximize" if task.better(name) == "max" else "minimize" for name in names]
 
 
 @dataclass(frozen=True)
@@ -129,6 +136,7 @@ class Outcome:
     base: tuple[str, ...]  # overrides that all trials share
     tested: int | None
     test: Mapping[str, float]
+    task: Task
 
     def ranked(self, objective: int = 0) -> list[Trial]:
         """All trials, the best first: complete ones by value, then the pruned by how far they got, then the others."""
@@ -194,9 +202,13 @@ class Outcome:
 
 
 def outcome_of(study: optuna.Study) -> Outcome:
-    """What a study holds."""
+    """What a study holds. Raises RunError where it describes no task."""
     definition, test = study.user_attrs.get("definition"), study.user_attrs.get("test")
     definition = definition if isinstance(definition, dict) else {}
+    try:
+        task = task_from(definition.get("task"))
+    except ValueError as error:
+        raise RunError(f"the search {shown(study.study_name)} is damaged: its {error}") from None
     test = test if isinstance(test, dict) else {}
     names = _texts(definition.get("objective"))
     if len(names) != len(study.directions):
@@ -212,7 +224,7 @@ def outcome_of(study: optuna.Study) -> Outcome:
     return Outcome(
         shown(study.study_name),
         tuple(
-            Objective(name, direction == optuna.study.StudyDirection.MAXIMIZE)
+            Objective(name, direction == optuna.study.StudyDirection.MAXIMIZE, task)
             for name, direction in zip(names, study.directions, strict=True)
         ),
         {name: spans[name] for name in dict.fromkeys((*order, *spans))},
@@ -221,6 +233,7 @@ def outcome_of(study: optuna.Study) -> Outcome:
         tuple(_texts(definition.get("base"))),
         test["trial"] if isinstance(test.get("trial"), int) else None,
         {str(name): float(value) for name, value in test.items() if name != "trial" and isinstance(value, int | float)},
+        task,
     )
 
 

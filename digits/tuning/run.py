@@ -61,7 +61,7 @@ def _run(plan: Plan, directory: Path, work: Work) -> int:
     what |= {"heartbeat": tune.heartbeat, "base": list(plan.asked)}
     study = memory.create(what)
     note(directory, tune.name, tune.storage)
-    progress = Progress(plan.space, [Objective.named(name) for name in tune.objective])
+    progress = Progress(plan.space, [Objective.named(name, plan.task) for name in tune.objective])
     search = Search(memory, tune, plan.space, lambda n: engines(plan, n), plan.take_up, progress, plan.most)
     trials = counted(study.get_trials(deepcopy=False))
     finished = sum(trial.state.is_finished() and not is_cut_off(trial) for trial in trials)

@@ -10,8 +10,8 @@ from optuna.samplers import BaseSampler
 
 from digits.config.faults import ConfigError, Fault
 from digits.config.instantiate import instantiate
-from digits.config.tune import OBJECTIVES
 from digits.tuning.plan import Plan, is_grid
+from digits.tuning.results import directions
 from digits.tuning.space import draw, grid
 from digits.tuning.storage import first_line
 
@@ -26,7 +26,7 @@ def engines(plan: Plan, trials: int) -> tuple[BaseSampler, BasePruner]:
 
 def check_engines(plan: Plan) -> None:
     """Raise ConfigError where the sampler or the pruner can't work with what it was given."""
-    study = optuna.create_study(directions=[OBJECTIVES[name] for name in plan.tune.objective])
+    study = optuna.create_study(directions=directions(plan.tune.objective, plan.task))
     name, section = "sampler", plan.sampler
     try:
         study.sampler = _sampler(plan, 0)

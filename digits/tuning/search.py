@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from digits.config.faults import ConfigError
 from digits.config.schema import Experiment
-from digits.config.tune import WATCHED, Tune
+from digits.config.tune import Tune
 from digits.config.types import Tree
 from digits.runs.layout import NONFINITE
 from digits.runs.read import peek, status_of
@@ -63,7 +63,8 @@ class Search:
         self.memory, self.tune, self.space, self.most = memory, tune, space, most
         self._engines, self._take_up, self._progress = engines, take_up, progress
         self._composing = threading.Lock()  # Hydra composes for one thread at a time
-        self._watched = tune.objective[0] if tune.objective[0] in WATCHED and len(tune.objective) == 1 else None
+        alone = len(tune.objective) == 1
+        self._watched = tune.objective[0] if alone and tune.objective[0].startswith("val/") else None
         self.stopping = threading.Event()
         self.given_up = ""  # why this command trains no more
         self._failures, self._went_well = list[str](), False  # of this command's trials: earlier causes may be gone

@@ -22,9 +22,10 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, Prog
 
 from digits.config.absent import completed
 from digits.config.faults import ConfigError, Fault
-from digits.config.tune import OBJECTIVES
+from digits.config.task import CLASSIFICATION, task_from, task_in
 from digits.config.types import Tree
 from digits.runs.layout import RESULT, RunError
+from digits.tuning.results import directions
 from digits.tuning.storage import (
     DEATHS,
     DIRECTORY,
@@ -61,7 +62,7 @@ class Memory:
         """The study, made if there is none yet; raises ConfigError where it is another search's."""
         objective = definition["objective"]
         assert isinstance(objective, list)
-        directions = [OBJECTIVES[str(name)] for name in objective]
+        which = directions(map(str, objective), task_from(definition.get("task")))
         with self.alone():
             known = {
                 study.study_name for study in optuna.get_all_study_summaries(self.storage, include_best_trial=False)
@@ -73,7 +74,7 @@ class Memory:
             if any((self.directory / TRIALS).glob(f"*/{RESULT}")):
                 why = f"{self.directory} holds trials that its storage doesn't know; move them, or take another name"
                 raise ConfigError(Fault("tune.name", why))
-            study = optuna.create_study(study_name=self.name, storage=self.storage, directions=directions)
+            study = optuna.create_study(study_name=self.name, storage=self.storage, directions=which)
             study.set_user_attr("definition", definition)
         return study
 
@@ -156,7 +157,8 @@ def definition(objective: list[str], space: object, base: Tree, pruner: Tree) ->
     plain: Tree = json.loads(json.dumps({"objective": objective, "space": space, "pruner": pruner}))
     trainer = base["trainer"]
     assert isinstance(trainer, dict)
-    return plain | {"config": _comparable(base), "max_epochs": trainer["max_epochs"]}
+    task = task_in(base) or CLASSIFICATION
+    return plain | {"config": _comparable(base), "max_epochs": trainer["max_epochs"], "task": task.tree()}
 
 
 def _comparable(base: Tree) -> Tree:

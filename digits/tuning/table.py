@@ -121,7 +121,7 @@ def saved(outcome: Outcome) -> str:
 def tested(outcome: Outcome) -> str:
     """What the test of the winner gave; empty where it was not tested."""
     told = [
-        f"{name} {100 * value:.2f} %" if name.endswith("accuracy") else f"{name} {value:.4f}"
+        f"{name} {100 * value:.2f} %" if outcome.task.is_fraction(f"test/{name}") else f"{name} {value:.4f}"
         for name, value in outcome.test.items()
         if name != LOOKS
     ]

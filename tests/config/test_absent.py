@@ -63,5 +63,5 @@ def test_a_record_keeps_its_senseless_pair(experiment: Callable[..., Experiment]
 
 def test_keys_younger_than_a_record_are_as_they_were(experiment: Callable[..., Experiment]) -> None:
     tree = experiment().tree()
-    younger: Tree = {"test_views": 1, "init_from": None, "teachers": []}
+    younger: Tree = {"task": tree["task"], "test_views": 1, "init_from": None, "teachers": []}
     assert completed({key: value for key, value in tree.items() if key not in younger}) == tree

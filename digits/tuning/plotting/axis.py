@@ -129,20 +129,20 @@ def objective_axis(objective: Objective, values: Iterable[float]) -> Axis:
     """
     found = sorted((value for value in values if math.isfinite(value)), key=objective.badness)
     if not found:
-        return Axis("linear", 0, 1, percent=objective.accuracy)
+        return Axis("linear", 0, 1, percent=objective.fraction)
     if len(found) >= ENOUGH_TO_CUT:
         usual = found[math.ceil(0.9 * len(found)) - 1]
         found = [v for v in found if abs(v - found[0]) <= OUTLYING * abs(usual - found[0])]
     low, high = min(found), max(found)
-    percent = objective.accuracy and low >= 0 and high <= 1
-    if percent:
+    percent = objective.fraction and low >= 0 and high <= 1
+    if percent and objective.maximize:
         floor = min((1 - v for v in found if v < 1), default=1.0) / 2
         plain = Axis("error", 0, 0, floor=floor, percent=True)
         ends = plain._measure(low), plain._measure(high)
         if ends[1] - ends[0] > math.log10(STEEP):
             return Axis("error", *ends, floor=floor, percent=True)
     elif low > 0 and high / low > STEEP:
-        return Axis("log", math.log10(low), math.log10(high))
+        return Axis("log", math.log10(low), math.log10(high), percent=percent)
     return Axis("linear", low, high, percent=percent)
 
 
