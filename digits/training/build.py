@@ -26,15 +26,15 @@ from digits.training.checkpoints import CheckpointFiles
 from digits.training.distillation import Teacher
 from digits.training.event_files import EventFiles
 from digits.training.metrics_csv import MetricsCSV
-from digits.training.module import Classifier
+from digits.training.task_module import AnyTask, TaskModule
 
 
 def make_module(
     config: Experiment, net: nn.Module, num_classes: int, teacher: Teacher | None = None, background: float = 0
-) -> Classifier:
-    """The LightningModule around a net, with its loss, optimizer, schedule, average and teacher.
+) -> AnyTask:
+    """The task's LightningModule around a net, with its loss, optimizer and schedule, and what else it has a use for.
 
-    `background` is a black pixel, normalised.
+    `background` is a black pixel, normalised. Raises ConfigError for what was asked for that the task doesn't take.
     """
 
     def make_optimizer(parameters: Iterable[nn.Parameter]) -> Optimizer:
@@ -49,11 +49,19 @@ def make_module(
     bind(config.optimizer.tree(), net.parameters())  # a fault in them is told now, not when fitting starts
     bind({key: value for key, value in config.scheduler.tree().items() if key != "interval"}, None)
     loss = cast(nn.Module, instantiate(config.loss.tree()))
-    trainer = config.trainer
-    return Classifier(
-        net, loss, make_optimizer, make_scheduler, num_classes, channels_last=trainer.channels_last,
-        ema_decay=trainer.ema_decay, teacher=teacher, test_views=config.test_views, background=background,
-    )  # fmt: skip
+    trainer, section = config.trainer, config.task.tree()
+    named = {"net": net, "loss": loss, "make_optimizer": make_optimizer, "make_scheduler": make_scheduler,
+             "num_classes": num_classes, "channels_last": trainer.channels_last, "ema_decay": trainer.ema_decay,
+             "teacher": teacher, "test_views": config.test_views, "background": background}  # fmt: skip
+    taken = bind(section, **named)
+    asked = {"teacher": "teachers" if teacher is not None else "", "test_views": "test_views" * (config.test_views > 1),
+             "ema_decay": "trainer.ema_decay" if trainer.ema_decay is not None else ""}  # fmt: skip
+    if idle := [key for name, key in asked.items() if key and name not in taken]:
+        raise ConfigError(*[Fault(key, f"{config.task.target} has no use for it; leave it out") for key in idle])
+    module = instantiate(section, **named)
+    if not isinstance(module, TaskModule):
+        raise ConfigError(Fault("task._target_", f"{config.task.target} is no {TaskModule.__name__}"))
+    return module
 
 
 def with_lengths(section: Tree, steps: int) -> Tree:

@@ -14,9 +14,9 @@ from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from torch import Tensor
 from tqdm import tqdm
 
-from digits.data import Batch
+from digits.config.task import Task
 from digits.runs.record import RunDirectory
-from digits.training.module import Classifier
+from digits.training.task_module import AnyBatch, AnyTask, TaskModule
 
 log = logging.getLogger(__name__)
 
@@ -94,14 +94,14 @@ class Pulse(Callback):
         return self._last_step - self._epoch_begun - self._validating_before if self._images else 0.0
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: Batch, batch_idx: int
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: AnyBatch, batch_idx: int
     ) -> None:
         """Count the batch; after the first the run's files are this start's."""
         self.run.first_step()
         if trainer.is_last_batch and pl_module.device.type == "cuda":
             torch.cuda.synchronize()  # once an epoch: else its steps would only have been asked for
         self._last_step, self._validating_before = time.perf_counter(), self._validating
-        self._images += len(batch.labels)
+        self._images += len(batch.images)
         if self.first_step is None:
             self.first_step = self._last_step - self._epoch_begun
         self._live(trainer)
@@ -115,7 +115,7 @@ class Pulse(Callback):
         span = time.perf_counter() - self._validation_begun
         self._validating += span
         self.in_validation += span
-        self._validated = means(trainer, "val")
+        self._validated = means(trainer, task_module(pl_module).task, "val")
         self._live(trainer)
 
     def on_test_batch_end(
@@ -123,7 +123,7 @@ class Pulse(Callback):
         trainer: L.Trainer,
         pl_module: L.LightningModule,
         outputs: object,
-        batch: Batch,
+        batch: AnyBatch,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
@@ -136,11 +136,11 @@ class Pulse(Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Log the epoch's means and its speed, and keep them."""
-        assert isinstance(pl_module, Classifier)
-        pl_module.log_means("train")
+        module = task_module(pl_module)
+        module.log_means("train")
         rate = self.current_rate * trainer.world_size
         pl_module.log("train/images_per_second", rate, rank_zero_only=True)
-        epoch = {"epoch": trainer.current_epoch, **means(trainer, "train"), **self._validated}
+        epoch = {"epoch": trainer.current_epoch, **means(trainer, module.task, "train"), **self._validated}
         self.history.append({**epoch, "train/images_per_second": round(rate, 1)})
 
     def state_dict(self) -> dict[str, object]:
@@ -165,9 +165,15 @@ class Pulse(Callback):
         self.in_steps, self.in_validation = steps, validation
 
 
-def means(trainer: L.Trainer, split: str) -> dict[str, float]:
-    """Loss and accuracy of a split as they were logged last."""
-    names = (f"{split}/loss", f"{split}/accuracy")
+def task_module(module: L.LightningModule) -> AnyTask:
+    """The module that trains, which is a task's."""
+    assert isinstance(module, TaskModule)
+    return module
+
+
+def means(trainer: L.Trainer, task: Task, split: str) -> dict[str, float]:
+    """The task's metrics of a split as they were logged last."""
+    names = [f"{split}/{metric.name}" for metric in task.metrics]
     return {name: float(trainer.callback_metrics[name]) for name in names if name in trainer.callback_metrics}
 
 
@@ -193,16 +199,20 @@ class Progress(TQDMProgressBar):
         super().on_train_epoch_end(trainer, pl_module)
         if trainer.is_global_zero and not trainer.sanity_checking:
             epoch = f"epoch {trainer.current_epoch + 1:>{len(str(trainer.max_epochs))}}/{trainer.max_epochs}"
-            metrics, rate = summary_line(trainer.callback_metrics), f"{self.pulse.current_rate:,.0f}"
+            metrics = summary_line(trainer.callback_metrics, task_module(pl_module).task)
             with tqdm.external_write_mode():  # on a terminal: above the bar, not behind it
-                log.info("%s  %s  %s images/s", epoch, metrics, rate)
+                log.info("%s  %s  %s images/s", epoch, metrics, f"{self.pulse.current_rate:,.0f}")
 
 
-def summary_line(metrics: Mapping[str, Tensor | float]) -> str:
-    """Losses and accuracies in one line, as far as there are any."""
+def summary_line(metrics: Mapping[str, Tensor | float], task: Task) -> str:
+    """The task's metrics in one line, as far as there are any."""
     parts = []
     for split in ("train", "val"):
-        loss, accuracy = metrics.get(f"{split}/loss"), metrics.get(f"{split}/accuracy")
-        if loss is not None and accuracy is not None:
-            parts.append(f"{split} loss {float(loss):.4f} accuracy {float(accuracy):7.2%}")
+        told = [
+            f"{metric.name} {float(metrics[name]):{'7.2%' if metric.fraction else '.4f'}}"
+            for metric in task.metrics
+            if (name := f"{split}/{metric.name}") in metrics
+        ]
+        if told:
+            parts.append(" ".join([split, *told]))
     return "  ".join(parts)

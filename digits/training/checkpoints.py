@@ -20,13 +20,13 @@ from lightning.pytorch.loops.progress import _ProcessedTracker
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.trainer.states import TrainerFn
 
-from digits.data import Batch
+from digits.config.task import Task
 from digits.processes.signals import Signals
 from digits.runs.atomic import write_bytes
 from digits.runs.checkpoint_file import read_checkpoint
 from digits.runs.layout import BEST, DAMAGED, LAST, PREVIOUS, RunError
 from digits.runs.read import first_process
-from digits.training.module import SUMS
+from digits.training.task_module import SUMS, AnyBatch
 
 log = logging.getLogger(__name__)
 
@@ -76,12 +76,13 @@ class CheckpointFiles(TorchCheckpointIO):
 
 
 class Best(ModelCheckpoint):
-    """The epoch with the highest validation accuracy; the earlier one where two are equal."""
+    """The epoch that is best by what the task monitors; the earlier one where two are equal."""
 
-    def __init__(self, run: Path) -> None:
-        path = run / BEST
+    def __init__(self, run: Path, task: Task) -> None:
+        path, mode = run / BEST, task.better(task.monitored)
+        assert mode is not None
         super().__init__(
-            path.parent, path.stem, monitor="val/accuracy", mode="max", save_top_k=1, enable_version_counter=False
+            path.parent, path.stem, monitor=task.monitored, mode=mode, save_top_k=1, enable_version_counter=False
         )
 
     def load_state_dict(self, state_dict: dict[str, object]) -> None:
@@ -120,7 +121,7 @@ class Last(Checkpoint):
     # ---- Where a checkpoint is taken ------------------------------------------------------------
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: Batch, batch_idx: int
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: AnyBatch, batch_idx: int
     ) -> None:
         """After a step, if it is time, and always before the last step that validation follows."""
         steps, every = batch_idx + 1, trainer.val_check_batch or 1
@@ -140,7 +141,7 @@ class Last(Checkpoint):
     # ---- Where it is written --------------------------------------------------------------------
 
     def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Batch, batch_idx: int
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: AnyBatch, batch_idx: int
     ) -> None:
         """What the last step logged is now with the loggers."""
         self._write(trainer)
@@ -150,7 +151,7 @@ class Last(Checkpoint):
         trainer: L.Trainer,
         pl_module: L.LightningModule,
         outputs: object,
-        batch: Batch,
+        batch: AnyBatch,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:

@@ -67,7 +67,7 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
     if pruning is not None:
         callbacks.append(pruning)
     files = checkpoints.CheckpointFiles(run.path)
-    best, last = checkpoints.Best(run.path), checkpoints.Last(files, config.checkpoint_minutes, signals)
+    best, last = checkpoints.Best(run.path, module.task), checkpoints.Last(files, config.checkpoint_minutes, signals)
     keepers = [best, last] if validates else [last]  # in this order: the last checkpoint must know of the best
     trainer = make_trainer(config, run.path, loggers, [*callbacks, *keepers], files)
     clock.lap("objects")
@@ -84,7 +84,7 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
         hardware = cast(Tree, run.record["hardware"]) | {"threads": torch.get_num_threads()}
         read: Tree = {"name": data.name, **sizes, "checksums": dict(data.checksums)}
         run.add(config=config.tree(), hardware=hardware, device=str(trainer.strategy.root_device))
-        run.add(parameters=parameters, data=read, teachers=teachers)
+        run.add(task=module.task.tree(), parameters=parameters, data=read, teachers=teachers)
         name, images = config.model.target.rsplit(".", 1)[-1], f"{len(data.train):,} images of {data.name}"
         log.info("%s with %s parameters, %s: %s", name, f"{parameters:,}", images, run.path)
         if asked.trainer.precision == "auto":
@@ -110,7 +110,8 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
     chosen = run.path / (BEST if validates else LAST)
     chosen_epoch = epochs - 1
     if status == "pruned":
-        chosen_epoch = int(max(pulse.history, key=lambda epoch: epoch["val/accuracy"])["epoch"])
+        best_epoch = module.task.best_epoch(pulse.history)
+        chosen_epoch = chosen_epoch if best_epoch is None else int(best_epoch["epoch"])
     elif chosen.exists():
         kept = read_checkpoint(chosen)
         module.load_state_dict(cast(dict[str, torch.Tensor], kept["state_dict"]))

@@ -8,10 +8,8 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
+from digits.config.task import Task
 from digits.config.types import Tree, Value
-
-RESULTS = ("hp/val_accuracy", "hp/val_loss", "hp/test_accuracy", "hp/test_loss")
-"""The metrics of a row in HPARAMS; not the curves' own names, whose first point a row would falsify."""
 
 HPARAMS = {
     "data": "data.name",
@@ -24,6 +22,11 @@ HPARAMS = {
     "seed": "seed",
 }
 """Columns that every run has: TensorBoard takes the columns from one run, and drops what others have besides."""
+
+
+def results(task: Task) -> tuple[str, ...]:
+    """The metrics of a row in HPARAMS; not the curves' own names, whose first point a row would falsify."""
+    return tuple(f"hp/{split}_{metric.name}" for split in ("val", "test") for metric in task.headline)
 
 
 def hyperparameters(config: Tree, overrides: Iterable[str]) -> tuple[Tree, set[str]]:
@@ -60,15 +63,15 @@ def of_trial(trial: Value, row: Tree, asked: set[str]) -> tuple[Tree, set[str]]:
     return {name: row[name] for name in HPARAMS} | values, set(parameters)
 
 
-def add_row(writer: SummaryWriter, row: Tree, asked: set[str], *, fresh: bool) -> None:
-    """A row in HPARAMS, its results unknown: so that it is there even if the run dies.
+def add_row(writer: SummaryWriter, row: Tree, asked: set[str], metrics: Iterable[str], *, fresh: bool) -> None:
+    """A row in HPARAMS, its metrics unknown: so that it is there even if the run dies.
 
     TensorBoard puts the columns that differ between runs first, and draws only the first few; one run can't
     know which those are, but those that were asked for are a good guess.
     """
     values = {name: value if isinstance(value, int | float | str) else str(value) for name, value in row.items()}
-    results = dict.fromkeys(RESULTS, float("nan"))
-    experiment, *session = hparams(values, results)
+    unknown = dict.fromkeys(metrics, float("nan"))
+    experiment, *session = hparams(values, unknown)
     plugin = experiment.value[0].metadata.plugin_data
     content = HParamsPluginData.FromString(plugin.content)
     for column in content.experiment.hparam_infos:
@@ -76,8 +79,8 @@ def add_row(writer: SummaryWriter, row: Tree, asked: set[str], *, fresh: bool) -
     plugin.content = content.SerializeToString()
     for summary in (experiment, *session):
         writer._get_file_writer().add_summary(summary)
-    for name, unknown in results.items() if fresh else ():
-        writer.add_scalar(name, unknown, 0)
+    for name, value in unknown.items() if fresh else ():
+        writer.add_scalar(name, value, 0)
 
 
 def _at(tree: Value, key: str) -> Value:

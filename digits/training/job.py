@@ -17,6 +17,7 @@ from tabulate import tabulate
 from digits.config.faults import ConfigError, TargetError
 from digits.config.instantiate import check_read_back
 from digits.config.schema import Experiment
+from digits.config.task import task_from, task_of
 from digits.config.types import Tree
 from digits.data.datasets import DataError
 from digits.processes.signals import Interrupted, Signals
@@ -53,7 +54,7 @@ NO_STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, 
 def run_job(
     config: Experiment, directory: Path, overrides: list[str], trial: Tree | None = None, pruning: Pruning | None = None
 ) -> float | None:
-    """Run one experiment; returns its best validation accuracy, or None where nothing was validated.
+    """Run one experiment; returns what its task monitors, of the best epoch, or None where nothing was validated.
 
     Of a search's trial the record also says which it is, and its `pruning` may end it. Raises JobFailed when it failed,
     after its record and the log say why; Interrupted, an exit with 143 after SIGTERM and 130 after Ctrl-C, when it was
@@ -94,8 +95,8 @@ def run_job(
             log.info("%s", compare(origin, run.record))
     metrics = outcome["metrics"]
     assert isinstance(metrics, dict)
-    accuracy = metrics.get("val/accuracy")
-    return accuracy if isinstance(accuracy, float) else None
+    value = metrics.get(task_of(config.task.target).monitored)
+    return value if isinstance(value, float) else None
 
 
 def _failed(error: BaseException, run: RunDirectory | None, overrides: list[str]) -> JobFailed:
@@ -170,14 +171,16 @@ def summary(record: Tree, directory: Path) -> str:
     assert isinstance(metrics, dict)
     assert isinstance(seconds, dict)
     assert isinstance(config, dict)
-    rows = []
+    rows, measured = [], task_from(record.get("task")).headline
     for split in ("train", "val", "test"):
-        loss, accuracy = metrics.get(f"{split}/loss"), metrics.get(f"{split}/accuracy")
-        if isinstance(loss, float) and isinstance(accuracy, float):
+        values = [(metrics.get(f"{split}/{metric.name}"), metric.fraction) for metric in measured]
+        cells = [f"{x:.2%}" if fraction else f"{x:.4f}" for x, fraction in values if isinstance(x, float)]
+        if len(cells) == len(measured):
             by = f", {config['test_views']} views" if split == "test" and config["test_views"] != 1 else ""
-            rows.append([f"{split}{by}", f"{accuracy:.2%}", f"{loss:.4f}"])
+            rows.append([f"{split}{by}", *cells])
     epoch = int(str(record["epoch"])) + 1
-    table = tabulate(rows, headers=["", "accuracy", "loss"], colalign=["left", "right", "right"], disable_numparse=True)
+    headers, align = ["", *(metric.name for metric in measured)], ["left", *["right"] * len(measured)]
+    table = tabulate(rows, headers=headers, colalign=align, disable_numparse=True)
     ended = "pruned: " if record["status"] == "pruned" else ""
     return (
         f"\n{table}\n\n{ended}epoch {epoch} of {record['epochs']}, {record['parameters']:,} parameters, "

@@ -13,11 +13,10 @@ from torch import Tensor
 from torch.optim.optimizer import Optimizer
 
 from digits.config.types import Tree, Value
-from digits.data import Batch
 from digits.runs.atomic import write_json
 from digits.runs.layout import NONFINITE
 from digits.runs.record import RunDirectory
-from digits.training.module import Classifier
+from digits.training.task_module import AnyBatch, TaskModule
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +41,10 @@ class NonfiniteGuard(Callback):
 
     def __init__(self, on_nonfinite: Literal["stop", "skip", "ignore"], run: RunDirectory) -> None:
         self.on_nonfinite, self.run = on_nonfinite, run
-        self._batches: list[tuple[Batch, Tensor]] = []  # since the last step of the optimizer, each with its loss
+        self._batches: list[tuple[AnyBatch, Tensor]] = []  # since the last step of the optimizer, each with its loss
         self._buffers: list[Tensor] = []
         self._sums: dict[str, Tensor] = {}
-        self._batch: Batch | None = None
+        self._batch: AnyBatch | None = None
         self._skipped = 0
 
     def state_dict(self) -> dict[str, int]:
@@ -57,18 +56,18 @@ class NonfiniteGuard(Callback):
         self._skipped = state_dict["skipped"]
 
     def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Batch, batch_idx: int
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: AnyBatch, batch_idx: int
     ) -> None:
         """Remember what the forward pass may spoil."""
         self._batch = batch
         if self.on_nonfinite == "skip" and not self._batches:
-            assert isinstance(pl_module, Classifier)
+            assert isinstance(pl_module, TaskModule)
             self._buffers, self._sums = [buffer.clone() for buffer in pl_module.buffers()], pl_module.sums
 
     def on_before_backward(self, trainer: L.Trainer, pl_module: L.LightningModule, loss: Tensor) -> None:
         """Remember the loss."""
         assert self._batch is not None
-        assert isinstance(pl_module, Classifier)
+        assert isinstance(pl_module, TaskModule)
         if self.on_nonfinite != "ignore":
             self._batches.append((self._batch, pl_module.step_loss))  # not `loss`, which is a share of it, and scaled
 
@@ -94,11 +93,11 @@ class NonfiniteGuard(Callback):
         log.warning("step %d left out: its loss or gradient is not finite", trainer.global_step)
         for buffer, former in zip(pl_module.buffers(), self._buffers, strict=True):
             buffer.copy_(former)
-        assert isinstance(pl_module, Classifier)
+        assert isinstance(pl_module, TaskModule)
         pl_module.sums = self._sums
         optimizer.zero_grad(set_to_none=True)  # torch's optimizers pass over what has no gradient
 
-    def _leave_behind(self, trainer: L.Trainer, batches: list[tuple[Batch, Tensor]], norm: float) -> str:
+    def _leave_behind(self, trainer: L.Trainer, batches: list[tuple[AnyBatch, Tensor]], norm: float) -> str:
         """Write down what is needed to make the step again; gives the sentence to stop with."""
         losses = [float(loss) for _, loss in batches]
         name = NONFINITE if trainer.is_global_zero else f"rank-{trainer.global_rank}-{NONFINITE}"

@@ -17,11 +17,12 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from tensorboard.util import tensor_util
 
 from digits.config.schema import Experiment
+from digits.config.task import CLASSIFICATION
 from digits.config.types import Tree
 from digits.runs.read import read_result
 from digits.training import experiment as experiment_module
 from digits.training.dashboard import Dashboard
-from digits.training.hparams import HPARAMS, RESULTS, hyperparameters
+from digits.training.hparams import HPARAMS, hyperparameters, results
 from digits.training.job import run_job
 
 MakeExperiment = Callable[..., Experiment]
@@ -225,7 +226,7 @@ def test_without_validation_there_is_still_a_row_and_the_input(experiment: MakeE
     scalars = events_of(tmp_path)
     assert [event.value for event in scalars.Scalars("hp/test_accuracy")][-1] > 0.5
     assert len(scalars.Scalars("hp/val_accuracy")) == 1
-    assert set(RESULTS) <= tags(tmp_path, "scalars")
+    assert set(results(CLASSIFICATION)) <= tags(tmp_path, "scalars")
 
 
 @pytest.mark.parametrize("override", ["logger=none", "debug=fast_dev_run"])

@@ -1,0 +1,106 @@
+"""What TensorBoard shows of a classifier: its input, its graph, its mistakes, and its images in the projector."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Sequence
+from copy import deepcopy
+
+import lightning as L
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+from torch.utils.tensorboard import SummaryWriter
+
+from digits.data import BatchLoader, MNISTDataModule, Split
+from digits.evaluating import figures
+from digits.evaluating.predictions import Predictions, predict
+from digits.evaluating.scores import score
+
+log = logging.getLogger(__name__)
+
+SHOWN_INPUTS = 32
+PROJECTED = 1000
+"""Images in the projector; its sprite may be 8192 pixels wide, and t-SNE in a browser is slow beyond this."""
+
+
+def show_input(writers: Sequence[SummaryWriter], net: nn.Module, data: L.LightningDataModule) -> None:
+    """The first images of the first training batch, and the net as a graph."""
+    if not isinstance(data, MNISTDataModule):
+        return
+    images, labels = _first_batch(data)
+    inputs = figures.png(figures.batch(images, labels, data.classes))
+    for writer in writers:
+        add_picture(writer, "train/input", inputs, 0)
+        add_graph(writer, net, images[:1])
+
+
+def show(writers: Sequence[SummaryWriter], stage: str, net: nn.Module, data: L.LightningDataModule, step: int) -> None:
+    """What a net makes of the validation split, in pictures and in curves of every class."""
+    if not isinstance(data, MNISTDataModule) or data.val is None:
+        return
+    predictions = predict(net, data.val, data.normalise, data.eval_batch_size, embed=stage == "best")
+    scores = score(predictions, data.classes)
+    drawn = {
+        name: figures.png(figure)
+        for name, figure in figures.pictures(predictions, scores, data.val, data.classes).items()
+    }
+    for writer in writers:
+        for name, content in drawn.items():
+            add_picture(writer, f"{stage}/{name}", content, step)
+        for i, name in enumerate(data.classes):
+            truth, probability = predictions.labels == i, predictions.probabilities[:, i]
+            writer.add_pr_curve(f"{stage}/precision_recall/{name}", truth, probability, step)
+        if predictions.embeddings is not None:
+            _add_embeddings(writer, predictions, data.val, data.classes)
+
+
+def add_picture(writer: SummaryWriter, tag: str, png: bytes, step: int) -> None:
+    """A PNG file's content among TensorBoard's images."""
+    image = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))  # uint8 (H, W, 3)
+    writer.add_image(tag, image, step, dataformats="HWC")
+
+
+def _first_batch(data: MNISTDataModule) -> tuple[torch.Tensor, torch.Tensor]:
+    """The first images of the first training batch as the net sees them: float (B, 1, H, W); labels int64 (B,)."""
+    batch = next(iter(BatchLoader(data.train, data.batch_size, data.seed)))
+    torch.manual_seed(batch.seed)
+    images = data.normalise(deepcopy(data.augment)(batch.images))
+    return images[:SHOWN_INPUTS], batch.labels[:SHOWN_INPUTS]
+
+
+def add_graph(writer: SummaryWriter, net: nn.Module, sample: torch.Tensor) -> None:
+    """The net as a graph; not every net can be traced, and none has to be."""
+    copy = deepcopy(net).cpu().float().eval()
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):  # the writer prints what it raises
+        warnings.simplefilter("ignore")
+        try:
+            writer.add_graph(copy, sample.float())
+        except Exception as error:  # tracing a net of one's own can raise anything, and a graph is worth no run
+            log.debug("no graph of the net in TensorBoard: %s", error)
+
+
+def _add_embeddings(writer: SummaryWriter, predictions: Predictions, split: Split, classes: tuple[str, ...]) -> None:
+    """The last layer's input of up to 1,000 images, for the projector, each with its picture, truth and guess."""
+    assert predictions.embeddings is not None
+    guesses, labels, rows = (
+        t[:PROJECTED].tolist() for t in (predictions.guesses, predictions.labels, predictions.rows)
+    )
+    metadata = [
+        [classes[label] + f" read as {classes[guess]}" * (label != guess), classes[label], classes[guess], f"{row}"]
+        for label, guess, row in zip(labels, guesses, rows, strict=True)
+    ]
+    images = 1 - split.pixels()[:PROJECTED].cpu().unsqueeze(1).float() / 255  # (N, 1, H, W): ink on paper
+    with contextlib.redirect_stdout(io.StringIO()):  # a run that goes on writes into the folder that is there
+        writer.add_embedding(
+            predictions.embeddings[:PROJECTED],
+            metadata,
+            images.expand(-1, 3, -1, -1),
+            global_step="projector",  # names the folder
+            tag="best",
+            metadata_header=["answer", "truth", "guess", "index"],
+        )

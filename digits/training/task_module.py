@@ -1,0 +1,282 @@
+"""What every task's LightningModule has: a net and its average, a loss, an optimizer, means that can be resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
+
+import lightning as L
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.optimizer import Optimizer
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.tensorboard import SummaryWriter
+from torchmetrics import MeanMetric, Metric
+
+from digits.config.task import Task
+
+Phase: TypeAlias = Literal["train", "val", "test"]
+MakeOptimizer: TypeAlias = Callable[[Iterable[nn.Parameter]], Optimizer]
+MakeScheduler: TypeAlias = Callable[[Optimizer, int, int], tuple[LRScheduler, str]]
+"""(optimizer, steps of the training, epochs of the training) -> (schedule, what it counts: step or epoch)."""
+
+MakeMetrics: TypeAlias = Callable[[], Mapping[str, Metric]]
+"""A running metric for each of the task's, but for `loss`, by its name; called once for each split."""
+
+LENGTHS = ("total_steps", "T_max", "total_iters", "_schedule_phases")
+"""What a learning-rate schedule keeps of the training's length."""
+
+
+SUMS = "train_sums"
+"""Where a checkpoint keeps what the running means of a training epoch are made of."""
+
+
+class AnyBatch(Protocol):
+    """What every step gets, whatever else its task needs; `digits.data.Batch` is one."""
+
+    @property
+    def images(self) -> Tensor:
+        """What the net takes, (B, …)."""
+
+    @property
+    def indices(self) -> Tensor:
+        """int64 (B,): rows of the split, to find an image again."""
+
+    @property
+    def seed(self) -> int:
+        """What makes the step's randomness repeatable."""
+
+
+B = TypeVar("B", bound=AnyBatch)
+Answers = TypeVar("Answers")
+"""What the net makes of a batch's images: a tensor, or several."""
+
+
+class TaskModule(L.LightningModule, Generic[B, Answers]):
+    """Trains a net by minimising a loss; validates and tests its moving average if there is one.
+
+    A task is a subclass: its class attribute `task` names what is measured, `loss_of` and `count` measure it, and its
+    constructor gives a running metric for each name, and takes of `digits.training.build.make_module` what it needs.
+
+    Logs the task's metrics as means over the epoch, `train/loss` and so on; every `log_every_n_steps` steps
+    `train/loss_step`, `train/gradient_norm` and `lr`. With a mixed precision the forward pass of training alone is
+    mixed; validation and test are in float32.
+    """
+
+    task: ClassVar[Task]
+
+    def __init__(
+        self,
+        net: nn.Module,
+        loss: nn.Module,
+        make_optimizer: MakeOptimizer,
+        make_scheduler: MakeScheduler,
+        make_metrics: MakeMetrics,
+        channels_last: bool = False,
+        ema_decay: float | None = None,
+    ) -> None:
+        super().__init__()
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        self.net = net.to(memory_format=layout)
+        self.averaged = None if ema_decay is None else AveragedModel(net, multi_avg_fn=ema(ema_decay), use_buffers=True)
+        if self.averaged is not None:
+            self.averaged.requires_grad_(False)  # else DDP waits for gradients that never come
+        self.loss = loss
+        self.step_loss = torch.zeros(())  # of the last training batch
+        self.make_optimizer, self.make_scheduler = make_optimizer, make_scheduler
+        self._mean_losses: dict[Phase, MeanMetric] = {}
+        self._running: dict[Phase, dict[str, Metric]] = {}  # in the order of the task's metrics
+        for split in ("train", "val", "test"):
+            # without its check of every value for NaN, which waits for a GPU; weights are ignored then: none are given
+            self._mean_losses[split] = MeanMetric(nan_strategy="disable")
+            made = {"loss": self._mean_losses[split], **make_metrics()}
+            names = [metric.name for metric in self.task.metrics]
+            assert made.keys() == set(names), f"{type(self).__name__} counts {', '.join(made)}, not {', '.join(names)}"
+            self._running[split] = {name: made[name] for name in names}
+            for name, metric in self._running[split].items():
+                self.add_module(f"{split}_{name}", metric)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set an attribute, past torch's search where Lightning notes its hook's name, as it does many times a step.
+
+        torch takes every name for one that may be a parameter's.
+        """
+        if name == "_current_fx_name":
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)  # type: ignore[arg-type]  # torch says Tensor | Module, and takes anything
+
+    # ---- What a task says -----------------------------------------------------------------------
+
+    def loss_of(self, answers: Answers, batch: B, split: Phase) -> Tensor:
+        """The loss of what the net answers to a batch, a mean over its images; minimised in training."""
+        raise NotImplementedError
+
+    def count(self, metrics: Mapping[str, Metric], answers: Answers, batch: B) -> None:
+        """Update the running metrics, by their names, with what the net answers to a batch; `loss` is counted."""
+        raise NotImplementedError
+
+    def answers_to(self, batch: B, split: Phase) -> Answers:
+        """What the net that is validated makes of a batch of the validation or test split."""
+        answers: Answers = self(batch.images)
+        return answers
+
+    def show_input(self, writers: Sequence[SummaryWriter], data: L.LightningDataModule) -> None:
+        """Show TensorBoard at the start of a training what the net is given; here nothing."""
+
+    def show(
+        self, writers: Sequence[SummaryWriter], stage: str, net: nn.Module, data: L.LightningDataModule, step: int
+    ) -> None:
+        """Show TensorBoard what a net makes of the validation split; here nothing.
+
+        `stage`, with which the tags begin, is `val` during training and `best` at its end, for the weights that are
+        kept.
+        """
+
+    # ---- The net --------------------------------------------------------------------------------
+
+    def forward(self, images: Tensor) -> Answers:
+        """Normalised images (B, 1, H, W) to answers, logits (B, num_classes) say, by the weights that are validated."""
+        answers: Answers = self.evaluated_net(images)
+        return answers
+
+    @property
+    def evaluated_net(self) -> nn.Module:
+        """The net that is validated, tested and kept: the moving average if there is one."""
+        if self.averaged is None:
+            return self.net
+        return self.averaged.module
+
+    # ---- Steps ----------------------------------------------------------------------------------
+
+    def training_step(self, batch: B, batch_idx: int) -> Tensor:
+        """The loss of one batch."""
+        answers: Answers = self.net(batch.images)
+        loss = self.loss_of(answers, batch, "train")
+        self.step_loss = loss.detach()
+        self._count("train", loss, answers, batch)
+        if self._logs_this_step():
+            self.log("train/loss_step", loss)
+            self.log("lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]  # one optimizer, no list
+        return loss
+
+    def validation_step(self, batch: B, batch_idx: int) -> None:
+        """Count one batch of the validation split."""
+        self._evaluate("val", batch)
+
+    def test_step(self, batch: B, batch_idx: int) -> None:
+        """Count one batch of the test split."""
+        self._evaluate("test", batch)
+
+    def _evaluate(self, split: Phase, batch: B) -> None:
+        # Without autocast: what is recorded is what the saved weights give wherever they are loaded
+        with torch.autocast(self.device.type, enabled=False):
+            answers = self.answers_to(batch, split)
+            if len(batch.images):  # a process with fewer images than batches takes part with an empty one
+                self._count(split, self.loss_of(answers, batch, split), answers, batch)
+        self.log_means(split)
+
+    def _count(self, split: Phase, loss: Tensor, answers: Answers, batch: B) -> None:
+        self._mean_losses[split].update(loss.detach().expand(len(batch.images)))
+        self.count(self._running[split], answers, batch)
+
+    def log_means(self, split: Phase) -> None:
+        """Log the means over the epoch so far; `Pulse` does so for the training split, once it has ended."""
+        means = {f"{split}/{name}": metric for name, metric in self._running[split].items()}
+        self.log_dict(means, on_step=False, on_epoch=True)
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Log the norm of the gradients, before they are clipped."""
+        if self._logs_this_step():
+            gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+            self.log("train/gradient_norm", torch.nn.utils.get_total_norm(gradients))
+
+    def _logs_this_step(self) -> bool:
+        return self._log_every() > 0 and (self.global_step + 1) % self._log_every() == 0
+
+    def _log_every(self) -> int:
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # set by Lightning's logger connector
+        return every
+
+    def optimizer_step(self, *args: object, **kwargs: object) -> None:
+        """One step of the optimizer, and of the moving average unless the step was left out."""
+        super().optimizer_step(*args, **kwargs)  # type: ignore[arg-type]  # passed on as Lightning gave them
+        if self.averaged is not None and any(p.grad is not None for p in self.net.parameters()):
+            self.averaged.update_parameters(self.net)
+
+    # ---- From the start of training to its end --------------------------------------------------
+
+    def on_train_epoch_start(self) -> None:
+        """Start the epoch's means; an epoch that a checkpoint cut in two goes on with its own."""
+        for metric in self._running["train"].values():
+            metric.reset()
+
+    def on_train_start(self) -> None:
+        """See that a short epoch has at least one point in the per-step curves."""
+        batches = int(self.trainer.num_training_batches)
+        every = max(1, min(self._log_every(), batches))
+        self.trainer.log_every_n_steps = every  # type: ignore[attr-defined]  # set by Lightning's logger connector
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The optimizer and the learning-rate schedule."""
+        optimizer = self.make_optimizer(self.net.parameters())
+        epochs = self.trainer.max_epochs
+        assert epochs is not None
+        scheduler, interval = self.make_scheduler(optimizer, int(self.trainer.estimated_stepping_batches), epochs)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": interval}}
+
+    @property
+    def sums(self) -> dict[str, Tensor]:
+        """What the means of the training epoch are made of so far; this process's share."""
+        metrics = enumerate(self._running["train"].values())
+        states = {f"{i}.{name}": value for i, metric in metrics for name, value in metric.metric_state.items()}
+        return {name: value.clone() for name, value in states.items() if isinstance(value, Tensor)}
+
+    @sums.setter
+    def sums(self, sums: dict[str, Tensor]) -> None:
+        for i, metric in enumerate(self._running["train"].values()):
+            for name in metric.metric_state:
+                setattr(metric, name, sums[f"{i}.{name}"])
+
+    def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
+        """Add the sums behind the epoch's means, those of every process."""
+        gathered = self.all_gather(self.sums)
+        assert isinstance(gathered, dict)
+        checkpoint[SUMS] = {name: value.reshape(self.trainer.world_size).cpu() for name, value in gathered.items()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, dict[str, Tensor]]) -> None:
+        """Take up the sums. Let a run that goes on for longer have a schedule of its new length, at its position."""
+        self.sums = {
+            name: checkpoint[SUMS][name][self.global_rank].reshape(value.shape) for name, value in self.sums.items()
+        }
+        for saved in checkpoint.get("lr_schedulers", []):
+            assert isinstance(saved, dict)
+            for length in LENGTHS:
+                saved.pop(length, None)
+
+
+AnyTask: TypeAlias = TaskModule[AnyBatch, object]
+"""A task's module, where it doesn't matter which."""
+
+
+def ema(
+    decay: float,
+) -> Callable[[tuple[Tensor, ...] | list[Tensor], tuple[Tensor, ...] | list[Tensor], Tensor | int], None]:
+    """An exponential moving average whose decay grows to `decay` as (1 + n) / (10 + n): the start is forgotten."""
+
+    def average(
+        averaged: tuple[Tensor, ...] | list[Tensor],
+        current: tuple[Tensor, ...] | list[Tensor],
+        steps: Tensor | int,
+    ) -> None:
+        n = int(steps)
+        weight = 1 - min(decay, (1 + n) / (10 + n))
+        for mean, value in zip(averaged, current, strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(value, weight)
+            else:
+                mean.copy_(value)  # BatchNorm's count of batches
+
+    return average
