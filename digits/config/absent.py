@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from digits.config.task import CLASSIFICATION, TARGET, Task, task_in
+from digits.config.task import CLASSIFICATION, CLASSIFIER, Task, task_in
 from digits.config.types import Tree, Value
 
 THEN: dict[str, Tree] = {
@@ -20,7 +20,7 @@ THEN: dict[str, Tree] = {
 }
 """Arguments of schedules that older records lack, with torch's defaults, which were in force."""
 
-TOP_LEVEL: Tree = {"task": {"_target_": TARGET}, "test_views": 1, "init_from": None, "teachers": []}
+TOP_LEVEL: Tree = {"task": {"_target_": CLASSIFIER}, "test_views": 1, "init_from": None, "teachers": []}
 """Keys of the top level that older records lack."""
 
 STOPPING = ".EarlyStopping"

@@ -146,9 +146,10 @@ def _check_task(config: Tree) -> list[Fault]:
         task = task_of(target)
     except TargetError as error:
         return [Fault("task._target_", str(error))]
-    *names, last = map(repr, task.monitors)
+    *others, last = map(repr, task.monitors)
+    known = f"input should be {', '.join(others)} or {last} (what is watched)"
     return [
-        Fault(f"callbacks.{name}.monitor", f"is {monitor!r}; input should be {', '.join(names)} or {last}")
+        Fault(f"callbacks.{name}.monitor", f"is {monitor!r}; {known}")
         for name, callback in (callbacks.items() if isinstance(callbacks, dict) else ())
         if isinstance(callback, dict) and described(callback.get("_target_")) is EarlyStopping
         and isinstance(monitor := callback.get("monitor"), str) and monitor not in task.monitors

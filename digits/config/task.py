@@ -105,8 +105,8 @@ class Task:
 
 CLASSIFICATION = Task("classification", (Metric("loss", "min"), Metric("accuracy", "max", fraction=True)), "accuracy")
 
-TARGET = "digits.training.module.Classifier"
-KNOWN = {TARGET: CLASSIFICATION}
+CLASSIFIER = "digits.training.module.Classifier"
+KNOWN = {CLASSIFIER: CLASSIFICATION}
 """The tasks whose modules need not be imported to know them."""
 
 

@@ -18,6 +18,9 @@ others were better, and then `trial` says which it is, with what parameters. Whi
 (seconds since 1970) are its signs of life. Each file is written beside its place and renamed, so a reader sees
 the old one or the new one. Reading takes no torch.
 
+`task` says what was measured: the metrics, which way each is better, and the one by which the best epoch was chosen. A
+record without it is of classification (`digits.config.task`).
+
 `config` is what the run was asked for, with `trainer.precision: auto` settled before its first step.
 
 `seconds` says where the time went:

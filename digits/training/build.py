@@ -54,9 +54,12 @@ def make_module(
              "num_classes": num_classes, "channels_last": trainer.channels_last, "ema_decay": trainer.ema_decay,
              "teacher": teacher, "test_views": config.test_views, "background": background}  # fmt: skip
     taken = bind(section, **named)
-    asked = {"teacher": "teachers" if teacher is not None else "", "test_views": "test_views" * (config.test_views > 1),
-             "ema_decay": "trainer.ema_decay" if trainer.ema_decay is not None else ""}  # fmt: skip
-    if idle := [key for name, key in asked.items() if key and name not in taken]:
+    asked = (
+        ("teachers", "teacher", teacher is not None),
+        ("test_views", "test_views", config.test_views > 1),
+        ("trainer.ema_decay", "ema_decay", trainer.ema_decay is not None),
+    )
+    if idle := [key for key, name, is_asked in asked if is_asked and name not in taken]:
         raise ConfigError(*[Fault(key, f"{config.task.target} has no use for it; leave it out") for key in idle])
     module = instantiate(section, **named)
     if not isinstance(module, TaskModule):

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from digits.config.task import Task
 from digits.runs.record import RunDirectory
-from digits.training.task_module import AnyBatch, AnyTask, TaskModule
+from digits.training.task_module import AnyBatch, as_task
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ class Pulse(Callback):
         span = time.perf_counter() - self._validation_begun
         self._validating += span
         self.in_validation += span
-        self._validated = means(trainer, task_module(pl_module).task, "val")
+        self._validated = means(trainer, as_task(pl_module).task, "val")
         self._live(trainer)
 
     def on_test_batch_end(
@@ -136,7 +136,7 @@ class Pulse(Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Log the epoch's means and its speed, and keep them."""
-        module = task_module(pl_module)
+        module = as_task(pl_module)
         module.log_means("train")
         rate = self.current_rate * trainer.world_size
         pl_module.log("train/images_per_second", rate, rank_zero_only=True)
@@ -163,12 +163,6 @@ class Pulse(Callback):
         assert isinstance(steps, float)
         assert isinstance(validation, float)
         self.in_steps, self.in_validation = steps, validation
-
-
-def task_module(module: L.LightningModule) -> AnyTask:
-    """The module that trains, which is a task's."""
-    assert isinstance(module, TaskModule)
-    return module
 
 
 def means(trainer: L.Trainer, task: Task, split: str) -> dict[str, float]:
@@ -199,7 +193,7 @@ class Progress(TQDMProgressBar):
         super().on_train_epoch_end(trainer, pl_module)
         if trainer.is_global_zero and not trainer.sanity_checking:
             epoch = f"epoch {trainer.current_epoch + 1:>{len(str(trainer.max_epochs))}}/{trainer.max_epochs}"
-            metrics = summary_line(trainer.callback_metrics, task_module(pl_module).task)
+            metrics = summary_line(trainer.callback_metrics, as_task(pl_module).task)
             with tqdm.external_write_mode():  # on a terminal: above the bar, not behind it
                 log.info("%s  %s  %s images/s", epoch, metrics, f"{self.pulse.current_rate:,.0f}")
 

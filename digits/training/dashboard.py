@@ -18,10 +18,10 @@ from digits.config.task import Task
 from digits.config.types import Tree
 from digits.runs.read import peek
 from digits.runs.weights import load_weights
-from digits.training.callbacks import Pulse, task_module
+from digits.training.callbacks import Pulse
 from digits.training.hparams import add_row, hyperparameters, of_trial, results
 from digits.training.pruning import Pruned
-from digits.training.task_module import AnyTask
+from digits.training.task_module import AnyTask, as_task
 
 ORIGIN = ("overrides", "versions", "commit", "hardware", "device", "data")
 """What of the record, with the configuration, is needed to do a run again."""
@@ -43,7 +43,7 @@ class Dashboard(Callback):
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """The configuration and the row in HPARAMS; the net and its input, unless an earlier start showed them."""
-        writers, module = _writers(trainer), task_module(pl_module)
+        writers, module = _writers(trainer), as_task(pl_module)
         if not writers:
             return
         record = peek(self.run_directory)  # empty for a trainer without a run's directory
@@ -67,7 +67,7 @@ class Dashboard(Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """The current weights and what they make of the validation split."""
         if self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0:
-            module = task_module(pl_module)
+            module = as_task(pl_module)
             self._show("val", trainer, module, module.evaluated_net, trainer.global_step - 1)  # the curves' last step
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -79,7 +79,7 @@ class Dashboard(Callback):
         if not _writers(trainer) or best is None or not best.best_model_path:
             return
         if self.every_n_epochs is not None:
-            module = task_module(pl_module)
+            module = as_task(pl_module)
             net = deepcopy(module.evaluated_net)
             load_weights(net, Path(best.best_model_path))
             self._show("best", trainer, module, net.to(trainer.strategy.root_device), trainer.global_step)
@@ -91,7 +91,7 @@ class Dashboard(Callback):
             self._add_best_epoch(trainer, pl_module)
 
     def _add_best_epoch(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        task = task_module(pl_module).task
+        task = as_task(pl_module).task
         callbacks = trainer.callbacks  # type: ignore[attr-defined]  # set by Lightning's callback connector
         epochs = [epoch for callback in callbacks if isinstance(callback, Pulse) for epoch in callback.history]
         if (best := task.best_epoch(epochs)) is not None:
@@ -100,7 +100,7 @@ class Dashboard(Callback):
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """The test's figures in HPARAMS."""
         measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        _add_results(trainer, task_module(pl_module).task, "test", measured)
+        _add_results(trainer, as_task(pl_module).task, "test", measured)
 
     def _show(self, stage: str, trainer: L.Trainer, module: AnyTask, net: nn.Module, step: int) -> None:
         data, writers = _data(trainer), _writers(trainer)

@@ -52,8 +52,8 @@ class Classifier(TaskModule[Batch, Tensor]):
 
     def loss_of(self, answers: Tensor, batch: Batch, split: Phase) -> Tensor:
         """The loss of logits (B, num_classes), by the labels or, in training, by what the teacher answers."""
-        taught = split == "train" and self.teacher is not None
-        loss: Tensor = self.loss(answers, self.teacher(batch.images) if taught and self.teacher else batch.labels)
+        teacher = self.teacher if split == "train" else None
+        loss: Tensor = self.loss(answers, batch.labels if teacher is None else teacher(batch.images))
         return loss
 
     def count(self, metrics: Mapping[str, Metric], answers: Tensor, batch: Batch) -> None:

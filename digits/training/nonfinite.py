@@ -16,7 +16,7 @@ from digits.config.types import Tree, Value
 from digits.runs.atomic import write_json
 from digits.runs.layout import NONFINITE
 from digits.runs.record import RunDirectory
-from digits.training.task_module import AnyBatch, TaskModule
+from digits.training.task_module import AnyBatch, as_task
 
 log = logging.getLogger(__name__)
 
@@ -61,15 +61,14 @@ class NonfiniteGuard(Callback):
         """Remember what the forward pass may spoil."""
         self._batch = batch
         if self.on_nonfinite == "skip" and not self._batches:
-            assert isinstance(pl_module, TaskModule)
-            self._buffers, self._sums = [buffer.clone() for buffer in pl_module.buffers()], pl_module.sums
+            self._buffers, self._sums = [buffer.clone() for buffer in pl_module.buffers()], as_task(pl_module).sums
 
     def on_before_backward(self, trainer: L.Trainer, pl_module: L.LightningModule, loss: Tensor) -> None:
         """Remember the loss."""
         assert self._batch is not None
-        assert isinstance(pl_module, TaskModule)
         if self.on_nonfinite != "ignore":
-            self._batches.append((self._batch, pl_module.step_loss))  # not `loss`, which is a share of it, and scaled
+            # not `loss`, which is a share of it, and scaled
+            self._batches.append((self._batch, as_task(pl_module).step_loss))
 
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Optimizer) -> None:
         """Look at the losses since the last step, and at the gradients they gave."""
@@ -93,8 +92,7 @@ class NonfiniteGuard(Callback):
         log.warning("step %d left out: its loss or gradient is not finite", trainer.global_step)
         for buffer, former in zip(pl_module.buffers(), self._buffers, strict=True):
             buffer.copy_(former)
-        assert isinstance(pl_module, TaskModule)
-        pl_module.sums = self._sums
+        as_task(pl_module).sums = self._sums
         optimizer.zero_grad(set_to_none=True)  # torch's optimizers pass over what has no gradient
 
     def _leave_behind(self, trainer: L.Trainer, batches: list[tuple[AnyBatch, Tensor]], norm: float) -> str:

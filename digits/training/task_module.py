@@ -261,6 +261,12 @@ AnyTask: TypeAlias = TaskModule[AnyBatch, object]
 """A task's module, where it doesn't matter which."""
 
 
+def as_task(module: L.LightningModule) -> AnyTask:
+    """The module that trains, which is a task's."""
+    assert isinstance(module, TaskModule)
+    return module
+
+
 def ema(
     decay: float,
 ) -> Callable[[tuple[Tensor, ...] | list[Tensor], tuple[Tensor, ...] | list[Tensor], Tensor | int], None]:
