@@ -56,8 +56,8 @@ def _work(task: Task | Winner, tell: Tell) -> None:
         return
     from digits.processes.claim import claimed
     from digits.runs.layout import SIGN_OF_LIFE, JobFailed, RunError
+    from digits.training.callbacks import Pruning
     from digits.training.job import run_job
-    from digits.training.pruning import Pruning
 
     pruning = None if task.watched is None else Pruning(tell, task.watched)
     with ExitStack() as held:

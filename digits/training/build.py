@@ -24,7 +24,6 @@ from digits.config.schema import Experiment
 from digits.config.types import Target, Tree
 from digits.training.checkpoints import CheckpointFiles
 from digits.training.distillation import Teacher
-from digits.training.event_files import EventFiles
 from digits.training.metrics_csv import MetricsCSV
 from digits.training.task_module import AnyTask, TaskModule
 
@@ -80,6 +79,16 @@ def with_lengths(section: Tree, steps: int) -> Tree:
     if isinstance(up, float) and up * total == 1.0:  # torch would divide by up * total - 1
         return section | {"pct_start": (1 + 1e-9) / total}
     return section
+
+
+class EventFiles(TensorBoardLogger):
+    """Lightning's, which takes `$HOME` in a folder's name for the variable and writes to another folder."""
+
+    @property
+    def log_dir(self) -> str:
+        """The folder of the files."""
+        version = self.version if isinstance(self.version, str) else f"version_{self.version}"
+        return str(Path(self.root_dir, version, self.sub_dir or ""))
 
 
 def make_loggers(sections: Mapping[str, Target], run_directory: Path, from_step: int | None) -> list[Logger]:

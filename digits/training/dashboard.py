@@ -18,9 +18,8 @@ from digits.config.task import Task
 from digits.config.types import Tree
 from digits.runs.read import peek
 from digits.runs.weights import load_weights
-from digits.training.callbacks import Pulse
+from digits.training.callbacks import Pruned, Pulse
 from digits.training.hparams import add_row, hyperparameters, of_trial, results
-from digits.training.pruning import Pruned
 from digits.training.task_module import AnyTask, as_task
 
 ORIGIN = ("overrides", "versions", "commit", "hardware", "device", "data")

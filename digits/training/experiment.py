@@ -23,11 +23,10 @@ from digits.runs.record import RunDirectory
 from digits.runs.teachers import find_teachers
 from digits.training import checkpoints, machine
 from digits.training.build import make_callbacks, make_loggers, make_module, make_trainer, write_again
-from digits.training.callbacks import Progress, Pulse
+from digits.training.callbacks import Progress, Pruned, Pruning, Pulse
 from digits.training.distillation import read_teacher
 from digits.training.machine import Clock
 from digits.training.nonfinite import NonfiniteGuard
-from digits.training.pruning import Pruned, Pruning
 from digits.training.transfer import read_origin, transfer
 
 log = logging.getLogger(__name__)

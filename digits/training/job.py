@@ -28,9 +28,9 @@ from digits.runs.layout import ERROR, JobFailed, RunError
 from digits.runs.read import first_process, peek
 from digits.runs.record import RunDirectory
 from digits.training import checkpoints
+from digits.training.callbacks import Pruning
 from digits.training.experiment import run_experiment
 from digits.training.nonfinite import NonfiniteError
-from digits.training.pruning import Pruning
 
 log = logging.getLogger(__name__)
 

@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 
+from digits.config.check import check
 from digits.config.faults import ConfigError
 from digits.config.instantiate import instantiate
 from digits.config.types import Tree
@@ -28,7 +29,7 @@ from digits.data import MNISTDataModule
 from digits.evaluate import main as evaluate
 from digits.export import main as export
 from digits.hydra_app.paths import conf_directory
-from digits.hydra_app.resolve import settle, settle_job
+from digits.hydra_app.resolve import experiment_of, start_of_job
 from digits.processes.signals import Interrupted
 from digits.runs.atomic import write_json
 from digits.runs.layout import JobFailed
@@ -59,7 +60,7 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Settled]:
 
         def settled(*overrides: str) -> Tree:
             whole = [f"hydra.searchpath=[{PROJECT / 'conf'}]", *overrides]
-            return settle(compose("train", overrides=whole), list(overrides))
+            return experiment_of(compose("train", overrides=whole), list(overrides)).tree()
 
         yield settled
 
@@ -68,7 +69,7 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Settled]:
 def run(settled: Settled, tmp_path: Path) -> Path:
     """Three epochs, the dashboard's default callbacks."""
     tree = settled("experiment=value")
-    value = run_job(tree, tmp_path / "run", ["experiment=value"])
+    value = run_job(check(tree), tmp_path / "run", ["experiment=value"])
     assert value == metrics_of(tmp_path / "run")["val/error"], "what a sweeper is given"
     return tmp_path / "run"
 
@@ -115,7 +116,7 @@ def test_the_error_is_that_of_the_weights_that_are_kept(run: Path) -> None:
 
 def test_of_a_training_that_gets_worse_the_first_epoch_is_kept(settled: Settled, tmp_path: Path) -> None:
     tree = settled("experiment=value", "+optimizer.maximize=true", "callbacks=none")
-    run_job(tree, tmp_path / "run", [])
+    run_job(check(tree), tmp_path / "run", [])
     errors = [epoch["val/error"] for epoch in history_of(tmp_path / "run")]
     assert errors == sorted(errors)
     assert (read_result(tmp_path / "run")["epoch"], metrics_of(tmp_path / "run")["val/error"]) == (0, errors[0])
@@ -142,7 +143,7 @@ def test_early_stopping_watches_the_error_and_wants_it_small(settled: Settled, t
     tree = settled(*lazy)
     stopping = cast(dict[str, Tree], tree["callbacks"])["early_stopping"]
     assert (stopping["monitor"], stopping["mode"]) == ("val/error", "min")
-    run_job(tree, tmp_path / "run", [])
+    run_job(check(tree), tmp_path / "run", [])
     assert cast(int, read_result(tmp_path / "run")["epochs"]) < 9
 
 
@@ -167,7 +168,7 @@ def test_what_does_not_fit_the_task_is_one_fault(settled: Settled, override: str
 def test_what_the_task_has_no_use_for_is_refused(settled: Settled, tmp_path: Path, override: str) -> None:
     key = override.partition("=")[0]
     with pytest.raises(JobFailed, match=f"^{key}: regression.Regressor has no use for it") as failed:
-        run_job(settled("experiment=value", override), tmp_path / "run", [])
+        run_job(check(settled("experiment=value", override)), tmp_path / "run", [])
     assert failed.value.code == 2
 
 
@@ -176,13 +177,13 @@ def test_what_the_task_has_no_use_for_is_refused(settled: Settled, tmp_path: Pat
 
 def test_a_run_that_is_cut_off_in_an_epoch_ends_as_one_that_never_was(settled: Settled, tmp_path: Path) -> None:
     tree = settled("experiment=value", "checkpoint_minutes=1e-6", "callbacks=none")
-    run_job(tree, tmp_path / "whole", [])
+    run_job(check(tree), tmp_path / "whole", [])
     bomb: Tree = {"_target_": "tests.runs.bomb.Bomb", "hook": "train", "at": 15, "signal_name": "SIGTERM"}
     with pytest.raises(Interrupted):
-        run_job(tree | {"callbacks": {"bomb": bomb}}, tmp_path / "cut", [])
+        run_job(check(tree | {"callbacks": {"bomb": bomb}}), tmp_path / "cut", [])
     record = read_result(tmp_path / "cut")
     assert (record["status"], record["task"]) == ("interrupted", TASK)
-    run_job(tree | {"resume": str(tmp_path / "cut"), "trust": ["regression"]}, tmp_path / "cut", [])
+    run_job(check(tree | {"resume": str(tmp_path / "cut"), "trust": ["regression"]}), tmp_path / "cut", [])
     whole, cut = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "cut"))
     assert all(torch.equal(whole[name], cut[name]) for name in whole)
     assert history_of(tmp_path / "whole") == history_of(tmp_path / "cut")
@@ -194,7 +195,7 @@ def test_only_who_trusts_its_package_goes_on_with_it(settled: Settled, run: Path
     with pytest.raises(ConfigError, match=r"task: the run's record names regression\.Regressor"):
         settled(*longer)
     tree = settled(*longer, "trust=[regression]")
-    run_job(tree, run, [*longer, "trust=[regression]"])
+    run_job(check(tree), run, [*longer, "trust=[regression]"])
     assert (read_result(run)["epochs"], read_result(run)["task"]) == (4, TASK)
 
 
@@ -239,8 +240,8 @@ def test_a_sweep_is_ranked_by_the_least_error(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("settled")
 def test_a_done_job_gives_the_sweeper_its_error(run: Path) -> None:
     config = compose("train", overrides=[f"hydra.searchpath=[{PROJECT / 'conf'}]", "experiment=value"])
-    taken = settle_job(config, ["experiment=value"], run)
-    assert (taken.tree, taken.value) == (None, metrics_of(run)["val/error"])
+    start = start_of_job(config, ["experiment=value"], run)
+    assert (start.experiment, start.value) == (None, metrics_of(run)["val/error"])
 
 
 def test_runs_of_two_tasks_are_reported_each_by_its_own_metric(tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from digits.config.schema import Experiment
 from digits.config.types import Tree
 from digits.runs.layout import LAST
 from digits.runs.read import read_result
+from digits.training.callbacks import Pruning
 from digits.training.hparams import HPARAMS
 from digits.training.job import run_job
-from digits.training.pruning import Pruning
 
 ROW: Tree = {
     "dashboard": {"_target_": "digits.training.dashboard.Dashboard", "every_n_epochs": None},
