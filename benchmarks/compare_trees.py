@@ -1,0 +1,182 @@
+"""Two commits of this project under the same commands, on this machine and now: do they leave and say the same?
+
+    python -m benchmarks.compare_trees                       all of it, about ten minutes on two cores
+    python -m benchmarks.compare_trees --only cnn resume     these, and what they need
+    python -m benchmarks.compare_trees --base COMMIT --out DIR
+
+For changes that must change no result. The base is checked out into a temporary worktree; both trees then run every
+command of `benchmarks.trees.cases` side by side, each on one thread, in a folder of its own with the same relative
+names, and everything is compared that is left there (weights, records, checkpoints, curves, event files, exported nets,
+studies: to the bit) or printed (text and exit code). Only what follows from the moment, the machine's speed or the
+place is left out: `benchmarks.trees.masks`.
+
+Prints a line for each, and what differs; differences that are wanted are named with their reasons in WANTED. The exit
+code is 1 where anything else differs. With --out the two folders stay, DIR/base and DIR/here. MNIST is read from
+$DIGITS_DATA, else from data/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tabulate import tabulate
+
+from benchmarks.trees.cases import FAILING, JOBS, LATER, Case, cases, chosen, job, sweep
+from benchmarks.trees.inputs import make
+from benchmarks.trees.masks import Places, masked
+from benchmarks.trees.outcome import WRONG, Outcome, outcomes_of, status, weights
+from benchmarks.trees.verdict import judge, rows_of
+
+HERE = Path(__file__).resolve().parents[1]
+
+BASE = "5fcbf55b42ef4d8dd4191f648b7c8126aa697115"
+"""The last commit before the files were moved."""
+
+WANTED: dict[str, str] = {}
+"""Differences that are meant: the name of a row, or "ROW: ITEM" for one item of it, and the reason."""
+
+DATA = Path(os.environ.get("DIGITS_DATA", HERE / "data")).resolve()
+"""Where MNIST lies."""
+
+LONGEST = 300
+"""Seconds that a command may take."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two trees, and the folder that its commands start in."""
+
+    name: str
+    places: Places
+
+    def run(self, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """Run `python -m digits.WORDS`."""
+        own = {
+            "PYTHONPATH": str(self.places.tree),
+            "OMP_NUM_THREADS": "1",
+            "OMP_WAIT_POLICY": "passive",
+            "COLUMNS": "100",
+            "DIGITS_DATA": str(DATA),
+        }
+        return subprocess.run(
+            [sys.executable, "-m", f"digits.{words[0]}", *words[1:]], cwd=self.places.folder, env=os.environ | own,
+            text=True, capture_output=True, timeout=LONGEST, check=False,
+        )  # fmt: skip
+
+    def check(self) -> None:
+        """Make sure that the commands are this tree's, whatever is installed."""
+        done = subprocess.run(
+            [sys.executable, "-c", "import digits; print(digits.__file__)"], cwd=self.places.folder, check=True,
+            env=os.environ | {"PYTHONPATH": str(self.places.tree)}, text=True, capture_output=True,
+        )  # fmt: skip
+        found = Path(done.stdout.strip()).resolve().parents[1]
+        if found != self.places.tree:
+            raise RuntimeError(f"commands of {self.places.tree} would run those of {found}")
+
+    def outcomes(self, case: Case) -> dict[str, Outcome]:
+        """Run a case; what it said, and all that it left, by the names of the rows."""
+        case.prepare(self.places.folder)
+        done = self.run(case.words)
+        wrong = case.code not in (None, done.returncode)
+        found = {case.name: {"exit code": f"{WRONG}: " * wrong + str(done.returncode)}}
+        for item, text in (("stdout", done.stdout), ("stderr", done.stderr)):
+            found[case.name][item] = masked(text, self.places)
+        if case.leaves and (place := self.places.folder / case.leaves).exists():
+            for row, items in outcomes_of(case.name, place, self.places).items():
+                found.setdefault(row, {}).update(items)
+        if case.same is not None:
+            found[case.name]["weights"] = weights(self.places.folder, case.same)
+        return found
+
+    def all_outcomes(self, jobs: Sequence[str], others: Sequence[Case]) -> dict[str, Outcome]:
+        """Run the sweeps of runs, then the other cases, one after the other."""
+        found: dict[str, Outcome] = {}
+        for title, names in (("runs", JOBS), ("later runs", LATER)):
+            if wanted := [name for name in jobs if name in names]:
+                found |= self.outcomes(sweep(wanted, title))
+                self.say(title)
+        for case in others:
+            found |= self.outcomes(case)
+            self.say(case.name)
+        for name in jobs:
+            found |= outcomes_of(name, self.places.folder / job(name), self.places)
+            found[name]["status"] = status(found[name], "failed" if name in FAILING else "done")
+        return found
+
+    def say(self, name: str) -> None:
+        """Say on the screen that something is done."""
+        print(f"{self.name}: {name}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def worktree(base: str, folder: Path) -> Iterator[Path]:
+    """A commit checked out, and removed afterwards."""
+    tree = folder / "tree"
+    git("worktree", "add", "--detach", str(tree), base)
+    try:
+        yield tree.resolve()
+    finally:
+        git("worktree", "remove", "--force", str(tree))
+
+
+def git(*words: str, tree: Path = HERE) -> str:
+    """What git says."""
+    return subprocess.run(["git", *words], cwd=tree, check=True, text=True, capture_output=True).stdout.strip()
+
+
+def compare(base: Path, folder: Path, names: Sequence[str]) -> tuple[dict[str, Outcome], dict[str, Outcome]]:
+    """The outcomes of both trees; raises ValueError for a name that there is not."""
+    experiments = {path.stem for tree in (base, HERE) for path in (tree / "conf" / "experiment").glob("*.yaml")}
+    jobs, others = chosen(names, cases(sorted(experiments)))
+    sides = []
+    for name, tree in (("base", base), ("here", HERE)):
+        own = (folder / name).resolve()
+        own.mkdir(parents=True)
+        make(own, {**JOBS, **{job: overrides for job, (overrides, _) in LATER.items()}})
+        sides.append(Side(name, Places(tree, own, git("rev-parse", "HEAD", tree=tree))))
+        sides[-1].check()
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda side: side.all_outcomes(jobs, others), sides)
+    return first, second
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m benchmarks.compare_trees", description=__doc__, formatter_class=raw)
+    parser.add_argument(
+        "--base", metavar="COMMIT", default=BASE, help="compared with this commit (default: %(default).7s)"
+    )
+    parser.add_argument("--only", metavar="NAME", nargs="+", default=[], help="runs or commands, with what they need")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="keep what both trees left in this folder, a new one")
+    given = parser.parse_args(argv)
+    if not (DATA / "MNIST" / "raw").is_dir():
+        parser.error(f"MNIST is not in {DATA}; put it there, or set DIGITS_DATA")
+    with tempfile.TemporaryDirectory() as temporary, worktree(given.base, Path(temporary)) as base:
+        try:
+            outcomes = compare(base, given.out or Path(temporary), given.only)
+        except (ValueError, FileExistsError) as error:
+            parser.error(str(error))
+    verdicts = judge(*outcomes, WANTED)
+    print(tabulate(rows_of(verdicts), ["name", "verdict"], disable_numparse=True))
+    for verdict in verdicts:
+        if verdict.differences:
+            print("\n".join([f"\n{verdict.name}:", *(f"  {line}" for line in verdict.differences)]))
+    wrong = sum(not verdict.holds for verdict in verdicts)
+    print(
+        f"\n{len(verdicts)} compared, {wrong} differ" if wrong else f"\n{len(verdicts)} compared, all equal or wanted"
+    )
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
