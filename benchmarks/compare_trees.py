@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 from tabulate import tabulate
 
@@ -47,7 +49,10 @@ WANTED: dict[str, str] = {}
 DATA = Path(os.environ.get("DIGITS_DATA", HERE / "data")).resolve()
 """Where MNIST lies."""
 
-LONGEST = 300
+PASSING = ("date", "content-length")
+"""Headers of an answer that say when it was given, and how many digits its time has."""
+
+LONGEST = 900
 """Seconds that a command may take."""
 
 
@@ -58,8 +63,8 @@ class Side:
     name: str
     places: Places
 
-    def run(self, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        """Run `python -m digits.WORDS`."""
+    def start(self, words: Sequence[str]) -> subprocess.Popen[str]:
+        """Start `python -m digits.WORDS`."""
         own = {
             "PYTHONPATH": str(self.places.tree),
             "OMP_NUM_THREADS": "1",
@@ -67,10 +72,26 @@ class Side:
             "COLUMNS": "100",
             "DIGITS_DATA": str(DATA),
         }
-        return subprocess.run(
+        return subprocess.Popen(
             [sys.executable, "-m", f"digits.{words[0]}", *words[1:]], cwd=self.places.folder, env=os.environ | own,
-            text=True, capture_output=True, timeout=LONGEST, check=False,
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
+
+    def visit(self, server: subprocess.Popen[str]) -> Outcome:
+        """Ask a server for its page and about a picture, and tell it to stop; its answers."""
+        assert server.stdout is not None
+        address = re.search(r"http://[\d.:]+/", server.stdout.readline())
+        found: Outcome = {}
+        if address is not None:
+            picture = (self.places.folder / "pages" / "lines.png").read_bytes()
+            question = Request(f"{address[0]}api/read", picture, {"Content-Type": "image/png"})
+            for item, asked in (("page", Request(address[0])), ("answer", question)):
+                with urlopen(asked, timeout=60) as answer:
+                    text = answer.read().decode()
+                    headers = sorted(f"{key}: {value}" for key, value in answer.headers.items() if key not in PASSING)
+                found[item] = masked("\n".join([*headers, text]), self.places)
+        server.terminate()
+        return found
 
     def check(self) -> None:
         """Make sure that the commands are this tree's, whatever is installed."""
@@ -85,10 +106,12 @@ class Side:
     def outcomes(self, case: Case) -> dict[str, Outcome]:
         """Run a case; what it said, and all that it left, by the names of the rows."""
         case.prepare(self.places.folder)
-        done = self.run(case.words)
-        wrong = case.code not in (None, done.returncode)
-        found = {case.name: {"exit code": f"{WRONG}: " * wrong + str(done.returncode)}}
-        for item, text in (("stdout", done.stdout), ("stderr", done.stderr)):
+        process = self.start(case.words)
+        answers = self.visit(process) if case.serves else {}
+        stdout, stderr = process.communicate(timeout=LONGEST)
+        wrong = case.code not in (None, process.returncode)
+        found = {case.name: {"exit code": f"{WRONG}: " * wrong + str(process.returncode), **answers}}
+        for item, text in (("stdout", stdout), ("stderr", stderr)):
             found[case.name][item] = masked(text, self.places)
         if case.leaves and (place := self.places.folder / case.leaves).exists():
             for row, items in outcomes_of(case.name, place, self.places).items():

@@ -78,6 +78,7 @@ class Case:
     prepare: Callable[[Path], object] = lambda _: None
     same: tuple[str, str] | None = None  # two runs whose weights must be the same
     code: int | None = 0  # the exit code that it must have; None: any
+    serves: bool = False  # it is asked for its page and about a picture, and then told to stop
 
 
 def job(name: str) -> str:
@@ -148,6 +149,7 @@ WORK: tuple[Case, ...] = (
     Case("predict", ("predict", "pages/dark.png", "pages/broken.png", "pages/lines.png", "--annotate", "annotated"),
          (), "annotated", code=1),
     Case("predict --csv", ("predict", "pages/*.png", "--csv", "--model", "exported/model.onnx"), ("export",), code=1),
+    Case("serve", ("serve", "--port", "0"), code=143, serves=True),
     Case("explore", ("explore", "--data", "optdigits", "--out", "explored"), (), "explored"),
 )  # fmt: skip
 

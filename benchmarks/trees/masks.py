@@ -15,6 +15,7 @@ PATTERNS: tuple[tuple[str, str], ...] = (
     (r"\d{4}-\d\d-\d\d[T_ ]\d\d[:-]\d\d[:-]\d\d(?:[.,]\d+)?(?:\+00:00)?(?:_[0-9a-f]{4})?", "DATE"),
     (r"\b\d+:\d\d:\d\d\b", "TIME"),
     (r"\b[\d,.]+ (images/s|s|ms|MB)\b", f"{MASK} \\1"),
+    (r"\"milliseconds\":[\d.]+", f"milliseconds {MASK}"),
     (r"\bprocess \d+ on \S+", f"process {MASK}"),
     (r"(HEAD) \((clean|with changes)\)", r"\1"),
     (r"generated new fontManager\n", ""),  # matplotlib's, the first time on a machine
@@ -58,17 +59,21 @@ def masked(text: str, places: Places) -> str:
 
 
 def masked_tables(text: str) -> str:
-    """Tables whose last column is a speed, that column written over and all columns pushed together."""
-    lines, inside = [], False
+    """Tables with a column that says how fast: it is written over, and all columns are pushed together.
+
+    The column is found from the right: those on its left may be empty.
+    """
+    lines, place = list[str](), 0  # of the column, counted from the right; 0 where there is no table
     for line in text.splitlines():
         words = line.replace("|", " ").split()
-        if words and words[-1] in COLUMNS:
-            inside = True
+        if found := [len(words) - number for number, word in enumerate(words) if word in COLUMNS]:
+            place = found[0]
         elif not words:
-            inside = False
-        elif inside:
-            line = re.sub(r"[\d.,]+(\s*\|?)$", rf"{MASK}\1", line)
-        lines.append(re.sub(r"-{3,}:?", "---", re.sub(r" {2,}", "  ", line)) if inside else line)
+            place = 0
+        elif place and not line.lstrip(" |").startswith("-"):
+            right = rf"((?:[\s|]+[^\s|]+){{{place - 1}}}[\s|]*)$"
+            line = re.sub(rf"[\d.,]+{right}", rf"{MASK}\1", line)
+        lines.append(re.sub(r"-{3,}:?", "---", re.sub(r" {2,}", "  ", line)) if place else line)
     return "\n".join(lines)
 
 

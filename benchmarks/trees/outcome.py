@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import optuna
 import torch
 import yaml
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from benchmarks.trees.masks import MASK, Places, flat, masked, masked_csv
 
@@ -33,10 +35,14 @@ def outcomes_of(name: str, place: Path, places: Places) -> dict[str, Outcome]:
         return {name: read(place, place.name, places)}
     runs = {path.parent for path in place.rglob(RESULT)} - {place}
     found: dict[str, Outcome] = {name: {}}
+    met = Counter[tuple[Path, str]]()
     for path in sorted(path for path in place.rglob("*") if path.is_file()):
         run = next((folder for folder in path.parents if folder in runs), place)
         row = name if run == place else f"{name} {run.relative_to(place)}"
-        found.setdefault(row, {}).update(read(path, common_name(path.relative_to(run)), places))
+        file = common_name(path.relative_to(run))
+        met[run, file] += 1
+        again = f" {met[run, file]}" if met[run, file] > 1 else ""
+        found.setdefault(row, {}).update(read(path, f"{file}{again}", places))
     return found
 
 
@@ -137,7 +143,8 @@ def of_events(path: Path, places: Places) -> Outcome:
             hidden = places.hide(value.SerializeToString(deterministic=True).decode("latin-1")).encode("latin-1")
             found.setdefault(value.tag, []).append(f"{event.step} {MASK if of_the_moment else digest(hidden)}")
         if event.graph_def:
-            found["graph"] = [digest(event.graph_def)]
+            graph = GraphDef.FromString(event.graph_def)
+            found["graph"] = sorted(f"{node.name.rpartition('/')[0]} {node.op}" for node in graph.node)
     return {tag: "\n".join(points) for tag, points in found.items()}
 
 

@@ -27,6 +27,21 @@ model=mlp      2         78.90 %     {seconds}
 """
 
 
+TRIALS = """
+  rank  trial        lr    seconds  state
+------  -----  --------  ---------  --------
+     1      4     0.015  {:>9}  complete
+            2            {:>9}  pruned
+"""
+
+
+def test_a_column_that_says_how_fast_may_stand_anywhere() -> None:
+    assert masked(TRIALS.format(0.4, 0.2), BASE) == masked(TRIALS.format(10.4, 0.3), HERE)
+    assert f"0.015  {MASK}  complete" in masked(TRIALS.format(0.4, 0.2), BASE)
+    assert f"2  {MASK}  pruned" in masked(TRIALS.format(0.4, 0.2), BASE)
+    assert masked(TRIALS.format(0.4, 0.2), BASE) != masked(TRIALS.format(0.4, 0.2).replace("0.015", "0.016"), BASE)
+
+
 def test_what_follows_from_time_speed_and_place_is_left_out() -> None:
     base = TABLE.format(seconds="  9.7", commit=HEAD[:7], state="clean")
     here = TABLE.format(seconds="1,210.4", commit=HEAD[::-1][:7], state="with changes").replace("-----  ", "-------  ")
