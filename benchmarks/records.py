@@ -7,6 +7,7 @@ rounded, so that every figure in RESULTS.md can be traced to a run.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from digits.config.types import Tree, Value
 from digits.runs.atomic import write_text
 from digits.runs.layout import RunError
 from digits.runs.read import read_result, runs_in, status_of
+from digits.runs.schema import RunRecord
 
 RECORDS = Path(__file__).with_name("records")
 
@@ -86,22 +88,22 @@ def read_record(name: str, folder: Path = RECORDS) -> Record:
     return Record(path, config, [run for run in runs if isinstance(run, dict)])
 
 
-def compact(result: Tree) -> Tree:
+def compact(result: RunRecord) -> Tree:
     """A `result.json` in short."""
-    short: Tree = {key: result[key] for key in KEPT if key in result}
-    metrics, data, history, config = (result.get(key) for key in ("metrics", "data", "history", "config"))
-    if isinstance(config, dict) and isinstance(trainer := config.get("trainer"), dict):
-        short["precision"] = trainer["precision"]  # the machine's choice, where the recipe leaves it to it
-    if isinstance(metrics, dict):
-        short["metrics"] = {key: _rounded(value, 7) for key, value in metrics.items()}  # as many as a float32 has
-    if isinstance(data, dict):
-        short["data"] = {key: value for key, value in data.items() if key != "checksums"}
-    if isinstance(history, list):
-        short["history"] = curves([epoch for epoch in history if isinstance(epoch, dict)])
+    known = result.tree()
+    short: Tree = {key: known[key] for key in KEPT if key in known}
+    if result.config is not None and result.config.trainer.precision is not None:
+        short["precision"] = result.config.trainer.precision  # the machine's choice, where the recipe leaves it to it
+    if "metrics" in known:
+        short["metrics"] = {key: _rounded(value, 7) for key, value in result.metrics.items()}  # as many as in a float32
+    if "data" in known:
+        short["data"] = {key: value for key, value in result.data.tree().items() if key != "checksums"}
+    if "history" in known:
+        short["history"] = curves(result.history)
     return short
 
 
-def curves(history: list[Tree]) -> Tree:
+def curves(history: Sequence[Mapping[str, Value]]) -> Tree:
     """Each curve as a list, thinned evenly where there are many epochs; the last epoch is always there."""
     every = -(-len(history) // CURVE_POINTS)
     kept = [epoch for i, epoch in enumerate(history) if (len(history) - 1 - i) % every == 0]
@@ -152,20 +154,19 @@ def check_is_of(record: Record, config: Tree) -> None:
         raise RecordError(f"{record.path.name} was made with another {', '.join(keys)}; begin it anew with --anew")
 
 
-def finished(run: Path) -> Tree:
+def finished(run: Path) -> RunRecord:
     """The record of a run that was trained to its end, in one length; raises RecordError where it wasn't."""
     result = read_result(run)
     if (status := status_of(result)) != "done":
         raise RecordError(f"{run} is {status}, not done; go on with it: python -m digits.train resume={run}")
-    if result.get("lengthened"):
+    if result.lengthened:
         raise RecordError(f"{run} was first given another length and went on; train it anew in one length")
     return result
 
 
 def _line(run: Path, config: Tree) -> Tree:
     result = finished(run)
-    recorded = result.get("config")
-    if keys := changed(recorded if isinstance(recorded, dict) else {}, config):
+    if keys := changed({} if result.config is None else result.config.tree(), config):
         raise RecordError(f"{run} is not of this recipe: it has another {', '.join(keys)}")
     return compact(result)
 

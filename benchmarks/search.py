@@ -94,7 +94,7 @@ def measure_workers(folder: Path, root: Path, limit: int, epochs: int) -> Tree:
 
 
 def _fit_seconds(run: Path) -> float:
-    return float(cast(dict[str, float], read_result(run)["seconds"])["fit"])
+    return float(read_result(run).seconds["fit"])
 
 
 def measure_pruning(folder: Path, root: Path, seeds: int, limit: int, trials: int) -> Tree:
@@ -133,7 +133,7 @@ def measure_winners(folder: Path, root: Path, seeds: int, limit: int, models: Se
         run = folder / f"{model}-{name}-{seed}"
         shared = (f"data.root={root}", f"data.limit={limit}", f"seed={seed}", f"hydra.run.dir={run}")
         command("digits.train", chosen, *AS_A_TRIAL, *shared, folder=folder, threads=1)
-        return cast(dict[str, float], read_result(run)["metrics"])["val/accuracy"]
+        return read_result(run).metrics["val/accuracy"]
 
     with ThreadPoolExecutor(WORKERS) as pool:
         values = list(pool.map(lambda job: accuracy(*job), jobs))

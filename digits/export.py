@@ -28,8 +28,9 @@ from pathlib import Path
 from digits.config.faults import ConfigError, TargetError
 from digits.config.files import FileError, check_stays_inside
 from digits.config.types import Tree, Value
-from digits.evaluate import plan
 from digits.evaluating.members import Member
+from digits.evaluating.plan import Question, plan
+from digits.hydra_app.data_sets import data_set
 from digits.runs.layout import WEIGHTS, RunError
 from digits.runs.read import read_result
 
@@ -47,7 +48,7 @@ def run_export(member: Member, folder: Path, given: argparse.Namespace) -> int:
     made = onnx_export.export(net, data, onnx_export.provenance_of(read_result(member.run), sha256), int8=given.int8)
     files, refused = onnx_export.good_enough(made)
     described = [check_model(file.content, file.name) for file in files]  # what is kept, the reader runs
-    onnx_export.leave(folder, files, net, member.model, data)
+    onnx_export.leave(folder, files, net, member.model.model, data)
     notes = onnx_export.notes(files, data)
     if not described[0].reads_digits:
         notes.append("predict and serve do not take this net: they want 0 to 9, then perhaps none, on 28x28")
@@ -86,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         "the run's net or data come from")  # fmt: skip
     given = parser.parse_args(arguments)
     try:
-        member = plan(argparse.Namespace(**vars(given), data=None, checkpoint=None, split="test", views=1))
+        member = plan(given.run, Question(root=given.root, views=1, trust=tuple(given.trust)), data_set)
         folder: Path = given.out or member.run / "export"
         if given.out is None:
             check_stays_inside(folder, member.run)

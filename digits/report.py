@@ -23,11 +23,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from digits.runs.layout import RunError
+from digits.runs.layout import SEARCH, RunError
 from digits.runs.report import latest_sweep, of_runs
-
-SEARCH = "search.json"
-"""What the directory of a search has in it."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:

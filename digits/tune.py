@@ -48,11 +48,7 @@ def _prepare() -> None:
 def _work(task: Task | Winner, tell: Tell) -> None:
     """What a trainer does with a trial, in the trial's own process."""
     if isinstance(task, Winner):
-        from digits.evaluate import main as evaluate
-        from digits.runs.layout import JobFailed
-
-        if code := evaluate([str(task.run), "--out", str(task.directory)]):
-            raise JobFailed("the best trial could not be evaluated", code)
+        _test(task)
         return
     from digits.processes.claim import claimed
     from digits.runs.layout import SIGN_OF_LIFE, JobFailed, RunError
@@ -66,6 +62,25 @@ def _work(task: Task | Winner, tell: Tell) -> None:
         except RunError as error:
             raise JobFailed(str(error), code=2) from None
         run_job(task.experiment, task.directory, task.overrides, task.trial, pruning)
+
+
+def _test(winner: Winner) -> None:
+    """Evaluate the best trial on its test split, as `digits.evaluate` does; what it prints goes to the winner's log."""
+    from digits.config.faults import ConfigError, TargetError
+    from digits.config.files import FileError
+    from digits.data.datasets import DataError
+    from digits.evaluating.judge import judge
+    from digits.evaluating.plan import Question, plan_all
+    from digits.hydra_app.data_sets import data_set
+    from digits.runs.layout import JobFailed, RunError
+
+    asked = Question()
+    try:
+        print(judge(plan_all([str(winner.run)], asked, data_set), asked, winner.directory).text)
+    except (RunError, ConfigError, FileError, TargetError, DataError, OSError) as error:
+        print(error, file=sys.stderr)
+        code = 1 if isinstance(error, DataError | OSError) else 2
+        raise JobFailed("the best trial could not be evaluated", code) from None
 
 
 USAGE = """

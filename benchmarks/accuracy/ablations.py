@@ -33,6 +33,7 @@ from benchmarks.runs import Job, add_jobs, place, side_by_side, told
 from benchmarks.seeds import Sample, difference
 from digits.config.types import Tree
 from digits.runs.read import read_result
+from digits.runs.schema import RunRecord
 
 ALWAYS = ("data.val_size=5000", "test=false", "callbacks=none", "checkpoints=best")
 """Of every run here: choices are made on the validation split, never on the test set; nothing stops a run early."""
@@ -178,17 +179,13 @@ def train_missing(ablation: Ablation, jobs: int, *, anew: bool = False, folder: 
     return record
 
 
-def line(result: Tree, what: str, overrides: tuple[str, ...]) -> Tree:
+def line(result: RunRecord, what: str, overrides: tuple[str, ...]) -> Tree:
     """A run's line: what was changed, and its figures of the last epoch, which none is chosen by.
 
     Raises RecordError where the run has looked at the test set.
     """
-    short, metrics, history = compact(result), result["metrics"], result["history"]
-    assert isinstance(metrics, dict)
-    assert isinstance(history, list)
-    last = history[-1]
-    assert isinstance(last, dict)
-    if any(name.startswith("test/") for name in metrics):
+    short, last = compact(result), result.history[-1]
+    if any(name.startswith("test/") for name in result.metrics):
         raise RecordError(f"{what}: the run was tested; ablations are judged by validation alone, with test=false")
     short["metrics"] = {name: last[name] for name in ("train/loss", "train/accuracy", "val/loss", "val/accuracy")}
     del short["history"]

@@ -44,10 +44,10 @@ def line(what: str, run: Path) -> Tree:
         raise RecordError(f"{run} kept no images back to choose by; train it with data.val_size=10000")
     if any(name.startswith("test/") for name in cast(Tree, short["metrics"])):
         raise RecordError(f"{run} was tested; choices are made by validation alone, with test=false")
-    overrides = without_places(cast(list[Value], result["overrides"]))
+    overrides = list[Value](without_places(result.overrides or []))
     named: Tree = {"what": what, "overrides": overrides, "views": {str(count): by(run, count) for count in VIEWS}}
-    if teachers := cast(list[Tree], result.get("teachers") or []):
-        named["teachers"] = [teacher["weights"] for teacher in teachers]
+    if result.teachers:
+        named["teachers"] = [teacher.weights for teacher in result.teachers]
     return named | short
 
 

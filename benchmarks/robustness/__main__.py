@@ -80,7 +80,13 @@ def measure(nets: Sequence[Net], sets: Iterator[tuple[str, Split]], batch_size: 
 
 def line_of(name: str, net: Net, accuracies: Accuracy, where: str) -> Tree:
     """A net's line in the record; `where` is what it was measured on."""
-    origin: Tree = {"recipe": name, "seed": net.seed, "weights": net.weights, "commit": net.commit, "views": net.views}
+    origin: Tree = {
+        "recipe": name,
+        "seed": net.seed,
+        "weights": net.weights,
+        "commit": net.commit.tree(),
+        "views": net.views,
+    }
     device = str(next(net.net.parameters()).device)
     return origin | {"device": device, "machine": where, "accuracy": {**accuracies}}
 

@@ -8,15 +8,15 @@ import torch
 
 from digits.config.faults import TargetError
 from digits.config.instantiate import check_read_back, instantiate
-from digits.config.types import Tree
 from digits.data import ImageFolder, MNISTDataModule, Split
 from digits.data.class_folders import is_image_folder
 from digits.evaluating.members import Member, by_name
 from digits.runs.layout import RESULT, RunError
 from digits.runs.read import peek
+from digits.runs.schema import RecordedData
 
 
-def read_data(sections: Sequence[Tree], trust: tuple[str, ...]) -> list[MNISTDataModule]:
+def read_data(sections: Sequence[RecordedData], trust: tuple[str, ...]) -> list[MNISTDataModule]:
     """The DataModules that sections of the configuration describe, the first of them read and split.
 
     Raises DataError when the data can't be had, RunError when a section doesn't describe a DataModule of ours.
@@ -32,11 +32,11 @@ def read_data(sections: Sequence[Tree], trust: tuple[str, ...]) -> list[MNISTDat
     return modules
 
 
-def _module(section: Tree, trust: tuple[str, ...]) -> MNISTDataModule:
-    check_read_back(section, trust)
-    module = instantiate(section)
+def _module(section: RecordedData, trust: tuple[str, ...]) -> MNISTDataModule:
+    check_read_back(section.tree(), trust)
+    module = instantiate(section.tree())
     if not isinstance(module, MNISTDataModule):
-        raise RunError(f"{section['_target_']} is no MNISTDataModule, so it can't be evaluated on")
+        raise RunError(f"{section.target} is no MNISTDataModule, so it can't be evaluated on")
     return module
 
 
@@ -59,11 +59,10 @@ def name_classes(data: MNISTDataModule, known: Sequence[str]) -> list[str]:
 
 def changed_pictures(member: Member, data: MNISTDataModule) -> list[str]:
     """That a run's own folder of pictures is not what it was in training, as a sentence; or nothing."""
-    if not isinstance(data, ImageFolder) or data.test_size is None or not is_image_folder(member.trained_on):
+    if not isinstance(data, ImageFolder) or data.test_size is None or not is_image_folder(member.trained_on.tree()):
         return []
-    recorded = peek(member.run).get("data")
-    then = recorded.get("checksums") if isinstance(recorded, dict) else None
-    if not isinstance(then, dict) or then == data.checksums:
+    then = peek(member.run).data.checksums
+    if then is None or then == data.checksums:
         return []
     return [f"{data.root} holds other pictures than when {member.run} was trained, so it may have been trained on some "
             "of these"]  # fmt: skip

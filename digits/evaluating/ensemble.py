@@ -33,19 +33,19 @@ def check_agree(members: Sequence[Member], split: str) -> None:
             raise RunError(f"{named[real]} and {member.run} are the same run; name each net once")
         named[real] = member.run
     for a, b in pairwise(members):
-        if a.trained_on["name"] != b.trained_on["name"]:
-            sets = f"{a.run} was trained on {a.trained_on['name']}, {b.run} on {b.trained_on['name']}"
+        if a.trained_on.name != b.trained_on.name:
+            sets = f"{a.run} was trained on {a.trained_on.name}, {b.run} on {b.trained_on.name}"
             raise RunError(f"{sets}; name runs of one data set")
-        if is_image_folder(a.data) and a.data["root"] != b.data["root"]:
-            roots = f"{a.run} has data.root={a.data['root']}, {b.run} data.root={b.data['root']}"
+        if is_image_folder(a.data.tree()) and a.data.root != b.data.root:
+            roots = f"{a.run} has data.root={a.data.root}, {b.run} data.root={b.data.root}"
             raise RunError(f"{roots}; name the pictures to ask about with --data image_folder --root DIR")
-        for key in sorted({*a.data, *b.data} - OWN - SPLIT):
-            if a.data.get(key) != b.data.get(key):
-                values = f"{a.run} has data.{key}={a.data.get(key)}, {b.run} data.{key}={b.data.get(key)}"
-                whole = f"; --data {a.data['name']} takes the whole set" if key == "limit" else ""
+        for key in sorted({*a.data.tree(), *b.data.tree()} - OWN - SPLIT):
+            if a.data.at(key) != b.data.at(key):
+                values = f"{a.run} has data.{key}={a.data.at(key)}, {b.run} data.{key}={b.data.at(key)}"
+                whole = f"; --data {a.data.name} takes the whole set" if key == "limit" else ""
                 raise RunError(f"{values}: they would be asked about different images{whole}")
-        if split == "val" and any(a.data[key] != b.data[key] for key in SPLIT):
-            kept = [", ".join(f"data.{key}={m.data[key]}" for key in sorted(SPLIT)) for m in (a, b)]
+        if split == "val" and any(a.data.at(key) != b.data.at(key) for key in SPLIT):
+            kept = [", ".join(f"data.{key}={m.data.at(key)}" for key in sorted(SPLIT)) for m in (a, b)]
             raise RunError(
                 f"{a.run} kept other images for validation ({kept[0]}) than {b.run} ({kept[1]}), "
                 "so one was trained on images of the other's validation split; take --split test"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import nn
@@ -26,8 +25,7 @@ def load(run: str | Path | None = None, trust: Sequence[str] = ()) -> nn.Module:
     record = read_model(directory)
     net = build_net(record, tuple(trust), directory)
     load_weights(net, directory)
-    input_data = cast(dict[str, float], record["input"])
-    return nn.Sequential(Normalise(input_data["mean"], input_data["std"]), net).eval()
+    return nn.Sequential(Normalise(record.input.mean, record.input.std), net).eval()
 
 
 def rebuild(member: Member, trust: tuple[str, ...]) -> nn.Module:

@@ -7,18 +7,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from pydantic import ValidationError
 
 from digits.config.data import Data
 from digits.config.schema import DESCRIBED
 from digits.config.task import CLASSIFICATION
-from digits.config.trust import harmful, is_trusted, untrusted
-from digits.config.types import Tree, Value
+from digits.config.trust import is_trusted
 from digits.data.class_folders import counted, is_image_folder
-from digits.runs.layout import BEST, LAST, MODEL, RESULT, RunError
-from digits.runs.read import read_model, recorded_task
+from digits.runs.layout import BEST, LAST, RESULT, RunError
+from digits.runs.read import parsed, read_model, recorded_task
+from digits.runs.schema import ModelRecord, NetInput, RecordedConfig, RecordedData, RunRecord
 
 NEEDED = ("name", "root", "mean", "std", "num_classes", "image_size", "val_size", "split_seed")
 """What the data section of a DataModule from elsewhere has to say."""
@@ -29,18 +28,18 @@ class Member:
     """One net, and the data as it takes them."""
 
     run: Path
-    model: Tree  # as in model.json
+    model: ModelRecord
     weights: Path
     sha256: str | None  # of the weights, where the record has it
-    trained_on: Tree  # a section of the configuration, as is what it is evaluated on:
-    data: Tree
+    trained_on: RecordedData
+    data: RecordedData  # what it is evaluated on
     channels_last: bool
     views: int = 1  # whose mean it answers with
 
     @property
     def classes(self) -> list[str]:
         """The names that the net was trained with; none where only a checkpoint is left."""
-        return cast(dict[str, list[str]], self.model["input"]).get("classes", [])
+        return self.model.input.classes or []
 
     @property
     def which(self) -> str:
@@ -48,40 +47,36 @@ class Member:
         return "last" if self.weights.name == Path(LAST).name else "best"
 
 
-def read_net(run: Path, record: Tree, checkpoint: str | None) -> tuple[Path, Tree, str | None]:
+def read_net(run: Path, record: RunRecord, checkpoint: str | None) -> tuple[Path, ModelRecord, str | None]:
     """The weights, what is needed to rebuild the net, and the weights' recorded SHA-256.
 
     A checkpoint will do for a run that was cut off. Raises RunError where there is no such net.
     """
-    config = cast(Tree, record["config"])
     if checkpoint is None:
         try:
             model = read_model(run)
         except RunError as error:
             kept = [name for name, path in (("best", BEST), ("last", LAST)) if (run / path).exists()]
             raise RunError(f"{error}" + (f"; take --checkpoint {kept[0]}" if kept else "")) from None
-        digest = record.get("weights")
-        return run, model, digest if isinstance(digest, str) else None
+        return run, model, record.weights
     weights = run / {"best": BEST, "last": LAST}[checkpoint]
     if not weights.exists():
         hint = "; its best weights are in model.safetensors: leave out --checkpoint" if checkpoint == "best" else ""
         raise RunError(f"{run} did not keep its {checkpoint} checkpoint (there is no {weights.name}){hint}")
-    data = cast(Tree, config["data"])
-    return weights, {"model": config.get("model"), "input": {k: data[k] for k in ("mean", "std", "image_size")}}, None
+    config = record.config or RecordedConfig()
+    takes = {key: config.at(f"data.{key}") for key in ("mean", "std", "image_size")}
+    return weights, parsed(ModelRecord, {"model": config.at("model"), "input": takes}, run / RESULT), None
 
 
-def check_fits(run: Path, model: Tree, trained_on: Tree, data: Tree) -> None:
+def check_fits(takes: NetInput, trained_on: RecordedData, data: RecordedData) -> None:
     """Raise RunError where a net can't be asked about a set."""
-    takes = cast(Tree, model["input"])
-    classes = takes.get("classes", [])
-    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-        raise RunError(f"{run / MODEL} is damaged: input.classes are no names")
-    number = len(classes) or trained_on["num_classes"]
-    fewer = bool(classes) and cast(int, data["num_classes"]) < len(classes)  # their names say whether it knows them
-    if data["image_size"] != takes["image_size"] or not (fewer or data["num_classes"] == number):
+    known = len(takes.classes or ())
+    number, size = known or trained_on.num_classes, data.image_size
+    fewer = data.num_classes is not None and data.num_classes < known  # their names say whether it knows them
+    if size != takes.image_size or not (fewer or data.num_classes == number):
         raise RunError(
-            f"{data['name']} has {data['num_classes']} classes of {data['image_size']}x{data['image_size']} pixels, "
-            f"but the net takes {takes['image_size']}x{takes['image_size']} and knows {number} classes"
+            f"{data.name} has {data.num_classes} classes of {size}x{size} pixels, but the net takes "
+            f"{takes.image_size}x{takes.image_size} and knows {number} classes"
         )
 
 
@@ -104,18 +99,19 @@ def by_name(known: Sequence[str], classes: Sequence[str], name: str) -> list[int
     return [list(known).index(label) for label in classes]
 
 
-def own_pictures(data: Tree, trained_on: Tree, root: str | None, *, named: bool) -> Tree:
+def own_pictures(data: RecordedData, trained_on: RecordedData, root: str | None, *, named: bool) -> RecordedData:
     """The section `data` of a folder of pictures, counted.
 
     A run's own folder, where it may have been moved to, has the run's test pictures; of any other, that is `named`,
     all are asked about, unless it has some apart in `test/`. Raises RunError for what is wrong with the folder.
     """
-    section = data | ({} if root is None else {"root": root})
-    own = is_image_folder(trained_on)
+    section = data.tree() | ({} if root is None else {"root": root})
+    theirs = trained_on.tree()
+    own = is_image_folder(theirs)
     if own and named and root is None:
-        section["root"] = trained_on["root"]
-    if own and (not named or _same_folder(section["root"], trained_on["root"])):
-        section |= {key: trained_on[key] for key in ("val_size", "split_seed", "test_size", "test_seed", "limit")}
+        section["root"] = theirs["root"]
+    if own and (not named or os.path.realpath(str(section["root"])) == os.path.realpath(str(theirs["root"]))):
+        section |= {key: theirs[key] for key in ("val_size", "split_seed", "test_size", "test_seed", "limit")}
     else:
         section |= {"test_size": None}
     section, faults = counted(section | {"num_classes": None})
@@ -124,33 +120,29 @@ def own_pictures(data: Tree, trained_on: Tree, root: str | None, *, named: bool)
         told.append("name the folder with --root DIR")
     if told:
         raise RunError("; ".join(told))
-    return section
+    return RecordedData.model_validate(section)
 
 
-def _same_folder(one: Value, other: Value) -> bool:
-    return os.path.realpath(str(one)) == os.path.realpath(str(other))
-
-
-def data_root(data: Tree, today: Tree) -> Value:
+def data_root(data: RecordedData, today: RecordedData) -> str | None:
     """Where the data lie: where they were, if they still do; so nothing is fetched into a folder that a file names."""
-    recorded, name = Path(str(data["root"])), str(data["name"]).replace("_", "")
+    recorded, name = Path(str(data.root)), str(data.name).replace("_", "")
     try:
         there = any(path.name.lower() == name for path in recorded.iterdir())
     except OSError:
         there = False
-    return str(recorded) if there else today["root"]
+    return str(recorded) if there else today.root
 
 
-def check_classifies(run: Path, record: Tree) -> None:
+def check_classifies(run: Path, record: RunRecord) -> None:
     """Raise RunError where a run was trained for another task: what its net answers is no class."""
     task = recorded_task(run, record)
     if task.name != CLASSIFICATION.name:
         raise RunError(f"{run} was trained for {task.name}; what is evaluated and exported is classification")
 
 
-def check_data(data: Tree) -> None:
+def check_data(section: RecordedData) -> None:
     """Hold the recorded section against its schema: by its name a folder is made, by its sizes the data are split."""
-    faults = []
+    faults, data = [], section.tree()
     if is_trusted(str(data.get("_target_"))):
         try:
             DESCRIBED.get(str(data["_target_"]), Data).model_validate(data)
@@ -164,12 +156,3 @@ def check_data(data: Tree) -> None:
         faults.append(f"data.name is {data['name']!r:.80}; a folder is called by it, so take letters, digits and _")
     if faults:
         raise RunError("\n".join(f"{RESULT}: {fault}" for fault in faults))
-
-
-def check_trust(tree: Tree, file: str, trust: Sequence[str]) -> None:
-    """Raise RunError where a file names what is not called for it, or what would do harm."""
-    for _, target in untrusted(tree, trust):
-        package = target.partition(".")[0]
-        raise RunError(f"{file} names {target}, which is not of this package; if you trust it, say --trust {package}")
-    for key, problem in harmful(tree):
-        raise RunError(f"{file}: {key} {problem}")

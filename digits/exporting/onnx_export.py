@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import cast
 
 import onnx
 import torch
 from tabulate import tabulate
 from torch import Tensor, nn
 
-from digits.config.types import Tree, Value
+from digits.config.types import Tree
 from digits.data import BatchLoader, MNISTDataModule
 from digits.evaluating.predictions import evaluating
 from digits.evaluating.scores import calibration_error
@@ -23,6 +22,7 @@ from digits.exporting.calibration import answers, fit_temperature
 from digits.exporting.onnx_graph import ExportError, logits_of, to_onnx
 from digits.exporting.quantize import quantised
 from digits.runs.atomic import write_bytes
+from digits.runs.schema import ModelRecord, NetInput, RecordedTarget, RunRecord
 from digits.runs.weights import save
 
 FORMAT = "1"
@@ -71,8 +71,10 @@ class Exported:
         return tree | {"bytes": len(self.content), "accuracy": self.accuracy}
 
 
-def export(net: nn.Module, data: MNISTDataModule, provenance: Tree, *, int8: bool) -> list[Exported]:
+def export(net: nn.Module, data: MNISTDataModule, provenance: str, *, int8: bool) -> list[Exported]:
     """The ONNX file of a net, and with `int8` its quantised form, both measured; `data` has been set up.
+
+    `provenance` is JSON.
 
     Raises ExportError where PyTorch can't export the net, or where the file answers otherwise than the net.
     """
@@ -87,25 +89,24 @@ def export(net: nn.Module, data: MNISTDataModule, provenance: Tree, *, int8: boo
     return files
 
 
-def provenance_of(record: Mapping[str, Value], sha256: str) -> Tree:
-    """Where a net comes from, of its run's record: what trained it, without places on the machine that did."""
-    overrides = record.get("overrides")
-    data = record.get("data")
-    return {
+def provenance_of(record: RunRecord, sha256: str) -> str:
+    """Where a net comes from, as JSON: what its run's record says of it, without places on the machine that trained."""
+    told = {
         "weights_sha256": sha256,
-        "commit": record.get("commit"),
-        "seed": record.get("seed"),
-        "overrides": without_places(overrides) if isinstance(overrides, list) else None,
-        "versions": record.get("versions"),
-        "data": data.get("name") if isinstance(data, dict) else None,
-        "epochs": record.get("epochs"),
+        "commit": record.at("commit"),
+        "seed": record.seed,
+        "overrides": None if record.overrides is None else without_places(record.overrides),
+        "versions": record.at("versions"),
+        "data": record.data.name,
+        "epochs": record.epochs,
         "exported_with": {name: metadata.version(name) for name in EXPORTED_WITH},
     }
+    return json.dumps(told, ensure_ascii=False, sort_keys=True)
 
 
-def without_places(overrides: Sequence[Value]) -> list[Value]:
+def without_places(overrides: Sequence[str]) -> list[str]:
     """Overrides without what only says where things lay on the machine that trained."""
-    parts = [str(override).partition("=") for override in overrides]
+    parts = [override.partition("=") for override in overrides]
     return [
         key + sign + FOLDERS.sub("", value) for key, sign, value in parts if not key.lstrip("+~").startswith(PLACES)
     ]
@@ -117,7 +118,7 @@ def _torch_logits(net: nn.Module, data: MNISTDataModule) -> Tensor:
         return torch.cat([net(data.normalise(batch.images)) for batch in loader])  # (M, C)
 
 
-def _measured(name: str, graph: onnx.ModelProto, expected: Tensor, data: MNISTDataModule, provenance: Tree) -> Exported:
+def _measured(name: str, graph: onnx.ModelProto, expected: Tensor, data: MNISTDataModule, provenance: str) -> Exported:
     """A graph as a file with its description in it, asked about the test images and calibrated on the validation's."""
     bare = graph.SerializeToString(deterministic=True)
     logits, labels = logits_of(bare, data.test, data.eval_batch_size), data.test.truth()
@@ -134,7 +135,7 @@ def _measured(name: str, graph: onnx.ModelProto, expected: Tensor, data: MNISTDa
         "std": repr(data.std),
         "image_size": str(data.image_size),
         "accuracy": repr(correct / len(labels)),
-        "provenance": json.dumps(provenance, ensure_ascii=False, sort_keys=True),
+        "provenance": provenance,
     }
     if temperature is not None:
         entries["temperature"] = repr(temperature)
@@ -177,8 +178,10 @@ def good_enough(files: Sequence[Exported]) -> tuple[list[Exported], list[str]]:
     return [file for file in files if file.correct >= least], refused
 
 
-def leave(folder: Path, files: Sequence[Exported], net: nn.Module, model: Tree, data: MNISTDataModule) -> None:
-    """Write the files, each beside its place and renamed; `model` is the run's `model.json`.
+def leave(
+    folder: Path, files: Sequence[Exported], net: nn.Module, model: RecordedTarget, data: MNISTDataModule
+) -> None:
+    """Write the files, each beside its place and renamed; `model` is what builds the net.
 
     A quantised net of an earlier export, which may be of other weights, is taken away. Raises ExportError where the
     folder can't be written to.
@@ -186,7 +189,8 @@ def leave(folder: Path, files: Sequence[Exported], net: nn.Module, model: Tree, 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / INT8).unlink(missing_ok=True)
-        save(folder, net, cast(Tree, model["model"]), data)
+        takes = NetInput(mean=data.mean, std=data.std, image_size=data.image_size, classes=list(data.classes))
+        save(folder, net, ModelRecord(format=1, model=model, input=takes))
         for file in files:
             write_bytes(folder / file.name, file.content)
     except OSError as error:

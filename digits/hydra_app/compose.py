@@ -12,6 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+import digits.hydra_app.momentum  # noqa: F401 (what the optimizers' YAML calls for)
 from digits.config.absent import filled
 from digits.config.types import Tree
 from digits.hydra_app.paths import conf_directory

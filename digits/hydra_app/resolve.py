@@ -25,6 +25,7 @@ from digits.runs.init_from import begin, check_same, knows_none
 from digits.runs.layout import BEST, RESULT, SIGN_OF_LIFE
 from digits.runs.read import find_run, first_process, read_result, status_of
 from digits.runs.resume import keys, once_more, resumable, resumed, still_running, taken_up
+from digits.runs.schema import RunRecord
 from digits.runs.teachers import find_teachers, trained_anew
 
 VOID_MOMENTUM = (
@@ -111,7 +112,7 @@ def _checked(tree: Tree) -> Experiment:
     teachers = find_teachers(experiment)
     if experiment.resume is None or not resumable(run := Path(experiment.resume)):
         return experiment
-    if anew := trained_anew(read_result(run).get("teachers"), teachers):
+    if anew := trained_anew(read_result(run).teachers, teachers):
         why = f"has been trained anew since {run} began to learn from it; start a new run with config_from={run}"
         raise ConfigError(*[Fault("teachers", f"{teacher} {why}") for teacher in anew])
     return experiment
@@ -177,10 +178,10 @@ def _wait_for_another_sign(run: Path) -> None:
     """After a node's failure its run seems alive for a minute yet; one that really is gives another sign of life."""
     if first_process() and status_of(read_result(run)) == "running":
         print(f"{run} seems alive; waiting for another sign of it, at most {7 * SIGN_OF_LIFE:.0f} s", flush=True)
-    first, end = read_result(run).get("alive"), time.monotonic() + 7 * SIGN_OF_LIFE
+    first, end = read_result(run).alive, time.monotonic() + 7 * SIGN_OF_LIFE
     while first_process() and time.monotonic() < end:
         now = read_result(run)
-        if status_of(now) != "running" or now.get("alive") != first:
+        if status_of(now) != "running" or now.alive != first:
             break
         time.sleep(1)
 
@@ -200,13 +201,11 @@ def check_place(directory: Path, resume: str | None) -> None:
     if status_of(result) == "running":
         raise ConfigError(Fault("resume", f"{run} {still_running(result)}"))
     kept = {"last": resumable(run), "best": (run / BEST).exists() or not _validates(result)}
-    if result.get("status") == "done" and not all(kept.values()):
+    if result.status == "done" and not all(kept.values()):
         lacks = "last" if not kept["last"] else "best"
         why = f"is done and did not keep its {lacks} checkpoint; to start anew from its weights, take init_from={run}"
         raise ConfigError(Fault("resume", f"{run} {why}"))
 
 
-def _validates(result: Tree) -> bool:
-    config = result.get("config")
-    data = config.get("data") if isinstance(config, dict) else None
-    return isinstance(data, dict) and data.get("val_size") != 0
+def _validates(record: RunRecord) -> bool:
+    return record.config is not None and record.config.data is not None and record.config.data.val_size != 0

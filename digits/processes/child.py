@@ -138,5 +138,5 @@ def _record_death(directory: Path, reason: str) -> None:
     """Close the record of a process that could not; one that died before it had a record leaves none."""
     with suppress(RunError, OSError):
         record, finished = read_result(directory), datetime.now(UTC).isoformat(timespec="seconds")
-        if record.get("status") == "running":  # else it died before its first step, and a former start's record stays
-            write_json(directory / RESULT, record | {"status": "failed", "finished": finished, "error": reason})
+        if record.status == "running":  # else it died before its first step, and a former start's record stays
+            write_json(directory / RESULT, record.tree() | {"status": "failed", "finished": finished, "error": reason})

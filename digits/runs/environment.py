@@ -7,7 +7,7 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
-from digits.config.types import Tree, Value
+from digits.runs.schema import Commit, RunRecord
 
 RECORDED_PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy")
 
@@ -17,22 +17,22 @@ def package_versions() -> dict[str, str]:
     return {package: metadata.version(package) for package in RECORDED_PACKAGES}
 
 
-def commit() -> Tree:
+def commit() -> Commit:
     """Which source this is: git's commit, and whether what a run is made of differs from it."""
     here = Path(__file__).resolve().parents[2]
     if not (here / ".git").exists():
-        return {"id": None, "dirty": None}
+        return Commit(id=None, dirty=None)
 
     def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=False).stdout.strip()
 
     try:
-        return {
-            "id": git("rev-parse", "HEAD") or None,
-            "dirty": bool(git("status", "--porcelain", "--", "digits", "conf")),
-        }
+        return Commit(
+            id=git("rev-parse", "HEAD") or None,
+            dirty=bool(git("status", "--porcelain", "--", "digits", "conf")),
+        )
     except OSError:  # git is not installed
-        return {"id": None, "dirty": None}
+        return Commit(id=None, dirty=None)
 
 
 def cpu_name() -> str:
@@ -51,20 +51,20 @@ PACKAGES = ("torch", "lightning")
 """Beside Python, the versions that are told; the record has more."""
 
 
-def provenance(result: Tree) -> dict[str, str]:
+def provenance(record: RunRecord) -> dict[str, str]:
     """By what it is of, each part of where a `result.json`'s figures come from; what it doesn't say is "unknown"."""
-    hardware, versions, commit, config = (_section(result, key) for key in ("hardware", "versions", "commit", "config"))
-    device, threads, trainer = result.get("device"), hardware.get("threads"), _section(config, "trainer")
-    gpu = f" and {device}" if device not in (None, "cpu") else ""
-    cores = f", {hardware['cores']} cores" if "cores" in hardware else ""
-    changes = "clean" if commit.get("dirty") is False else "with changes"
+    hardware, versions, commit, threads = record.hardware, record.versions, record.commit, record.hardware.threads
+    precision = record.config.trainer.precision if record.config is not None else None
+    gpu = f" and {record.device}" if record.device not in (None, "cpu") else ""
+    cores = f", {hardware.cores} cores" if hardware.cores is not None else ""
+    changes = "clean" if commit.dirty is False else "with changes"
     known = [f"Python {versions.get('python', 'unknown')}", *(f"{p} {versions[p]}" for p in PACKAGES if p in versions)]
     return {
-        "hardware": f"{hardware.get('cpu') or 'unknown hardware'}{gpu}{cores}",
-        "threads": f"{threads} thread{'s' * (threads != 1)}" if isinstance(threads, int) else "unknown threads",
-        "precision": str(trainer.get("precision") or "unknown precision"),
+        "hardware": f"{hardware.cpu or 'unknown hardware'}{gpu}{cores}",
+        "threads": f"{threads} thread{'s' * (threads != 1)}" if threads is not None else "unknown threads",
+        "precision": precision or "unknown precision",
         "versions": ", ".join(known) if versions else "unknown versions",
-        "commit": f"commit {str(commit['id'])[:7]} ({changes})" if commit.get("id") else "unknown commit",
+        "commit": f"commit {commit.id[:7]} ({changes})" if commit.id else "unknown commit",
     }
 
 
@@ -72,8 +72,3 @@ def one_line(parts: dict[str, str]) -> str:
     """The parts as they are printed."""
     machine = ", ".join(parts[key] for key in ("hardware", "threads", "precision"))
     return f"{machine}; {parts['versions']}; {parts['commit']}"
-
-
-def _section(tree: Tree, key: str) -> Tree:
-    value: Value = tree.get(key)
-    return value if isinstance(value, dict) else {}

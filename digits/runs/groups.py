@@ -7,15 +7,12 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
-from digits.config.absent import completed
 from digits.config.files import shown
-from digits.config.types import Tree, Value
+from digits.config.types import Value
+from digits.runs.schema import RecordedConfig, RecordedTarget, RunRecord, TeacherOf
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 """Keys, dotted, and their values, by key."""
-
-WHOLE = {"data", "model", "loss", "optimizer", "trainer"}
-"""The sections that a configuration has that says what was trained."""
 
 CHANGES_NO_RESULT = (
     *("seed", "resume", "config_from", "trust", "data.root", "data.mirrors", "logger", "test"),
@@ -50,23 +47,23 @@ NOT_RECORDED = {"config": "not recorded"}
 """What is said of a line without a configuration, beside lines that have one."""
 
 
-def configuration_of(result: Tree) -> Pairs:
+def configuration_of(record: RunRecord) -> Pairs:
     """What a run's results follow from, but for its seed, as its record has it; empty where it has no configuration.
 
     Values are JSON. The weights that it began with, its teachers and its data stand as their checksums, so that their
     places don't matter.
     """
-    config = result.get("config")
-    if not isinstance(config, dict) or not config.keys() >= WHOLE:
+    config = record.config
+    if config is None or not config.whole:
         return ()
-    config = completed(config)
-    callbacks, augment = config.get("callbacks"), config.get("augment")
-    if isinstance(callbacks, dict):
-        config = config | {"callbacks": {name: part for name, part in callbacks.items() if not _only_shows(part)}}
-    found = {key: text for key, text in _flat(config) if matters(key) and ("." in key or text != "{}")}
-    if isinstance(augment, dict) and len(augment) > 1:
-        found["augment"] = _json([*augment])  # their order matters
-    found |= {key: _json(value) for key, value in _origins(result, config)}
+    tree = config.completed()
+    if config.callbacks:
+        kept = {name: part for name, part in config.callbacks.items() if part is None or not _only_shows(part)}
+        tree["callbacks"] = {name: None if part is None else part.tree() for name, part in kept.items()}
+    found = {key: text for key, text in _flat(tree) if matters(key) and ("." in key or text != "{}")}
+    if len(config.augment) > 1:
+        found["augment"] = _json([*config.augment])  # their order matters
+    found |= {key: _json(value) for key, value in _origins(record, config)}
     return tuple(sorted(found.items()))
 
 
@@ -101,32 +98,26 @@ def bare(text: str) -> str:
     return str(json.loads(text)) if text.startswith('"') else text
 
 
-def _origins(result: Tree, config: Tree) -> Iterator[tuple[str, Value]]:
+def _origins(record: RunRecord, config: RecordedConfig) -> Iterator[tuple[str, Value]]:
     """What a run was made from, where its record says more of it than the configuration."""
-    data, begun, teachers = (result.get(key) for key in ("data", "init_from", "teachers"))
-    data = data if isinstance(data, dict) else {}
-    if isinstance(checksums := data.get("checksums"), dict) and checksums:
-        yield "data.checksums", hashlib.sha256(_json(checksums).encode()).hexdigest()[:12]
-    elif "train" in data:  # a data set of one's own, of whose files nothing is known
-        yield "data.images", [data.get(split) for split in ("train", "val", "test")]
-    lengths = result.get("lengthened")
-    yield "lengthened", lengths if isinstance(lengths, list) else []
-    if isinstance(begun, dict) and isinstance(weights := begun.get("weights"), str):
-        yield "init_from", weights[:12]
-    if isinstance(named := config.get("teachers"), list):
-        known = teachers if isinstance(teachers, list) and teachers else named
-        yield "teachers", list[Value](sorted(map(_teacher, known)))  # the mean of their answers has no order
+    data = record.data
+    if data.checksums:
+        yield "data.checksums", hashlib.sha256(_json(dict(data.checksums)).encode()).hexdigest()[:12]
+    elif data.train is not None:  # a data set of one's own, of whose files nothing is known
+        yield "data.images", [data.train, data.val, data.test]
+    yield "lengthened", list[Value](record.lengthened)
+    if record.init_from.weights is not None:
+        yield "init_from", record.init_from.weights[:12]
+    known = map(_teacher, record.teachers) if record.teachers else config.teachers
+    yield "teachers", list[Value](sorted(known))  # the mean of their answers has no order
 
 
-def _teacher(teacher: Value) -> str:
-    if not isinstance(teacher, dict):
-        return str(teacher)
-    weights = teacher.get("weights")
-    return weights[:12] if isinstance(weights, str) else str(teacher.get("run"))
+def _teacher(teacher: TeacherOf) -> str:
+    return str(teacher.run) if teacher.weights is None else teacher.weights[:12]
 
 
-def _only_shows(callback: Value) -> bool:
-    package, _, name = str(callback.get("_target_") if isinstance(callback, dict) else "").rpartition(".")
+def _only_shows(callback: RecordedTarget) -> bool:
+    package, _, name = (callback.target or "").rpartition(".")
     return name in ONLY_SHOW and package.startswith(("digits.training.", "lightning.pytorch.callbacks"))
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 from digits.config.check import PRETRAINED
 from digits.config.data import NONE
 from digits.config.faults import ConfigError, Fault
-from digits.config.trust import harmful, untrusted
 from digits.config.types import Tree, Value
 from digits.data.class_folders import is_image_folder
 from digits.runs.layout import MODEL, WEIGHTS, RunError
-from digits.runs.read import read_model
+from digits.runs.read import read_model, refused
+from digits.runs.schema import ModelRecord
 
 SHIPPED = Path(__file__).resolve().parents[1] / "reading" / "pretrained"
 """The net that ships: model.json and model.safetensors, as in a run's directory."""
@@ -32,8 +31,7 @@ def knows_none(tree: Tree) -> bool:
         record = _record_of(tree) if isinstance(tree.get("init_from"), str) else None
     except ConfigError:  # `begin` says so
         return False
-    classes = cast(Tree, record["input"]).get("classes") if record else None
-    return isinstance(classes, list) and NONE in classes
+    return record is not None and NONE in (record.input.classes or ())
 
 
 def begin(tree: Tree, given: set[str], usual: Value) -> Tree:
@@ -47,7 +45,8 @@ def begin(tree: Tree, given: set[str], usual: Value) -> Tree:
     shipped, record = name == PRETRAINED, _record_of(tree)
     if record is None or not isinstance(data, dict) or not isinstance(model, dict):
         return tree
-    theirs, takes = cast(Tree, record["model"]), cast(Tree, record["input"])
+    theirs: Tree = record.model.tree()
+    takes: Tree = {"mean": record.input.mean, "std": record.input.std}
     chosen = {key for key in given if key.split(".")[0] == "model"} - {"model.dropout"}
     faults = []
     if not chosen and _same(model, usual):
@@ -61,10 +60,10 @@ def begin(tree: Tree, given: set[str], usual: Value) -> Tree:
         why = "is {0}, but the net that it begins with was trained with {1}; leave it out"
         faults += [
             Fault(f"data.{key}", why.format(data.get(key), takes[key]))
-            for key in ("mean", "std")
+            for key in takes
             if f"data.{key}" in given and data.get(key) != takes[key]
         ]
-        tree = tree | {"data": data | {key: takes[key] for key in ("mean", "std")}}
+        tree = tree | {"data": data | takes}
     if faults:
         raise ConfigError(*faults)
     return tree
@@ -73,8 +72,8 @@ def begin(tree: Tree, given: set[str], usual: Value) -> Tree:
 def check_same(tree: Tree) -> None:
     """Raise ConfigError where a recorded configuration began with a net that shipped, and another ships now."""
     record = _record_of(tree)
-    if tree["init_from"] == PRETRAINED and record is not None and not _same(tree.get("model"), record["model"]):
-        why = f"the net that ships is now {described(cast(Tree, record['model']))}, not the one that the run began with"
+    if tree["init_from"] == PRETRAINED and record is not None and not _same(tree.get("model"), record.model.tree()):
+        why = f"the net that ships is now {described(record.model.tree())}, not the one that the run began with"
         raise ConfigError(Fault("init_from", f"{why}; install the version of digits that it was done with"))
 
 
@@ -85,25 +84,25 @@ def described(model: Tree) -> str:
     return f"a {name}" + (f" with {', '.join(sizes)}" if sizes else "")
 
 
-def _record_of(tree: Tree) -> Tree | None:
+def _record_of(tree: Tree) -> ModelRecord | None:
     """The model.json of the net that is named, or None where there is none that can be gone by."""
     source, shipped = source_of(str(tree["init_from"])), tree["init_from"] == PRETRAINED
     try:
         if not shipped and not (source / MODEL).is_file():
             return None
-        record = read_model(source)
+        record: ModelRecord | None = read_model(source)
     except OSError:  # a name too long for any file
         return None
     except RunError:
         if not shipped:  # whoever reads the weights says so
             return None
-        record = {}
-    if shipped and not (record and (source / WEIGHTS).is_file()):
+        record = None
+    if shipped and not (record is not None and (source / WEIGHTS).is_file()):
         why = f"the net that ships is not in this installation (in {source}); install digits again"
         raise ConfigError(Fault("init_from", why))
-    model, trust = record.get("model"), tree.get("trust")
+    trust = tree.get("trust")
     packages = [str(package) for package in trust] if isinstance(trust, list) else []
-    if not isinstance(model, dict) or not model.get("_target_") or untrusted(model, packages) or harmful(model):
+    if record is None or not record.model.target or refused(record.model, packages):
         return None
     return record
 

@@ -43,6 +43,7 @@ RESULT, MODEL, WEIGHTS, ERROR = "result.json", "model.json", "model.safetensors"
 BEST, LAST, PREVIOUS = "checkpoints/best.ckpt", "checkpoints/last.ckpt", "checkpoints/previous.ckpt"
 DAMAGED = "checkpoints/last.damaged"
 NONFINITE = "nonfinite.json"
+SEARCH = "search.json"  # of a search, which has runs in it
 EVENTS = "events.out.tfevents*"
 FINISHED = ("done", "interrupted", "pruned")
 """How a run ends from which another start can go on, and lose nothing if it can't."""

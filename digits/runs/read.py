@@ -1,4 +1,7 @@
-"""A run's record read: which runs there are, what one says, whether its process lives. No torch."""
+"""The one door for what runs left: their records parsed, and asked whether what they name may be called. No torch.
+
+Also: which runs there are, and whether the process of one lives.
+"""
 
 from __future__ import annotations
 
@@ -6,30 +9,75 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from digits.config.files import MODEL_LIMIT, RECORD_LIMIT, FileError, read_json
 from digits.config.task import Task, task_from
+from digits.config.trust import harmful, untrusted
 from digits.config.types import Tree
-from digits.runs.layout import MODEL, RESULT, SIGN_OF_LIFE, RunError
+from digits.runs.layout import MODEL, RESULT, SEARCH, SIGN_OF_LIFE, RunError
+from digits.runs.recorded import Recorded
+from digits.runs.schema import ModelRecord, RunRecord, SearchRecord
+
+R = TypeVar("R", bound=Recorded)
+
+TAKES = "input.mean, .std, .image_size"
 
 NAMED = "name a run's directory, as printed when it starts"
 
 
-def read_result(run: Path) -> Tree:
+def read_result(run: Path) -> RunRecord:
     """The record of a run; raises RunError where there is none, or none that can be read (`digits.config.files`)."""
-    return _read_json(run / RESULT, RECORD_LIMIT, f"{run} is no run's directory (it has no {RESULT})")
+    tree = _read_json(run / RESULT, RECORD_LIMIT, f"{run} is no run's directory (it has no {RESULT})")
+    return parsed(RunRecord, tree, run / RESULT)
 
 
-def read_model(run: Path) -> Tree:
-    """What is needed to rebuild a run's net: `model`, and in `input` what it takes; raises RunError where it isn't."""
-    record = _read_json(run / MODEL, MODEL_LIMIT, f"{run} has no {MODEL}: it was not trained to its end", finite=True)
-    takes = record.get("input")
-    numbers = [takes.get(key) for key in ("std", "mean", "image_size")] if isinstance(takes, dict) else []
-    if not numbers or not all(isinstance(n, int | float) and n >= 0 for n in numbers) or numbers[0] == 0:
-        raise RunError(f"{run / MODEL} is damaged: it doesn't say what the net takes (input.mean, .std, .image_size)")
-    return record
+def peek(run: Path) -> RunRecord:
+    """The record of a run, empty where there is none that can be read."""
+    try:
+        return read_result(run)
+    except RunError:
+        return RunRecord()
+
+
+def read_model(run: Path) -> ModelRecord:
+    """What is needed to rebuild a run's net; raises RunError where it can't be read, or says not what it takes."""
+    path = run / MODEL
+    tree = _read_json(path, MODEL_LIMIT, f"{run} has no {MODEL}: it was not trained to its end", finite=True)
+    return parsed(ModelRecord, tree, path)
+
+
+def read_search_note(directory: Path) -> SearchRecord:
+    """Which study a search's directory belongs to; raises RunError where it doesn't say."""
+    path = directory / SEARCH
+    tree = _read_json(path, RECORD_LIMIT, f"{directory} is no search's directory (it has no {SEARCH})", finite=True)
+    return parsed(SearchRecord, tree, path)
+
+
+def parsed(kind: type[R], tree: Tree, path: Path) -> R:
+    """Plain data of a file as a record; raises RunError, with the first thing that is wrong, where it is none."""
+    try:
+        return kind.model_validate(tree)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = ".".join(map(str, fault["loc"]))
+        raise RunError(f"{path} is damaged: {_damage(kind, key, fault)}") from None
+
+
+def _damage(kind: type[Recorded], key: str, fault: ErrorDetails) -> str:
+    if kind is SearchRecord:
+        return "it doesn't say which search this is"
+    if kind is ModelRecord:
+        named = key.startswith("input.classes")
+        return "input.classes are no names" if named else f"it doesn't say what the net takes ({TAKES})"
+    said = fault["msg"]
+    return f"{key if key.isprintable() else repr(key)} is {fault['input']!r:.80}; {said[0].lower()}{said[1:]}"
 
 
 def _read_json(path: Path, limit: int, missing: str, *, finite: bool = False) -> Tree:
@@ -41,28 +89,71 @@ def _read_json(path: Path, limit: int, missing: str, *, finite: bool = False) ->
         raise RunError(str(error)) from None
 
 
+# ---- Trust --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What a record says and nobody does for it: its key, and why."""
+
+    key: str
+    problem: str
+    target: str | None = None  # what it names of a package that the user did not name, if that is it
+
+    @property
+    def package(self) -> str:
+        """Whose it is: what the user would have to name."""
+        return (self.target or "").partition(".")[0]
+
+
+def refused(part: Recorded | Tree, packages: Sequence[str] = (), own: Collection[str] = ()) -> list[Refused]:
+    """What in a part of a record is not called for a file, and what would do harm, whoever is trusted.
+
+    `packages` are those that the user trusts, `own` targets that the command itself names. Asked by name: nothing is
+    imported.
+    """
+    tree = part.tree() if isinstance(part, Recorded) else part
+    strangers = [(key, target) for key, target in untrusted(tree, packages) if target not in own]
+    return [
+        *(Refused(key, f"names {target}, which is not of this package", target) for key, target in strangers),
+        *(Refused(key, problem) for key, problem in harmful(tree)),
+    ]
+
+
+def check_trust(part: Recorded, file: str, packages: Sequence[str], at: str = "") -> None:
+    """Raise RunError, with the option to give, where a file names what is not called for it, or would do harm.
+
+    `at` is where in a whole configuration the part stands.
+    """
+    for fault in refused({at: part.tree()} if at else part, packages):
+        if fault.target is None:
+            raise RunError(f"{file}: {fault.key} {fault.problem}")
+        raise RunError(f"{file} {fault.problem}; if you trust it, say --trust {fault.package}")
+
+
+# ---- Runs ---------------------------------------------------------------------------------------
+
+
 def first_process() -> bool:
     """Whether this is a run's only process or the first of several, on this node or another: it keeps the record."""
     return all(os.environ.get(rank, "0") == "0" for rank in ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK"))
 
 
-def recorded_task(run: Path, result: Tree) -> Task:
+def recorded_task(run: Path, record: RunRecord) -> Task:
     """What a run was trained to do; raises RunError where its record describes no task."""
     try:
-        return task_from(result.get("task"))
+        return task_from(record.tree().get("task"))
     except ValueError as error:
         raise RunError(f"{run / RESULT} is damaged: its {error}") from None
 
 
-def status_of(result: Tree) -> str:
+def status_of(record: RunRecord) -> str:
     """The status, where a running run without a sign of life is called lost."""
-    status = str(result.get("status"))
-    if status != "running":
-        return status
-    pid, alive = result.get("pid"), result.get("alive")
-    alive = alive if isinstance(alive, int | float) else 0
-    if result.get("host") == socket.gethostname() and isinstance(pid, int):
-        return "running" if _lives(pid, alive) else "lost"
+    if record.status != "running":
+        return str(record.status)
+    alive = record.alive or 0
+    if record.host == socket.gethostname() and record.pid is not None:
+        return "running" if _lives(record.pid, alive) else "lost"
     # compared, not subtracted: a record may hold a number that no float can be
     return "running" if alive > time.time() - 6 * SIGN_OF_LIFE else "lost"
 
@@ -104,18 +195,10 @@ def find_run(name: str | None, outputs: Path = Path("outputs")) -> Path:
             raise RunError(f"{name} is no run's directory (it has no {RESULT}); {hint}")
         return path
     done = [
-        (str(result.get("finished")), run)
+        (str(record.finished), run)
         for run in runs_in(outputs)
-        if (result := peek(run)).get("status") == "done" and (run / MODEL).exists()  # a fast_dev_run leaves no net
+        if (record := peek(run)).status == "done" and (run / MODEL).exists()  # a fast_dev_run leaves no net
     ]
     if not done:
         raise RunError(f"no run in {outputs}/ is done yet; train one first, or name a run's directory")
     return max(done)[1]
-
-
-def peek(run: Path) -> Tree:
-    """The record of a run, empty where there is none that can be read."""
-    try:
-        return read_result(run)
-    except RunError:
-        return {}

@@ -6,15 +6,17 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from digits.config.task import Task
 from digits.config.types import Tree, Value
 from digits.runs.atomic import write_json, write_text
 from digits.runs.environment import commit, cpu_name, package_versions
 from digits.runs.layout import ERROR, EVENTS, FINISHED, LAST, NONFINITE, RESULT, SIGN_OF_LIFE
-from digits.runs.read import read_result
+from digits.runs.read import parsed, read_result
+from digits.runs.schema import BeganWith, DataRead, Outcome, RecordedConfig, RunRecord, TeacherOf, TrialOf
 
 OUTCOME = (
     *("task", "weights", "data", "teachers", "init_from", "metrics", "epoch", "epochs", "steps", "images_per_second"),
@@ -32,34 +34,35 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.record: Tree = {}
+        self._record: Tree = {}
         self.keeps_former = False
         self._deferred = list[Callable[[], object]]()
         self._events = set[Path]()
         self._last_sign = 0.0
 
-    def begin(self, config: Tree, overrides: list[str], trial: Tree | None = None) -> None:
+    def begin(self, config: Tree, overrides: list[str], trial: TrialOf | None = None) -> None:
         """Say that the run has started; a record already there (resume) keeps what it knows.
 
         `trial` is what a search says of its trial: its name, number and parameters.
         """
         (self.path / LAST).parent.mkdir(parents=True, exist_ok=True)
-        former = read_result(self.path) if (self.path / RESULT).exists() else {}
-        self.record = {key: former[key] for key in OUTCOME if key in former} | {
+        former = read_result(self.path) if (self.path / RESULT).exists() else RunRecord()
+        known = former.tree()
+        self._record = {key: known[key] for key in OUTCOME if key in known} | {
             "format": 1,
             "status": "running",
-            "started": former.get("started") or datetime.now(UTC).isoformat(timespec="seconds"),
-            "lengthened": _lengthened(former, config),
-            "overrides": _merged(former.get("overrides"), overrides),
+            "started": former.started or datetime.now(UTC).isoformat(timespec="seconds"),
+            "lengthened": _lengthened(former, RecordedConfig.model_validate(config)),
+            "overrides": _merged(former.overrides or [], overrides),
             "seed": config.get("seed"),
             "config": config,
             "versions": dict[str, Value](python=platform.python_version(), **package_versions()),
-            "commit": commit(),
+            "commit": commit().tree(),
             "hardware": {"cpu": cpu_name(), "cores": os.cpu_count(), "system": platform.platform()},
         }
-        if (of_search := trial or former.get("trial")) is not None:
-            self.record["trial"] = of_search
-        self.keeps_former, self._events = former.get("status") in FINISHED, set(self.path.glob(EVENTS))
+        if (of_search := trial or former.trial) is not None:
+            self._record["trial"] = of_search.tree()
+        self.keeps_former, self._events = former.status in FINISHED, set(self.path.glob(EVENTS))
         self.once_begun(self._tidy)
         self.sign_of_life(at_once=True)
 
@@ -90,51 +93,84 @@ class RunDirectory:
             self._last_sign = time.monotonic()
             self._write({"pid": os.getpid(), "host": socket.gethostname(), "alive": round(time.time(), 1)})
 
-    def add(self, **fields: Value) -> None:
+    @property
+    def begun(self) -> bool:
+        """Whether there is anything to record yet."""
+        return bool(self._record)
+
+    @property
+    def record(self) -> RunRecord:
+        """What is recorded by now."""
+        return parsed(RunRecord, self._record, self.path / RESULT)
+
+    def add(
+        self,
+        *,
+        config: Tree | None = None,
+        threads: int | None = None,
+        device: str | None = None,
+        task: Task | None = None,
+        parameters: int | None = None,
+        data: DataRead | None = None,
+        teachers: Sequence[TeacherOf] | None = None,
+        init_from: BeganWith | None = None,
+        weights: str | None = None,
+    ) -> None:
         """Add to the record what is known by now."""
-        self.record |= fields
+        hardware = None if threads is None else self.record.hardware.changed({"threads": threads}).tree()
+        fields: Tree = {
+            "config": config,
+            "hardware": hardware,
+            "device": device,
+            "task": None if task is None else task.tree(),
+            "parameters": parameters,
+            "data": None if data is None else data.tree(),
+            "teachers": None if teachers is None else [teacher.tree() for teacher in teachers],
+            "init_from": None if init_from is None else init_from.tree(),
+            "weights": weights,
+        }
+        self._record |= {key: value for key, value in fields.items() if value is not None}
         self.sign_of_life(at_once=True)
 
-    def finish(self, status: str, **fields: Value) -> None:
-        """Close the record with a status and what came out; one that ends before its first step is as it was."""
-        if self.keeps_former and status not in ("done", "pruned"):
-            for path in set(self.path.glob(EVENTS)) - self._events:
-                path.unlink(missing_ok=True)
-            return
-        self.first_step()
-        self.record |= {
-            "status": status,
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        } | fields
-        self._write({})
+    def finish(self, outcome: Outcome) -> None:
+        """Close the record of a run that came to its end, with what came out."""
+        self._close(outcome.tree())
+
+    def interrupt(self) -> None:
+        """Close the record of a run that was asked to leave."""
+        self._close({"status": "interrupted"})
 
     def fail(self, reason: str, traceback: str) -> None:
         """Close the record of a run that failed."""
         if not self.keeps_former:
             write_text(self.path / ERROR, traceback)
-        self.finish("failed", error=reason)
+        self._close({"status": "failed", "error": reason})
+
+    def _close(self, fields: Tree) -> None:
+        """Write the record's last; one that ends before its first step, and not by its own end, is as it was."""
+        if self.keeps_former and fields["status"] not in ("done", "pruned"):
+            for path in set(self.path.glob(EVENTS)) - self._events:
+                path.unlink(missing_ok=True)
+            return
+        self.first_step()
+        self._record |= {"finished": datetime.now(UTC).isoformat(timespec="seconds")} | fields
+        self._write({})
 
     def _write(self, more: Tree) -> None:
         if not self.keeps_former:
-            write_json(self.path / RESULT, self.record | more)
+            write_json(self.path / RESULT, self._record | more)
 
 
-def _merged(former: Value, overrides: list[str]) -> list[Value]:
+def _merged(former: Sequence[str], overrides: Sequence[str]) -> list[Value]:
     """What a run was asked for in all: at its start, and the new lengths when it went on."""
-    asked = {str(override).split("=", 1)[0]: override for override in (former if isinstance(former, list) else [])}
+    asked = {override.split("=", 1)[0]: override for override in former}
     new = {override.split("=", 1)[0]: override for override in overrides}
     if asked:
         new = {key: override for key, override in new.items() if key not in ("resume", "trust")}
     return list({**asked, **new}.values())
 
 
-def _lengthened(former: Tree, config: Tree) -> list[Value]:
+def _lengthened(former: RunRecord, config: RecordedConfig) -> list[Value]:
     """The lengths that a run had before it was given another: its schedule was theirs until then."""
-    lengths = former.get("lengthened")
-    before, now = (
-        trainer.get("max_epochs") if isinstance(trainer, dict) else None
-        for trainer in (
-            tree.get("trainer") if isinstance(tree, dict) else None for tree in (former.get("config"), config)
-        )
-    )
-    return [*(lengths if isinstance(lengths, list) else []), *([before] if before not in (None, now) else [])]
+    before = former.config.trainer.max_epochs if former.config is not None else None
+    return [*former.lengthened, *([before] if before not in (None, config.trainer.max_epochs) else [])]

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from digits.config.absent import completed
 from digits.config.faults import ConfigError, Fault
 from digits.config.files import FileError, check_stays_inside, few
-from digits.config.trust import harmful, is_trusted, untrusted
+from digits.config.trust import is_trusted
 from digits.config.types import Tree, Value, targets_in
 from digits.runs.layout import LAST, PREVIOUS, RESULT, RunError
-from digits.runs.read import find_run, first_process, read_result, recorded_task, status_of
+from digits.runs.read import Refused, find_run, first_process, read_result, recorded_task, refused, status_of
+from digits.runs.schema import RecordedConfig, RunRecord
 
 LENGTHS = {"trainer.max_epochs"}
 """What may be given anew to a run that goes on; not max_steps, with which Lightning 2.6 repeats an epoch on resume."""
@@ -39,9 +39,9 @@ def resumed(asked: Tree, overrides: list[str]) -> Tree:
     if refused := sorted(given - LENGTHS):
         raise ConfigError(*[Fault(key, NO_LENGTH.format(", ".join(LENGTHS))) for key in refused])
     tree = _given_anew(recorded, asked, given) | {"resume": asked["resume"], "trust": asked["trust"]}
-    trainer, done = tree.get("trainer"), read_result(Path(str(asked["resume"]))).get("epochs")
+    trainer, done = tree.get("trainer"), read_result(Path(str(asked["resume"]))).epochs
     length = trainer.get("max_epochs") if isinstance(trainer, dict) else None
-    if isinstance(length, int) and isinstance(done, int) and length < done:
+    if isinstance(length, int) and done is not None and length < done:
         why = f"is {length}, but {asked['resume']} has done {done} epochs; give as many or more"
         raise ConfigError(Fault("trainer.max_epochs", why))
     return tree
@@ -82,17 +82,16 @@ def taken_up(asked: Tree, overrides: list[str], directory: Path) -> TakenUp:
     except RunError as error:
         raise ConfigError(Fault("", f"{error}; delete {directory} to start it anew")) from None
     _refuse_links(directory)
-    status, config, former = status_of(result), result.get("config"), result.get("overrides")
+    status, former = status_of(result), result.overrides
     if status == "running" and first_process():
         raise ConfigError(Fault("", f"{directory} {still_running(result)}"))
-    if isinstance(former, list) and _typed(former) != _typed(overrides):
-        why = f"{directory} holds the run of other overrides ({' '.join(map(str, former))}); name another directory"
+    if former is not None and _typed(former) != _typed(overrides):
+        why = f"{directory} holds the run of other overrides ({' '.join(former)}); name another directory"
         raise ConfigError(Fault("", why))
-    recorded = _completed(config, asked) if isinstance(config, dict) else asked
+    recorded = asked if result.config is None else _completed(result.config, asked)
     others = _changed(recorded, asked)
     if status == "done":
-        metrics = result.get("metrics")
-        value = metrics.get(monitored) if isinstance(metrics, dict) else None
+        value = result.metrics.get(monitored)
         note = f" (recorded with another {few(others)})" if others else ""
         return TakenUp(None, f"done already: {directory}{note}", value if isinstance(value, float) else None)
     # What the command itself names needs no trust=[…] to be called for the record of the same command
@@ -101,7 +100,7 @@ def taken_up(asked: Tree, overrides: list[str], directory: Path) -> TakenUp:
     again: Tree = {"resume": str(directory), "trust": list[Value](trust)}
     if not resumable(directory):
         return TakenUp(asked | again)
-    _refuse(recorded, [(key, name) for key, name in untrusted(recorded, _packages(asked)) if name not in own])
+    _refuse(refused(recorded, _packages(asked), own))
     remark = f"{directory} goes on as it was recorded; asked for now is another {few(others)}" if others else ""
     return TakenUp(recorded | again, remark)
 
@@ -111,9 +110,9 @@ def resumable(run: Path) -> bool:
     return (run / LAST).exists() or (run / PREVIOUS).exists()
 
 
-def still_running(result: Tree) -> str:
+def still_running(record: RunRecord) -> str:
     """What a run is that can't be touched now."""
-    return f"is still running (process {result.get('pid')} on {result.get('host')}); end it first"
+    return f"is still running (process {record.pid} on {record.host}); end it first"
 
 
 def _recorded(asked: Tree, key: str) -> Tree:
@@ -121,13 +120,13 @@ def _recorded(asked: Tree, key: str) -> Tree:
     name = str(asked[key])
     try:
         run = find_run(name)
-        recorded = read_result(run).get("config")
+        recorded = read_result(run).config
     except RunError as error:
         nothing = (Path(name) / ".hydra").is_dir() and not (Path(name) / RESULT).exists()
         raise ConfigError(Fault(key, NOTHING_RECORDED.format(name) if nothing else str(error))) from None
-    if not isinstance(recorded, dict) or not {"data", "model", "loss", "optimizer", "trainer"} <= set(recorded):
+    if recorded is None or not recorded.whole:
         raise ConfigError(Fault(key, f"{run} has no whole configuration in its record"))
-    _refuse(recorded, untrusted(recorded, _packages(asked)))
+    _refuse(refused(recorded, _packages(asked)))
     return _completed(recorded, asked)
 
 
@@ -139,18 +138,18 @@ def _refuse_links(run: Path) -> None:
         raise ConfigError(Fault("resume", str(error))) from None
 
 
-def _refuse(recorded: Tree, strangers: list[tuple[str, str]]) -> None:
+def _refuse(faults: list[Refused]) -> None:
     """Raise ConfigError for targets in a record that are not called for a file, and for what would do harm."""
     why = "the run's record names {0}, which is not called for a file; if you trust it, say trust=[{1}]"
-    faults = [Fault(key, why.format(name, name.partition(".")[0])) for key, name in strangers]
-    faults += [Fault(key, problem) for key, problem in harmful(recorded)]
     if faults:
-        raise ConfigError(*faults)
+        raise ConfigError(
+            *(Fault(f.key, f.problem if f.target is None else why.format(f.target, f.package)) for f in faults)
+        )
 
 
-def _completed(recorded: Tree, asked: Tree) -> Tree:
+def _completed(config: RecordedConfig, asked: Tree) -> Tree:
     """A recorded configuration with the keys that are younger than it."""
-    recorded = completed(recorded)
+    recorded = config.completed()
     trainer, todays = recorded.get("trainer"), asked.get("trainer")
     if isinstance(trainer, dict) and isinstance(todays, dict):
         recorded = recorded | {"trainer": todays | trainer}
@@ -191,9 +190,9 @@ def keys(overrides: list[str]) -> set[str]:
     return {override.lstrip("+").split("=", 1)[0] for override in overrides}
 
 
-def _typed(overrides: list[Value] | list[str]) -> set[str]:
+def _typed(overrides: list[str]) -> set[str]:
     """What tells one job from another: its overrides, but for those that a run may get anew when it goes on."""
-    return {str(o) for o in overrides if str(o).lstrip("+").split("=", 1)[0] not in LENGTHS | {"resume", "trust"}}
+    return {o for o in overrides if o.lstrip("+").split("=", 1)[0] not in LENGTHS | {"resume", "trust"}}
 
 
 def _packages(asked: Tree) -> list[str]:

@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from digits.config.task import CLASSIFICATION, Task
-from digits.config.types import Tree
 from digits.runs.groups import Pairs, configuration_of, matters
 from digits.runs.layout import RESULT
 from digits.runs.read import read_result, recorded_task, runs_in, status_of
+from digits.runs.schema import RunRecord
 
 WITHOUT_VALIDATION = "train/loss"
 """What ranks the runs that kept no validation images, after all the others."""
@@ -149,21 +149,20 @@ def figure_names(rows: Iterable[Row]) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name, _ in row.figures))
 
 
-def _row(run: Path, result: Tree) -> Row:
-    overrides = result.get("overrides")
-    values = dict(map(_key_and_value, overrides if isinstance(overrides, list) else []))
+def _row(run: Path, record: RunRecord) -> Row:
+    values = dict(map(_key_and_value, record.overrides or []))
     values.pop("seed", None)
-    status, seed = status_of(result), result.get("seed")
+    status = status_of(record)
     return Row(
         run,
         status,
-        _why_not_done(status, result),
+        _why_not_done(status, record),
         tuple(sorted(values.items())),
-        seed if isinstance(seed, int) else None,
-        str(result.get("finished")),
-        tuple(_figures(result).items()),
-        configuration_of(result),
-        recorded_task(run, result),
+        record.seed,
+        str(record.finished),
+        tuple(record.figures().items()),
+        configuration_of(record),
+        recorded_task(run, record),
     )
 
 
@@ -178,18 +177,9 @@ def _typed_for(rows: Iterable[Row]) -> Pairs:
     return tuple(sorted({*set.intersection(*typed), *min(needed, key=lambda pairs: (len(pairs), pairs))}))
 
 
-def _figures(result: Tree) -> dict[str, float]:
-    metrics, seconds = result.get("metrics"), result.get("seconds")
-    found = dict(metrics) if isinstance(metrics, dict) else {}
-    found["parameters"] = result.get("parameters")
-    found["seconds"] = seconds.get("fit") if isinstance(seconds, dict) else None
-    found["images_per_second"] = result.get("images_per_second")
-    return {name: value for name, value in found.items() if isinstance(value, int | float)}
-
-
-def _key_and_value(override: object) -> tuple[str, str]:
+def _key_and_value(override: str) -> tuple[str, str]:
     """`+optimizer.lr=1e-3` as ("optimizer.lr", "0.001"): the same value is the same group, however it was typed."""
-    key, _, value = str(override).partition("=")
+    key, _, value = override.partition("=")
     key = key.lstrip("+")
     with suppress(ValueError):
         return key, str(int(value))
@@ -198,15 +188,14 @@ def _key_and_value(override: object) -> tuple[str, str]:
     return key, value.lower() if value.lower() in ("true", "false", "null") else value
 
 
-def _why_not_done(status: str, result: Tree) -> str:
+def _why_not_done(status: str, record: RunRecord) -> str:
     if status == "lost":
-        alive = result.get("alive")
-        if not isinstance(alive, int | float):
+        if record.alive is None:
             return "no sign of life at all"
-        return f"no sign of life since {datetime.fromtimestamp(alive, UTC):%Y-%m-%d %H:%M:%S} UTC"
+        return f"no sign of life since {datetime.fromtimestamp(record.alive, UTC):%Y-%m-%d %H:%M:%S} UTC"
     if status == "running":
-        return f"since {result.get('started')}"
-    return "" if status == "done" else _first_line(result.get("error") or f"at {result.get('finished')}")
+        return f"since {record.started}"
+    return "" if status == "done" else _first_line(record.error or f"at {record.finished}")
 
 
 def _never_started(folder: Path, runs: set[Path]) -> Iterator[Row]:

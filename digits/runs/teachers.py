@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 from digits.config.faults import ConfigError, Fault
 from digits.config.schema import Experiment
 from digits.config.task import CLASSIFICATION
-from digits.config.trust import untrusted
-from digits.config.types import Tree, Value
 from digits.data.class_folders import is_image_folder
 from digits.runs.layout import WEIGHTS, RunError
-from digits.runs.read import read_model, read_result, recorded_task, status_of
+from digits.runs.read import read_model, read_result, recorded_task, refused, status_of
+from digits.runs.schema import NetInput, RecordedData, TeacherOf
 
 FOLDER = ("root", "test_size", "test_seed")
 """What settles which pictures of a folder are trained on."""
 
 
-def find_teachers(config: Experiment) -> list[Value]:
+def find_teachers(config: Experiment) -> list[TeacherOf]:
     """What a run's record says of its teachers: the directory of each, absolute, and its weights' SHA-256.
 
     Raises ConfigError, with a fault for each teacher that can't be one: it is not done, its net takes other pictures
     or knows other classes, it learnt another data set, it was trained on images that are to be validated on, its net
     is of a package that nobody trusts, or it is named twice.
     """
-    found: list[Value] = []
+    found: list[TeacherOf] = []
     faults: list[Fault] = []
     seen: dict[str, str] = {}
+    data = RecordedData.model_validate(config.data.tree())
     for name in config.teachers:
         run, real = Path(os.path.abspath(name)), os.path.realpath(name)  # noqa: PTH100 (links in it stay as they are)
         if real in seen:
@@ -36,7 +36,7 @@ def find_teachers(config: Experiment) -> list[Value]:
             continue
         seen[real] = name
         try:
-            found.append({"run": str(run), "weights": _weights(Path(name), config.data.tree(), config.trust)})
+            found.append(TeacherOf(run=str(run), weights=_weights(Path(name), data, config.trust)))
         except RunError as error:
             faults.append(Fault("teachers", str(error)))
     if faults:
@@ -44,18 +44,17 @@ def find_teachers(config: Experiment) -> list[Value]:
     return found
 
 
-def trained_anew(then: Value, now: Value) -> list[str]:
+def trained_anew(then: Sequence[TeacherOf], now: Sequence[TeacherOf]) -> list[str]:
     """The teachers that have other weights in one record than in another; only what both know is compared."""
     before, here = _by_run(then), _by_run(now)
     return [run for run, weights in here.items() if None not in (weights, before.get(run)) and weights != before[run]]
 
 
-def _by_run(teachers: Value) -> dict[str, Value]:
-    listed = teachers if isinstance(teachers, list) else []
-    return {str(teacher.get("run")): teacher.get("weights") for teacher in listed if isinstance(teacher, dict)}
+def _by_run(teachers: Sequence[TeacherOf]) -> dict[str, str | None]:
+    return {str(teacher.run): teacher.weights for teacher in teachers}
 
 
-def _weights(run: Path, data: Tree, trust: list[str]) -> Value:
+def _weights(run: Path, data: RecordedData, trust: list[str]) -> str | None:
     """The SHA-256 of a teacher's weights; raises RunError where it can't teach a run with this section `data`."""
     record = read_result(run)
     if (status := status_of(record)) != "done":
@@ -66,50 +65,50 @@ def _weights(run: Path, data: Tree, trust: list[str]) -> Value:
     model = read_model(run)
     if not (run / WEIGHTS).is_file():
         raise RunError(f"{run} has no {WEIGHTS}, the weights of its net; name another run")
-    config = record.get("config")
-    theirs = config.get("data") if isinstance(config, dict) else None
-    if not isinstance(theirs, dict):
+    config = record.config
+    if config is None or config.data is None:
         raise RunError(f"{run} has no configuration in its record, so what it was trained on is not known")
-    _check_net(run, model, theirs, data)
-    for _, target in untrusted(model.get("model"), trust):
-        package = target.partition(".")[0]
-        raise RunError(
-            f"{run} has a net {target}, which is not of this package; if you trust it, say trust=[{package}]"
-        )
-    _check_images(run, theirs, data)
-    assert isinstance(config, dict)
-    if data.get("val_size") and (config.get("init_from") or config.get("teachers")):
+    _check_net(run, model.input, config.data, data)
+    for fault in refused(model.model, trust):
+        if fault.target is not None:  # what would do harm, the net's builder tells
+            raise RunError(
+                f"{run} has a net {fault.target}, which is not of this package; if you trust it, say "
+                f"trust=[{fault.package}]"
+            )
+    _check_images(run, config.data, data)
+    if data.val_size and (config.init_from or config.teachers):
         raise RunError(
             f"{run} began with other nets, and what those were trained on is not known here, where images are "
             "validated on; take a teacher that has neither init_from nor teachers, or data.val_size=0"
         )
-    weights = record.get("weights")
-    return weights if isinstance(weights, str) else None
+    return record.weights
 
 
-def _check_net(run: Path, model: Tree, theirs: Tree, data: Tree) -> None:
+def _check_net(run: Path, takes: NetInput, theirs: RecordedData, data: RecordedData) -> None:
     """Raise RunError where a net takes other pictures, or tells another number of classes apart."""
-    takes = cast(Tree, model["input"])
-    for key in ("mean", "std", "image_size"):
-        if key in data and takes[key] != data[key]:
-            raise RunError(f"{run} takes pictures with {key} {takes[key]}, but here data.{key} is {data[key]}")
-    classes = takes.get("classes")
-    known = len(classes) if isinstance(classes, list) else theirs.get("num_classes")
-    if "num_classes" in data and known != data["num_classes"]:
-        raise RunError(f"{run} knows {known} classes, but here data.num_classes is {data['num_classes']}")
+    pairs = {
+        "mean": (takes.mean, data.mean),
+        "std": (takes.std, data.std),
+        "image_size": (takes.image_size, data.image_size),
+    }
+    for key, (taken, here) in pairs.items():
+        if here is not None and taken != here:
+            raise RunError(f"{run} takes pictures with {key} {taken}, but here data.{key} is {here}")
+    known = theirs.num_classes if takes.classes is None else len(takes.classes)
+    if data.num_classes is not None and known != data.num_classes:
+        raise RunError(f"{run} knows {known} classes, but here data.num_classes is {data.num_classes}")
 
 
-def _check_images(run: Path, theirs: Tree, data: Tree) -> None:
+def _check_images(run: Path, theirs: RecordedData, data: RecordedData) -> None:
     """Raise RunError where a run was trained on another data set, or on images that are to be validated on."""
-    if theirs.get("name") != data.get("name"):
-        why = f"was trained on {theirs.get('name')}, but here data.name is {data.get('name')}"
+    if theirs.name != data.name:
+        why = f"was trained on {theirs.name}, but here data.name is {data.name}"
         raise RunError(f"{run} {why}; name a run on the same data set")
-    if is_image_folder(data) and (others := [key for key in FOLDER if theirs.get(key) != data.get(key)]):
-        why = f"learnt other pictures than this run (data.{others[0]} was {theirs.get(others[0])})"
+    if is_image_folder(data.tree()) and (others := [key for key in FOLDER if theirs.at(key) != data.at(key)]):
+        why = f"learnt other pictures than this run (data.{others[0]} was {theirs.at(others[0])})"
         raise RunError(f"{run} {why}, and so perhaps some that are tested on here; name a run on the same pictures")
-    split = ("val_size", "split_seed")
-    if data.get("val_size") and [theirs.get(key) for key in split] != [data.get(key) for key in split]:
+    if data.val_size and (theirs.val_size, theirs.split_seed) != (data.val_size, data.split_seed):
         raise RunError(
             f"{run} was trained on other images than this run trains on, and so on some that are validated on here; "
-            f"take a teacher with data.val_size={data['val_size']} data.split_seed={data.get('split_seed')}"
+            f"take a teacher with data.val_size={data.val_size} data.split_seed={data.split_seed}"
         )

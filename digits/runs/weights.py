@@ -19,10 +19,10 @@ from digits.config.files import FileError, open_regular
 from digits.config.instantiate import check_read_back, instantiate, resolve
 from digits.config.trust import is_trusted
 from digits.config.types import Tree, targets_in
-from digits.data import MNISTDataModule
 from digits.runs.atomic import write_bytes, write_json
 from digits.runs.checkpoint_file import read_checkpoint
 from digits.runs.layout import MODEL, WEIGHTS, RunError
+from digits.runs.schema import ModelRecord
 
 MOST_NUMBERS = 1 << 20
 """Parameters and buffers of a loss or a transform that a record may ask for; ours have none."""
@@ -31,29 +31,23 @@ MOST_TENSORS = 20_000
 """Parameters and buffers of a net that a file may describe; a residual net of 1,000 layers has 5,000."""
 
 
-def save(run: Path, net: nn.Module, model: Tree, data: MNISTDataModule) -> str:
+def save(run: Path, net: nn.Module, record: ModelRecord) -> str:
     """Leave a net in its run's directory, with what is needed to rebuild and to feed it; gives the weights' SHA-256."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
     content = serialised(tensors)
     write_bytes(run / WEIGHTS, content)
-    input_data: Tree = {
-        "mean": data.mean,
-        "std": data.std,
-        "image_size": data.image_size,
-        "classes": list(data.classes),
-    }
-    write_json(run / MODEL, {"format": 1, "model": model, "input": input_data})
+    write_json(run / MODEL, record.tree())
     return hashlib.sha256(content).hexdigest()
 
 
-def build_net(record: Tree, trust: tuple[str, ...] = (), weights: Path | None = None) -> nn.Module:
+def build_net(record: ModelRecord, trust: tuple[str, ...] = (), weights: Path | None = None) -> nn.Module:
     """The untrained net that a `model.json` describes; calls nothing but nets of trusted packages.
 
     With `weights`, a run's directory or a file, a net that can't be in there is refused before it takes memory.
     Raises RunError.
     """
-    model = record.get("model")
-    if not isinstance(model, dict) or "_target_" not in model:
+    model = record.model.tree()
+    if "_target_" not in model:
         raise RunError(f"{MODEL} describes no model")
     try:
         check_read_back(model, trust)

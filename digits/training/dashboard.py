@@ -15,7 +15,7 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
 from digits.config.task import Task
-from digits.config.types import Tree
+from digits.config.types import Value
 from digits.runs.read import peek
 from digits.runs.weights import load_weights
 from digits.training.callbacks import Pruned, Pulse
@@ -46,18 +46,16 @@ class Dashboard(Callback):
         if not writers:
             return
         record = peek(self.run_directory)  # empty for a trainer without a run's directory
-        config, overrides = record.get("config"), record.get("overrides")
-        fresh = trainer.ckpt_path is None
+        told, fresh = record.tree(), trainer.ckpt_path is None
         parameters = sum(p.numel() for p in module.evaluated_net.parameters())
         for writer in writers:
-            if isinstance(config, dict):
-                asked = [str(override) for override in (overrides if isinstance(overrides, list) else ())]
-                row, columns = hyperparameters(config, asked)
-                row, columns = of_trial(record.get("trial"), row, columns)
-                row |= {"parameters": parameters}
+            if record.config is not None:
+                row, columns = hyperparameters(record.config, record.overrides or ())
+                row, columns = of_trial(record.trial, row, columns)
+                row = {**row, "parameters": parameters}
                 add_row(writer, row, columns, results(module.task), fresh=fresh)
-                writer.add_text("config", _code(config))
-                writer.add_text("origin", _code({key: record[key] for key in ORIGIN if key in record}))
+                writer.add_text("config", _code(record.config.tree()))
+                writer.add_text("origin", _code({key: told[key] for key in ORIGIN if key in told}))
             writer.add_custom_scalars(layout(module.task))
         if fresh and self.every_n_epochs is not None:
             with isolate_rng():
@@ -137,5 +135,5 @@ def _add_results(trainer: L.Trainer, task: Task, split: str, metrics: Mapping[st
                 writer.add_scalar(f"hp/{split}_{name}", metrics[f"{split}/{name}"], trainer.global_step)
 
 
-def _code(tree: Tree) -> str:
-    return f"```yaml\n{yaml.safe_dump(tree, sort_keys=False)}```"
+def _code(tree: Mapping[str, Value]) -> str:
+    return f"```yaml\n{yaml.safe_dump(dict(tree), sort_keys=False)}```"

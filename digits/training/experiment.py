@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import cast
+from typing import Literal, cast
 
 import lightning as L
 import torch
@@ -11,7 +11,6 @@ from torch import nn
 
 from digits.config.instantiate import instantiate
 from digits.config.schema import Experiment
-from digits.config.types import Tree
 from digits.data import MNISTDataModule
 from digits.processes.signals import Signals
 from digits.runs import weights
@@ -20,6 +19,7 @@ from digits.runs.compare import check_unchanged
 from digits.runs.init_from import source_of
 from digits.runs.layout import BEST, LAST
 from digits.runs.record import RunDirectory
+from digits.runs.schema import DataRead, ModelRecord, NetInput, Outcome, RecordedTarget
 from digits.runs.teachers import find_teachers
 from digits.training import checkpoints, machine
 from digits.training.build import make_callbacks, make_loggers, make_module, make_trainer, write_again
@@ -32,7 +32,7 @@ from digits.training.transfer import read_origin, transfer
 log = logging.getLogger(__name__)
 
 
-def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, pruning: Pruning | None = None) -> Tree:
+def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, pruning: Pruning | None = None) -> Outcome:
     """Train, validate every epoch, test the best checkpoint once; returns what goes into `result.json`.
 
     With `resume` it goes on from the run's last checkpoint, or starts anew where there is none yet. A trial of a
@@ -75,35 +75,35 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
     data.prepare_data()
     data.setup()
     if checkpoint is not None:
-        check_unchanged(run.record.get("data"), data.checksums, run.path)
+        check_unchanged(run.record.data, data.checksums, run.path)
     begun = None if origin is None else transfer(net, origin, data.classes)
     clock.lap("data")
     if trainer.is_global_zero:
         sizes = {"train": len(data.train), "val": len(data.val or ()), "test": len(data.test)}
-        hardware = cast(Tree, run.record["hardware"]) | {"threads": torch.get_num_threads()}
-        read: Tree = {"name": data.name, **sizes, "checksums": dict(data.checksums)}
-        run.add(config=config.tree(), hardware=hardware, device=str(trainer.strategy.root_device))
-        run.add(task=module.task.tree(), parameters=parameters, data=read, teachers=teachers)
+        read = DataRead(name=data.name, **sizes, checksums=dict(data.checksums))
+        device = str(trainer.strategy.root_device)
+        run.add(config=config.tree(), threads=torch.get_num_threads(), device=device)
+        run.add(task=module.task, parameters=parameters, data=read, teachers=teachers)
         name, images = config.model.target.rsplit(".", 1)[-1], f"{len(data.train):,} images of {data.name}"
         log.info("%s with %s parameters, %s: %s", name, f"{parameters:,}", images, run.path)
         if asked.trainer.precision == "auto":
             log.info("trainer.precision=%s is this machine's choice", config.trainer.precision)
         if begins is not None and origin is not None and begun is not None:
-            run.add(init_from={"from": begins, "weights": origin.sha256, **begun.tree()})
+            run.add(init_from=begun.recorded(begins, origin.sha256))
             log.info("begins with %s; classes %s", begins, begun)
         if config.resume is not None:
             log.info("%s", f"going on from step {step:,}" if checkpoint else "there is no checkpoint: starting anew")
 
     # ---- Fit ------------------------------------------------------------------------------------
     clock.lap()
-    status = "done"
+    status: Literal["done", "pruned"] = "done"
     try:
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     except Pruned:
         status = "pruned"
     epochs, steps = len(pulse.history), trainer.global_step
     if trainer.is_global_zero:  # several processes on the CPU have divided its cores only when fit has started them
-        run.add(hardware=hardware | {"threads": torch.get_num_threads()})
+        run.add(threads=torch.get_num_threads())
 
     # ---- Test, once, the epoch that validation chose ----------------------------------------------
     chosen = run.path / (BEST if validates else LAST)
@@ -125,17 +125,19 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
 
     # ---- What the run leaves behind ---------------------------------------------------------------
     if trainer.is_global_zero and chosen.exists() and status == "done":
-        run.add(weights=weights.save(run.path, module.evaluated_net, config.model.tree(), data))
+        takes = NetInput(mean=data.mean, std=data.std, image_size=data.image_size, classes=list(data.classes))
+        described = ModelRecord(format=1, model=RecordedTarget.model_validate(config.model.tree()), input=takes)
+        run.add(weights=weights.save(run.path, module.evaluated_net, described))
     clock.lap("files")
     in_fit = {"fit": round(pulse.seconds, 2), "steps": pulse.in_steps, "validation": pulse.in_validation}
     seconds = clock.laps | in_fit | {"first_step": pulse.first_step, "this_start": clock.total}
-    return {
-        "status": status,
-        "metrics": dict(metrics),
-        "epoch": chosen_epoch,
-        "epochs": epochs,
-        "steps": steps,
-        "images_per_second": pulse.images_per_second,
-        "seconds": {name: round(value, 3) for name, value in seconds.items() if value is not None},
-        "history": [dict(epoch) for epoch in pulse.history],
-    }
+    return Outcome(
+        status=status,
+        metrics=dict(metrics),
+        epoch=chosen_epoch,
+        epochs=epochs,
+        steps=steps,
+        images_per_second=pulse.images_per_second,
+        seconds={name: round(value, 3) for name, value in seconds.items() if value is not None},
+        history=[dict(epoch) for epoch in pulse.history],
+    )

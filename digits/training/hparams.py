@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from digits.config.task import Task
-from digits.config.types import Tree, Value
+from digits.config.types import Value
+from digits.runs.schema import RecordedConfig, TrialOf
+
+Row: TypeAlias = Mapping[str, Value]
+"""What was chosen, by the names of the columns."""
 
 HPARAMS = {
     "data": "data.name",
@@ -29,13 +34,13 @@ def results(task: Task) -> tuple[str, ...]:
     return tuple(f"hp/{split}_{metric.name}" for split in ("val", "test") for metric in task.headline)
 
 
-def hyperparameters(config: Tree, overrides: Iterable[str]) -> tuple[Tree, set[str]]:
+def hyperparameters(config: RecordedConfig, overrides: Iterable[str]) -> tuple[Row, set[str]]:
     """A run's row in HPARAMS: the columns that all runs have, and what this run, or its sweep, was asked to change.
 
     Names of classes stand without their package. A group that was chosen has its choice, a key its value.
     Also tells which of the columns were asked for.
     """
-    row: Tree = {column: _at(config, key) for column, key in HPARAMS.items()}
+    row = {column: config.at(key) for column, key in HPARAMS.items()}
     row |= {column: str(row[column]).rsplit(".", 1)[-1] for column in ("model", "optimizer", "scheduler")}
     columns = {key: column for column, key in HPARAMS.items()}
     asked = set()
@@ -44,26 +49,25 @@ def hyperparameters(config: Tree, overrides: Iterable[str]) -> tuple[Tree, set[s
         column = columns.get(key.partition("@")[0], key.partition("@")[0])
         asked.add(column)
         if column not in HPARAMS:
-            found = _at(config, column)
+            found = config.at(column)
             row[column] = value if found is None or isinstance(found, dict) else found
     return row, asked
 
 
-def of_trial(trial: Value, row: Tree, asked: set[str]) -> tuple[Tree, set[str]]:
+def of_trial(trial: TrialOf | None, row: Row, asked: set[str]) -> tuple[Row, set[str]]:
     """The row of a search's trial: beside what all runs have, each parameter of the space, also those it hasn't.
 
     So that all trials have the same columns. A number that a trial doesn't have is NaN, any other value a dash.
     """
-    parameters = trial.get("parameters") if isinstance(trial, dict) else None
-    if not isinstance(parameters, dict):
+    parameters = trial.parameters if trial is not None else None
+    if trial is None or parameters is None:
         return row, asked
-    numbers = trial.get("numbers") if isinstance(trial, dict) else None
-    unknown = {name: float("nan") if isinstance(numbers, list) and name in numbers else "–" for name in parameters}
+    unknown = {name: float("nan") if name in trial.numbers else "–" for name in parameters}
     values = {name: unknown[name] if value is None else value for name, value in parameters.items()}
     return {name: row[name] for name in HPARAMS} | values, set(parameters)
 
 
-def add_row(writer: SummaryWriter, row: Tree, asked: set[str], metrics: Iterable[str], *, fresh: bool) -> None:
+def add_row(writer: SummaryWriter, row: Row, asked: set[str], metrics: Iterable[str], *, fresh: bool) -> None:
     """A row in HPARAMS, its metrics unknown: so that it is there even if the run dies.
 
     TensorBoard puts the columns that differ between runs first, and draws only the first few; one run can't
@@ -81,9 +85,3 @@ def add_row(writer: SummaryWriter, row: Tree, asked: set[str], metrics: Iterable
         writer._get_file_writer().add_summary(summary)
     for name, value in unknown.items() if fresh else ():
         writer.add_scalar(name, value, 0)
-
-
-def _at(tree: Value, key: str) -> Value:
-    for part in key.split("."):
-        tree = tree.get(part) if isinstance(tree, dict) else None
-    return tree

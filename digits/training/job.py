@@ -17,8 +17,7 @@ from tabulate import tabulate
 from digits.config.faults import ConfigError, TargetError
 from digits.config.instantiate import check_read_back
 from digits.config.schema import Experiment
-from digits.config.task import task_from, task_of
-from digits.config.types import Tree
+from digits.config.task import Task, task_of
 from digits.data.datasets import DataError
 from digits.processes.signals import Interrupted, Signals
 from digits.runs import weights
@@ -27,6 +26,7 @@ from digits.runs.compare import compare, differences
 from digits.runs.layout import ERROR, JobFailed, RunError
 from digits.runs.read import first_process, peek
 from digits.runs.record import RunDirectory
+from digits.runs.schema import Outcome, RunRecord, TrialOf
 from digits.training import checkpoints
 from digits.training.callbacks import Pruning
 from digits.training.experiment import run_experiment
@@ -52,7 +52,11 @@ NO_STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, 
 
 
 def run_job(
-    config: Experiment, directory: Path, overrides: list[str], trial: Tree | None = None, pruning: Pruning | None = None
+    config: Experiment,
+    directory: Path,
+    overrides: list[str],
+    trial: TrialOf | None = None,
+    pruning: Pruning | None = None,
 ) -> float | None:
     """Run one experiment; returns what its task monitors, of the best epoch, or None where nothing was validated.
 
@@ -71,32 +75,30 @@ def run_job(
             if config.resume is not None or config.config_from is not None:
                 check_read_back(config.tree(), config.trust)
                 weights.check_small([config.loss.tree(), *(transform.tree() for transform in config.augment.values())])
-            origin = peek(Path(config.config_from)) if config.config_from is not None else {}
-            for sentence in differences(origin, run.record) if origin and first else []:
+            origin = peek(Path(config.config_from)) if config.config_from is not None else RunRecord()
+            for sentence in differences(origin, run.record) if origin.tree() and first else []:
                 log.warning("%s: %s", config.config_from, sentence)
             outcome = run_experiment(config, run, signals, pruning)
             signals.hold()  # what is done is not made undone by leaving now
             if first:
-                run.finish(str(outcome.pop("status")), **outcome)
+                run.finish(outcome)
                 checkpoints.keep_only(directory, config.checkpoints)
         except Interrupted as left:
             if not first:  # whoever started this process takes any other code for a failure
                 sys.exit(0)
-            if run.record:  # else it was cut off before it began
+            if run.begun:  # else it was cut off before it began
                 with suppress(StorageError):
-                    run.finish("interrupted")
+                    run.interrupt()
             log.info("interrupted; to go on: python -m digits.train resume=%s", directory)
             raise left from None
         except (Exception, SystemExit) as error:  # whatever a job dies of belongs in its record
             raise _failed(error, run if first else None, overrides) from error
+    task = task_of(config.task.target)
     if first:
-        log.info("%s", summary(run.record, directory))
-        if origin:
+        log.info("%s", summary(outcome, task, config.test_views, run.record.parameters or 0, directory))
+        if origin.tree():
             log.info("%s", compare(origin, run.record))
-    metrics = outcome["metrics"]
-    assert isinstance(metrics, dict)
-    value = metrics.get(task_of(config.task.target).monitored)
-    return value if isinstance(value, float) else None
+    return outcome.metrics.get(task.monitored)
 
 
 def _failed(error: BaseException, run: RunDirectory | None, overrides: list[str]) -> JobFailed:
@@ -165,24 +167,19 @@ def _quiet_about_storage(failure: threading.ExceptHookArgs) -> None:
         threading.__excepthook__(failure)
 
 
-def summary(record: Tree, directory: Path) -> str:
-    """What a run came to, as a small table."""
-    metrics, seconds, config = record["metrics"], record["seconds"], record["config"]
-    assert isinstance(metrics, dict)
-    assert isinstance(seconds, dict)
-    assert isinstance(config, dict)
-    rows, measured = [], task_from(record.get("task")).headline
+def summary(outcome: Outcome, task: Task, views: int, parameters: int, directory: Path) -> str:
+    """What a run came to, as a small table; the test was by so many views."""
+    rows, measured = [], task.headline
     for split in ("train", "val", "test"):
-        values = [(metrics.get(f"{split}/{metric.name}"), metric.fraction) for metric in measured]
-        cells = [f"{x:.2%}" if fraction else f"{x:.4f}" for x, fraction in values if isinstance(x, float)]
+        values = [(outcome.metrics.get(f"{split}/{metric.name}"), metric.fraction) for metric in measured]
+        cells = [f"{x:.2%}" if fraction else f"{x:.4f}" for x, fraction in values if x is not None]
         if len(cells) == len(measured):
-            by = f", {config['test_views']} views" if split == "test" and config["test_views"] != 1 else ""
+            by = f", {views} views" if split == "test" and views != 1 else ""
             rows.append([f"{split}{by}", *cells])
-    epoch = int(str(record["epoch"])) + 1
     headers, align = ["", *(metric.name for metric in measured)], ["left", *["right"] * len(measured)]
     table = tabulate(rows, headers=headers, colalign=align, disable_numparse=True)
-    ended = "pruned: " if record["status"] == "pruned" else ""
+    ended = "pruned: " if outcome.status == "pruned" else ""
     return (
-        f"\n{table}\n\n{ended}epoch {epoch} of {record['epochs']}, {record['parameters']:,} parameters, "
-        f"{seconds['fit']} s of training, {record['images_per_second']:,.0f} images/s\n{directory}"
+        f"\n{table}\n\n{ended}epoch {outcome.epoch + 1} of {outcome.epochs}, {parameters:,} parameters, "
+        f"{outcome.seconds['fit']} s of training, {outcome.images_per_second:,.0f} images/s\n{directory}"
     )

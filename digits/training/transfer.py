@@ -6,15 +6,14 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from digits.config.types import Tree, Value
 from digits.runs import weights
 from digits.runs.layout import MODEL, RunError
 from digits.runs.read import read_model
+from digits.runs.schema import BeganWith
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,20 +38,21 @@ class Transfer:
         parts = [("known already", self.kept), ("new", self.new), ("no longer there", self.dropped)]
         return "; ".join(f"{what}: {', '.join(names)}" for what, names in parts if names)
 
-    def tree(self) -> Tree:
-        """Ready for JSON."""
-        return {name: list[Value](names) for name, names in vars(self).items()}
+    def recorded(self, origin: str, weights: str) -> BeganWith:
+        """For the run's record, with what was named and the file's SHA-256."""
+        classes = {name: list(names) for name, names in vars(self).items()}
+        return BeganWith.model_validate({"from": origin, "weights": weights, **classes})
 
 
 def read_origin(source: Path) -> Origin:
     """A run's net, or what a file of weights holds; raises RunError."""
     tensors, file = weights.read_weights(source)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    classes: object = None
+    classes: list[str] = []
     if source.is_dir() and (source / MODEL).is_file():
-        classes = cast(Tree, read_model(source)["input"]).get("classes")
-    known = isinstance(classes, list) and len(set(map(str, classes))) == len(classes)
-    return Origin(tensors, file, digest, tuple(map(str, cast(list[str], classes))) if known else ())
+        classes = read_model(source).input.classes or []
+    known = len(set(classes)) == len(classes)
+    return Origin(tensors, file, digest, tuple(classes) if known else ())
 
 
 def transfer(net: nn.Module, origin: Origin, classes: Sequence[str]) -> Transfer:

@@ -20,11 +20,10 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from digits.config.faults import ConfigError
 from digits.config.schema import Experiment
 from digits.config.tune import Tune
-from digits.config.types import Tree
 from digits.runs.layout import NONFINITE
 from digits.runs.read import peek, status_of
 from digits.tuning.progress import Progress
-from digits.tuning.space import Space, columns, draw, overrides
+from digits.tuning.space import Space, draw, overrides, trial_of
 from digits.tuning.storage import DIRECTORY, LEFT, OVERRIDES, REASON, TRIALS, counted, number_of, place_of
 from digits.tuning.study import Memory
 from digits.tuning.winner import best_trials, keep_best
@@ -145,14 +144,14 @@ class Search:
         frozen = study.get_trials(deepcopy=False)[trial.number]
         values, number = draw(self.space, trial), number_of(frozen)
         own = overrides(self.space, values)
-        of_search: Tree = {"search": self.tune.name, "number": number, **columns(self.space, values)}
+        of_search = trial_of(self.tune.name, number, self.space, values)
         places = self._places(frozen)
         for name, told in ((DIRECTORY, places[0]), ("host", socket.gethostname()), (OVERRIDES, own)):
             trial.set_user_attr(name, told)
         held.close()  # the trial is ours; the next may be claimed
         place = self.memory.directory / places[0]
         record = peek(place)
-        if record.get("status") in ("done", "pruned") and record.get("trial") == of_search:
+        if record.status in ("done", "pruned") and record.trial == of_search:
             return self._outcome(trial, place)  # it ended well, and its search was killed before it could note that
         experiment, typed, place = self._prepare(trial, own, places)
         trainer.line.send(Task(experiment, place, typed, of_search, self._watched))
@@ -205,28 +204,24 @@ class Search:
             raise TrialCutOff(message.reason if message.how == "died" else "")
         if message.how == "failed":
             record = peek(self.memory.directory / str(trial.user_attrs[DIRECTORY]))
-            if record.get("status") != "failed":  # there is none, or an earlier start's
+            if record.status != "failed":  # there is none, or an earlier start's
                 raise self._failed(trial, message.reason)
 
     def _outcome(self, trial: Trial, place: Path) -> float | tuple[float, ...]:
         """What a trial's record says."""
         record = peek(place)
-        metrics, seconds = record.get("metrics"), record.get("seconds")
-        figures = dict(metrics) if isinstance(metrics, dict) else {}
-        figures["seconds"] = seconds.get("fit") if isinstance(seconds, dict) else None
-        figures |= {name: record.get(name) for name in ("parameters", "images_per_second")}
-        for name in ("epochs", "steps"):
-            trial.set_user_attr(name, record.get(name))
-        trial.set_user_attr("seconds", figures["seconds"])
+        for name, value in (("epochs", record.epochs), ("steps", record.steps), ("seconds", record.seconds.get("fit"))):
+            trial.set_user_attr(name, value)
         if (place / NONFINITE).exists():  # such values are hopeless, and the sampler should know it
-            trial.set_user_attr(REASON, str(record.get("error")))
+            trial.set_user_attr(REASON, str(record.error))
             raise TrialPruned
-        if record.get("status") == "pruned":
+        if record.status == "pruned":
             raise TrialPruned
-        if record.get("status") != "done":
-            raise self._failed(trial, str(record.get("error") or f"its record says {record.get('status')}"))
-        found = [figures.get(name) for name in self.tune.objective]
-        numbers = [float(value) for value in found if isinstance(value, int | float) and math.isfinite(value)]
+        if record.status != "done":
+            raise self._failed(trial, record.error or f"its record says {record.status}")
+        figures = record.figures()
+        found = [figures.get(name, math.nan) for name in self.tune.objective]
+        numbers = [float(value) for value in found if math.isfinite(value)]
         if len(numbers) < len(found):
             raise self._failed(trial, f"it has no {', '.join(self.tune.objective)} that is a number")
         return numbers[0] if len(numbers) == 1 else tuple(numbers)

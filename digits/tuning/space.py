@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from digits.config.faults import Fault, explain, nearest
 from digits.config.tune import AnyParameter, Categorical, Choice, Float, Int
-from digits.config.types import Tree, Value
+from digits.config.types import Value
+from digits.runs.schema import TrialOf
 
 Drawn = bool | int | float | str | None
 """What a storage can keep of a value; a list is kept as its text."""
@@ -120,10 +121,14 @@ def overrides(space: Space, values: Mapping[str, Drawn]) -> list[str]:
     return [f"{space[name].key}={typed(_original(space[name], value))}" for name, value in values.items()]
 
 
-def columns(space: Space, values: Mapping[str, Drawn]) -> Tree:
-    """Each parameter of the space with its value, or none where a trial doesn't have it; and which are numbers."""
-    numbers: list[Value] = [name for name, parameter in space.items() if not isinstance(parameter, Categorical)]
-    return {"parameters": {name: values.get(name) for name in space}, "numbers": numbers}
+def trial_of(search: str, number: int, space: Space, values: Mapping[str, Drawn]) -> TrialOf:
+    """A trial, with each parameter of the space, or none where it doesn't have it, and which of them are numbers."""
+    return TrialOf(
+        search=search,
+        number=number,
+        parameters={name: values.get(name) for name in space},
+        numbers=[name for name, parameter in space.items() if not isinstance(parameter, Categorical)],
+    )
 
 
 def _original(parameter: AnyParameter, value: Drawn) -> Choice:

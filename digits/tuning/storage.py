@@ -23,11 +23,12 @@ from sqlalchemy import util
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from digits.config.files import RECORD_LIMIT, FileError, read_json, shown
+from digits.config.files import shown
 from digits.runs.atomic import write_json
-from digits.runs.layout import RunError
+from digits.runs.layout import SEARCH, RunError
+from digits.runs.read import read_search_note
 
-SEARCH, FILE, TRIALS = "search.json", "search.sqlite", "trials"
+FILE, TRIALS = "search.sqlite", "trials"
 
 NO_DRIVER = "needs a driver for PostgreSQL: pip install 'digits[postgres]'"
 
@@ -78,15 +79,8 @@ def read_search(directory: Path, storage: str | None = None) -> Study:
 
     A search that is kept in a database needs its `storage` named: for a file, nobody is connected to a server.
     """
-    try:
-        told = read_json(directory / SEARCH, RECORD_LIMIT, finite=True)
-    except FileNotFoundError:
-        raise RunError(f"{directory} is no search's directory (it has no {SEARCH})") from None
-    except FileError as error:
-        raise RunError(str(error)) from None
-    name, url = told.get("name"), told.get("storage")
-    if not isinstance(name, str) or not isinstance(url, str | None):
-        raise RunError(f"{directory / SEARCH} is damaged: it doesn't say which search this is")
+    told = read_search_note(directory)
+    name, url = told.name, told.storage
     if url is None and not (directory / FILE).is_file():
         raise RunError(f"{directory} has lost its {FILE}, in which the search was kept")
     if url is not None and storage is None:

@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Literal
 
 from digits.config.schema import Experiment
-from digits.config.types import Tree
 from digits.processes.child import CAN_FORK, die_with, run_isolated
 from digits.processes.cores import cores
 from digits.processes.signals import blocked, handle_in_worker
 from digits.runs.layout import JobDied, JobFailed
+from digits.runs.schema import TrialOf
 
 LOG = "train.log"
 
@@ -37,7 +37,7 @@ class Task:
     experiment: Experiment
     directory: Path
     overrides: list[str]
-    trial: Tree  # what its record says of it
+    trial: TrialOf  # what its record says of it
     watched: str | None  # the figure that is told after every epoch; None: nobody listens
 
 

@@ -24,6 +24,7 @@ from benchmarks.records import Record, RecordError, read_record
 from benchmarks.runs import Job, TrainingError, only_run, side_by_side, source
 from digits.config.types import Tree
 from digits.runs.read import read_result, runs_in
+from digits.runs.schema import RunRecord
 from tests.benchmarks.conftest import TINY
 from tests.benchmarks.test_accuracy import a_run
 
@@ -66,7 +67,7 @@ def test_seeds_of_a_recipe_are_trained_and_recorded(
     record = read_record("tiny", tmp_path)
     assert record.seeds == [0]
     (run,) = runs_in(tmp_path / "outputs" / "benchmarks")
-    assert record.runs[0]["weights"] == read_result(run)["weights"]
+    assert record.runs[0]["weights"] == read_result(run).weights
 
 
 def test_a_training_that_fails_is_told_and_the_others_are_done(
@@ -120,13 +121,13 @@ def test_runs_of_a_changed_source_have_a_folder_of_their_own(tmp_path: Path) -> 
 def test_a_run_that_was_tested_is_refused() -> None:
     result = a_run(0, 0.99) | {"history": [{"epoch": 0}]}
     with pytest.raises(RecordError, match="no dropout: the run was tested; ablations are judged by validation alone"):
-        line(result, "no dropout", ())
+        line(RunRecord.model_validate(result), "no dropout", ())
 
 
 def test_the_last_epoch_counts_not_the_best() -> None:
     epoch: Tree = {"train/loss": 0.1, "train/accuracy": 0.9, "val/loss": 0.2, "val/accuracy": 0.97}
     result = a_run(0, 0.5) | {"metrics": dict(epoch), "history": [epoch, epoch | {"val/accuracy": 0.96}]}
-    metrics = line(result, "no dropout", ())["metrics"]
+    metrics = line(RunRecord.model_validate(result), "no dropout", ())["metrics"]
     assert isinstance(metrics, dict)
     assert metrics["val/accuracy"] == 0.96
 

@@ -35,7 +35,7 @@ def test_a_run_is_recorded_by_its_last_epoch_and_told(tmp_path: Path, monkeypatc
     text = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
     assert section(tmp_path) in text
     typed = " ".join(f"`{override}`" for override in (*TINY, "test=false"))
-    commit = str(read_result(run)["commit"]["id"])[:7]  # type: ignore[call-overload,index]
+    commit = str(read_result(run).commit.id)[:7]
     assert f"| as it is | {typed} | {commit} | 180 | 2 | " in text
     assert str(tmp_path) not in text
 

@@ -13,6 +13,7 @@ from benchmarks.recipes import Recipe, changed, composed, differing
 from benchmarks.records import RecordError, check_is_of, collect, compact, curves, described, read_record, threads
 from digits.config.types import Tree
 from digits.runs.read import read_result
+from digits.runs.schema import RunRecord
 
 
 @pytest.fixture
@@ -34,10 +35,10 @@ def test_a_folder_of_runs_becomes_a_record_with_a_line_each(tiny: Recipe, runs: 
     assert str(runs) not in text  # a record holds no paths
     record = read_record("tiny", tmp_path)
     results = [read_result(runs / f"seed{seed}") for seed in (0, 1)]
-    metrics = [result["metrics"] for result in results]
+    metrics = [result.metrics for result in results]
     assert record.seeds == [0, 1]
-    assert record.sample("metrics", "test/accuracy").values == pytest.approx([m["test/accuracy"] for m in metrics])  # type: ignore[index, call-overload]  # plain data
-    assert [line["weights"] for line in record.runs] == [result["weights"] for result in results]
+    assert record.sample("metrics", "test/accuracy").values == pytest.approx([m["test/accuracy"] for m in metrics])
+    assert [line["weights"] for line in record.runs] == [result.weights for result in results]
     assert differing(record.config, composed(tiny.overrides)) == []
 
 
@@ -133,7 +134,11 @@ def test_curves_are_thinned_evenly_and_end_with_the_last_epoch() -> None:
 
 
 def test_a_record_keeps_no_checksums_and_no_overrides() -> None:
-    short = compact({"seed": 1, "overrides": ["data.root=/home/me"], "data": {"train": 5, "checksums": {"a": "b"}}})
+    short = compact(
+        RunRecord.model_validate(
+            {"seed": 1, "overrides": ["data.root=/home/me"], "data": {"train": 5, "checksums": {"a": "b"}}}
+        )
+    )
     assert short == {"seed": 1, "data": {"train": 5}}
 
 

@@ -120,11 +120,10 @@ def test_the_test_split_is_written_where_the_figures_are(
     results_ = [read_result(Path(run)) for run in (runs[0], runs[1], runs[0])]
     assert [net["recipe"] for net in kept.nets] == ["both", "both", "one"]
     assert [(net["seed"], net["weights"], net["commit"]) for net in kept.nets] == [
-        (result["seed"], result["weights"], result["commit"]) for result in results_
+        (result.seed, result.weights, result.commit.tree()) for result in results_
     ]
-    metrics = results_[0]["metrics"]
+    metrics = results_[0].metrics
     accuracy = kept.nets[0]["accuracy"]
-    assert isinstance(metrics, dict)
     assert isinstance(accuracy, dict)
     assert accuracy["clean"] == pytest.approx(metrics["test/accuracy"], abs=1e-5)  # as its run was tested
     assert str(tmp_path) not in record.read_text()

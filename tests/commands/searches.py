@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -58,7 +57,7 @@ def check_whole(study: Study, directories: list[Path], trials: int) -> list[Froz
     for trial, name in zip(found, names, strict=True):
         places = [directory / name for directory in directories if (directory / name / "result.json").exists()]
         records = [read_result(place) for place in places]
-        done = [cast(dict[str, float], record["metrics"]) for record in records if record["status"] == "done"]
+        done = [record.metrics for record in records if record.status == "done"]
         assert trial.values[0] in [metrics["val/accuracy"] for metrics in done]
     return found
 

@@ -65,7 +65,7 @@ def test_json_that_is_not_read(tmp_path: Path, content: bytes, why: str) -> None
 
 def test_json_that_is_just_within_the_limits_is_read(tmp_path: Path) -> None:
     (tmp_path / "result.json").write_text(deep(32))
-    assert read_result(tmp_path) == json.loads(deep(32))
+    assert read_result(tmp_path).tree() == json.loads(deep(32))
 
 
 def test_a_file_without_end_costs_no_memory(tmp_path: Path) -> None:
@@ -81,12 +81,14 @@ def test_the_record_of_ten_thousand_epochs_is_read(tmp_path: Path) -> None:
     history = [{"epoch": epoch} | dict.fromkeys(names, 0.12345678901234567) for epoch in range(10_000)]
     write_json(tmp_path / "result.json", {"history": history})  # type: ignore[dict-item]  # lists are invariant
     assert 10 * (tmp_path / "result.json").stat().st_size < RECORD_LIMIT
-    assert read_result(tmp_path) == {"history": history}
+    record = read_result(tmp_path)
+    assert record.tree() == {"history": history}
+    assert record.history == history
 
 
 def test_a_diverged_runs_nan_is_read_but_a_net_is_made_of_numbers(tmp_path: Path) -> None:
     (tmp_path / "result.json").write_text('{"metrics": {"val/loss": NaN, "train/loss": Infinity}}')
-    assert str(read_result(tmp_path)["metrics"]) == "{'val/loss': nan, 'train/loss': inf}"
+    assert str(read_result(tmp_path).metrics) == "{'val/loss': nan, 'train/loss': inf}"
     for value in ("NaN", "-Infinity", "1e999"):
         (tmp_path / "model.json").write_text(f'{{"model": {{"dropout": {value}}}}}')
         with pytest.raises(RunError, match=r"model\.json is damaged: it holds (nan|-?inf), which is no number"):
@@ -101,14 +103,14 @@ def test_what_a_net_takes_is_told_in_numbers(tmp_path: Path, wrong: dict[str, ob
     with pytest.raises(RunError, match="it doesn't say what the net takes"):
         read_model(tmp_path)
     (tmp_path / "model.json").write_text(json.dumps({"model": {}, "input": INPUT}))
-    assert read_model(tmp_path)["input"] == INPUT
+    assert read_model(tmp_path).input.tree() == INPUT
 
 
 def test_a_record_gives_the_terminal_no_orders(tmp_path: Path) -> None:
     (tmp_path / "result.json").write_text(r'{"error": "\u001b]0;pwned\u0007 a\r\nb\tc \ud800", "\u009b2J": 1}')
     record = read_result(tmp_path)
-    assert record == {"error": "\ufffd]0;pwned\ufffd a\ufffd\nb\tc \ufffd", "\ufffd2J": 1}
-    print(record["error"])  # half a character would raise UnicodeEncodeError
+    assert record.tree() == {"error": "\ufffd]0;pwned\ufffd a\ufffd\nb\tc \ufffd", "\ufffd2J": 1}
+    print(record.error)  # half a character would raise UnicodeEncodeError
 
 
 @pytest.mark.parametrize("kind", ["pipe", "folder", "endless", "loop"])

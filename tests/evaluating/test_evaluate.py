@@ -43,7 +43,7 @@ def evaluated(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, 
 
 def test_the_test_accuracy_is_that_of_the_end_of_training(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = evaluated(capsys, str(run))
-    metrics = cast(dict[str, float], read_result(run)["metrics"])
+    metrics = read_result(run).metrics
     assert found["images"] == 360
     assert found["correct"] == round(metrics["test/accuracy"] * 360)
     assert 0 < found["correct"] < 360
@@ -53,7 +53,7 @@ def test_the_test_accuracy_is_that_of_the_end_of_training(run: Path, capsys: pyt
 
 def test_the_validation_split_is_the_runs_own(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = evaluated(capsys, str(run), "--split", "val")
-    metrics = cast(dict[str, float], read_result(run)["metrics"])
+    metrics = read_result(run).metrics
     assert (found["images"], found["correct"]) == (180, round(metrics["val/accuracy"] * 180))
 
 
@@ -68,7 +68,7 @@ def test_it_leaves_pictures_and_what_it_printed(run: Path, capsys: pytest.Captur
 
 def test_what_a_person_reads(run: Path, tmp_path: Path) -> None:
     """Run as a person runs it, from the folder that holds outputs/: the latest run that is done is taken."""
-    metrics = cast(dict[str, float], read_result(run)["metrics"])
+    metrics = read_result(run).metrics
     accuracy = f"{metrics['test/accuracy']:.2%}  95% interval "
     command = [sys.executable, "-m", "digits.evaluate", "--out", str(tmp_path)]
     done = subprocess.run(command, cwd=run.parents[2], capture_output=True, text=True, check=False, timeout=200)
@@ -103,9 +103,9 @@ def test_another_set_is_normalised_as_the_net_was_trained(
     run: Path, capsys: pytest.CaptureFixture[str], mnist_root: Path
 ) -> None:
     found = evaluated(capsys, str(run), "--data", "mnist", "--root", str(mnist_root))
-    data, trained = cast(dict[str, object], found["data"]), cast(Tree, read_result(run)["config"])["data"]
+    data, record = cast(dict[str, object], found["data"]), read_result(run)
     assert (found["images"], data["name"]) == (10_000, "mnist")
-    assert (data["mean"], data["std"]) == (cast(Tree, trained)["mean"], cast(Tree, trained)["std"])
+    assert (data["mean"], data["std"]) == (record.at("config.data.mean"), record.at("config.data.std"))
     assert found["notes"] == []
 
 
@@ -228,7 +228,7 @@ def test_the_net_is_evaluated_as_it_was_trained(tmp_path: Path) -> None:
     """The moving average is what was tested, so it is what is evaluated, from either file."""
     train(tmp_path, "data=optdigits", "model=mlp", "model.hidden=[16]", "trainer=cpu", "trainer.max_epochs=1",
           "trainer.ema_decay=0.9", "augment=none", "callbacks=none")  # fmt: skip
-    metrics = cast(dict[str, float], read_result(tmp_path)["metrics"])
+    metrics = read_result(tmp_path).metrics
     for arguments in ([], ["--checkpoint", "best"]):
         assert main([str(tmp_path), *arguments]) == 0
         found = json.loads((tmp_path / "evaluation" / "optdigits-test" / "evaluation.json").read_text())

@@ -45,7 +45,7 @@ def exported(run: Path) -> Path:
 def test_the_exported_net_reads_as_the_run_was_tested(exported: Path) -> None:
     net, images = Net(exported), read_dataset("optdigits", "data", None)
     guesses = net.probabilities(images.test_images).argmax(1)
-    tested = cast(dict[str, float], read_result(exported)["metrics"])["test/accuracy"]
+    tested = read_result(exported).metrics["test/accuracy"]
     assert int((guesses == images.test_labels).sum()) == round(360 * tested)
     assert 0 < tested < 1
     small = Net(exported / "export" / "model.int8.onnx").probabilities(images.test_images).argmax(1)
@@ -69,10 +69,10 @@ def test_it_leaves_the_weights_and_says_where_they_come_from(exported: Path) -> 
         assert (exported / "export" / name).read_bytes() == (exported / name).read_bytes()
     entries = {e.key: e.value for e in onnx.load(exported / "export" / "model.onnx").metadata_props}
     provenance, record = json.loads(entries["provenance"]), read_result(exported)
-    assert provenance["weights_sha256"] == record["weights"]
-    assert hashlib.sha256((exported / "model.safetensors").read_bytes()).hexdigest() == record["weights"]
+    assert provenance["weights_sha256"] == record.weights
+    assert hashlib.sha256((exported / "model.safetensors").read_bytes()).hexdigest() == record.weights
     assert (provenance["seed"], provenance["overrides"], provenance["versions"], provenance["commit"]) == (
-        record["seed"], record["overrides"], record["versions"], record["commit"])  # fmt: skip
+        record.seed, record.overrides, record.versions, record.commit.tree())  # fmt: skip
 
 
 def test_it_prints_what_it_measured(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,7 +87,7 @@ def test_it_prints_what_it_measured(run: Path, tmp_path: Path, capsys: pytest.Ca
     found = json.loads(captured.out)
     assert captured.err == ""
     [file] = found["files"]
-    tested = cast(dict[str, float], read_result(run)["metrics"])["test/accuracy"]
+    tested = read_result(run).metrics["test/accuracy"]
     assert (file["name"], file["images"], file["different"]) == ("model.onnx", 360, 0)
     assert file["correct"] == round(360 * tested)
     assert file["largest_difference"] < 1e-4
@@ -122,7 +122,7 @@ def test_a_net_for_other_things_is_exported_and_said_not_to_be_for_pictures_of_d
 ) -> None:
     copy = copied(run, tmp_path)
     record = json.loads((copy / "result.json").read_text())
-    record["config"]["data"]["_target_"] = f"{__name__}.Letters"
+    record.config["data"]["_target_"] = f"{__name__}.Letters"
     (copy / "result.json").write_text(json.dumps(record))
     assert main([str(copy), "--trust", "tests", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -149,7 +149,7 @@ def test_a_quantised_net_that_is_much_worse_is_not_kept(
     save_file({name: torch.clone(tensor) for name, tensor in tensors.items()}, copy / "model.safetensors")
     assert main([str(copy), "--int8"]) == 1
     printed = capsys.readouterr()
-    tested = cast(dict[str, float], read_result(run)["metrics"])["test/accuracy"]
+    tested = read_result(run).metrics["test/accuracy"]
     assert re.fullmatch(
         r"model\.int8\.onnx was not kept: on the test split it has an accuracy of \d+\.\d\d%, more than 1 point below "
         rf"the {tested:.2%} of model\.onnx; use that one\n", printed.err)  # fmt: skip

@@ -12,7 +12,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from digits.config.types import Tree
 from digits.data import MNISTDataModule, Normalise, Split
 from digits.exporting.calibration import fit_temperature
 from digits.exporting.onnx_export import Exported, export, leave, notes, provenance_of
@@ -20,6 +19,7 @@ from digits.exporting.onnx_graph import ExportError, to_onnx
 from digits.models import CNN, MLP, LogisticRegression, ResNet, TinyCNN
 from digits.reading.description import parse
 from digits.reading.model_file import OPERATORS, check_model
+from digits.runs.schema import RecordedTarget, RunRecord
 
 MEAN, STD = 0.156, 0.2777
 
@@ -70,7 +70,7 @@ def fitted(data: MNISTDataModule) -> nn.Module:
 @pytest.fixture(scope="module")
 def exported(data: MNISTDataModule) -> list[Exported]:
     """The linear net, and in int8."""
-    return export(fitted(data), data, {"seed": 3}, int8=True)
+    return export(fitted(data), data, json.dumps({"seed": 3}), int8=True)
 
 
 NETS: dict[str, Callable[[], nn.Module]] = {
@@ -87,7 +87,7 @@ NETS: dict[str, Callable[[], nn.Module]] = {
 
 @pytest.mark.parametrize("name", NETS)
 def test_every_kind_of_net_answers_as_it_does_in_pytorch(name: str, data: MNISTDataModule) -> None:
-    [file] = export(untrained(NETS[name]), data, {}, int8=False)
+    [file] = export(untrained(NETS[name]), data, "{}", int8=False)
     assert file.different == 0
     assert file.largest_difference < 1e-4
     assert file.images == 360
@@ -105,7 +105,7 @@ def test_pictures_of_another_size_are_exported() -> None:
 
 
 def test_the_same_net_gives_the_same_bytes_and_nothing_of_the_machine(data: MNISTDataModule) -> None:
-    first, second = (export(untrained(NETS["mlp"]), data, {}, int8=True) for _ in range(2))
+    first, second = (export(untrained(NETS["mlp"]), data, "{}", int8=True) for _ in range(2))
     assert [file.content for file in first] == [file.content for file in second]
     here = Path(__file__).parents[2]
     for file in first:
@@ -128,7 +128,7 @@ class Treacherous(nn.Module):
 def test_a_net_whose_export_answers_otherwise_is_refused(data: MNISTDataModule) -> None:
     torch.manual_seed(0)
     with pytest.raises(ExportError) as caught:
-        export(Treacherous(1000.0), data, {}, int8=False)
+        export(Treacherous(1000.0), data, "{}", int8=False)
     message = str(caught.value)
     assert message.startswith("the exported net answers otherwise than PyTorch's for 3")  # of ten answers one is 9
     assert message.endswith("of 360 test images (the largest difference of a logit is 9e+03); nothing was kept")
@@ -142,14 +142,14 @@ def test_the_same_answers_by_other_logits_are_refused_too(data: MNISTDataModule)
 
     torch.manual_seed(0)
     with pytest.raises(ExportError, match="otherwise than PyTorch's for 0 of 360 test images"):
-        export(Doubled(2.0), data, {}, int8=False)
+        export(Doubled(2.0), data, "{}", int8=False)
 
 
 def test_a_net_that_answers_with_no_numbers_is_refused(data: MNISTDataModule) -> None:
     net = LogisticRegression(28, 10)
     nn.init.constant_(net.linear.weight, float("nan"))
     with pytest.raises(ExportError, match=r"^the net answers with what are no numbers; nothing was kept"):
-        export(net, data, {}, int8=False)
+        export(net, data, "{}", int8=False)
 
 
 def test_a_net_that_can_not_be_exported_is_told_in_a_sentence() -> None:
@@ -182,13 +182,13 @@ def test_int8_is_calibrated_on_training_images_alone(data: MNISTDataModule, expo
     net, one = fitted(data), exported[1]
     other = data_module()
     other.test = Split(other.test.images // 3, *other.test[1:])
-    [_, two] = export(net, other, {}, int8=True)
+    [_, two] = export(net, other, "{}", int8=True)
     assert one.accuracy != two.accuracy
     graphs = [onnx.load_from_string(file.content).graph.SerializeToString(deterministic=True) for file in (one, two)]
     assert graphs[0] == graphs[1]
     dim = data_module()
     dim.train = Split(dim.train.images // 3, *dim.train[1:])
-    [_, three] = export(net, dim, {}, int8=True)
+    [_, three] = export(net, dim, "{}", int8=True)
     assert onnx.load_from_string(three.content).graph.SerializeToString(deterministic=True) != graphs[0]
 
 
@@ -215,7 +215,7 @@ def test_the_file_says_how_it_was_calibrated_on_validation_images(
 
 def test_without_validation_images_it_is_not_calibrated_and_says_so() -> None:
     everything = data_module(val_size=0, limit=100)
-    [file] = export(fitted(everything), everything, {}, int8=False)
+    [file] = export(fitted(everything), everything, "{}", int8=False)
     assert "temperature" not in {entry.key for entry in onnx.load_from_string(file.content).metadata_props}
     assert file.calibration_error == file.uncalibrated_error
     assert notes([file], everything) == [
@@ -233,8 +233,8 @@ def test_the_provenance_says_what_was_asked_for_but_not_where_it_lay() -> None:
         "+data.mirrors=[http://me.example/]", "init_from=/home/me/outputs/runs/seven",
         "teachers=[~/outputs/one,outputs/two]", "optimizer.lr=1e-3", "hydra/launcher=joblib",
     ]  # fmt: skip
-    record: Tree = {"overrides": list(overrides), "seed": 7, "commit": {"id": "abc", "dirty": False}}
-    found = provenance_of(record, "0" * 64)
+    record = RunRecord.model_validate({"overrides": overrides, "seed": 7, "commit": {"id": "abc", "dirty": False}})
+    found = json.loads(provenance_of(record, "0" * 64))
     assert found["overrides"] == [
         "model=cnn", "model.stages=[[32],[64,64]]", "init_from=seven", "teachers=[one,two]", "optimizer.lr=1e-3",
         "hydra/launcher=joblib",
@@ -246,7 +246,9 @@ def test_what_is_left_is_whole_and_without_an_older_quantised_net(
     tmp_path: Path, data: MNISTDataModule, exported: list[Exported]
 ) -> None:
     net = fitted(data)
-    model: Tree = {"model": {"_target_": "digits.models.LogisticRegression", "image_size": 28, "num_classes": 10}}
+    model = RecordedTarget.model_validate(
+        {"_target_": "digits.models.LogisticRegression", "image_size": 28, "num_classes": 10}
+    )
     whole, small = exported
     leave(tmp_path, [whole, small], net, model, data)
     assert {path.name for path in tmp_path.iterdir()} == {

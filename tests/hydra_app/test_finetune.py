@@ -49,7 +49,7 @@ def faults(*overrides: str) -> dict[str, str]:
 
 def train(run: Path, *overrides: str) -> Tree:
     """A quick run; gives its record."""
-    return read_result(runs.train(run, *QUICK, *overrides))
+    return read_result(runs.train(run, *QUICK, *overrides)).tree()
 
 
 def section(tree: Tree, name: str) -> Tree:
@@ -69,9 +69,8 @@ def test_the_folder_says_how_many_classes_and_pictures_there_are(root: Path) -> 
 def test_the_net_that_ships_brings_its_model_and_its_normalisation(root: Path) -> None:
     shipped = read_model(SHIPPED)
     tree = experiment("data=image_folder", f"data.root={root}", "init_from=pretrained", "model.dropout=0.1").tree()
-    assert tree["model"] == cast(Tree, shipped["model"]) | {"num_classes": 5, "dropout": 0.1}  # the folder's and "none"
-    takes = cast(Tree, shipped["input"])
-    assert [section(tree, "data")[key] for key in ("mean", "std")] == [takes["mean"], takes["std"]]
+    assert tree["model"] == shipped.model.tree() | {"num_classes": 5, "dropout": 0.1}  # the folder's and "none"
+    assert [section(tree, "data")[key] for key in ("mean", "std")] == [shipped.input.mean, shipped.input.std]
     assert tree["init_from"] == "pretrained"  # not a path of this machine
 
 
@@ -108,7 +107,7 @@ def test_another_model_than_the_one_that_ships_is_refused(root: Path) -> None:
 
 
 def test_who_names_the_same_model_may(root: Path) -> None:
-    model = cast(Tree, read_model(SHIPPED)["model"])
+    model = read_model(SHIPPED).model.tree()
     tree = experiment(
         "data=image_folder", f"data.root={root}", "init_from=pretrained", f"model.stages={model['stages']}"
     ).tree()
@@ -168,7 +167,7 @@ def test_fine_tuning_keeps_the_rows_of_the_digits_and_says_so(
     now, then = load_file(tmp_path / "run" / "model.safetensors"), load_file(shipped)
     assert torch.allclose(now["readout.weight"][[0, 1, 2, 4]], then["readout.weight"][[0, 1, 7, 10]], atol=1e-5)
     assert now["readout.weight"].shape[0] == 5
-    assert cast(Tree, read_model(tmp_path / "run")["input"])["classes"] == ["0", "1", "7", "L", "none"]
+    assert read_model(tmp_path / "run").input.classes == ["0", "1", "7", "L", "none"]
     assert section(result, "data")["checksums"]
     assert str(SHIPPED) not in (tmp_path / "run" / "result.json").read_text()
 
@@ -180,7 +179,7 @@ def test_fine_tuned_on_digits_it_still_tells_what_is_no_digit(
     with caplog.at_level("INFO"):
         train(tmp_path / "run", "experiment=finetune", f"data.root={root}", *QUICK)
     assert 'for the class "none" 3 pictures of no digit are made' in caplog.text
-    assert section(read_result(tmp_path / "run"), "data")["train"] == 26
+    assert read_result(tmp_path / "run").data.train == 26
     nondigits = torch.from_numpy(draw_symbols(100, np.random.RandomState(0)))
     with torch.inference_mode():
         guesses = load(tmp_path / "run")(nondigits).argmax(1)
@@ -208,7 +207,7 @@ def test_a_run_of_other_classes_is_gone_on_from_by_name(root: Path, tmp_path: Pa
 def end(run: Path) -> tuple[str, object, object]:
     result = read_result(run)
     digest = hashlib.sha256((run / "model.safetensors").read_bytes()).hexdigest()
-    return digest, result["metrics"], result["epochs"]
+    return digest, result.metrics, result.epochs
 
 
 def test_resumed_it_ends_with_the_same_bits(root: Path, tmp_path: Path) -> None:
@@ -220,7 +219,7 @@ def test_resumed_it_ends_with_the_same_bits(root: Path, tmp_path: Path) -> None:
     again = [f"resume={tmp_path / 'parts'}", "trainer.max_epochs=4"]
     run_job(experiment(*again), tmp_path / "parts", again)
     assert end(tmp_path / "parts") == end(tmp_path / "whole")
-    assert section(read_result(tmp_path / "parts"), "init_from")["from"] == "pretrained"
+    assert read_result(tmp_path / "parts").at("init_from.from") == "pretrained"
 
 
 def test_it_does_not_go_on_with_other_pictures(root: Path, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import pickle
 import shutil
 import subprocess
 import sys
-from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +16,10 @@ import torch
 
 import digits
 from digits.config.types import Tree
-from digits.evaluate import main, plan
+from digits.evaluate import main
+from digits.evaluating.plan import Question, plan
+from digits.hydra_app.data_sets import data_set
+from digits.runs.schema import RecordedData
 
 QUICK = ("data=optdigits", "data.limit=100", "trainer.max_epochs=1", "logger=csv", "model=mlp", "model.hidden=[4]",
          "augment=none", "callbacks=none", "trainer=cpu")  # fmt: skip
@@ -174,8 +176,9 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return err.removesuffix("\n")
 
 
-def given(run: Path) -> Namespace:
-    return Namespace(run=str(run), data=None, split="test", checkpoint=None, root=None, out=None, trust=[], views=None)
+def data_of(run: Path) -> RecordedData:
+    """What a run would be evaluated on."""
+    return plan(str(run), Question(), data_set).data
 
 
 @pytest.mark.parametrize(
@@ -216,13 +219,13 @@ def test_nothing_is_fetched_from_or_into_what_a_record_names(
     change(run / "result.json", "config.data.name", "mnist")
     change(run / "result.json", "config.data.mirrors", ["http://127.0.0.1:9/"])
     change(run / "result.json", "config.data.root", str(tmp_path))
-    chosen = plan(given(run)).data
-    assert (chosen["root"], chosen["mirrors"]) == (str(tmp_path / "mine"), None)
+    chosen = data_of(run)
+    assert (chosen.root, chosen.at("mirrors")) == (str(tmp_path / "mine"), None)
     change(run / "result.json", "config.data.root", "x" * 5000)
-    assert plan(given(run)).data["root"] == str(tmp_path / "mine")
+    assert data_of(run).root == str(tmp_path / "mine")
     (tmp_path / "theirs" / "MNIST").mkdir(parents=True)
     change(run / "result.json", "config.data.root", str(tmp_path / "theirs"))
-    assert plan(given(run)).data["root"] == str(tmp_path / "theirs"), "where the set lies it is read"
+    assert data_of(run).root == str(tmp_path / "theirs"), "where the set lies it is read"
 
 
 @pytest.mark.parametrize(
@@ -266,7 +269,9 @@ def test_a_net_that_its_weights_can_not_fill_is_not_made(
 
 def test_class_names_are_names(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     change(run / "model.json", "input.classes", [["\x1b[2J"]])
-    assert refusal(capsys, str(run)).endswith("model.json is damaged: input.classes are no names")
+    assert refusal(capsys, str(run)).endswith(
+        "model.json is damaged: input.classes are no names; take --checkpoint best"
+    )
 
 
 def test_an_interpolation_in_a_net_is_not_filled_in(

@@ -151,7 +151,7 @@ def test_slurm_is_asked_to_start_the_job_again(
     with pytest.raises(Interrupted):
         run_job(check(tree | {"callbacks": cast(Tree, tree["callbacks"]) | {"bomb": bomb}}), run, [])
     assert asked.read_text() == ("requeue 120_7\n" if array else "requeue 123\n")
-    assert read_result(run)["status"] == "interrupted"
+    assert read_result(run).status == "interrupted"
     assert torch.load(run / LAST, weights_only=True)["global_step"] == 3
     run_job(check(tree | {"resume": str(run)}), run, [])
-    assert read_result(run)["status"] == "done"
+    assert read_result(run).status == "done"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import pytest
 
 from digits.config.types import Tree
 from digits.runs.compare import compare, differences
+from digits.runs.schema import RunRecord
 
 EPOCHS = [
     {"epoch": 0, "train/loss": 2.5, "val/loss": 0.1 + 0.2, "train/images_per_second": 100.0},
@@ -15,7 +14,7 @@ EPOCHS = [
 ]
 
 
-def record(**changes: object) -> Tree:
+def record(*without: str, **changes: object) -> RunRecord:
     """The record of a run that is done."""
     found = {
         "status": "done",
@@ -29,7 +28,8 @@ def record(**changes: object) -> Tree:
         "metrics": {"val/loss": 0.25, "val/accuracy": 0.9, "test/accuracy": 0.8},
         "history": EPOCHS,
     }
-    return cast(Tree, found | changes)
+    found |= changes
+    return RunRecord.model_validate({key: value for key, value in found.items() if key not in without})
 
 
 def test_weights_are_compared_where_both_are_known() -> None:
@@ -81,11 +81,9 @@ def test_changes_then_are_told_too() -> None:
 
 
 def test_what_is_not_known_yet_is_not_called_different() -> None:
-    begun = record()
-    for key in ("device", "data", "metrics", "history"):
-        del begun[key]
+    begun = record("device", "data", "metrics", "history")
     assert differences(record(), begun) == []
-    assert differences({"status": "running"}, record(commit={})) == []
+    assert differences(RunRecord(status="running"), record(commit={})) == []
 
 
 def test_the_same_metrics_to_the_bit() -> None:
@@ -116,6 +114,5 @@ def test_curves_that_part_are_told_though_the_end_is_the_same() -> None:
 
 
 def test_a_run_that_was_not_done_has_nothing_to_compare() -> None:
-    cut = record(status="interrupted")
-    del cut["metrics"]
+    cut = record("metrics", status="interrupted")
     assert compare(cut, record()) == "outputs/runs/first has no metrics to compare with: it is interrupted"

@@ -68,8 +68,8 @@ def test_any_folder_is_searched(entries: dict[str, Entry]) -> None:
                 result = read_result(find_run(str(run)))
             except RunError:
                 continue
-            if result.get("status") == "done" and (run / "model.json").exists():
-                done.append((str(result.get("finished")), run))
+            if result.status == "done" and (run / "model.json").exists():
+                done.append((str(result.finished), run))
         if done:
             assert find_run(None, outputs) == max(done)[1]
         else:

@@ -16,6 +16,9 @@ from digits.runs.atomic import write_json
 from digits.runs.layout import RunError
 from digits.runs.read import find_run, read_model, read_result, status_of
 from digits.runs.record import RunDirectory
+from digits.runs.schema import Outcome, RunRecord
+
+OUTCOME = Outcome("done", {"test/accuracy": 0.5}, 0, 1, 10, 100.0, {"fit": 1.0}, [{"epoch": 0}])
 
 
 def make_run(path: Path, **record: object) -> Path:
@@ -28,25 +31,25 @@ def test_the_record_of_a_run_from_begin_to_end(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
     run.begin({"seed": 3}, ["seed=3"])
     begun = read_result(tmp_path / "run")
-    assert begun["status"] == "running"
-    assert begun["pid"] == os.getpid()
+    assert begun.status == "running"
+    assert begun.pid == os.getpid()
     assert status_of(begun) == "running"
-    assert begun["seed"] == 3
-    assert begun["versions"]["torch"]  # type: ignore[index, call-overload]
-    run.finish("done", metrics={"test/accuracy": 0.5})
+    assert begun.seed == 3
+    assert begun.versions["torch"]
+    run.finish(OUTCOME)
     done = read_result(tmp_path / "run")
-    assert (done["status"], done["metrics"], done["overrides"]) == ("done", {"test/accuracy": 0.5}, ["seed=3"])
-    assert done["started"] == begun["started"]
+    assert (done.status, done.metrics, done.overrides) == ("done", {"test/accuracy": 0.5}, ["seed=3"])
+    assert done.started == begun.started
 
 
 def test_a_run_that_goes_on_keeps_its_start_and_its_overrides(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     run.begin({}, ["model=mlp"])
     run.fail("RuntimeError: fire", "Traceback …")
-    started = read_result(tmp_path)["started"]
+    started = read_result(tmp_path).started
     RunDirectory(tmp_path).begin({}, ["resume=…"])
     again = read_result(tmp_path)
-    assert (again["started"], again["overrides"], again["status"]) == (started, ["model=mlp"], "running")
+    assert (again.started, again.overrides, again.status) == (started, ["model=mlp"], "running")
     assert not (tmp_path / "error.txt").exists()
 
 
@@ -78,7 +81,7 @@ def test_a_run_without_a_sign_of_life_is_lost(
     record: dict[str, object], status: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("socket.gethostname", lambda: "here")
-    assert status_of(record) == status  # type: ignore[arg-type]  # plain data
+    assert status_of(RunRecord.model_validate(record)) == status
 
 
 def test_the_latest_run_is_the_latest_that_is_done(tmp_path: Path) -> None:
@@ -118,10 +121,10 @@ def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path: Path) -> None:
         while not path.exists() and time.monotonic() < deadline:
             time.sleep(0.01)
         for _ in range(200):
-            assert len(str(read_result(tmp_path)["padding"])) == 200_000
+            assert len(str(read_result(tmp_path).at("padding"))) == 200_000
         writer.kill()
         writer.wait()
-        assert len(str(read_result(tmp_path)["padding"])) == 200_000
+        assert len(str(read_result(tmp_path).at("padding"))) == 200_000
 
 
 def test_reading_a_run_takes_no_torch(tmp_path: Path) -> None:

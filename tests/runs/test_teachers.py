@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import cast
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -18,6 +17,7 @@ from digits.config.types import Tree
 from digits.hydra_app.paths import conf_directory
 from digits.hydra_app.resolve import experiment_of, start_of_job
 from digits.runs.compare import compare, differences
+from digits.runs.schema import RunRecord, TeacherOf
 from digits.runs.teachers import find_teachers, trained_anew
 from tests.conftest import Compose
 
@@ -62,8 +62,8 @@ def test_the_record_names_each_teacher_and_its_weights(
     make_run(tmp_path / "b", weights=None)
     config = check(composed("data=optdigits", "teachers=[a,b]"))
     assert find_teachers(config) == [
-        {"run": str(tmp_path / "a"), "weights": "ab"},
-        {"run": str(tmp_path / "b"), "weights": None},
+        TeacherOf(run=str(tmp_path / "a"), weights="ab"),
+        TeacherOf(run=str(tmp_path / "b"), weights=None),
     ]
 
 
@@ -189,16 +189,19 @@ def test_a_run_goes_on_with_the_teacher_it_had(tmp_path: Path) -> None:
 
 
 def test_a_run_done_once_more_says_that_its_teacher_is_another() -> None:
-    then = cast(Tree, {"status": "done", "teachers": [{"run": "t", "weights": "ab"}], "metrics": {"val/loss": 1.0}})
-    now = then | {"teachers": [{"run": "t", "weights": "cd"}], "config": {"config_from": "first"}}
+    then = RunRecord.model_validate(
+        {"status": "done", "teachers": [{"run": "t", "weights": "ab"}], "metrics": {"val/loss": 1.0}}
+    )
+    now = then.changed({"teachers": [{"run": "t", "weights": "cd"}], "config": {"config_from": "first"}})
     assert differences(then, now) == ["the teacher t has been trained anew since"]
     assert differences(then, then) == []
-    assert "the teacher t has been trained anew since" in compare(then, now | {"metrics": {"val/loss": 2.0}})
+    assert "the teacher t has been trained anew since" in compare(then, now.changed({"metrics": {"val/loss": 2.0}}))
 
 
 @pytest.mark.parametrize("then", [None, [], [{"run": "t", "weights": None}], [{"run": "u", "weights": "ab"}], 3, ["t"]])
 def test_what_was_not_recorded_is_not_compared(then: object) -> None:
-    assert trained_anew(cast(Tree, {"then": then})["then"], [{"run": "t", "weights": "ab"}]) == []
+    recorded = RunRecord.model_validate({"teachers": then})
+    assert trained_anew(recorded.teachers, [TeacherOf(run="t", weights="ab")]) == []
 
 
 def test_a_record_older_than_the_key_is_of_a_run_without_teachers(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from digits.config.types import Tree
 from digits.models import CNN, MLP
 from digits.runs.atomic import write_json
 from digits.runs.layout import RunError
+from digits.runs.schema import ModelRecord, NetInput, RecordedTarget
 from digits.runs.weights import build_net, load_weights
 
 pytestmark = pytest.mark.timeout(60)
@@ -124,7 +125,8 @@ def test_a_net_that_its_weights_can_not_fill_is_never_made(
 
 def test_measuring_a_net_draws_no_random_number(tmp_path: Path, net: MLP) -> None:
     save_file(net.state_dict(), tmp_path / "model.safetensors")
-    record: Tree = {"model": cast(Tree, MLP_OF)}
+    takes = NetInput(mean=0.1, std=0.3, image_size=28)
+    record = ModelRecord(model=RecordedTarget.model_validate(MLP_OF), input=takes)
     weights = []
     for where in (None, tmp_path):
         torch.manual_seed(0)

@@ -84,11 +84,11 @@ def digits(command: str, *arguments: str, cwd: Path) -> subprocess.CompletedProc
 
 
 def metrics_of(run: Path) -> dict[str, float]:
-    return cast(dict[str, float], read_result(run)["metrics"])
+    return read_result(run).metrics
 
 
 def history_of(run: Path) -> list[dict[str, float]]:
-    epochs = cast(list[dict[str, float]], read_result(run)["history"])
+    epochs = read_result(run).history
     return [{name: value for name, value in epoch.items() if "images_per_second" not in name} for epoch in epochs]
 
 
@@ -97,14 +97,14 @@ def history_of(run: Path) -> list[dict[str, float]]:
 
 def test_the_record_says_what_was_measured_and_the_least_error_chose_the_epoch(run: Path) -> None:
     record, metrics = read_result(run), metrics_of(run)
-    assert record["task"] == TASK
+    assert record.at("task") == TASK
     assert [*metrics] == [f"{split}/{name}" for split in ("train", "val", "test") for name in ("error", "loss")]
     errors = [epoch["val/error"] for epoch in history_of(run)]
-    assert metrics["val/error"] == min(errors) == errors[cast(int, record["epoch"])]
+    assert metrics["val/error"] == min(errors) == errors[record.epoch or 0]
 
 
 def test_the_error_is_that_of_the_weights_that_are_kept(run: Path) -> None:
-    config = cast(dict[str, Tree], read_result(run)["config"])
+    config = cast(dict[str, Tree], read_result(run).tree()["config"])
     data = cast(MNISTDataModule, instantiate(config["data"], seed=0))
     data.setup()
     weights = load_file(run / "model.safetensors")
@@ -119,7 +119,7 @@ def test_of_a_training_that_gets_worse_the_first_epoch_is_kept(settled: Settled,
     run_job(check(tree), tmp_path / "run", [])
     errors = [epoch["val/error"] for epoch in history_of(tmp_path / "run")]
     assert errors == sorted(errors)
-    assert (read_result(tmp_path / "run")["epoch"], metrics_of(tmp_path / "run")["val/error"]) == (0, errors[0])
+    assert (read_result(tmp_path / "run").epoch, metrics_of(tmp_path / "run")["val/error"]) == (0, errors[0])
 
 
 def test_tensorboard_shows_its_metrics_and_no_pictures_of_classes(run: Path) -> None:
@@ -144,7 +144,7 @@ def test_early_stopping_watches_the_error_and_wants_it_small(settled: Settled, t
     stopping = cast(dict[str, Tree], tree["callbacks"])["early_stopping"]
     assert (stopping["monitor"], stopping["mode"]) == ("val/error", "min")
     run_job(check(tree), tmp_path / "run", [])
-    assert cast(int, read_result(tmp_path / "run")["epochs"]) < 9
+    assert (read_result(tmp_path / "run").epochs or 9) < 9
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_a_run_that_is_cut_off_in_an_epoch_ends_as_one_that_never_was(settled: S
     with pytest.raises(Interrupted):
         run_job(check(tree | {"callbacks": {"bomb": bomb}}), tmp_path / "cut", [])
     record = read_result(tmp_path / "cut")
-    assert (record["status"], record["task"]) == ("interrupted", TASK)
+    assert (record.status, record.at("task")) == ("interrupted", TASK)
     run_job(check(tree | {"resume": str(tmp_path / "cut"), "trust": ["regression"]}), tmp_path / "cut", [])
     whole, cut = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "cut"))
     assert all(torch.equal(whole[name], cut[name]) for name in whole)
@@ -196,7 +196,7 @@ def test_only_who_trusts_its_package_goes_on_with_it(settled: Settled, run: Path
         settled(*longer)
     tree = settled(*longer, "trust=[regression]")
     run_job(check(tree), run, [*longer, "trust=[regression]"])
-    assert (read_result(run)["epochs"], read_result(run)["task"]) == (4, TASK)
+    assert (read_result(run).epochs, read_result(run).at("task")) == (4, TASK)
 
 
 # ---- What is of classification says so --------------------------------------------------------------

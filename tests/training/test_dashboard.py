@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 import lightning as L
 import pytest
@@ -18,8 +17,8 @@ from tensorboard.util import tensor_util
 
 from digits.config.schema import Experiment
 from digits.config.task import CLASSIFICATION
-from digits.config.types import Tree
 from digits.runs.read import read_result
+from digits.runs.schema import RecordedConfig
 from digits.training import experiment as experiment_module
 from digits.training.dashboard import Dashboard
 from digits.training.hparams import HPARAMS, hyperparameters, results
@@ -97,7 +96,7 @@ def test_the_projector_finds_vectors_names_and_pictures(dashboard_run: Path) -> 
     assert {len(vector.split("\t")) for vector in vectors} == {16}
     assert header == "answer\ttruth\tguess\tindex"
     right = sum(truth == guess for _, truth, guess, _ in (answer.split("\t") for answer in answers))
-    metrics = cast(dict[str, float], read_result(dashboard_run)["metrics"])
+    metrics = read_result(dashboard_run).metrics
     assert right / 180 == pytest.approx(metrics["val/accuracy"])
 
 
@@ -111,7 +110,7 @@ def test_the_row_in_hparams_has_the_values_asked_for_and_the_final_figures(dashb
         "augment": "affine", "model.hidden": "[16]", "trainer": "cpu", "callbacks": "dashboard",
         "callbacks.dashboard.every_n_epochs": 2.0,
     }  # fmt: skip
-    metrics = cast(dict[str, float], read_result(dashboard_run)["metrics"])
+    metrics = read_result(dashboard_run).metrics
     for split in ("val", "test"):
         for name in ("accuracy", "loss"):
             first, last = events.Scalars(f"hp/{split}_{name}")
@@ -129,11 +128,13 @@ def test_the_columns_asked_for_come_first(dashboard_run: Path) -> None:
 
 
 def test_all_rows_have_the_same_columns_whatever_was_left_to_its_default() -> None:
-    config: Tree = {
-        "data": {"name": "mnist"},
-        "model": {"_target_": "a.CNN", "channels": [8]},
-        "optimizer": {"lr": 0.1},
-    }
+    config = RecordedConfig.model_validate(
+        {
+            "data": {"name": "mnist"},
+            "model": {"_target_": "a.CNN", "channels": [8]},
+            "optimizer": {"lr": 0.1},
+        }
+    )
     plain, _ = hyperparameters(config, [])
     assert set(plain) == set(HPARAMS)
     row, asked = hyperparameters(
@@ -160,7 +161,7 @@ def test_weights_are_the_same_to_the_bit_with_and_without(experiment: MakeExperi
     assert without.keys() == with_.keys()
     assert all(torch.equal(without[name], with_[name]) for name in without)
     left, right = (read_result(tmp_path / name) for name in ("without", "with"))
-    assert left["metrics"] == right["metrics"]
+    assert left.metrics == right.metrics
 
 
 class Watch(Callback):
@@ -232,7 +233,7 @@ def test_without_validation_there_is_still_a_row_and_the_input(experiment: MakeE
 @pytest.mark.parametrize("override", ["logger=none", "debug=fast_dev_run"])
 def test_without_tensorboard_nothing_is_written(experiment: MakeExperiment, tmp_path: Path, override: str) -> None:
     run_job(experiment(override, "callbacks=dashboard", "callbacks.dashboard.every_n_epochs=1"), tmp_path, [])
-    assert read_result(tmp_path)["status"] == "done"
+    assert read_result(tmp_path).status == "done"
     assert not list(tmp_path.rglob("*tfevents*"))
     assert not (tmp_path / "projector").exists()
 

@@ -17,6 +17,7 @@ from digits.evaluating.dataset import read_data
 from digits.runs.checkpoint_file import read_checkpoint
 from digits.runs.layout import JobFailed
 from digits.runs.read import read_result
+from digits.runs.schema import RecordedData, TeacherOf
 from digits.training.distillation import Teacher
 from digits.training.job import run_job
 from tests.training.test_resume import OFTEN, cut, go_on
@@ -49,8 +50,8 @@ def test_a_student_learns_what_its_teacher_says(experiment: MakeExperiment, tmp_
         teacher / "model.safetensors",
     )
     student = train(experiment(f"teachers=[{teacher}]", "trainer.max_epochs=5"), tmp_path / "student")
-    assert cast(dict[str, float], read_result(student)["metrics"])["test/accuracy"] < 0.1
-    test = read_data([experiment().data.tree()], ())[0].split("test")
+    assert read_result(student).metrics["test/accuracy"] < 0.1
+    test = read_data([RecordedData.model_validate(experiment().data.tree())], ())[0].split("test")
     answers = digits.load(student)(test.pixels()).argmax(1)
     assert (answers == (test.truth() + 1) % 10).float().mean() > 0.8
     state = cast(dict[str, torch.Tensor], read_checkpoint(student / "checkpoints/last.ckpt")["state_dict"])
@@ -78,7 +79,7 @@ def test_a_student_learns_the_same_in_every_number_format(
     losses = []
     for name in dict.fromkeys(("32-true", precision)):
         again = experiment(f"teachers=[{teacher}]", f"trainer.precision={name}", "loss.label_smoothing=0.1")
-        history = cast(list[dict[str, float]], read_result(train(again, tmp_path / f"student-{name}"))["history"])
+        history = read_result(train(again, tmp_path / f"student-{name}")).history
         losses.append([epoch["train/loss"] for epoch in history])
     assert losses[0][-1] < losses[0][0]
     assert losses[-1] == pytest.approx(losses[0], rel=0.01)
@@ -93,10 +94,10 @@ def test_a_student_that_was_cut_off_ends_as_one_that_never_was(
     config = experiment(*OFTEN, f"teachers=[{teachers[0]},{teachers[1]}]", "augment=affine", "trainer.ema_decay=0.9")
     cut(config, tmp_path / "cut", hook, at, "SIGTERM")
     assert go_on(config, tmp_path / "cut") == train_whole(config, tmp_path / "whole")
-    recorded = [{"run": str(run), "weights": read_result(run)["weights"]} for run in teachers]
-    assert read_result(tmp_path / "cut")["teachers"] == recorded
+    recorded = [TeacherOf(run=str(run), weights=read_result(run).weights) for run in teachers]
+    assert read_result(tmp_path / "cut").teachers == recorded
     once_more = config.model_copy(update={"config_from": str(tmp_path / "cut")})
-    assert read_result(train(once_more, tmp_path / "more"))["weights"] == read_result(tmp_path / "cut")["weights"]
+    assert read_result(train(once_more, tmp_path / "more")).weights == read_result(tmp_path / "cut").weights
 
 
 def test_a_teacher_whose_net_can_not_be_rebuilt(experiment: MakeExperiment, tmp_path: Path) -> None:
@@ -113,8 +114,8 @@ def test_a_loss_that_takes_no_probabilities_is_refused_before_data_are_read(
     margin = ("~loss", "+loss._target_=torch.nn.MultiMarginLoss")
     with pytest.raises(JobFailed, match=r"^loss: MultiMarginLoss takes no probabilities, .*; take loss=cross_entropy"):
         train(experiment(f"teachers=[{teacher}]", *margin), tmp_path / "student")
-    assert "data" not in read_result(tmp_path / "student")
-    assert read_result(train(experiment(*margin), tmp_path / "alone"))["status"] == "done"
+    assert "data" not in read_result(tmp_path / "student").tree()
+    assert read_result(train(experiment(*margin), tmp_path / "alone")).status == "done"
 
 
 def test_a_run_without_a_net_is_no_teacher(experiment: MakeExperiment, tmp_path: Path) -> None:

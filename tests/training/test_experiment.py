@@ -22,12 +22,13 @@ from digits.config.types import Tree
 from digits.data import MNISTDataModule
 from digits.runs.layout import JobFailed
 from digits.runs.read import read_result
+from digits.runs.schema import RunRecord
 from digits.training.job import run_job
 
 MakeExperiment = Callable[..., Experiment]
 
 
-def train(config: Experiment, directory: Path) -> Tree:
+def train(config: Experiment, directory: Path) -> RunRecord:
     run_job(config, directory, ["model=mlp"])
     return read_result(directory)
 
@@ -38,22 +39,14 @@ def weights_of(run: Path) -> str:
     return hashlib.sha256(b"".join(tensors[name].numpy().tobytes() for name in sorted(tensors))).hexdigest()
 
 
-def metric(result: Tree, name: str) -> float:
-    return cast(dict[str, float], result["metrics"])[name]
-
-
-def history(result: Tree) -> list[dict[str, float]]:
-    return cast(list[dict[str, float]], result["history"])
-
-
 def test_a_run_leaves_its_directory(experiment: MakeExperiment, tmp_path: Path) -> None:
     result = train(experiment(), tmp_path)
-    assert result["status"] == "done"
-    assert result["seed"] == 0
-    assert result["overrides"] == ["model=mlp"]
-    assert result["epochs"] == 2
-    assert result["parameters"] == 784 * 32 + 2 * 32 + 32 * 10 + 10
-    assert len(history(result)) == 2
+    assert result.status == "done"
+    assert result.seed == 0
+    assert result.overrides == ["model=mlp"]
+    assert result.epochs == 2
+    assert result.parameters == 784 * 32 + 2 * 32 + 32 * 10 + 10
+    assert len(result.history) == 2
     for name in ("best.ckpt", "last.ckpt"):
         state = torch.load(tmp_path / "checkpoints" / name, weights_only=True)  # plain data only: loads anywhere
         assert "state_dict" in state
@@ -61,20 +54,20 @@ def test_a_run_leaves_its_directory(experiment: MakeExperiment, tmp_path: Path) 
     with (tmp_path / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     losses = [float(row["val/loss"]) for row in rows if row["val/loss"]]
-    assert losses == pytest.approx([epoch["val/loss"] for epoch in history(result)], rel=1e-4)
+    assert losses == pytest.approx([epoch["val/loss"] for epoch in result.history], rel=1e-4)
     assert not list(tmp_path.rglob("*.part"))
 
 
 def test_the_best_epoch_is_kept_and_tested(experiment: MakeExperiment, tmp_path: Path) -> None:
     result = train(experiment("trainer.max_epochs=5", "optimizer.lr=0.05", "scheduler=constant"), tmp_path)
-    accuracies = [epoch["val/accuracy"] for epoch in history(result)]
-    assert result["epoch"] == accuracies.index(max(accuracies))
-    assert metric(result, "val/accuracy") == max(accuracies)
+    accuracies = [epoch["val/accuracy"] for epoch in result.history]
+    assert result.epoch == accuracies.index(max(accuracies))
+    assert result.metrics["val/accuracy"] == max(accuracies)
     net, data = digits.load(tmp_path), optdigits()
     right = (net(data.val.pixels()).argmax(1) == data.val.truth()).float().mean()  # type: ignore[union-attr]  # it validates
     assert float(right) == pytest.approx(max(accuracies))
     right = (net(data.test.pixels()).argmax(1) == data.test.truth()).float().mean()
-    assert float(right) == pytest.approx(metric(result, "test/accuracy"))
+    assert float(right) == pytest.approx(result.metrics["test/accuracy"])
 
 
 def optdigits() -> MNISTDataModule:
@@ -105,7 +98,7 @@ def test_a_run_that_goes_on_ends_as_one_that_was_never_cut(
     resumed = train(experiment(*longer, f"resume={tmp_path / 'cut'}"), tmp_path / "cut")
     assert weights_of(tmp_path / "cut") == weights_of(tmp_path / "whole")
     without_speed = [
-        [{k: v for k, v in epoch.items() if k != "train/images_per_second"} for epoch in history(r)]
+        [{k: v for k, v in epoch.items() if k != "train/images_per_second"} for epoch in r.history]
         for r in (whole, resumed)
     ]
     assert without_speed[0] == without_speed[1]
@@ -117,8 +110,8 @@ def test_a_run_that_goes_on_ends_as_one_that_was_never_cut(
 def test_a_finished_run_can_be_given_more_epochs(experiment: MakeExperiment, tmp_path: Path, scheduler: str) -> None:
     train(experiment(f"scheduler={scheduler}"), tmp_path)
     result = train(experiment(f"scheduler={scheduler}", "trainer.max_epochs=3", f"resume={tmp_path}"), tmp_path)
-    assert result["epochs"] == 3
-    assert [epoch["epoch"] for epoch in history(result)] == [0, 1, 2]
+    assert result.epochs == 3
+    assert [epoch["epoch"] for epoch in result.history] == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +139,7 @@ def test_a_finished_run_can_be_given_more_epochs(experiment: MakeExperiment, tmp
 def test_each_choice_learns(experiment: MakeExperiment, tmp_path: Path, override: str) -> None:
     """Each beats guessing by far after a few epochs of 400 images."""
     quick = ("data.limit=400", "trainer.max_epochs=8", "data.batch_size=32", "test=false", "logger=none")
-    assert metric(train(experiment(*quick, override), tmp_path), "val/accuracy") > 0.6
+    assert train(experiment(*quick, override), tmp_path).metrics["val/accuracy"] > 0.6
 
 
 def test_a_run_that_was_moved_goes_on_with_its_best(experiment: MakeExperiment, tmp_path: Path) -> None:
@@ -155,10 +148,10 @@ def test_a_run_that_was_moved_goes_on_with_its_best(experiment: MakeExperiment, 
     (tmp_path / "here").rename(tmp_path / "there")
     moved = tmp_path / "there"
     result = train(experiment(*options, "trainer.max_epochs=4", f"resume={moved}"), moved)
-    accuracies = [epoch["val/accuracy"] for epoch in history(result)]
-    assert accuracies[:3] == [epoch["val/accuracy"] for epoch in history(first)]
-    assert result["epoch"] == accuracies.index(max(accuracies))
-    assert metric(result, "val/accuracy") == max(accuracies)
+    accuracies = [epoch["val/accuracy"] for epoch in result.history]
+    assert accuracies[:3] == [epoch["val/accuracy"] for epoch in first.history]
+    assert result.epoch == accuracies.index(max(accuracies))
+    assert result.metrics["val/accuracy"] == max(accuracies)
 
 
 def test_a_short_run_has_points_in_the_curves_of_steps(experiment: MakeExperiment, tmp_path: Path) -> None:
@@ -171,9 +164,9 @@ def test_a_short_run_has_points_in_the_curves_of_steps(experiment: MakeExperimen
 
 def test_without_validation_the_last_epoch_is_kept(experiment: MakeExperiment, tmp_path: Path) -> None:
     result = train(experiment("data.val_size=0", "callbacks=early_stopping"), tmp_path)
-    assert result["epoch"] == 1
-    assert "val/accuracy" not in cast(Tree, result["metrics"])
-    assert metric(result, "test/accuracy") > 0.5
+    assert result.epoch == 1
+    assert "val/accuracy" not in cast(Tree, result.metrics)
+    assert result.metrics["test/accuracy"] > 0.5
     assert not (tmp_path / "checkpoints" / "best.ckpt").exists()
 
 
@@ -181,7 +174,7 @@ def test_training_stops_early_when_validation_gets_no_better(experiment: MakeExp
     config = experiment(
         "callbacks=early_stopping", "callbacks.early_stopping.patience=1", "optimizer.lr=1e-9", "trainer.max_epochs=9"
     )
-    assert cast(int, train(config, tmp_path)["epochs"]) < 9
+    assert (train(config, tmp_path).epochs or 0) < 9
 
 
 @pytest.mark.parametrize(("wanted", "kept"), [("best", ["best.ckpt"]), ("last", ["last.ckpt"])])
@@ -197,7 +190,7 @@ def test_fine_tuning_starts_from_the_weights_of_a_run(experiment: MakeExperiment
     for source in (tmp_path / "first", tmp_path / "first/model.safetensors", tmp_path / "first/checkpoints/best.ckpt"):
         config = experiment(f"init_from={source}", "optimizer.lr=1e-6", "trainer.max_epochs=1", "test=false")
         tuned = train(config, tmp_path / source.name)
-        assert metric(tuned, "val/accuracy") == pytest.approx(metric(first, "val/accuracy"), abs=0.02)
+        assert tuned.metrics["val/accuracy"] == pytest.approx(first.metrics["val/accuracy"], abs=0.02)
 
 
 def test_fine_tuning_from_another_net_is_refused(experiment: MakeExperiment, tmp_path: Path) -> None:
@@ -214,7 +207,7 @@ def test_a_failed_run_says_why(experiment: MakeExperiment, tmp_path: Path, monke
     with pytest.raises(JobFailed, match="RuntimeError: the net is on fire"):
         train(experiment(), tmp_path)
     result = read_result(tmp_path)
-    assert (result["status"], result["error"]) == ("failed", "RuntimeError: the net is on fire")
+    assert (result.status, result.error) == ("failed", "RuntimeError: the net is on fire")
     assert "Traceback" in (tmp_path / "error.txt").read_text()
 
 

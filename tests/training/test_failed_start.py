@@ -67,7 +67,7 @@ def test_nothing_of_a_finished_run_is_touched(
         record = RunDirectory(run)
         record.begin(tree, [])
         record.first_step()
-        record.finish("interrupted")
+        record.interrupt()
     before = files(run)
     assert "train.log" in before
     again = tree | {"resume": str(run), "trainer": cast(Tree, tree["trainer"]) | {"max_epochs": 3}}
@@ -85,7 +85,7 @@ def test_nothing_of_a_finished_run_is_touched(
     with pytest.raises(JobFailed):
         run_job(check(again), run, [])
     assert files(run) == before
-    assert read_result(run)["status"] == status
+    assert read_result(run).status == status
 
 
 def _too_much(*_: object, **__: object) -> None:
@@ -105,14 +105,14 @@ def test_from_the_first_step_on_it_is_the_new_start(experiment: MakeExperiment, 
     with pytest.raises(JobFailed):
         run_job(check(bomb(again, "train", at=2) | {"trust": ["tests"]}), run, [])
     result = read_result(run)
-    assert (result["status"], result["error"]) == ("failed", "RuntimeError: the bomb went off")
+    assert (result.status, result.error) == ("failed", "RuntimeError: the bomb went off")
     assert (run / "error.txt").exists()
     assert log.read_text().removeprefix(lines).startswith("MLP with"), (
         "what was said before the first step is there too"
     )
     run_job(check(again), run, [])
     result = read_result(run)
-    assert (result["status"], result["epochs"]) == ("done", 3)
+    assert (result.status, result.epochs) == ("done", 3)
     assert not (run / "error.txt").exists()
 
 
@@ -123,8 +123,8 @@ def test_a_run_without_an_epoch_more_is_done_again(experiment: MakeExperiment, t
     before, curves = read_result(run), (run / "metrics.csv").read_text()
     run_job(check(tree | {"resume": str(run)}), run, [])
     after = read_result(run)
-    assert (after["status"], after["metrics"]) == ("done", before["metrics"])
-    assert after["finished"] >= before["finished"]  # type: ignore[operator]  # both are times as text
+    assert (after.status, after.metrics) == ("done", before.metrics)
+    assert str(after.finished) >= str(before.finished)
     assert (run / "metrics.csv").read_text() == curves
 
 
@@ -137,5 +137,5 @@ def test_a_first_step_that_is_not_finite_belongs_to_the_new_start(experiment: Ma
     spoilt: Tree = {"_target_": "tests.runs.poison.PoisonedLoss", "at": [0]}
     with pytest.raises(JobFailed, match="the loss is inf"):
         run_job(check(again | {"loss": spoilt, "trust": ["tests"]}), run, [])
-    assert read_result(run)["status"] == "failed"
+    assert read_result(run).status == "failed"
     assert (run / "nonfinite.json").exists()

@@ -74,7 +74,9 @@ def test_what_was_chosen_is_recorded_and_repeated(
     with caplog.at_level("INFO"):
         run_job(config, tmp_path, [])
     chosen = machine.choose_precision(CNN_OF_EIGHT, "cpu")
-    assert cast(dict[str, Tree], read_result(tmp_path)["config"])["trainer"]["precision"] == chosen
+    recorded = read_result(tmp_path).config
+    assert recorded is not None
+    assert recorded.trainer.precision == chosen
     assert f"trainer.precision={chosen} is this machine's choice" in caplog.messages
     assert taken_up(config.tree(), [], tmp_path).remark == f"done already: {tmp_path}", "the same command, met again"
     tree = config.tree() | {"config_from": str(tmp_path), "trust": []}
@@ -88,7 +90,7 @@ def test_figures_of_a_mixed_run_are_those_of_its_saved_weights(
     """Validation and test are in float32, as everything that loads the run computes them."""
     mixed = ("trainer.precision=bf16-mixed", "trainer.max_epochs=1", f"trainer.ema_decay={average}")
     run_job(experiment("model=cnn", "model.stages=[[8],[8]]", *mixed), tmp_path, [])
-    metrics = cast(dict[str, float], read_result(tmp_path)["metrics"])
+    metrics = read_result(tmp_path).metrics
     data = MNISTDataModule(
         "optdigits", "", None, 0.1307, 0.3081, 10, 28, val_size=180, split_seed=0, limit=None, batch_size=64,
         eval_batch_size=1000,
@@ -165,7 +167,7 @@ def test_without_a_gpu_no_driver_is_looked_for(monkeypatch: pytest.MonkeyPatch) 
 
 def test_where_the_time_went_adds_up(experiment: MakeExperiment, tmp_path: Path) -> None:
     run_job(experiment("data.limit=200", "+trainer.val_check_interval=0.5"), tmp_path, [])
-    seconds = cast(dict[str, float], read_result(tmp_path)["seconds"])
+    seconds = read_result(tmp_path).seconds
     assert set(seconds) >= {"fit", "steps", "validation", "first_step", "objects", "data", "test", "files"}
     assert 0 < seconds["first_step"] < seconds["steps"] < seconds["fit"] - seconds["validation"] + 0.01
     own = sum(seconds[part] for part in ("objects", "data", "fit", "test", "files"))

@@ -80,7 +80,7 @@ def test_training_is_what_a_bare_loop_does(experiment: Callable[..., Experiment]
             "val/loss": float(nn.functional.cross_entropy(logits, data.val.truth())),
             "val/accuracy": float((logits.argmax(1) == data.val.truth()).float().mean()),
         })  # fmt: skip
-    recorded = cast(list[dict[str, float]], result["history"])
+    recorded = result.history
     for mine, theirs in zip(history, recorded, strict=True):
         for name, value in mine.items():
             assert theirs[name] == pytest.approx(value, rel=1e-4), name
@@ -91,7 +91,7 @@ def test_the_losses_of_the_shipped_mlp_have_not_moved(experiment: Callable[..., 
     exact = ("trainer.precision=32-true", "model.dropout=0.0", "optimizer.lr=0.003")
     config = experiment("data.limit=640", "test=false", *exact)
     run_job(config, tmp_path, [])
-    history = cast(list[dict[str, float]], read_result(tmp_path)["history"])
+    history = read_result(tmp_path).history
     assert [epoch["train/loss"] for epoch in history] == pytest.approx(STORED_LOSSES, rel=1e-3)
 
 

@@ -41,8 +41,8 @@ def test_a_run_stops_before_its_weights_are_spoilt(
         run_job(check(poisoned(experiment(*SHORT), POISON | {"gradient_only": gradient_only})), tmp_path, [])
     assert failure.value.code == 1
     result = read_result(tmp_path)
-    assert result["status"] == "failed"
-    assert "trainer.on_nonfinite=skip" in str(result["error"])
+    assert result.status == "failed"
+    assert "trainer.on_nonfinite=skip" in str(result.error)
     checkpoint = torch.load(tmp_path / LAST, weights_only=True)
     assert checkpoint["global_step"] == 13, "the steps before it are kept"
     assert all(value.isfinite().all() for value in checkpoint["state_dict"].values())
@@ -75,7 +75,7 @@ def test_skip_leaves_the_step_out_and_nothing_else(
         "step 13 left out: its loss or gradient is not finite"
     ]
     result = read_result(tmp_path)
-    assert (result["status"], result["steps"]) == ("done", 20)
+    assert (result.status, result.steps) == ("done", 20)
     tensors = load_file(tmp_path / "model.safetensors")
     assert all(value.isfinite().all() for value in tensors.values())
 
@@ -86,7 +86,7 @@ def test_a_step_that_is_left_out_is_in_no_mean_and_no_average(experiment: MakeEx
     config = experiment(*SHORT, *frozen, "trainer.on_nonfinite=skip", "trainer.ema_decay=0.9", "data.limit=500")
     losses, right, count = 0.0, 0.0, 0
     run_job(check(poisoned(config, POISON | {"at": [2]})), tmp_path, [])
-    (epoch,) = cast(list[dict[str, float]], read_result(tmp_path)["history"])
+    (epoch,) = read_result(tmp_path).history
     state = torch.load(tmp_path / LAST, weights_only=True)["state_dict"]
     assert int(state["averaged.n_averaged"]) == 3, "of the 4 steps"
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 import pytest
 from safetensors.torch import load_file
@@ -18,6 +17,7 @@ from digits.config.schema import Experiment
 from digits.config.types import Tree
 from digits.runs.layout import LAST
 from digits.runs.read import read_result
+from digits.runs.schema import TrialOf
 from digits.training.callbacks import Pruning
 from digits.training.hparams import HPARAMS
 from digits.training.job import run_job
@@ -25,12 +25,12 @@ from digits.training.job import run_job
 ROW: Tree = {
     "dashboard": {"_target_": "digits.training.dashboard.Dashboard", "every_n_epochs": None},
 }
-TRIAL: Tree = {
-    "search": "test",
-    "number": 7,
-    "parameters": {"lr": 0.01, "optimizer": "adamw", "momentum": None, "kind": None},
-    "numbers": ["lr", "momentum"],
-}
+TRIAL = TrialOf(
+    search="test",
+    number=7,
+    parameters={"lr": 0.01, "optimizer": "adamw", "momentum": None, "kind": None},
+    numbers=["lr", "momentum"],
+)
 
 
 @pytest.fixture
@@ -55,15 +55,15 @@ def test_a_pruned_trial_tells_each_epoch_and_leaves_its_record(config: Tree, tmp
     told: list[tuple[int, float]] = []
     run_job(check(config), tmp_path, [], TRIAL, pruned_after(2, told))
     record = read_result(tmp_path)
-    history = cast(list[dict[str, float]], record["history"])
-    assert (record["status"], record["epochs"], record["trial"]) == ("pruned", 2, TRIAL)
+    history = record.history
+    assert (record.status, record.epochs, record.trial) == ("pruned", 2, TRIAL)
     assert told == [(1, history[0]["val/accuracy"]), (2, history[1]["val/accuracy"])]
     best = max(history, key=lambda epoch: epoch["val/accuracy"])
-    metrics = cast(dict[str, float], record["metrics"])
+    metrics = record.metrics
     assert metrics["val/accuracy"] == best["val/accuracy"]
     assert not any(name.startswith("test/") for name in metrics), "no trial sees the test set"
     assert not (tmp_path / "model.safetensors").exists()
-    assert cast(dict[str, float], record["seconds"])["fit"] > 0
+    assert record.seconds["fit"] > 0
 
 
 def test_a_pruned_trial_can_be_trained_to_its_end_as_if_nothing_had_been(config: Tree, tmp_path: Path) -> None:
@@ -74,9 +74,9 @@ def test_a_pruned_trial_can_be_trained_to_its_end_as_if_nothing_had_been(config:
     run_job(check(config | {"resume": str(cut)}), cut, [])
     assert digest(cut) == digest(whole)
     ends = [read_result(run) for run in (whole, cut)]
-    assert ends[0]["metrics"] == ends[1]["metrics"]
-    assert [end["status"] for end in ends] == ["done", "done"]
-    assert ends[1]["trial"] == TRIAL
+    assert ends[0].metrics == ends[1].metrics
+    assert [end.status for end in ends] == ["done", "done"]
+    assert ends[1].trial == TRIAL
 
 
 def hparams_of(run: Path) -> tuple[dict[str, object], EventAccumulator]:
@@ -97,7 +97,7 @@ def test_every_trial_has_the_same_columns_in_hparams_and_its_figures(config: Tre
     assert row["momentum"] != row["momentum"], "a number that this trial doesn't have is NaN, and still a number"
     first, last = events.Scalars("hp/val_accuracy")
     assert first.value != first.value
-    assert last.value == pytest.approx(cast(dict[str, float], read_result(tmp_path)["metrics"])["val/accuracy"])
+    assert last.value == pytest.approx(read_result(tmp_path).metrics["val/accuracy"])
 
 
 def test_no_pictures_are_drawn_for_a_trial(config: Tree, tmp_path: Path) -> None:

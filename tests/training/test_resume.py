@@ -23,11 +23,12 @@ from tensorboard.summary.writer import event_file_writer
 
 from digits.config.check import check
 from digits.config.schema import Experiment
-from digits.config.types import Tree, Value
+from digits.config.types import Tree
 from digits.processes.signals import Interrupted
 from digits.runs.layout import BEST, LAST, PREVIOUS, JobFailed
 from digits.runs.read import read_result
 from digits.runs.record import RunDirectory
+from digits.runs.schema import Outcome
 from digits.training.job import run_job
 
 MakeExperiment = Callable[..., Experiment]
@@ -51,7 +52,7 @@ class End(NamedTuple):
 
 def end(run: Path) -> End:
     tensors = load_file(run / "model.safetensors")
-    result = read_result(run)
+    result = read_result(run).tree()
     record = {key: result[key] for key in ("status", "metrics", "epoch", "epochs", "steps", "parameters", "data")}
     record["history"] = [
         {key: value for key, value in epoch.items() if key != SPEED}
@@ -140,7 +141,7 @@ def test_a_run_that_was_cut_off_ends_as_one_that_never_was(
 ) -> None:
     config = experiment(*OFTEN, *CONFIGURATIONS[name])
     cut(config, tmp_path / "cut", hook, at, signal_name)
-    status = read_result(tmp_path / "cut")["status"]
+    status = read_result(tmp_path / "cut").status
     assert status == ("interrupted" if signal_name else "failed")
     assert go_on(config, tmp_path / "cut") == whole(config)
 
@@ -267,8 +268,8 @@ def test_what_a_run_had_come_to_is_not_lost_when_it_goes_on(experiment: MakeExpe
     longer = experiment(*OFTEN, "scheduler=constant", "trainer.max_epochs=5", f"resume={run}", "trust=[tests]")
     cut(longer, run, "train", 5, "SIGTERM")
     result = read_result(run)
-    assert result["status"] == "interrupted"
-    assert result["metrics"] == first.record["metrics"]
+    assert result.status == "interrupted"
+    assert result.metrics == first.record["metrics"]
     assert go_on(longer, run).record["epochs"] == 5
 
 
@@ -277,13 +278,13 @@ def test_a_signal_that_comes_when_all_is_done_undoes_nothing(
 ) -> None:
     finish = RunDirectory.finish
 
-    def finish_and_be_asked(self: RunDirectory, status: str, **fields: Value) -> None:
-        finish(self, status, **fields)
+    def finish_and_be_asked(self: RunDirectory, outcome: Outcome) -> None:
+        finish(self, outcome)
         os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(RunDirectory, "finish", finish_and_be_asked)
     run_job(experiment(*OFTEN), tmp_path, [])
-    assert read_result(tmp_path)["status"] == "done"
+    assert read_result(tmp_path).status == "done"
 
 
 def test_a_checkpoint_of_another_kind_gives_way_too(

@@ -137,7 +137,7 @@ def test_a_short_training_trains(experiment: MakeExperiment, tmp_path: Path) -> 
         run = tmp_path / str(limit)
         config = experiment("model=logistic", f"data.limit={limit}", f"data.batch_size={batch}", "trainer.max_epochs=1")
         run_job(config, run, [])
-        assert read_result(run)["status"] == "done"
+        assert read_result(run).status == "done"
         assert max(float(t.abs().max()) for t in load_file(run / "model.safetensors").values()) > 0
 
 

@@ -73,7 +73,7 @@ def leave_record(task: Task, status: str = "done", **other: object) -> None:
         "parameters": 10,
         "metrics": {"val/accuracy": value_of(task)},
         "overrides": task.overrides,
-        "trial": task.trial,
+        "trial": task.trial.tree(),
         **other,
     }
     write_json(task.directory / RESULT, cast(Tree, record))

@@ -8,7 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from optuna.distributions import FloatDistribution
 
 from digits.config.types import Tree
-from digits.tuning.space import Drawn, Space, can_meet, columns, draw, edges, grid, overrides, read_space, typed
+from digits.tuning.space import Drawn, Space, can_meet, draw, edges, grid, overrides, read_space, trial_of, typed
 
 LR: Tree = {"type": "float", "key": "optimizer.lr", "low": 1e-4, "high": 0.1, "log": True}
 CHOSEN: Tree = {"type": "categorical", "key": "optimizer", "choices": ["adamw", "sgd"]}
@@ -125,7 +125,10 @@ def test_a_string_that_looks_like_something_else_stays_a_string(text: str) -> No
 
 def test_a_trial_has_a_column_for_every_parameter() -> None:
     space = space_of(chosen=CHOSEN, momentum=MOMENTUM)
-    assert columns(space, {"chosen": "adamw"}) == {
+    trial = trial_of("mine", 3, space, {"chosen": "adamw"})
+    assert trial.tree() == {
+        "search": "mine",
+        "number": 3,
         "parameters": {"chosen": "adamw", "momentum": None},
         "numbers": ["momentum"],
     }

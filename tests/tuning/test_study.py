@@ -10,14 +10,13 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from digits.config.faults import ConfigError
-from digits.runs.layout import RunError
+from digits.runs.layout import SEARCH, RunError
 from digits.tuning.storage import (
     DEATHS,
     FILE,
     KNOWN,
     LEFT,
     REASON,
-    SEARCH,
     counted,
     note,
     number_of,

@@ -1,0 +1,64 @@
+"""Nets evaluated, from their files to the files that say what they are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from digits.config.types import Tree, Value
+from digits.evaluating import dataset, load, tables
+from digits.evaluating.ensemble import telling_whose
+from digits.evaluating.evaluation import evaluate, leave
+from digits.evaluating.members import Member
+from digits.evaluating.plan import Question, views_of
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What an evaluation left: what is in its `evaluation.json`, and the same for a person to read."""
+
+    tree: Tree
+    text: str
+
+
+def judge(members: Sequence[Member], asked: Question, folder: Path) -> Judgement:
+    """Rebuild the nets, read the data, evaluate, and leave the files in a folder.
+
+    Raises RunError and TargetError for what a run's files say, DataError and OSError for what can't be had or written.
+    """
+    alone = len(members) == 1
+    nets = []
+    for member in members:
+        with telling_whose(member.run, alone=alone):
+            nets.append(load.rebuild(member, asked.trust))
+    with telling_whose(members[0].run, alone=alone):
+        modules = dataset.read_data([member.data for member in members], asked.trust)
+    data = modules[0]
+    classes = next((member.classes for member in members if member.classes), [])
+    notes = dataset.name_classes(data, classes)
+    notes += [note for member in members for note in dataset.changed_pictures(member, data)]
+    found = evaluate(members, nets, modules, asked.split)
+    which, files = members[0].which, dataset.file_names(data, asked.split)
+    if data.limit is not None:
+        notes.append(f"only the first {found.scores.images:,} images: the run has data.limit={data.limit}")
+    views = views_of(members)
+    tree: Tree = {
+        "format": 1,
+        "run": str(members[0].run) if alone else None,
+        "members": [score.tree() for score in found.members],
+        "weights": which,
+        "data": members[0].data.tree(),
+        "split": asked.split,
+        "views": views,
+        "notes": list[Value](notes),
+        **found.scores.tree(),
+        **({"files": [files[m.index] for m in found.scores.mistakes]} if files else {}),
+        "folder": str(folder),
+    }
+    leave(folder, tree, found.pictures)
+    whose = f"{members[0].run}" if alone else f"the mean of these {len(members)} nets' probabilities"
+    seen = "" if views == 1 else f", mean of {views} views" if views else ", each by the views it was tested by"
+    title = f"{whose}: {which} weights on the {asked.split} split of {data.name}{seen}"
+    each = "" if alone else f"{tables.members_table(found.members)}\n\n"
+    return Judgement(tree, f"{each}{tables.as_text(found.scores, title, notes, files)}\n\npictures  {folder}")

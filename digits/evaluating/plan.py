@@ -1,0 +1,107 @@
+"""What is asked of trained nets, settled from their records before torch is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+
+from digits.config.files import check_stays_inside
+from digits.config.schema import Views
+from digits.data.class_folders import is_image_folder
+from digits.evaluating.ensemble import check_agree, default_folder, telling_whose
+from digits.evaluating.members import (
+    Member,
+    check_classifies,
+    check_data,
+    check_fits,
+    data_root,
+    own_pictures,
+    read_net,
+)
+from digits.runs.layout import MODEL, RESULT, RunError
+from digits.runs.read import check_trust, find_run, read_result
+from digits.runs.schema import RecordedData
+
+Sets: TypeAlias = Callable[[str], RecordedData]
+"""Gives a set of `conf/data` by its name; raises RunError where there is none of that name."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked, of one net or of several together."""
+
+    split: Literal["test", "val"] = "test"
+    data: str | None = None  # another set of conf/data than the run's own
+    root: str | None = None  # where it lies
+    checkpoint: Literal["best", "last"] | None = None  # whose weights; None: those in model.safetensors
+    views: int | None = None  # None: as many as the run was tested by
+    trust: tuple[str, ...] = ()  # packages of the user's own
+
+
+def plan(name: str | None, asked: Question, sets: Sets) -> Member:
+    """Settle what can be settled without torch for one run; raises RunError or FileError when something can't be."""
+    run = find_run(name)
+    record = read_result(run)
+    config = record.config
+    if config is None or config.data is None:
+        raise RunError(f"{run / RESULT} has no configuration, so the run's data are not known")
+    check_classifies(run, record)
+    trained_on = config.data
+    check_data(trained_on)
+    weights, model, digest = read_net(run, record, asked.checkpoint)
+    today = _set(asked.data or "mnist", trained_on, sets)
+    data = today if asked.data else trained_on
+    check_trust(data, RESULT, asked.trust, at="data")
+    check_trust(model, MODEL if asked.checkpoint is None else RESULT, asked.trust)
+    data = data.changed({"mean": model.input.mean, "std": model.input.std})
+    if is_image_folder(data.tree()):
+        data = own_pictures(data, trained_on, asked.root, named=asked.data is not None)
+    else:
+        data = data.changed({"root": asked.root or data_root(data, today)})
+    if "mirrors" in data.tree():  # a record names no server: who made it would learn of it, and could send without end
+        data = data.changed({"mirrors": today.at("mirrors")})
+    check_fits(model.input, trained_on, data)
+    if asked.split == "val" and not data.val_size:
+        raise RunError(f"{run} has no validation split (data.val_size is 0); take --split test")
+    views = asked.views or config.test_views
+    if views is None or views not in get_args(Views):
+        raise RunError(f"{run / RESULT}: test_views is {views!r}; give --views {', '.join(map(str, get_args(Views)))}")
+    return Member(run, model, weights, digest, trained_on, data, config.trainer.channels_last, views)
+
+
+def plan_all(names: Sequence[str], asked: Question, sets: Sets) -> list[Member]:
+    """Every run that is named, or the latest, and whether they can be one ensemble; raises as `plan`."""
+    runs = [find_run(name) for name in names] or [find_run(None)]
+    members = []
+    for run in runs:
+        with telling_whose(run, alone=len(runs) == 1):
+            members.append(plan(str(run), asked, sets))
+    check_agree(members, asked.split)
+    return members
+
+
+def views_of(members: Sequence[Member]) -> int | None:
+    """How many views each net answers with, None where they differ."""
+    views = {member.views for member in members}
+    return views.pop() if len(views) == 1 else None
+
+
+def folder_for(members: Sequence[Member], asked: Question) -> Path:
+    """Where the files go unless somebody says; raises FileError where a link in a run leads elsewhere."""
+    name = f"{members[0].data.name}-{asked.split}"
+    name += "-last" if asked.checkpoint == "last" else ""
+    views = views_of(members)
+    name += "" if views == 1 else f"-{views or 'own-'}views"
+    folder = default_folder(members, name)
+    if len(members) == 1:
+        check_stays_inside(folder, members[0].run)
+    return folder
+
+
+def _set(name: str, trained_on: RecordedData, sets: Sets) -> RecordedData:
+    """A set of conf/data; the run's own with the run's split, so that nothing it was trained on is validated on."""
+    data = sets(name)
+    same = data.name == trained_on.name
+    return data.changed({key: trained_on.at(key) for key in ("val_size", "split_seed")}) if same else data

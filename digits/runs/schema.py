@@ -1,0 +1,236 @@
+"""What a run's files say, with types: `result.json`, `model.json` and `search.json` as records. No torch.
+
+Everything that was recorded is kept as it was (`tree`), so what an older or a newer version wrote goes back into a
+file, a hash or a configuration unchanged; the fields are what is asked for. A key that is missing or null means what
+its absence meant when it was missing.
+
+What says how a run went is held to its type, and a record that says it otherwise is damaged. What says from what it
+was made (configuration, versions, machine, data) was written by many versions of many things: what is of no type that
+is known here counts as not recorded, and whoever builds something from it checks it first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from digits.config.absent import completed
+from digits.config.types import Tree
+from digits.runs.recorded import AsFarAsKnown, Number, OrDefault, Recorded
+
+Scalar: TypeAlias = "None | bool | int | float | str"
+
+
+# ---- From what a run was made -------------------------------------------------------------------
+
+
+class RecordedTarget(Recorded):
+    """A section that names what it builds."""
+
+    target: AsFarAsKnown[str | None] = Field(None, alias="_target_")
+
+
+class RecordedData(RecordedTarget):
+    """The section `data` of a configuration."""
+
+    name: AsFarAsKnown[str | None] = None
+    root: AsFarAsKnown[str | None] = None
+    mean: AsFarAsKnown[Number | None] = None
+    std: AsFarAsKnown[Number | None] = None
+    num_classes: AsFarAsKnown[int | None] = None
+    image_size: AsFarAsKnown[int | None] = None
+    val_size: AsFarAsKnown[Number | None] = None  # an image folder's may be a share
+    split_seed: AsFarAsKnown[int | None] = None
+
+
+class RecordedTrainer(Recorded):
+    """The section `trainer`."""
+
+    max_epochs: AsFarAsKnown[int | None] = None
+    precision: AsFarAsKnown[str | None] = None
+    channels_last: AsFarAsKnown[bool] = False
+
+
+WHOLE = {"data", "model", "loss", "optimizer", "trainer"}
+"""The sections that a configuration has that says what was trained."""
+
+
+class RecordedConfig(Recorded):
+    """A run's configuration, as it was recorded; what a missing key meant stands in `digits.config.absent`."""
+
+    @classmethod
+    def _meant(cls, tree: Tree) -> Tree:
+        return completed(tree)
+
+    data: AsFarAsKnown[RecordedData | None] = None
+    model: AsFarAsKnown[RecordedTarget | None] = None
+    trainer: AsFarAsKnown[RecordedTrainer] = RecordedTrainer()
+    augment: AsFarAsKnown[dict[str, RecordedTarget | None]] = Field(default_factory=dict)
+    callbacks: AsFarAsKnown[dict[str, RecordedTarget | None]] = Field(default_factory=dict)
+    test_views: AsFarAsKnown[int | None] = None
+    init_from: AsFarAsKnown[str | None] = None
+    config_from: AsFarAsKnown[str | None] = None
+    teachers: AsFarAsKnown[list[str]] = Field(default_factory=list)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it says what was trained."""
+        return self._tree.keys() >= WHOLE
+
+    def completed(self) -> Tree:
+        """The whole of it, with the keys that are younger than the record, as their absence was meant."""
+        return completed(self._tree)
+
+
+class Commit(Recorded):
+    """Which source a run was made with."""
+
+    id: AsFarAsKnown[str | None] = None
+    dirty: AsFarAsKnown[bool | None] = None
+
+
+class Hardware(Recorded):
+    """What it ran on."""
+
+    cpu: AsFarAsKnown[str | None] = None
+    cores: AsFarAsKnown[int | None] = None
+    threads: AsFarAsKnown[int | None] = None
+
+
+class DataRead(Recorded):
+    """The images that were read, by split, and the checksums of their files."""
+
+    name: AsFarAsKnown[str | None] = None
+    train: AsFarAsKnown[int | None] = None
+    val: AsFarAsKnown[int | None] = None
+    test: AsFarAsKnown[int | None] = None
+    checksums: AsFarAsKnown[dict[str, str] | None] = None
+
+
+class TeacherOf(Recorded):
+    """A run that taught another, and its weights' SHA-256 then."""
+
+    run: AsFarAsKnown[str | None] = None
+    weights: AsFarAsKnown[str | None] = None
+
+
+class BeganWith(Recorded):
+    """The weights that a run began with (`init_from`), and what became of the classes' rows."""
+
+    weights: AsFarAsKnown[str | None] = None
+
+
+class TrialOf(Recorded):
+    """Which trial of which search a run is; a parameter of the space that it doesn't have is None."""
+
+    search: AsFarAsKnown[str | None] = None
+    number: AsFarAsKnown[int | None] = None
+    parameters: AsFarAsKnown[dict[str, Scalar] | None] = None
+    numbers: AsFarAsKnown[list[str]] = Field(default_factory=list)
+
+
+# ---- The records --------------------------------------------------------------------------------
+
+
+class RunRecord(Recorded):
+    """`result.json`."""
+
+    format: int | None = None
+    status: str | None = None
+    started: str | None = None
+    finished: str | None = None
+    error: str | None = None
+
+    pid: int | None = None
+    host: str | None = None
+    alive: Number | None = None  # seconds since 1970
+
+    overrides: list[str] | None = None
+    seed: int | None = None
+    lengthened: OrDefault[list[int]] = Field(default_factory=list)  # the lengths that it had before
+    config: AsFarAsKnown[RecordedConfig | None] = None
+    trial: AsFarAsKnown[TrialOf | None] = None
+    versions: AsFarAsKnown[dict[str, str]] = Field(default_factory=dict)
+    commit: AsFarAsKnown[Commit] = Commit()
+    hardware: AsFarAsKnown[Hardware] = Hardware()
+    device: AsFarAsKnown[str | None] = None
+    data: AsFarAsKnown[DataRead] = DataRead()
+    teachers: AsFarAsKnown[list[TeacherOf]] = Field(default_factory=list)
+    init_from: AsFarAsKnown[BeganWith] = BeganWith()
+
+    weights: str | None = None  # SHA-256
+    parameters: int | None = None
+    metrics: OrDefault[dict[str, Number]] = Field(default_factory=dict)
+    epoch: int | None = None  # whose weights they are
+    epochs: int | None = None
+    steps: int | None = None
+    images_per_second: Number | None = None
+    seconds: OrDefault[dict[str, Number]] = Field(default_factory=dict)
+    history: OrDefault[list[dict[str, Number]]] = Field(default_factory=list)
+
+    def figures(self) -> dict[str, float]:
+        """Every number that a run can be judged by: its metrics, parameters, seconds and images a second."""
+        more = {
+            "parameters": self.parameters,
+            "seconds": self.seconds.get("fit"),
+            "images_per_second": self.images_per_second,
+        }
+        return self.metrics | {name: value for name, value in more.items() if value is not None}
+
+
+def _not_negative(number: float) -> float:
+    if not number >= 0:
+        raise PydanticCustomError("not_negative", "Input should be 0 or more")
+    return number
+
+
+def _positive(number: float) -> float:
+    if not number > 0:
+        raise PydanticCustomError("positive", "Input should be greater than 0")
+    return number
+
+
+class NetInput(Recorded):
+    """The pictures that a net takes, and what its answers mean."""
+
+    std: Annotated[Number, AfterValidator(_positive)]
+    mean: Annotated[Number, AfterValidator(_not_negative)]
+    image_size: Annotated[int, Field(ge=0)]
+    classes: list[str] | None = None
+
+
+class ModelRecord(Recorded):
+    """`model.json`: what is needed to rebuild a net and to feed it."""
+
+    format: int | None = None
+    model: AsFarAsKnown[RecordedTarget] = RecordedTarget()
+    input: NetInput
+
+
+class SearchRecord(Recorded):
+    """`search.json`: which study a search is, and in what database; None is the file beside it."""
+
+    format: int | None = None
+    name: str
+    storage: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an experiment, as it goes into the record of its run."""
+
+    status: Literal["done", "pruned"]
+    metrics: dict[str, float]
+    epoch: int  # whose weights are kept
+    epochs: int
+    steps: int
+    images_per_second: float
+    seconds: dict[str, float]
+    history: list[dict[str, float]]
+
+    def tree(self) -> Tree:
+        """Ready for JSON."""
+        return asdict(self)
