@@ -14,6 +14,7 @@ class DataSet(Target):
 
     users_own: ClassVar[bool] = False  # pictures of the user's own: counted, and normalised as a net's that begins
     chosen_by: ClassVar[tuple[str, ...]] = ()  # keys that, beside the split, choose which pictures are trained on
+    all_of_it: ClassVar[dict[str, None]] = {}  # values with which every picture is asked about
 
 
 class Data(DataSet):
@@ -56,6 +57,7 @@ class ImageFolder(DataSet):
 
     users_own = True
     chosen_by = ("root", "test_size", "test_seed")
+    all_of_it = {"test_size": None}  # noqa: RUF012 (a ClassVar, as its base says)
 
     name: Literal["image_folder"] = Field(description="the data set")
     root: str = Field(min_length=1, description="folder that holds a folder for each class")

@@ -134,11 +134,6 @@ def _entries(folder: Path, faults: list[str]) -> Iterator[Path]:
 # ---- What only the folder can tell ----------------------------------------------------------------
 
 
-def is_image_folder(section: Value) -> bool:
-    """Whether a section `data` is of a folder of one's own."""
-    return isinstance(section, dict) and section.get("_target_") == IMAGE_FOLDER
-
-
 def counted(section: Tree, *, knows_none: bool = False) -> tuple[Tree, dict[str, str]]:
     """The section of an image folder with numbers for what may be left to the folder, and the faults by key.
 

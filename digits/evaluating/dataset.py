@@ -8,8 +8,7 @@ import torch
 
 from digits.config.faults import TargetError
 from digits.config.instantiate import check_read_back, instantiate
-from digits.data import ImageFolder, MNISTDataModule, Split
-from digits.data.class_folders import is_image_folder
+from digits.data import MNISTDataModule, Split
 from digits.evaluating.members import Member, by_name
 from digits.runs.layout import RESULT, RunError
 from digits.runs.read import peek
@@ -58,8 +57,10 @@ def name_classes(data: MNISTDataModule, known: Sequence[str]) -> list[str]:
 
 
 def changed_pictures(member: Member, data: MNISTDataModule) -> list[str]:
-    """That a run's own folder of pictures is not what it was in training, as a sentence; or nothing."""
-    if not isinstance(data, ImageFolder) or data.test_size is None or not is_image_folder(member.trained_on.tree()):
+    """That the user's own pictures are not what they were in training, as a sentence; or nothing."""
+    kind = member.data.kind
+    chosen = all(member.data.at(key) is not None for key in kind.chosen_by)  # else every picture is asked about
+    if not (kind.users_own and member.trained_on.kind is kind and chosen):
         return []
     then = peek(member.run).data.checksums
     if then is None or then == data.checksums:
@@ -70,7 +71,7 @@ def changed_pictures(member: Member, data: MNISTDataModule) -> list[str]:
 
 def file_names(data: MNISTDataModule, split: str) -> tuple[str, ...]:
     """The files that a split's images come from, by their row; none where they have no files of their own."""
-    return data.files[split] if isinstance(data, ImageFolder) else ()
+    return data.files.get(split, ())
 
 
 def other_names(net_classes: Sequence[str], data_classes: Sequence[str], data_name: str | None) -> list[str]:

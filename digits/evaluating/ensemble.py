@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
-from digits.data.class_folders import is_image_folder
 from digits.evaluating.members import Member
 from digits.runs.layout import RunError
 
@@ -36,9 +35,9 @@ def check_agree(members: Sequence[Member], split: str) -> None:
         if a.trained_on.name != b.trained_on.name:
             sets = f"{a.run} was trained on {a.trained_on.name}, {b.run} on {b.trained_on.name}"
             raise RunError(f"{sets}; name runs of one data set")
-        if is_image_folder(a.data.tree()) and a.data.root != b.data.root:
+        if a.data.kind.users_own and a.data.root != b.data.root:
             roots = f"{a.run} has data.root={a.data.root}, {b.run} data.root={b.data.root}"
-            raise RunError(f"{roots}; name the pictures to ask about with --data image_folder --root DIR")
+            raise RunError(f"{roots}; name the pictures to ask about with --data {a.data.name} --root DIR")
         for key in sorted({*a.data.tree(), *b.data.tree()} - OWN - SPLIT):
             if a.data.at(key) != b.data.at(key):
                 values = f"{a.run} has data.{key}={a.data.at(key)}, {b.run} data.{key}={b.data.at(key)}"

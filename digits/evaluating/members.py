@@ -14,7 +14,7 @@ from digits.config.data import Data
 from digits.config.schema import DESCRIBED
 from digits.config.task import CLASSIFICATION
 from digits.config.trust import is_trusted
-from digits.data.class_folders import counted, is_image_folder
+from digits.data.class_folders import counted
 from digits.runs.layout import BEST, LAST, RESULT, RunError
 from digits.runs.read import parsed, read_model, recorded_task
 from digits.runs.schema import ModelRecord, NetInput, RecordedConfig, RecordedData, RunRecord
@@ -100,20 +100,21 @@ def by_name(known: Sequence[str], classes: Sequence[str], name: str) -> list[int
 
 
 def own_pictures(data: RecordedData, trained_on: RecordedData, root: str | None, *, named: bool) -> RecordedData:
-    """The section `data` of a folder of pictures, counted.
+    """The section `data` of the user's own pictures, counted.
 
     A run's own folder, where it may have been moved to, has the run's test pictures; of any other, that is `named`,
     all are asked about, unless it has some apart in `test/`. Raises RunError for what is wrong with the folder.
     """
     section = data.tree() | ({} if root is None else {"root": root})
     theirs = trained_on.tree()
-    own = is_image_folder(theirs)
+    own = trained_on.kind.users_own
     if own and named and root is None:
         section["root"] = theirs["root"]
     if own and (not named or os.path.realpath(str(section["root"])) == os.path.realpath(str(theirs["root"]))):
-        section |= {key: theirs[key] for key in ("val_size", "split_seed", "test_size", "test_seed", "limit")}
+        same = {"val_size", "split_seed", "limit", *data.kind.chosen_by} - {"root"}
+        section |= {key: theirs[key] for key in theirs if key in same}
     else:
-        section |= {"test_size": None}
+        section |= data.kind.all_of_it
     section, faults = counted(section | {"num_classes": None})
     told = [fault if key == "root" else f"data.{key} {fault}" for key, fault in faults.items()]
     if told and not os.path.isdir(str(section["root"])):  # noqa: PTH112 (Path's raises for a name too long)

@@ -9,7 +9,6 @@ from typing import Literal, TypeAlias, get_args
 
 from digits.config.files import check_stays_inside
 from digits.config.schema import Views
-from digits.data.class_folders import is_image_folder
 from digits.evaluating.ensemble import check_agree, default_folder, telling_whose
 from digits.evaluating.members import (
     Member,
@@ -56,7 +55,7 @@ def plan(name: str | None, asked: Question, sets: Sets) -> Member:
     check_trust(data, RESULT, asked.trust, at="data")
     check_trust(model, MODEL if asked.checkpoint is None else RESULT, asked.trust)
     data = data.changed({"mean": model.input.mean, "std": model.input.std})
-    if is_image_folder(data.tree()):
+    if data.kind.users_own:
         data = own_pictures(data, trained_on, asked.root, named=asked.data is not None)
     else:
         data = data.changed({"root": asked.root or data_root(data, today)})

@@ -7,8 +7,8 @@ from pathlib import Path
 from digits.config.check import PRETRAINED
 from digits.config.data import NONE
 from digits.config.faults import ConfigError, Fault
+from digits.config.schema import data_set
 from digits.config.types import Tree, Value
-from digits.data.class_folders import is_image_folder
 from digits.runs.layout import MODEL, WEIGHTS, RunError
 from digits.runs.read import read_model, refused
 from digits.runs.schema import ModelRecord
@@ -56,7 +56,7 @@ def begin(tree: Tree, given: set[str], usual: Value) -> Tree:
     elif shipped and not _same(model, theirs):
         what = "leave out " + ", ".join(sorted(chosen)) if chosen else "take an experiment that chooses no model"
         faults.append(Fault("model", f"init_from={name} begins with {described(theirs)}; {what}"))
-    if shipped or is_image_folder(data):
+    if shipped or data_set(data).users_own:
         why = "is {0}, but the net that it begins with was trained with {1}; leave it out"
         faults += [
             Fault(f"data.{key}", why.format(data.get(key), takes[key]))

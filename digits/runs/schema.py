@@ -18,6 +18,8 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from digits.config.absent import completed
+from digits.config.data import DataSet
+from digits.config.schema import data_set
 from digits.config.types import Tree
 from digits.runs.recorded import AsFarAsKnown, Number, OrDefault, Recorded
 
@@ -44,6 +46,11 @@ class RecordedData(RecordedTarget):
     image_size: AsFarAsKnown[int | None] = None
     val_size: AsFarAsKnown[Number | None] = None  # an image folder's may be a share
     split_seed: AsFarAsKnown[int | None] = None
+
+    @property
+    def kind(self) -> type[DataSet]:
+        """What this kind of data set means to others."""
+        return data_set(self._tree)
 
 
 class RecordedTrainer(Recorded):

@@ -9,13 +9,9 @@ from pathlib import Path
 from digits.config.faults import ConfigError, Fault
 from digits.config.schema import Experiment
 from digits.config.task import CLASSIFICATION
-from digits.data.class_folders import is_image_folder
 from digits.runs.layout import WEIGHTS, RunError
 from digits.runs.read import read_model, read_result, recorded_task, refused, status_of
 from digits.runs.schema import NetInput, RecordedData, TeacherOf
-
-FOLDER = ("root", "test_size", "test_seed")
-"""What settles which pictures of a folder are trained on."""
 
 
 def find_teachers(config: Experiment) -> list[TeacherOf]:
@@ -104,7 +100,7 @@ def _check_images(run: Path, theirs: RecordedData, data: RecordedData) -> None:
     if theirs.name != data.name:
         why = f"was trained on {theirs.name}, but here data.name is {data.name}"
         raise RunError(f"{run} {why}; name a run on the same data set")
-    if is_image_folder(data.tree()) and (others := [key for key in FOLDER if theirs.at(key) != data.at(key)]):
+    if others := [key for key in data.kind.chosen_by if theirs.at(key) != data.at(key)]:
         why = f"learnt other pictures than this run (data.{others[0]} was {theirs.at(others[0])})"
         raise RunError(f"{run} {why}, and so perhaps some that are tested on here; name a run on the same pictures")
     if data.val_size and (theirs.val_size, theirs.split_seed) != (data.val_size, data.split_seed):
