@@ -44,7 +44,7 @@ BASE = "5fcbf55b42ef4d8dd4191f648b7c8126aa697115"
 """The last commit before the files were moved."""
 
 WANTED: dict[str, str] = {}
-"""Differences that are meant: the name of a row, or "ROW: ITEM" for one item of it, and the reason."""
+"""Differences that are meant, and why: the name of a row, or "ROW: ITEM" for one item of it; * stands for anything."""
 
 DATA = Path(os.environ.get("DIGITS_DATA", HERE / "data")).resolve()
 """Where MNIST lies."""

@@ -16,6 +16,9 @@ PATTERNS: tuple[tuple[str, str], ...] = (
     (r"\b\d+:\d\d:\d\d\b", "TIME"),
     (r"\b[\d,.]+ (images/s|s|ms|MB)\b", f"{MASK} \\1"),
     (r"\"milliseconds\":[\d.]+", f"milliseconds {MASK}"),
+    (r"(?m)^(DATE [A-Z]+ digits)[\w.]*:", r"\1:"),  # loggers are called by their modules, which may move
+    (r"Traceback \(most recent call last\):\n(?: .*\n)+", "Traceback\n"),
+    (r"(?m)^digits\.[\w.]*?(\w+): ", r"\1: "),  # an exception's module, below its traceback
     (r"\bprocess \d+ on \S+", f"process {MASK}"),
     (r"(HEAD) \((clean|with changes)\)", r"\1"),
     (r"generated new fontManager\n", ""),  # matplotlib's, the first time on a machine

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from benchmarks.trees.outcome import WRONG, Outcome
 
@@ -34,21 +35,26 @@ class Verdict:
 
 
 def judge(base: Mapping[str, Outcome], here: Mapping[str, Outcome], wanted: Mapping[str, str]) -> list[Verdict]:
-    """A verdict for each row that one of the two has; `wanted` has reasons by ROW or by "ROW: ITEM"."""
+    """A verdict for each row that one of the two has; `wanted` has reasons by ROW or "ROW: ITEM", * for anything."""
     return [judged(name, base.get(name), here.get(name), wanted) for name in dict.fromkeys([*base, *here])]
 
 
 def judged(name: str, base: Outcome | None, here: Outcome | None, wanted: Mapping[str, str]) -> Verdict:
     """The verdict on one row."""
     if base is None or here is None:
-        return Verdict(name, (f"only {'here' if base is None else 'the base'} has it",), wanted.get(name, ""))
+        return Verdict(name, (f"only {'here' if base is None else 'the base'} has it",), reason(name, wanted))
     items = [item for item in dict.fromkeys([*base, *here]) if wrong(base.get(item), here.get(item))]
     lines = [line for item in items[:SHOWN] for line in difference(item, base.get(item), here.get(item))]
     if len(items) > SHOWN:
         lines.append(f"and {len(items) - SHOWN} more items")
-    reasons = [wanted.get(f"{name}: {item}") for item in items]
-    told = "; ".join(dict.fromkeys(reason for reason in reasons if reason)) if all(reasons) else ""
-    return Verdict(name, tuple(lines), wanted.get(name, told))
+    reasons = [reason(f"{name}: {item}", wanted) for item in items]
+    told = "; ".join(dict.fromkeys(reasons)) if all(reasons) else ""
+    return Verdict(name, tuple(lines), reason(name, wanted) or told)
+
+
+def reason(name: str, wanted: Mapping[str, str]) -> str:
+    """Why a difference is wanted; empty where it isn't."""
+    return next((why for pattern, why in wanted.items() if name == pattern or fnmatchcase(name, pattern)), "")
 
 
 def wrong(base: str | None, here: str | None) -> bool:

@@ -35,6 +35,13 @@ TRIALS = """
 """
 
 
+ERROR = """Traceback (most recent call last):
+  File "{}", line {}, in start
+    fail()
+{}: it failed
+"""
+
+
 def test_a_column_that_says_how_fast_may_stand_anywhere() -> None:
     assert masked(TRIALS.format(0.4, 0.2), BASE) == masked(TRIALS.format(10.4, 0.3), HERE)
     assert f"0.015  {MASK}  complete" in masked(TRIALS.format(0.4, 0.2), BASE)
@@ -52,9 +59,15 @@ def test_what_follows_from_time_speed_and_place_is_left_out() -> None:
         ("epoch 1/2  loss 0.5  9,624 images/s", "epoch 1/2  loss 0.5  71.5 images/s"),
         ("is still running (process 7 on one)", "is still running (process 8 on another)"),
         ("File /a/base/tree/digits/train.py", "File /b/tree/digits/train.py"),
+        ("2026-01-02 03:04:05,678 INFO digits.a.job: done", "2026-01-02 03:04:05,678 INFO digits.b: done"),
+        (
+            ERROR.format("/a/base/tree/digits/a.py", 3, "digits.a.OwnError"),
+            ERROR.format("/b/tree/c.py", 4, "digits.OwnError"),
+        ),
     ]
     for one, other in lines:
         assert masked(one, BASE) == masked(other, HERE)
+    assert masked(lines[-1][0], BASE) == "Traceback\nOwnError: it failed"
     assert masked("loss 0.5", BASE) != masked("loss 0.6", BASE)
 
 
@@ -103,6 +116,8 @@ def test_a_difference_is_told_with_its_reason_if_it_is_wanted() -> None:
     assert verdicts[3].differences == ("only the base has it",)
     (only_stdout,) = judge({"log": base["log"]}, {"log": base["log"] | {"stdout": "a\nB\nc"}}, wanted)
     assert only_stdout.text == "differs, wanted: capital letters"
+    (any_row,) = judge({"text": base["text"]}, {"text": here["text"]}, {"*: std*": "reworded"})
+    assert any_row.holds
 
 
 def test_what_is_wrong_in_both_trees_is_not_equal() -> None:
