@@ -40,6 +40,14 @@ class Target(Section):
         value: Value = getattr(self, key) if key in type(self).model_fields else (self.model_extra or {}).get(key)
         return value
 
+    def changed(self, values: Tree) -> Target:
+        """The section with other values, as arguments that no description holds to its types any more."""
+        return Target.model_validate(self.tree() | values)
+
+    def without(self, key: str) -> Target:
+        """The section without a key that is not for what it builds."""
+        return Target.model_validate({name: value for name, value in self.tree().items() if name != key})
+
     def tree(self) -> Tree:
         """The section as plain data, `_target_` included."""
         return self.model_dump(by_alias=True)

@@ -18,11 +18,10 @@ import traceback
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
 
-from digits.config.types import Tree
 from digits.processes.signals import NAME, RECEIVED, Relay
 from digits.runs.atomic import write_json
 from digits.runs.layout import RESULT, JobDied, JobFailed, RunError
@@ -67,7 +66,7 @@ def run_isolated(job: Callable[[], float | None], directory: Path, overrides: li
     os.close(answers)
     if RECEIVED.number is not None:
         raise SystemExit(128 + RECEIVED.number)
-    return _outcome(json.loads(text) if text else None, child.exitcode or 0, directory, overrides)
+    return _outcome(Answer(**json.loads(text)) if text else None, child.exitcode or 0, directory, overrides)
 
 
 # ---- In the job's process -----------------------------------------------------------------------
@@ -89,40 +88,51 @@ def _be_the_job(job: Callable[[], float | None], parent: int, answer_end: int, r
         faulthandler.enable()  # a segfault shows where it was
     answer, code = _answer(job)
     if answer is not None:
-        os.write(answer_end, json.dumps(answer).encode())
+        os.write(answer_end, json.dumps(asdict(answer)).encode())
     sys.exit(code)
 
 
-def _answer(job: Callable[[], float | None]) -> tuple[Tree | None, int]:
+@dataclass(frozen=True)
+class Answer:
+    """What came out of a job that lived to say so."""
+
+    value: float | None = None  # what it returned
+    failed: str | None = None  # why it failed, if it did,
+    code: int = 1  # with which exit code,
+    storage: bool = False  # and whether for want of a disk
+    left: int | None = None  # the exit code with which it stopped when it was asked to
+
+
+def _answer(job: Callable[[], float | None]) -> tuple[Answer | None, int]:
     """What came out of a job, or nothing where it asked for the end of its process; and the exit code."""
     try:
-        return {"accuracy": job()}, 0
+        return Answer(job()), 0
     except JobFailed as failure:
-        return {"failed": str(failure)[:300], "code": failure.code, "storage": failure.storage}, 0
+        return Answer(failed=str(failure)[:300], code=failure.code, storage=failure.storage), 0
     except KeyboardInterrupt:
-        return {"left": 130}, 0
+        return Answer(left=130), 0
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-        return ({"left": code}, 0) if code > 128 else (None, code)
+        return (Answer(left=code), 0) if code > 128 else (None, code)
     except Exception as error:  # a fault of ours; the job's own errors come as JobFailed
         traceback.print_exc()
-        return {"failed": f"{type(error).__name__}: {error}"[:300], "code": 1}, 0
+        return Answer(failed=f"{type(error).__name__}: {error}"[:300]), 0
 
 
 # ---- What came of it ----------------------------------------------------------------------------
 
 
-def _outcome(answer: Tree | None, code: int, directory: Path, overrides: list[str]) -> float | None:
+def _outcome(answer: Answer | None, code: int, directory: Path, overrides: list[str]) -> float | None:
     if answer is None:
         reason = _death(code)
         _record_death(directory, reason)
         log.error("failed: %s\n%s", " ".join(overrides) or directory, reason)
         raise JobDied(reason)
-    if "left" in answer:
-        raise SystemExit(answer["left"])
-    if "failed" in answer:
-        raise JobFailed(str(answer["failed"]), int(str(answer["code"])), storage=answer.get("storage") is True)
-    return cast("float | None", answer["accuracy"])
+    if answer.left is not None:
+        raise SystemExit(answer.left)
+    if answer.failed is not None:
+        raise JobFailed(answer.failed, answer.code, storage=answer.storage)
+    return answer.value
 
 
 def _death(code: int) -> str:

@@ -21,7 +21,7 @@ from torch.optim.optimizer import Optimizer
 from digits.config.faults import ConfigError, Fault
 from digits.config.instantiate import bind, instantiate
 from digits.config.schema import Experiment
-from digits.config.types import Target, Tree
+from digits.config.types import Target
 from digits.training.checkpoints import CheckpointFiles
 from digits.training.distillation import Teacher
 from digits.training.metrics_csv import MetricsCSV
@@ -37,22 +37,21 @@ def make_module(
     """
 
     def make_optimizer(parameters: Iterable[nn.Parameter]) -> Optimizer:
-        return cast(Optimizer, instantiate(config.optimizer.tree(), parameters))
+        return cast(Optimizer, instantiate(config.optimizer, parameters))
 
     def make_scheduler(optimizer: Optimizer, steps: int, epochs: int) -> tuple[LRScheduler, str]:
-        section = config.scheduler.tree()
-        interval = str(section.pop("interval", "epoch"))
-        section = with_lengths(section, steps if interval == "step" else epochs)
-        return cast(LRScheduler, instantiate(section, optimizer)), interval
+        interval = str(config.scheduler.get("interval") or "epoch")
+        schedule = with_lengths(config.scheduler, steps if interval == "step" else epochs)
+        return cast(LRScheduler, instantiate(schedule.without("interval"), optimizer)), interval
 
-    bind(config.optimizer.tree(), net.parameters())  # a fault in them is told now, not when fitting starts
-    bind({key: value for key, value in config.scheduler.tree().items() if key != "interval"}, None)
-    loss = cast(nn.Module, instantiate(config.loss.tree()))
-    trainer, section = config.trainer, config.task.tree()
+    bind(config.optimizer, net.parameters())  # a fault in them is told now, not when fitting starts
+    bind(config.scheduler.without("interval"), None)
+    loss = cast(nn.Module, instantiate(config.loss))
+    trainer = config.trainer
     named = {"net": net, "loss": loss, "make_optimizer": make_optimizer, "make_scheduler": make_scheduler,
              "num_classes": num_classes, "channels_last": trainer.channels_last, "ema_decay": trainer.ema_decay,
              "teacher": teacher, "test_views": config.test_views, "background": background}  # fmt: skip
-    taken = bind(section, **named)
+    taken = bind(config.task, **named)
     asked = (
         ("teachers", "teacher", teacher is not None),
         ("test_views", "test_views", config.test_views > 1),
@@ -60,25 +59,27 @@ def make_module(
     )
     if idle := [key for key, name, is_asked in asked if is_asked and name not in taken]:
         raise ConfigError(*[Fault(key, f"{config.task.target} has no use for it; leave it out") for key in idle])
-    module = instantiate(section, **named)
+    module = instantiate(config.task, **named)
     if not isinstance(module, TaskModule):
         raise ConfigError(Fault("task._target_", f"{config.task.target} is no {TaskModule.__name__}"))
     return module
 
 
-def with_lengths(section: Tree, steps: int) -> Tree:
-    """A schedule's section with the lengths that it leaves to the training, of so many steps (or epochs)."""
-    never_ends = str(section["_target_"]).endswith(".ConstantLR")
-    whole = {"total_steps": steps, "T_max": steps, "total_iters": sys.maxsize if never_ends else steps}
-    section = section | {name: length for name, length in whole.items() if section.get(name, 0) is None}
-    total, up = section.get("total_steps"), section.get("pct_start")
-    if not str(section["_target_"]).endswith(".OneCycleLR") or not isinstance(total, int):
-        return section
+def with_lengths(schedule: Target, steps: int) -> Target:
+    """A schedule with the lengths that it leaves to the training, of so many steps (or epochs)."""
+    whole = dict.fromkeys(("total_steps", "T_max", "total_iters"), steps)
+    if schedule.target.endswith(".ConstantLR"):
+        whole["total_iters"] = sys.maxsize  # it never ends
+    open_ended = [key for key, value in schedule.tree().items() if key in whole and value is None]
+    schedule = schedule.changed({key: whole[key] for key in open_ended})
+    total, up = schedule.get("total_steps"), schedule.get("pct_start")
+    if not schedule.target.endswith(".OneCycleLR") or not isinstance(total, int):
+        return schedule
     if total == 1:  # torch would take it for the last, whose rate is next to nothing
-        return section | {"div_factor": 1.0, "final_div_factor": 1.0}
+        return schedule.changed({"div_factor": 1.0, "final_div_factor": 1.0})
     if isinstance(up, float) and up * total == 1.0:  # torch would divide by up * total - 1
-        return section | {"pct_start": (1 + 1e-9) / total}
-    return section
+        return schedule.changed({"pct_start": (1 + 1e-9) / total})
+    return schedule
 
 
 class EventFiles(TensorBoardLogger):
@@ -95,14 +96,12 @@ def make_loggers(sections: Mapping[str, Target], run_directory: Path, from_step:
     """The loggers, writing into the run's directory; with `from_step` they forget what was logged from there on."""
     loggers: list[Logger] = []
     for section in sections.values():
-        tree = section.tree()
         if section.target.endswith(f".{TensorBoardLogger.__name__}"):
-            tree["purge_step"] = (
-                from_step or 0
-            )  # always: TensorBoard takes a log's first note of a start for no restart
-            if section.target.startswith("lightning."):
-                tree["_target_"] = f"{EventFiles.__module__}.{EventFiles.__name__}"
-        logger = instantiate(tree, save_dir=run_directory, run_directory=run_directory)
+            # always: TensorBoard takes a log's first note of a start for no restart
+            ours = {"_target_": f"{EventFiles.__module__}.{EventFiles.__name__}"}
+            is_lightnings = section.target.startswith("lightning.")
+            section = section.changed({"purge_step": from_step or 0, **(ours if is_lightnings else {})})
+        logger = instantiate(section, save_dir=run_directory, run_directory=run_directory)
         if from_step is not None and isinstance(logger, MetricsCSV):
             logger.forget_from(from_step)
             logger.keep_file()
@@ -119,7 +118,7 @@ def write_again(loggers: list[Logger]) -> None:
 
 def make_callbacks(sections: Mapping[str, Target], run_directory: Path, *, validates: bool) -> list[Callback]:
     """The callbacks that the configuration names; nothing can stop early where nothing is validated."""
-    made = [cast(Callback, instantiate(section.tree(), run_directory=run_directory)) for section in sections.values()]
+    made = [cast(Callback, instantiate(section, run_directory=run_directory)) for section in sections.values()]
     return [callback for callback in made if validates or not isinstance(callback, EarlyStopping)]
 
 

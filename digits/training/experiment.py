@@ -44,12 +44,12 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
 
     # ---- Objects: all of them, before any data is touched -----------------------------------------
     L.seed_everything(config.seed, verbose=False)
-    augment = [instantiate(transform.tree()) for transform in config.augment.values()]
-    data = cast(MNISTDataModule, instantiate(config.data.tree(), seed=config.seed, augment=augment))
+    augment = [instantiate(transform) for transform in config.augment.values()]
+    data = cast(MNISTDataModule, instantiate(config.data, seed=config.seed, augment=augment))
     checkpoint, step = checkpoints.latest(run.path) if config.resume is not None else (None, 0)
     if checkpoint is not None:
         weights.check_size(config.model.tree(), checkpoint)
-    net = cast(nn.Module, instantiate(config.model.tree()))
+    net = cast(nn.Module, instantiate(config.model))
     parameters = sum(p.numel() for p in net.parameters())
     asked, config = config, machine.settle(config, net)
     teachers = find_teachers(config)
