@@ -6,10 +6,11 @@ no library's default quietly replaces a value that was given. No torch.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from digits.config.task import CLASSIFICATION, CLASSIFIER, Task, task_in
-from digits.config.types import Tree, Value
+from digits.config.types import TARGET, Tree, Value
 
 THEN: dict[str, Tree] = {
     "torch.optim.lr_scheduler.OneCycleLR": {"cycle_momentum": True},
@@ -54,9 +55,9 @@ def _open_arguments(scheduler: Tree) -> Tree:
     from digits.config.faults import TargetError  # pydantic, which the report of records does without
     from digits.config.signatures import names, signature_of  # likewise
 
-    target = scheduler.get("_target_")
+    target = str(scheduler.get("_target_"))
     try:
-        signature = signature_of(target) if isinstance(target, str) else None
+        signature = signature_of(target) if re.fullmatch(TARGET, target) else None
     except TargetError:  # told by the check
         return {}
     known = [] if signature is None else names(signature)

@@ -65,3 +65,9 @@ def test_keys_younger_than_a_record_are_as_they_were(experiment: Callable[..., E
     tree = experiment().tree()
     younger: Tree = {"task": tree["task"], "test_views": 1, "init_from": None, "teachers": []}
     assert completed({key: value for key, value in tree.items() if key not in younger}) == tree
+
+
+@pytest.mark.parametrize("target", ["???", "", "OneCycleLR", "a..b", "3"])
+def test_a_target_that_is_no_path_is_one_fault(experiment: Callable[..., Experiment], target: str) -> None:
+    with pytest.raises(ConfigError, match=r"^scheduler\._target_: [^\n]*$"):
+        experiment(f"scheduler._target_='{target}'")
