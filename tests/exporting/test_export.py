@@ -122,7 +122,7 @@ def test_a_net_for_other_things_is_exported_and_said_not_to_be_for_pictures_of_d
 ) -> None:
     copy = copied(run, tmp_path)
     record = json.loads((copy / "result.json").read_text())
-    record.config["data"]["_target_"] = f"{__name__}.Letters"
+    record["config"]["data"]["_target_"] = f"{__name__}.Letters"
     (copy / "result.json").write_text(json.dumps(record))
     assert main([str(copy), "--trust", "tests", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
