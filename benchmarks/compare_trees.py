@@ -43,7 +43,19 @@ HERE = Path(__file__).resolve().parents[1]
 BASE = "5fcbf55b42ef4d8dd4191f648b7c8126aa697115"
 """The last commit before the files were moved."""
 
-WANTED: dict[str, str] = {}
+THE_TASK = "which LightningModule trains is the key task, recorded with its metrics; what follows it is null in conf/"
+IN_ORDER = "a section's faults stand where the section does, not after all others"
+WANTED: dict[str, str] = {
+    "*: *task*": THE_TASK,
+    "*: *callbacks early_stopping monitor": THE_TASK,
+    "*: *callbacks start _target_": "Hydra's hooks are in hydra_app/",
+    "* --help: stdout": THE_TASK,
+    "configuration *: stdout": THE_TASK,
+    "logged: events: config/text_summary": THE_TASK,
+    "wrong: types: stderr": IN_ORDER,
+    "wrong: ranges: stderr": IN_ORDER,
+    "wrong: tune key: stderr": THE_TASK,
+}
 """Differences that are meant, and why: the name of a row, or "ROW: ITEM" for one item of it; * stands for anything."""
 
 DATA = Path(os.environ.get("DIGITS_DATA", HERE / "data")).resolve()
