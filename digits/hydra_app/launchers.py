@@ -101,7 +101,7 @@ def check_processes(config: DictConfig, *, sweeps: bool) -> None:
 
     Each of them says so: torchrun ends the others as soon as one has left.
     """
-    from digits.config.faults import ConfigError, Fault
+    from digits.config.faults import ConfigError, Fault  # here, so that --help waits for no schema
 
     several = started_together() or (not sweeps and OmegaConf.select(config, "trainer.num_nodes", default=1) != 1)
     made_up = "${run_directory:" in str(OmegaConf.to_container(config.hydra.run, resolve=False))

@@ -24,6 +24,8 @@ from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
+from digits.config.faults import ConfigError, Fault
+
 CONFIG_DIR, SEARCHPATH = "command-line", "hydra.searchpath"
 """How Hydra calls what names a folder: --config-dir, and `hydra.searchpath in command-line` or `… in main`."""
 
@@ -155,8 +157,6 @@ def _is_same(default: InputDefault, config_path: str) -> bool:
 
 
 def _own_base(file: str, config_path: str) -> Exception:
-    from digits.config.faults import ConfigError, Fault  # takes 0.1 s, which --cfg does without
-
     name = config_path.rpartition("/")[2]
     why = f"names {name} in its defaults list, which is this file itself; to build on another of that name, rename this"
     return ConfigError(Fault(file, f"{why} one"))

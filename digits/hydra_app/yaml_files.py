@@ -12,6 +12,7 @@ from hydra._internal.sources_registry import SourcesRegistry
 from hydra._internal.utils import get_args_parser
 from hydra.plugins.config_source import ConfigResult
 
+from digits.config.faults import ConfigError, Fault
 from digits.config.files import FileError, check_yaml
 from digits.hydra_app.search_path import users_first
 
@@ -42,9 +43,7 @@ class FileConfigSource(file_config_source.FileConfigSource):
         return super().load_config(config_path)
 
 
-def _refused(why: str) -> Exception:
-    from digits.config.faults import ConfigError, Fault  # takes 0.1 s, which --cfg does without
-
+def _refused(why: str) -> ConfigError:
     return ConfigError(Fault("", why))
 
 
