@@ -31,7 +31,7 @@ from digits.config.faults import ConfigError, TargetError
 from digits.config.files import FileError
 from digits.config.schema import Views
 from digits.evaluating.plan import Question, folder_for, plan_all
-from digits.hydra_app.data_sets import data_set
+from digits.hydra_app.data_sets import named_data_set
 from digits.runs.layout import RunError
 
 
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_intermixed_args(arguments)
     asked = Question(given.split, given.data, given.root, given.checkpoint, given.views, tuple(given.trust))
     try:
-        members = plan_all(given.runs, asked, data_set)
+        members = plan_all(given.runs, asked, named_data_set)
         folder: Path = given.out if given.out is not None else folder_for(members, asked)
     except (RunError, ConfigError, FileError) as error:
         print(error, file=sys.stderr)

@@ -30,7 +30,7 @@ from digits.config.files import FileError, check_stays_inside
 from digits.config.types import Tree, Value
 from digits.evaluating.members import Member
 from digits.evaluating.plan import Question, plan
-from digits.hydra_app.data_sets import data_set
+from digits.hydra_app.data_sets import named_data_set
 from digits.runs.layout import WEIGHTS, RunError
 from digits.runs.read import read_result
 
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         "the run's net or data come from")  # fmt: skip
     given = parser.parse_args(arguments)
     try:
-        member = plan(given.run, Question(root=given.root, views=1, trust=tuple(given.trust)), data_set)
+        member = plan(given.run, Question(root=given.root, views=1, trust=tuple(given.trust)), named_data_set)
         folder: Path = given.out or member.run / "export"
         if given.out is None:
             check_stays_inside(folder, member.run)

@@ -24,7 +24,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from digits.runs.layout import SEARCH, RunError
-from digits.runs.report import latest_sweep, of_runs
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -44,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--storage", metavar="URL", help="the database of a search that was kept in one")
     given = parser.parse_args(argv)
+    from digits.runs.report import latest_sweep, of_runs  # here, so that --help waits for no schema
+
     try:
         folder: Path = given.sweep if given.sweep is not None else latest_sweep()
         if (folder / SEARCH).is_file():

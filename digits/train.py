@@ -36,14 +36,14 @@ def _train(config: DictConfig) -> float | None:
     """One job; gives a sweeper the value of what the task monitors, the validation accuracy of classification."""
     from digits.hydra_app.hooks import BEGUN
     from digits.hydra_app.job import this_job
+    from digits.hydra_app.resolve import start_of_run
     from digits.runs.layout import JobFailed
 
     job = this_job()
     if job.sweep is not None:
         with turn(job.sweep):
             return _train_in_sweep(config, job)
-    start = BEGUN.run
-    assert start is not None, "the hook before has made it"
+    start = BEGUN.run or start_of_run(config, job.overrides, job.directory)  # whoever left our hook out has none
     assert start.experiment is not None, "the hook before has ended the start of a run that is done"
     if start.remark:
         log.warning("%s", start.remark)

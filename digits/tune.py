@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import hydra
 from omegaconf import DictConfig
@@ -22,19 +23,24 @@ from omegaconf import DictConfig
 from digits.hydra_app.help import help_text
 from digits.hydra_app.launchers import be_on_its_own
 from digits.hydra_app.paths import as_path, conf_directory
-from digits.tuning.worker import Task, Tell, Winner, Work
+
+if TYPE_CHECKING:
+    from digits.tuning.worker import Tell, TrialJob, Winner
 
 
 @hydra.main(version_base="1.3", config_path=conf_directory(), config_name="tune")
-def _tune(_: DictConfig) -> None:
+def _tune(config: DictConfig) -> None:
     from digits.config.faults import ConfigError
     from digits.hydra_app.hooks import BEGUN
     from digits.hydra_app.job import this_job
+    from digits.hydra_app.tune_config import plan
     from digits.tuning.run import run_search
+    from digits.tuning.worker import Work
 
-    assert BEGUN.search is not None, "the hook before has made it"
+    job = this_job()
+    search = BEGUN.search or plan(config, job.overrides)  # whoever left our hook out has none
     try:
-        sys.exit(run_search(BEGUN.search, this_job().directory, Work(_prepare, _work)))
+        sys.exit(run_search(search, job.directory, Work(_prepare, _work)))
     except ConfigError as error:  # what only the study could tell: another search of that name, no such database
         print(error, file=sys.stderr)
         sys.exit(2)
@@ -45,16 +51,17 @@ def _prepare() -> None:
     import digits.training.job  # noqa: F401
 
 
-def _work(task: Task | Winner, tell: Tell) -> None:
+def _work(task: TrialJob | Winner, tell: Tell) -> None:
     """What a trainer does with a trial, in the trial's own process."""
-    if isinstance(task, Winner):
-        _test(task)
-        return
     from digits.processes.claim import claimed
     from digits.runs.layout import SIGN_OF_LIFE, JobFailed, RunError
     from digits.training.callbacks import Pruning
     from digits.training.job import run_job
+    from digits.tuning.worker import Winner
 
+    if isinstance(task, Winner):
+        _test(task)
+        return
     pruning = None if task.watched is None else Pruning(tell, task.watched)
     with ExitStack() as held:
         try:
@@ -71,12 +78,12 @@ def _test(winner: Winner) -> None:
     from digits.data.datasets import DataError
     from digits.evaluating.judge import judge
     from digits.evaluating.plan import Question, plan_all
-    from digits.hydra_app.data_sets import data_set
+    from digits.hydra_app.data_sets import named_data_set
     from digits.runs.layout import JobFailed, RunError
 
     asked = Question()
     try:
-        print(judge(plan_all([str(winner.run)], asked, data_set), asked, winner.directory).text)
+        print(judge(plan_all([str(winner.run)], asked, named_data_set), asked, winner.directory).text)
     except (RunError, ConfigError, FileError, TargetError, DataError, OSError) as error:
         print(error, file=sys.stderr)
         code = 1 if isinstance(error, DataError | OSError) else 2

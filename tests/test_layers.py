@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from functools import cache
@@ -128,6 +129,8 @@ def test_models_know_no_lightning() -> None:
 def test_torch_free_rooms_import_no_torch() -> None:
     """Each file of them in one fresh interpreter, one after the other."""
     modules = [name for name in FILES if room_of(name) in TORCH_FREE and name not in READS_TENSORS]
+    for module in modules:
+        assert not {name.split(".")[0] for name in imports_of(module)} & {"torch", "lightning"}, module
     code = (
         "import sys, importlib\n"
         "for name in sys.argv[1:]:\n"
@@ -145,6 +148,53 @@ def test_torch_free_rooms_import_no_torch() -> None:
 def test_starting_a_command_imports_no_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules or 'lightning' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("command", ["train", "tune", "report", "predict"])
+def test_help_waits_for_no_schema(command: str) -> None:
+    """These answer in a third of a second; evaluate and export tell the views that the schema allows."""
+    code = (
+        "import sys\n"
+        f"from digits.{command} import main\n"
+        "sys.argv[1:] = ['--help']\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "sys.exit('pydantic' in sys.modules)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, stdout=subprocess.DEVNULL).returncode == 0
+
+
+def test_the_image_folder_is_named_in_its_own_places() -> None:
+    """Its schema, its data module, the function that counts classes, and the help that shows how to ask about one."""
+    known = {"digits.config.data", "digits.config.schema", "digits.data", "digits.data.image_folder"}
+    known |= {"digits.data.class_folders", "digits.evaluate"}
+    named = {module for module, path in FILES.items() if re.search(r"(?i)image_?folder", path.read_text("utf-8"))}
+    assert named == known
+
+
+WRITES_JSON = {
+    *("digits.evaluating.evaluation", "digits.evaluating.judge", "digits.evaluating.scores"),
+    *("digits.exporting.onnx_export", "digits.exploring.findings", "digits.serving.app", "digits.tuning.study"),
+}
+"""Files that write records of other kinds than a run's."""
+
+LIBRARIES = {
+    *("digits.training.callbacks", "digits.training.checkpoints", "digits.training.task_module"),
+    *("digits.training.metrics_csv", "digits.tuning.storage"),
+}
+"""Files that override what a library declares so, or hand it its arguments."""
+
+
+def test_no_bare_dict_is_handed_on() -> None:
+    """Plain data of any shape is what composing and recording are about; everywhere else it has a type."""
+    for module, path in FILES.items():
+        if room_of(module) in ("config", "hydra_app", "runs") or module in WRITES_JSON | LIBRARIES:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.FunctionDef) or node.name == "counted":  # a section before it has a type
+                continue
+            arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            hints = [ast.unparse(hint) for hint in [*(a.annotation for a in arguments), node.returns] if hint]
+            assert not [h for h in hints if re.search(r"\bTree\b|dict\[str, object\]", h)], f"{module}.{node.name}"
 
 
 def test_no_module_is_longer_than_a_sitting() -> None:

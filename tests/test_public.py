@@ -29,7 +29,7 @@ def test_a_public_name_is_there(name: str) -> None:
 
 
 def test_every_target_of_ours_that_ships_is_public() -> None:
-    sections = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in (ROOT / "conf").glob("*/*.yaml"))
+    sections = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in (ROOT / "conf").rglob("*.yaml"))
     ours = {name for found in map(targets, sections) for name in found if name.startswith("digits.")}
     assert ours <= set(NAMES)
     assert len(ours) > 15

@@ -122,8 +122,8 @@ command while there is no `result.json`, `resume=RUN` from then on. *Survived* m
 not, that the command left as it promises, and that the run came at its end to the same as one that was left alone: the
 same weights, optimizer states, metrics and history to the bit, the same (step, value) series in `metrics.csv` and in
 both of TensorBoard's readers, the same files. Kills are SIGKILL, at a random moment from outside or, to hit the moments
-that chance would miss, from a hook in the process (`benchmarks/faults/plant`). When a run is lost, every fault it had
-counts as lost that can have done it.
+that chance would miss, from a hook in the process (`benchmarks/reliability/plant`). When a run is lost, every fault
+it had counts as lost that can have done it.
 
 {table(tallies)}
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from digits.config.task import CLASSIFICATION, CLASSIFIER, Task, task_in
+from digits.config.faults import TargetError
+from digits.config.signatures import names, signature_of
+from digits.config.task import CLASSIFIER, Task, task_in
 from digits.config.types import TARGET, Tree, Value
 
 THEN: dict[str, Tree] = {
@@ -46,15 +48,12 @@ def filled(asked: Tree) -> Tree:
     if isinstance(scheduler, dict):
         asked = asked | {"scheduler": _open_arguments(scheduler) | scheduler}
     if isinstance(callbacks, dict):
-        task = task_in(asked) or CLASSIFICATION  # that there is no such task is told by the check
+        task = task_in(asked)
         asked = asked | {"callbacks": {name: _with_mode(section, task) for name, section in callbacks.items()}}
     return asked
 
 
 def _open_arguments(scheduler: Tree) -> Tree:
-    from digits.config.faults import TargetError  # pydantic, which the report of records does without
-    from digits.config.signatures import names, signature_of  # likewise
-
     target = str(scheduler.get("_target_"))
     try:
         signature = signature_of(target) if re.fullmatch(TARGET, target) else None
@@ -81,7 +80,7 @@ def senseless_modes(asked: Tree) -> Iterator[tuple[str, str]]:
     callbacks, recorded = asked.get("callbacks"), asked.get("resume") or asked.get("config_from")
     if recorded or not isinstance(callbacks, dict):  # a record keeps what it was made with
         return
-    task = task_in(asked) or CLASSIFICATION
+    task = task_in(asked)
     for name, section in callbacks.items():
         if not isinstance(section, dict):
             continue

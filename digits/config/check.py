@@ -16,7 +16,7 @@ from digits.config.faults import ConfigError, Fault, TargetError, explain, neare
 from digits.config.schema import EarlyStopping, Experiment, Trainer, described
 from digits.config.signatures import HYDRAS_KEYS, names, signature_of, takes_anything
 from digits.config.task import task_of
-from digits.config.trust import is_trusted
+from digits.config.trust import is_trusted, packages_of
 from digits.config.types import TARGET, Target, Tree, Value, targets_in
 
 TRAINER = "lightning.pytorch.trainer.Trainer"
@@ -45,7 +45,7 @@ DEEPEST = 16
 PRETRAINED = "pretrained"
 """What `init_from` calls the net that ships."""
 
-SECTIONS = r"data|model|loss|optimizer|scheduler|(augment|callbacks|logger)\.[^.]+"
+SECTIONS = r"data|model|task|loss|optimizer|scheduler|(augment|callbacks|logger)\.[^.]+"
 """Keys of the sections that have a target."""
 
 UNREAD = {"_partial_", "_convert_", "_recursive_"}
@@ -135,12 +135,11 @@ def _check_target(key: str, section: Tree) -> list[Fault]:
 
 def _check_task(config: Tree) -> list[Fault]:
     """A module that trains no task; early stopping by a metric that the task doesn't have."""
-    section, callbacks, trust = config.get("task"), config.get("callbacks"), config.get("trust")
+    section, callbacks = config.get("task"), config.get("callbacks")
     target = section.get("_target_") if isinstance(section, dict) else None
     if not isinstance(target, str) or not re.fullmatch(TARGET, target):
         return []  # told already
-    packages = [str(package) for package in trust] if isinstance(trust, list) else []
-    if (config.get("resume") or config.get("config_from")) and not is_trusted(target, packages):
+    if (config.get("resume") or config.get("config_from")) and not is_trusted(target, packages_of(config)):
         return []  # refused where records are read; not imported to look at it
     try:
         task = task_of(target)

@@ -13,9 +13,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from digits.config.types import Tree, Value
+if TYPE_CHECKING:
+    from digits.config.types import Tree, Value
 
 RECORD_LIMIT = 32 << 20
 """Bytes of a `result.json`; the record of 10,000 epochs has 2.7 MB."""

@@ -105,7 +105,7 @@ class Experiment(Section):
 class EarlyStopping(Target):
     """`callbacks.early_stopping`."""
 
-    monitor: str = Field(description="what is watched: a metric of the task's; null: what the task monitors")
+    monitor: str = Field(description="what is watched: a metric of the task's; null in conf/: what the task monitors")
     mode: Literal["max", "min"] | None = Field(description="which way is better; null: the monitor's")
     patience: Count = Field(description="epochs without a better value")
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, TypeAlias
 
+from digits.config.faults import TargetError
 from digits.config.types import Tree, Value
 
 Better: TypeAlias = Literal["max", "min"]
@@ -139,8 +140,7 @@ def task_of(target: str) -> Task:
     """
     if target in KNOWN:
         return KNOWN[target]
-    from digits.config.faults import TargetError  # pydantic, which the report of records does without
-    from digits.config.instantiate import resolve  # Hydra, likewise
+    from digits.config.instantiate import resolve  # here, since it brings Hydra
 
     try:
         task: object = getattr(resolve(target), "task", None)
@@ -153,8 +153,8 @@ def task_of(target: str) -> Task:
     return task
 
 
-def task_in(config: Tree) -> Task | None:
-    """The task of a configuration; None where its module can't be had, which the check tells."""
+def task_in(config: Tree) -> Task:
+    """The task of a configuration; classification where its module can't be had, which the check tells."""
     section = config.get("task")
     if section is None:  # a configuration older than the key
         return CLASSIFICATION
@@ -162,4 +162,4 @@ def task_in(config: Tree) -> Task | None:
     try:
         return task_of(str(target))
     except ValueError:  # TargetError, and what is no dotted path
-        return None
+        return CLASSIFICATION

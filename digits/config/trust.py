@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 
-from digits.config.types import Value, targets_in
+from digits.config.types import Tree, Value, targets_in
 
 TRUSTED_PREFIXES = (
     "digits.",
@@ -25,6 +25,12 @@ TRUSTED_LOGGERS = {
     *("lightning.pytorch.loggers.CSVLogger", "lightning.pytorch.loggers.csv_logs.CSVLogger"),
 }
 """Lightning's loggers that stay on this machine; the others send what they are given to whom a file names."""
+
+
+def packages_of(config: Tree) -> list[str]:
+    """The packages that a configuration trusts (`trust`)."""
+    named = config.get("trust")
+    return [str(package) for package in named] if isinstance(named, list) else []
 
 
 def is_trusted(target: str, packages: Sequence[str] = ()) -> bool:

@@ -45,7 +45,7 @@ class Target(Section):
         return Target.model_validate(self.tree() | values)
 
     def without(self, key: str) -> Target:
-        """The section without a key that is not for what it builds."""
+        """The section without a key that is not for what it builds; it keeps its target, not its description."""
         return Target.model_validate({name: value for name, value in self.tree().items() if name != key})
 
     def tree(self) -> Tree:

@@ -16,7 +16,7 @@ from digits.config.task import CLASSIFICATION
 from digits.config.trust import is_trusted
 from digits.data.class_folders import counted
 from digits.runs.layout import BEST, LAST, RESULT, RunError
-from digits.runs.read import parsed, read_model, recorded_task
+from digits.runs.read import parsed, read_model
 from digits.runs.schema import ModelRecord, NetInput, RecordedConfig, RecordedData, RunRecord
 
 NEEDED = ("name", "root", "mean", "std", "num_classes", "image_size", "val_size", "split_seed")
@@ -136,9 +136,8 @@ def data_root(data: RecordedData, today: RecordedData) -> str | None:
 
 def check_classifies(run: Path, record: RunRecord) -> None:
     """Raise RunError where a run was trained for another task: what its net answers is no class."""
-    task = recorded_task(run, record)
-    if task.name != CLASSIFICATION.name:
-        raise RunError(f"{run} was trained for {task.name}; what is evaluated and exported is classification")
+    if record.task.name != CLASSIFICATION.name:
+        raise RunError(f"{run} was trained for {record.task.name}; what is evaluated and exported is classification")
 
 
 def check_data(section: RecordedData) -> None:

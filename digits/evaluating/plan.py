@@ -1,4 +1,4 @@
-"""What is asked of trained nets, settled from their records before torch is imported."""
+"""What is asked of trained nets, made out from their records before torch is imported."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ class Question:
 
 
 def plan(name: str | None, asked: Question, sets: Sets) -> Member:
-    """Settle what can be settled without torch for one run; raises RunError or FileError when something can't be."""
+    """The net of one run and the data that it is asked about, as far as that takes no torch.
+
+    Raises RunError or FileError when something can't be.
+    """
     run = find_run(name)
     record = read_result(run)
     config = record.config

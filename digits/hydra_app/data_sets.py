@@ -9,7 +9,7 @@ from digits.runs.layout import RunError
 from digits.runs.schema import RecordedData
 
 
-def data_set(name: str) -> RecordedData:
+def named_data_set(name: str) -> RecordedData:
     """A set of `conf/data` as it is today; raises RunError where there is none of that name."""
     from digits.hydra_app.compose import compose_section
 

@@ -22,6 +22,7 @@ from digits.hydra_app.resolve import Start, claim_place, experiment_of, patience
 from digits.hydra_app.search_path import composes_jobs
 from digits.processes.claim import claim
 from digits.processes.signals import handle_in_sweep
+from digits.processes.slurm import requeued
 from digits.runs.layout import RESULT
 
 if TYPE_CHECKING:
@@ -58,6 +59,11 @@ class BeforeStart(Callback):
             print(start.remark)
             sys.exit(0)
         stop_on_fault(lambda: claim_place(directory, experiment))
+        if requeued():  # whoever held the directory may have gone on meanwhile
+            start = stop_on_fault(lambda: start_of_run(config, overrides, directory))
+            if start.experiment is None:
+                print(start.remark)
+                sys.exit(0)
         BEGUN.run = start
         if (directory / RESULT).exists():  # what Hydra was asked for at first stays
             with open_dict(config):

@@ -20,9 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 
 import digits.hydra_app.momentum
 import digits.hydra_app.paths  # noqa: F401 (the resolvers with which a launcher's worker composes its job)
-from digits.config.types import Tree
 from digits.processes.cores import cores, jobs_at_once, threads_each
-from digits.processes.signals import kept
 
 TURNS = "DIGITS_JOBS_AT_ONCE"
 """Where the jobs of submitit's local executor find how many of them may run at once."""
@@ -67,8 +65,12 @@ def prepare_launcher(config: DictConfig) -> None:
     if at_once:
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // at_once)))
     if kind == "RayLauncher":  # here, since it takes SIGTERM for itself as it starts; the launcher finds it running
+        from digits.processes.signals import kept  # here, so that --help waits for no schema
+
         with kept(signal.SIGTERM):
-            import_module("ray").init(**cast(Tree, OmegaConf.to_container(launcher.ray.init, resolve=True)))
+            import_module("ray").init(
+                **cast("dict[str, object]", OmegaConf.to_container(launcher.ray.init, resolve=True))
+            )
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from digits.config.faults import ConfigError, Fault, TargetError, explain
 from digits.config.schema import Experiment
 from digits.config.signatures import names, signature_of, takes_anything
-from digits.config.task import CLASSIFICATION, Task, task_in
+from digits.config.task import Task, task_in
 from digits.config.tune import SECTIONS, Tune
 from digits.config.types import Target, Tree
 from digits.hydra_app.compose import Composer
@@ -49,7 +49,7 @@ def plan(config: DictConfig, given: list[str]) -> Plan:
     }
     space, faults = read_space(sections["search_space"])
     tune: Tune | None = None
-    task = task_in({"task": cast(Tree, sections["task"])}) or CLASSIFICATION  # that there is none is the base's fault
+    task = task_in({"task": cast(Tree, sections["task"])})
     asked_for = cast(Tree, sections["tune"])
     if "objective" in asked_for and asked_for["objective"] is None:
         asked_for["objective"] = [task.monitored]

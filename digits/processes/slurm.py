@@ -10,8 +10,8 @@ log = logging.getLogger(__name__)
 
 
 def in_job() -> bool:
-    """Whether this process belongs to a SLURM job."""
-    return "SLURM_JOB_ID" in os.environ
+    """Whether this process belongs to a SLURM job that runs by itself; a shell in one asks for no requeueing."""
+    return "SLURM_JOB_ID" in os.environ and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive")
 
 
 def requeued() -> bool:

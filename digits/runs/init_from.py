@@ -8,6 +8,7 @@ from digits.config.check import PRETRAINED
 from digits.config.data import NONE
 from digits.config.faults import ConfigError, Fault
 from digits.config.schema import data_set
+from digits.config.trust import packages_of
 from digits.config.types import Tree, Value
 from digits.runs.layout import MODEL, WEIGHTS, RunError
 from digits.runs.read import read_model, refused
@@ -55,7 +56,7 @@ def begin(tree: Tree, given: set[str], usual: Value) -> Tree:
         tree = tree | {"model": theirs | here}
     elif shipped and not _same(model, theirs):
         what = "leave out " + ", ".join(sorted(chosen)) if chosen else "take an experiment that chooses no model"
-        faults.append(Fault("model", f"init_from={name} begins with {described(theirs)}; {what}"))
+        faults.append(Fault("model", f"init_from={name} begins with {in_words(theirs)}; {what}"))
     if shipped or data_set(data).users_own:
         why = "is {0}, but the net that it begins with was trained with {1}; leave it out"
         faults += [
@@ -73,11 +74,11 @@ def check_same(tree: Tree) -> None:
     """Raise ConfigError where a recorded configuration began with a net that shipped, and another ships now."""
     record = _record_of(tree)
     if tree["init_from"] == PRETRAINED and record is not None and not _same(tree.get("model"), record.model.tree()):
-        why = f"the net that ships is now {described(record.model.tree())}, not the one that the run began with"
+        why = f"the net that ships is now {in_words(record.model.tree())}, not the one that the run began with"
         raise ConfigError(Fault("init_from", f"{why}; install the version of digits that it was done with"))
 
 
-def described(model: Tree) -> str:
+def in_words(model: Tree) -> str:
     """A net in words, by what its weights depend on."""
     name = str(model.get("_target_")).rpartition(".")[2]
     sizes = [f"{key} {value}" for key, value in model.items() if key not in {"_target_", "image_size", *FREE}]
@@ -100,9 +101,7 @@ def _record_of(tree: Tree) -> ModelRecord | None:
     if shipped and not (record is not None and (source / WEIGHTS).is_file()):
         why = f"the net that ships is not in this installation (in {source}); install digits again"
         raise ConfigError(Fault("init_from", why))
-    trust = tree.get("trust")
-    packages = [str(package) for package in trust] if isinstance(trust, list) else []
-    if record is None or not record.model.target or refused(record.model, packages):
+    if record is None or not record.model.target or refused(record.model, packages_of(tree)):
         return None
     return record
 

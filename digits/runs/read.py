@@ -18,7 +18,6 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from digits.config.files import MODEL_LIMIT, RECORD_LIMIT, FileError, read_json
-from digits.config.task import Task, task_from
 from digits.config.trust import harmful, untrusted
 from digits.config.types import Tree
 from digits.runs.layout import MODEL, RESULT, SEARCH, SIGN_OF_LIFE, RunError
@@ -137,14 +136,6 @@ def check_trust(part: Recorded, file: str, packages: Sequence[str], at: str = ""
 def first_process() -> bool:
     """Whether this is a run's only process or the first of several, on this node or another: it keeps the record."""
     return all(os.environ.get(rank, "0") == "0" for rank in ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK"))
-
-
-def recorded_task(run: Path, record: RunRecord) -> Task:
-    """What a run was trained to do; raises RunError where its record describes no task."""
-    try:
-        return task_from(record.tree().get("task"))
-    except ValueError as error:
-        raise RunError(f"{run / RESULT} is damaged: its {error}") from None
 
 
 def status_of(record: RunRecord) -> str:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from digits.config.faults import ConfigError, Fault
 from digits.config.files import FileError, check_stays_inside, few
-from digits.config.trust import is_trusted
+from digits.config.trust import is_trusted, packages_of
 from digits.config.types import Tree, Value, targets_in
 from digits.runs.layout import LAST, PREVIOUS, RESULT, RunError
-from digits.runs.read import Refused, find_run, first_process, read_result, recorded_task, refused, status_of
+from digits.runs.read import Refused, find_run, first_process, read_result, refused, status_of
 from digits.runs.schema import RecordedConfig, RunRecord
 
 LENGTHS = {"trainer.max_epochs"}
@@ -78,7 +78,7 @@ def taken_up(asked: Tree, overrides: list[str], directory: Path) -> TakenUp:
         return TakenUp(asked)
     try:
         result = read_result(directory)
-        monitored = recorded_task(directory, result).monitored
+        monitored = result.task.monitored
     except RunError as error:
         raise ConfigError(Fault("", f"{error}; delete {directory} to start it anew")) from None
     _refuse_links(directory)
@@ -96,11 +96,14 @@ def taken_up(asked: Tree, overrides: list[str], directory: Path) -> TakenUp:
         return TakenUp(None, f"done already: {directory}{note}", value if isinstance(value, float) else None)
     # What the command itself names needs no trust=[…] to be called for the record of the same command
     own = {str(section["_target_"]) for _, section in targets_in(asked)}
-    trust = [*_packages(asked), *dict.fromkeys(name.partition(".")[0] for name in sorted(own) if not is_trusted(name))]
+    trust = [
+        *packages_of(asked),
+        *dict.fromkeys(name.partition(".")[0] for name in sorted(own) if not is_trusted(name)),
+    ]
     again: Tree = {"resume": str(directory), "trust": list[Value](trust)}
     if not resumable(directory):
         return TakenUp(asked | again)
-    _refuse(refused(recorded, _packages(asked), own))
+    _refuse(refused(recorded, packages_of(asked), own))
     remark = f"{directory} goes on as it was recorded; asked for now is another {few(others)}" if others else ""
     return TakenUp(recorded | again, remark)
 
@@ -126,7 +129,7 @@ def _recorded(asked: Tree, key: str) -> Tree:
         raise ConfigError(Fault(key, NOTHING_RECORDED.format(name) if nothing else str(error))) from None
     if recorded is None or not recorded.whole:
         raise ConfigError(Fault(key, f"{run} has no whole configuration in its record"))
-    _refuse(refused(recorded, _packages(asked)))
+    _refuse(refused(recorded, packages_of(asked)))
     return _completed(recorded, asked)
 
 
@@ -193,8 +196,3 @@ def keys(overrides: list[str]) -> set[str]:
 def _typed(overrides: list[str]) -> set[str]:
     """What tells one job from another: its overrides, but for those that a run may get anew when it goes on."""
     return {o for o in overrides if o.lstrip("+").split("=", 1)[0] not in LENGTHS | {"resume", "trust"}}
-
-
-def _packages(asked: Tree) -> list[str]:
-    trust = asked.get("trust")
-    return [str(package) for package in trust] if isinstance(trust, list) else []

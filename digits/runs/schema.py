@@ -14,12 +14,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from digits.config.absent import completed
 from digits.config.data import DataSet
 from digits.config.schema import data_set
+from digits.config.task import CLASSIFICATION, Task, task_from
 from digits.config.types import Tree
 from digits.runs.recorded import AsFarAsKnown, Number, OrDefault, Recorded
 
@@ -168,6 +169,7 @@ class RunRecord(Recorded):
     teachers: AsFarAsKnown[list[TeacherOf]] = Field(default_factory=list)
     init_from: AsFarAsKnown[BeganWith] = BeganWith()
 
+    task: Annotated[Task, PlainValidator(task_from)] = CLASSIFICATION
     weights: str | None = None  # SHA-256
     parameters: int | None = None
     metrics: OrDefault[dict[str, Number]] = Field(default_factory=dict)

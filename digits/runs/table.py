@@ -15,7 +15,7 @@ from pathlib import Path
 from digits.config.task import CLASSIFICATION, Task
 from digits.runs.groups import Pairs, configuration_of, matters
 from digits.runs.layout import RESULT
-from digits.runs.read import read_result, recorded_task, runs_in, status_of
+from digits.runs.read import read_result, runs_in, status_of
 from digits.runs.schema import RunRecord
 
 WITHOUT_VALIDATION = "train/loss"
@@ -162,7 +162,7 @@ def _row(run: Path, record: RunRecord) -> Row:
         str(record.finished),
         tuple(record.figures().items()),
         configuration_of(record),
-        recorded_task(run, record),
+        record.task,
     )
 
 

@@ -1,4 +1,4 @@
-"""Which runs can teach another (knowledge distillation, `teaching.py`), by their records. No torch."""
+"""Which runs can teach another (knowledge distillation, `digits.training.distillation`), by their records. No torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from digits.config.faults import ConfigError, Fault
 from digits.config.schema import Experiment
 from digits.config.task import CLASSIFICATION
 from digits.runs.layout import WEIGHTS, RunError
-from digits.runs.read import read_model, read_result, recorded_task, refused, status_of
+from digits.runs.read import read_model, read_result, refused, status_of
 from digits.runs.schema import NetInput, RecordedData, TeacherOf
 
 
@@ -56,8 +56,10 @@ def _weights(run: Path, data: RecordedData, trust: list[str]) -> str | None:
     if (status := status_of(record)) != "done":
         way = "wait for its end" if status == "running" else f"go on with it by resume={run}"
         raise RunError(f"{run} is {status}, but a teacher has to be done; {way}, or name another")
-    if (task := recorded_task(run, record)).name != CLASSIFICATION.name:
-        raise RunError(f"{run} was trained for {task.name}, so its net's answers are no classes; name another run")
+    if record.task.name != CLASSIFICATION.name:
+        raise RunError(
+            f"{run} was trained for {record.task.name}, so its net's answers are no classes; name another run"
+        )
     model = read_model(run)
     if not (run / WEIGHTS).is_file():
         raise RunError(f"{run} has no {WEIGHTS}, the weights of its net; name another run")

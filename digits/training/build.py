@@ -19,7 +19,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import Optimizer
 
 from digits.config.faults import ConfigError, Fault
-from digits.config.instantiate import bind, instantiate
+from digits.config.instantiate import bind, instantiate, resolve
 from digits.config.schema import Experiment
 from digits.config.types import Target
 from digits.training.checkpoints import CheckpointFiles
@@ -51,6 +51,9 @@ def make_module(
     named = {"net": net, "loss": loss, "make_optimizer": make_optimizer, "make_scheduler": make_scheduler,
              "num_classes": num_classes, "channels_last": trainer.channels_last, "ema_decay": trainer.ema_decay,
              "teacher": teacher, "test_views": config.test_views, "background": background}  # fmt: skip
+    found = resolve(config.task.target)
+    if not (isinstance(found, type) and issubclass(found, TaskModule)):
+        raise ConfigError(Fault("task._target_", f"{config.task.target} is no {TaskModule.__name__}"))
     taken = bind(config.task, **named)
     asked = (
         ("teachers", "teacher", teacher is not None),
@@ -59,10 +62,7 @@ def make_module(
     )
     if idle := [key for key, name, is_asked in asked if is_asked and name not in taken]:
         raise ConfigError(*[Fault(key, f"{config.task.target} has no use for it; leave it out") for key in idle])
-    module = instantiate(config.task, **named)
-    if not isinstance(module, TaskModule):
-        raise ConfigError(Fault("task._target_", f"{config.task.target} is no {TaskModule.__name__}"))
-    return module
+    return cast(AnyTask, instantiate(config.task, **named))
 
 
 def with_lengths(schedule: Target, steps: int) -> Target:

@@ -27,7 +27,7 @@ from digits.tuning.space import Space, draw, overrides, trial_of
 from digits.tuning.storage import DIRECTORY, LEFT, OVERRIDES, REASON, TRIALS, counted, number_of, place_of
 from digits.tuning.study import Memory
 from digits.tuning.winner import best_trials, keep_best
-from digits.tuning.worker import Ended, Task, Told, Trainer
+from digits.tuning.worker import Ended, Told, Trainer, TrialJob
 
 log = logging.getLogger(__name__)
 
@@ -154,7 +154,7 @@ class Search:
         if record.status in ("done", "pruned") and record.trial == of_search:
             return self._outcome(trial, place)  # it ended well, and its search was killed before it could note that
         experiment, typed, place = self._prepare(trial, own, places)
-        trainer.line.send(Task(experiment, place, typed, of_search, self._watched))
+        trainer.line.send(TrialJob(experiment, place, typed, of_search, self._watched))
         self._follow(trial, number, frozen.intermediate_values.keys(), trainer)
         return self._outcome(trial, place)
 

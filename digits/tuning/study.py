@@ -22,7 +22,7 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, Prog
 
 from digits.config.absent import completed
 from digits.config.faults import ConfigError, Fault
-from digits.config.task import CLASSIFICATION, task_from, task_in
+from digits.config.task import task_from, task_in
 from digits.config.types import Tree
 from digits.runs.layout import RESULT, RunError
 from digits.tuning.results import directions
@@ -157,7 +157,7 @@ def definition(objective: list[str], space: object, base: Tree, pruner: Tree) ->
     plain: Tree = json.loads(json.dumps({"objective": objective, "space": space, "pruner": pruner}))
     trainer = base["trainer"]
     assert isinstance(trainer, dict)
-    task = task_in(base) or CLASSIFICATION
+    task = task_in(base)
     return plain | {"config": _comparable(base), "max_epochs": trainer["max_epochs"], "task": task.tree()}
 
 

@@ -9,7 +9,7 @@ import socket
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from digits.config.task import CLASSIFICATION, task_from
+from digits.config.task import CLASSIFICATION
 from digits.runs.layout import BEST, MODEL, WEIGHTS
 from digits.runs.read import peek, status_of
 from digits.tuning.storage import counted, is_cut_off, number_of, place_of
@@ -59,7 +59,7 @@ def test_winner(memory: Memory, trainer: Trainer) -> str:
         if directory is None:
             return "the best trial has no directory, so it was not tested"
         place = memory.directory / directory
-        task = task_from(study.user_attrs.get("definition", {}).get("task"))
+        task = peek(place).task
         if task.name != CLASSIFICATION.name:
             how = f"python -m digits.train config_from={place} test=true"
             return f"the winner of a search for {task.name} is not tested here; to train it again and test it: {how}"

@@ -31,7 +31,7 @@ LOG = "train.log"
 
 
 @dataclass(frozen=True)
-class Task:
+class TrialJob:
     """A trial to be trained."""
 
     experiment: Experiment
@@ -80,7 +80,7 @@ class Work:
     """What a trainer does. Both functions are at the top level of a module, so that its process finds them."""
 
     prepare: Callable[[], None]  # once, before the first trial: what it imports, every trial's process has
-    do: Callable[[Task | Winner, Tell], None]  # in a process of the trial's own
+    do: Callable[[TrialJob | Winner, Tell], None]  # in a process of the trial's own
 
 
 class Trainer:
@@ -133,10 +133,10 @@ def serve(work: Work, line: Connection, threads: int | None, parent: int) -> Non
             task = line.recv()
         except (EOFError, OSError):
             sys.exit(0)
-        if not isinstance(task, Task | Winner):
+        if not isinstance(task, TrialJob | Winner):
             continue  # an answer that its trial did not live to hear
 
-        def job(task: Task | Winner = task) -> None:
+        def job(task: TrialJob | Winner = task) -> None:
             _to_its_log(task.directory)
             work.do(task, lambda epochs, value: _tell(line, epochs, value))
 
@@ -147,11 +147,11 @@ def serve(work: Work, line: Connection, threads: int | None, parent: int) -> Non
             sys.exit(0)
 
 
-def _see_to_its_end(job: Callable[[], None], task: Task | Winner, line: Connection) -> None:
+def _see_to_its_end(job: Callable[[], None], task: TrialJob | Winner, line: Connection) -> None:
     """Do a job in its own process, and tell how it ended; raises SystemExit where it was asked to leave."""
     ended = Ended()
     try:
-        run_isolated(job, task.directory, task.overrides if isinstance(task, Task) else [])
+        run_isolated(job, task.directory, task.overrides if isinstance(task, TrialJob) else [])
     except JobFailed as failure:
         how: How = "died" if isinstance(failure, JobDied) else "stuck" if failure.storage else "failed"
         ended = Ended(how, str(failure))

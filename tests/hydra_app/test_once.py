@@ -58,6 +58,11 @@ def test_a_run_and_its_resume_each_make_one(tmp_path: Path) -> None:
     assert counts(tmp_path, "train", "resume=run", "trainer.max_epochs=2") == [once]
 
 
+def test_without_our_hook_it_is_made_all_the_same(tmp_path: Path) -> None:
+    once = Counter(resolve=1, check=1, train=1)
+    assert counts(tmp_path, "train", *QUICK, "hydra.run.dir=run", "~hydra.callbacks.start") == [once]
+
+
 def test_a_sweep_checks_its_jobs_and_each_makes_its_own(tmp_path: Path) -> None:
     start, *jobs = counts(tmp_path, "train", "-m", *QUICK, "seed=0,1", "hydra.sweep.dir=sweep")
     assert start == Counter(resolve=4, check=4)  # each once at the start, once when its turn comes

@@ -18,7 +18,7 @@ import digits
 from digits.config.types import Tree
 from digits.evaluate import main
 from digits.evaluating.plan import Question, plan
-from digits.hydra_app.data_sets import data_set
+from digits.hydra_app.data_sets import named_data_set
 from digits.runs.schema import RecordedData
 
 QUICK = ("data=optdigits", "data.limit=100", "trainer.max_epochs=1", "logger=csv", "model=mlp", "model.hidden=[4]",
@@ -178,7 +178,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 def data_of(run: Path) -> RecordedData:
     """What a run would be evaluated on."""
-    return plan(str(run), Question(), data_set).data
+    return plan(str(run), Question(), named_data_set).data
 
 
 @pytest.mark.parametrize(

@@ -48,27 +48,27 @@ TASK: Tree = {
         {"name": "loss", "better": "min", "fraction": False},
     ],
 }
-Settled = Callable[..., Tree]
+Compose = Callable[..., Tree]
 
 
 @pytest.fixture
-def settled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Settled]:
+def composed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Compose]:
     """The configuration that a run of the project would have; raises ConfigError."""
     monkeypatch.syspath_prepend(str(PROJECT))
     GlobalHydra.instance().clear()
     with initialize_config_dir(conf_directory(), version_base="1.3"):
 
-        def settled(*overrides: str) -> Tree:
+        def composed(*overrides: str) -> Tree:
             whole = [f"hydra.searchpath=[{PROJECT / 'conf'}]", *overrides]
             return experiment_of(compose("train", overrides=whole), list(overrides)).tree()
 
-        yield settled
+        yield composed
 
 
 @pytest.fixture
-def run(settled: Settled, tmp_path: Path) -> Path:
+def run(composed: Compose, tmp_path: Path) -> Path:
     """Three epochs, the dashboard's default callbacks."""
-    tree = settled("experiment=value")
+    tree = composed("experiment=value")
     value = run_job(check(tree), tmp_path / "run", ["experiment=value"])
     assert value == metrics_of(tmp_path / "run")["val/error"], "what a sweeper is given"
     return tmp_path / "run"
@@ -114,8 +114,8 @@ def test_the_error_is_that_of_the_weights_that_are_kept(run: Path) -> None:
     assert metrics_of(run)["val/error"] == pytest.approx(float((values - data.val.truth()).abs().mean()), rel=1e-5)
 
 
-def test_of_a_training_that_gets_worse_the_first_epoch_is_kept(settled: Settled, tmp_path: Path) -> None:
-    tree = settled("experiment=value", "+optimizer.maximize=true", "callbacks=none")
+def test_of_a_training_that_gets_worse_the_first_epoch_is_kept(composed: Compose, tmp_path: Path) -> None:
+    tree = composed("experiment=value", "+optimizer.maximize=true", "callbacks=none")
     run_job(check(tree), tmp_path / "run", [])
     errors = [epoch["val/error"] for epoch in history_of(tmp_path / "run")]
     assert errors == sorted(errors)
@@ -138,9 +138,9 @@ def test_tensorboard_shows_its_metrics_and_no_pictures_of_classes(run: Path) -> 
 # ---- Configured ---------------------------------------------------------------------------------
 
 
-def test_early_stopping_watches_the_error_and_wants_it_small(settled: Settled, tmp_path: Path) -> None:
+def test_early_stopping_watches_the_error_and_wants_it_small(composed: Compose, tmp_path: Path) -> None:
     lazy = ("experiment=value", "callbacks.early_stopping.patience=1", "optimizer.lr=1e-12", "trainer.max_epochs=9")
-    tree = settled(*lazy)
+    tree = composed(*lazy)
     stopping = cast(dict[str, Tree], tree["callbacks"])["early_stopping"]
     assert (stopping["monitor"], stopping["mode"]) == ("val/error", "min")
     run_job(check(tree), tmp_path / "run", [])
@@ -158,25 +158,25 @@ def test_early_stopping_watches_the_error_and_wants_it_small(settled: Settled, t
         ("+task.sacle=3", r"^task\.sacle: regression\.Regressor has no such argument; did you mean scale"),
     ],
 )
-def test_what_does_not_fit_the_task_is_one_fault(settled: Settled, override: str, sentence: str) -> None:
+def test_what_does_not_fit_the_task_is_one_fault(composed: Compose, override: str, sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence) as refused:
-        settled("experiment=value", override)
+        composed("experiment=value", override)
     assert len(refused.value.faults) == 1
 
 
 @pytest.mark.parametrize("override", ["test_views=5", "trainer.ema_decay=0.9"])
-def test_what_the_task_has_no_use_for_is_refused(settled: Settled, tmp_path: Path, override: str) -> None:
+def test_what_the_task_has_no_use_for_is_refused(composed: Compose, tmp_path: Path, override: str) -> None:
     key = override.partition("=")[0]
     with pytest.raises(JobFailed, match=f"^{key}: regression.Regressor has no use for it") as failed:
-        run_job(check(settled("experiment=value", override)), tmp_path / "run", [])
+        run_job(check(composed("experiment=value", override)), tmp_path / "run", [])
     assert failed.value.code == 2
 
 
 # ---- Resumed ------------------------------------------------------------------------------------
 
 
-def test_a_run_that_is_cut_off_in_an_epoch_ends_as_one_that_never_was(settled: Settled, tmp_path: Path) -> None:
-    tree = settled("experiment=value", "checkpoint_minutes=1e-6", "callbacks=none")
+def test_a_run_that_is_cut_off_in_an_epoch_ends_as_one_that_never_was(composed: Compose, tmp_path: Path) -> None:
+    tree = composed("experiment=value", "checkpoint_minutes=1e-6", "callbacks=none")
     run_job(check(tree), tmp_path / "whole", [])
     bomb: Tree = {"_target_": "tests.runs.bomb.Bomb", "hook": "train", "at": 15, "signal_name": "SIGTERM"}
     with pytest.raises(Interrupted):
@@ -190,11 +190,11 @@ def test_a_run_that_is_cut_off_in_an_epoch_ends_as_one_that_never_was(settled: S
     assert metrics_of(tmp_path / "whole") == metrics_of(tmp_path / "cut")
 
 
-def test_only_who_trusts_its_package_goes_on_with_it(settled: Settled, run: Path) -> None:
+def test_only_who_trusts_its_package_goes_on_with_it(composed: Compose, run: Path) -> None:
     longer = (f"resume={run}", "trainer.max_epochs=4")
     with pytest.raises(ConfigError, match=r"task: the run's record names regression\.Regressor"):
-        settled(*longer)
-    tree = settled(*longer, "trust=[regression]")
+        composed(*longer)
+    tree = composed(*longer, "trust=[regression]")
     run_job(check(tree), run, [*longer, "trust=[regression]"])
     assert (read_result(run).epochs, read_result(run).at("task")) == (4, TASK)
 
@@ -211,9 +211,9 @@ def test_evaluate_and_export_say_that_they_are_for_classification(
     assert (out, err) == ("", f"{run} was trained for regression; what is evaluated and exported is classification\n")
 
 
-def test_it_teaches_no_classifier(settled: Settled, run: Path) -> None:
+def test_it_teaches_no_classifier(composed: Compose, run: Path) -> None:
     with pytest.raises(ConfigError, match=r"teachers: .* was trained for regression"):
-        settled("data=optdigits", "model=logistic", "trainer=cpu", f"teachers=[{run}]", "trust=[regression]")
+        composed("data=optdigits", "model=logistic", "trainer=cpu", f"teachers=[{run}]", "trust=[regression]")
 
 
 # ---- Swept, reported, searched ------------------------------------------------------------------
@@ -237,7 +237,7 @@ def test_a_sweep_is_ranked_by_the_least_error(tmp_path: Path) -> None:
     assert digits("report", "sweep", cwd=tmp_path).stdout in done.stdout
 
 
-@pytest.mark.usefixtures("settled")
+@pytest.mark.usefixtures("composed")
 def test_a_done_job_gives_the_sweeper_its_error(run: Path) -> None:
     config = compose("train", overrides=[f"hydra.searchpath=[{PROJECT / 'conf'}]", "experiment=value"])
     start = start_of_job(config, ["experiment=value"], run)

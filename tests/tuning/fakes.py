@@ -21,14 +21,14 @@ from digits.tuning.results import Objective
 from digits.tuning.search import Search
 from digits.tuning.space import Space, read_space
 from digits.tuning.study import Memory, definition
-from digits.tuning.worker import Ended, Task, Told, Trainer
+from digits.tuning.worker import Ended, Told, Trainer, TrialJob
 
 WHATEVER = cast(Experiment, "what a trial would train; fakes train nothing")
 
 LINE: Tree = {"x": {"type": "float", "key": "some.x", "low": 0.0, "high": 1.0}}
 BASE: Tree = {"data": {"root": "data", "mirrors": None}, "trainer": {"max_epochs": 4}, "seed": 0}
 
-Train = Callable[[Task, Connection], Ended]
+Train = Callable[[TrialJob, Connection], Ended]
 
 
 def space_of(section: Tree) -> Space:
@@ -59,11 +59,11 @@ def memory_in(directory: Path, tune: Tune, section: Tree = LINE, base: Tree = BA
     return memory
 
 
-def value_of(task: Task) -> float:
+def value_of(task: TrialJob) -> float:
     return float(task.overrides[0].split("=")[1])
 
 
-def leave_record(task: Task, status: str = "done", **other: object) -> None:
+def leave_record(task: TrialJob, status: str = "done", **other: object) -> None:
     task.directory.mkdir(parents=True, exist_ok=True)
     record: dict[str, object] = {
         "status": status,
@@ -80,13 +80,13 @@ def leave_record(task: Task, status: str = "done", **other: object) -> None:
     (task.directory / "model.safetensors").touch()
 
 
-def at_once(task: Task, _line: Connection) -> Ended:
+def at_once(task: TrialJob, _line: Connection) -> Ended:
     """A trial whose accuracy is what was drawn."""
     leave_record(task)
     return Ended()
 
 
-def epoch_by_epoch(task: Task, line: Connection) -> Ended:
+def epoch_by_epoch(task: TrialJob, line: Connection) -> Ended:
     """A trial that tells an accuracy after each of four epochs, and ends where it is told to."""
     for epoch in range(1, 5):
         line.send(Told(epoch, value_of(task) * epoch / 4))
@@ -97,7 +97,7 @@ def epoch_by_epoch(task: Task, line: Connection) -> Ended:
     return Ended()
 
 
-def without_data(task: Task, _line: Connection) -> Ended:
+def without_data(task: TrialJob, _line: Connection) -> Ended:
     """A trial that fails as all others will."""
     leave_record(task, "failed", error="no MNIST here")
     return Ended("failed", "no MNIST here")
@@ -108,7 +108,7 @@ class Fake(Trainer):
 
     def __init__(self, train: Train) -> None:
         self.line, theirs = Pipe()
-        self.tasks: list[Task] = []
+        self.tasks: list[TrialJob] = []
         self._thread = threading.Thread(target=self._serve, args=(train, theirs), daemon=True)
         self._thread.start()
 

@@ -20,7 +20,7 @@ from digits.tuning.results import Objective
 from digits.tuning.search import Search
 from digits.tuning.storage import REASON, counted, number_of
 from digits.tuning.winner import best_trials
-from digits.tuning.worker import Ended, Task, Told
+from digits.tuning.worker import Ended, Told, TrialJob
 from tests.tuning.fakes import (
     WHATEVER,
     Fake,
@@ -82,7 +82,7 @@ def test_hopeless_trials_are_pruned(tmp_path: Path) -> None:
 
 
 def test_a_trial_that_diverged_tells_the_sampler_so(tmp_path: Path) -> None:
-    def diverge(task: Task, _: Connection) -> Ended:
+    def diverge(task: TrialJob, _: Connection) -> Ended:
         leave_record(task, "failed", error="the loss is nan")
         (task.directory / NONFINITE).touch()
         return Ended("failed", "the loss is nan")
@@ -95,7 +95,7 @@ def test_a_trial_that_diverged_tells_the_sampler_so(tmp_path: Path) -> None:
 
 
 def test_a_trial_that_fails_counts_and_the_others_go_on(tmp_path: Path) -> None:
-    def fails_once(task: Task, _: Connection) -> Ended:
+    def fails_once(task: TrialJob, _: Connection) -> Ended:
         if task.directory.name == "0001":
             leave_record(task, "failed", error="the net is on fire")
             return Ended("failed", "the net is on fire")
@@ -128,7 +128,7 @@ def test_a_search_in_which_nothing_goes_well_is_given_up(tmp_path: Path) -> None
 
 
 def test_a_trial_whose_process_dies_is_trained_again_and_counted_once(tmp_path: Path) -> None:
-    def dies_at_first(task: Task, _: Connection) -> Ended:
+    def dies_at_first(task: TrialJob, _: Connection) -> Ended:
         died = task.directory / "died"
         if task.directory.name == "0001" and not died.exists():
             task.directory.mkdir(parents=True)
@@ -149,7 +149,7 @@ def test_a_trial_whose_process_dies_is_trained_again_and_counted_once(tmp_path: 
 def test_a_trial_whose_record_is_whole_is_not_trained_again(tmp_path: Path) -> None:
     """A search that was killed between a trial's end and its own note of it."""
 
-    def ends_unheard(task: Task, _: Connection) -> Ended:
+    def ends_unheard(task: TrialJob, _: Connection) -> Ended:
         leave_record(task)
         return Ended("died", "the search was killed")
 
@@ -170,7 +170,7 @@ def test_a_worker_whose_trainer_is_gone_says_so_and_another_goes_on(tmp_path: Pa
 def test_being_asked_to_leave_keeps_the_trial_for_later(tmp_path: Path) -> None:
     search = search_in(tmp_path, tune_of(trials=2, retries=0))
 
-    def leave(_task: Task, _line: Connection) -> Ended:
+    def leave(_task: TrialJob, _line: Connection) -> Ended:
         search.stopping.set()
         return Ended("left")
 
@@ -229,7 +229,7 @@ def test_the_samplers_there_are_draw_parameters_that_depend_on_others(tmp_path: 
 
 
 def test_hyperband_goes_on_with_trials_that_die(tmp_path: Path) -> None:
-    def dies_once(task: Task, line: Connection) -> Ended:
+    def dies_once(task: TrialJob, line: Connection) -> Ended:
         died = task.directory / "died"
         if int(task.directory.name) % 3 == 1 and not died.exists():
             task.directory.mkdir(parents=True, exist_ok=True)
@@ -257,7 +257,7 @@ def test_only_the_best_keep_their_weights(tmp_path: Path) -> None:
 
 
 def test_several_objectives_give_a_front(tmp_path: Path) -> None:
-    def trade(task: Task, _: Connection) -> Ended:
+    def trade(task: TrialJob, _: Connection) -> Ended:
         leave_record(task, parameters=round(1000 * value_of(task) ** 2))
         return Ended()
 
@@ -284,7 +284,7 @@ def test_the_table_has_a_row_for_each_trial(tmp_path: Path) -> None:
 
 
 def test_a_trial_without_a_number_fails(tmp_path: Path) -> None:
-    def blank(task: Task, _: Connection) -> Ended:
+    def blank(task: TrialJob, _: Connection) -> Ended:
         leave_record(task, metrics={})
         return Ended()
 
@@ -303,9 +303,9 @@ def test_a_search_that_is_done_does_nothing(tmp_path: Path, workers: int) -> Non
 
 def test_a_trial_that_another_worker_took_over_is_trained_to_its_end_and_counted_once(tmp_path: Path) -> None:
     search = search_in(tmp_path, tune_of(trials=1))
-    lost: list[Task] = []
+    lost: list[TrialJob] = []
 
-    def lose_once(task: Task, line: Connection) -> Ended:
+    def lose_once(task: TrialJob, line: Connection) -> Ended:
         if not lost:
             study = search.memory.study()
             study._storage.set_trial_state_values(study.trials[0]._trial_id, TrialState.FAIL)  # as if it were dead
@@ -321,7 +321,7 @@ def test_a_trial_that_another_worker_took_over_is_trained_to_its_end_and_counted
 
 
 def test_a_full_disk_stops_the_search_and_fails_no_trial(tmp_path: Path) -> None:
-    def stuck(task: Task, _: Connection) -> Ended:
+    def stuck(task: TrialJob, _: Connection) -> Ended:
         leave_record(task, "failed", error="no space left")
         return Ended("stuck", "no space left")
 
@@ -343,7 +343,7 @@ def test_a_machine_on_which_nothing_goes_well_leaves_the_trials_to_others(tmp_pa
 
 
 def test_the_table_says_front_where_there_is_one_and_nothing_where_nothing_is_known(tmp_path: Path) -> None:
-    def trade(task: Task, _: Connection) -> Ended:
+    def trade(task: TrialJob, _: Connection) -> Ended:
         if task.directory.name == "0001":
             leave_record(task, "failed", error="the net is on fire", epochs=None)
             return Ended("failed", "the net is on fire")

@@ -1,6 +1,6 @@
 """Faults that a process does to itself at a chosen moment. Python imports a module of this name at every start.
 
-    PYTHONPATH=benchmarks/faults/plant FAULT="kill training_step 7" python -m digits.train …
+    PYTHONPATH=benchmarks/reliability/plant FAULT="kill training_step 7" python -m digits.train …
 
 FAULT is `ACTION POINT N`, or several of them with `;` between: at the N-th time that the process comes to POINT, ACTION
 is done; the next fault counts from there. Points:
