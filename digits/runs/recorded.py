@@ -30,10 +30,10 @@ def _number(value: object) -> float:
     return value
 
 
-def _default_where_null(value: object) -> object:
-    if value is None:
-        raise PydanticUseDefault
-    return value
+def _numbers_only(value: object) -> object:
+    if not isinstance(value, dict):
+        return value
+    return {name: x for name, x in value.items() if isinstance(x, int | float) and not isinstance(x, bool)}
 
 
 def _default_where_wrong(value: object, handler: ValidatorFunctionWrapHandler) -> object:
@@ -46,8 +46,8 @@ def _default_where_wrong(value: object, handler: ValidatorFunctionWrapHandler) -
 Number = Annotated[float, PlainValidator(_number)]
 """Any number; a whole one stays an int."""
 
-OrDefault = Annotated[T, BeforeValidator(_default_where_null)]
-"""Held to its type, but for null, which is as if it were missing."""
+Numbers = Annotated[dict[str, Number], BeforeValidator(_numbers_only)]
+"""Numbers by name; what is no number is left out, such as a metric of a version that knew others."""
 
 AsFarAsKnown = Annotated[T, WrapValidator(_default_where_wrong)]
 """What is not of this type is as if it were missing."""

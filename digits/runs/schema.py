@@ -4,9 +4,9 @@ Everything that was recorded is kept as it was (`tree`), so what an older or a n
 file, a hash or a configuration unchanged; the fields are what is asked for. A key that is missing or null means what
 its absence meant when it was missing.
 
-What says how a run went is held to its type, and a record that says it otherwise is damaged. What says from what it
-was made (configuration, versions, machine, data) was written by many versions of many things: what is of no type that
-is known here counts as not recorded, and whoever builds something from it checks it first.
+A run's record was written by many versions of many things: what is of no type that is known here counts as not
+recorded, and whoever builds something from it checks it first. What is needed to rebuild a net, or to find a study, is
+held to its type, and a file that says it otherwise is damaged.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from digits.config.data import DataSet
 from digits.config.schema import data_set
 from digits.config.task import CLASSIFICATION, Task, task_from
 from digits.config.types import Tree
-from digits.runs.recorded import AsFarAsKnown, Number, OrDefault, Recorded
+from digits.runs.recorded import AsFarAsKnown, Number, Numbers, Recorded
 
 Scalar: TypeAlias = "None | bool | int | float | str"
 
@@ -146,19 +146,19 @@ class TrialOf(Recorded):
 class RunRecord(Recorded):
     """`result.json`."""
 
-    format: int | None = None
-    status: str | None = None
-    started: str | None = None
-    finished: str | None = None
-    error: str | None = None
+    format: AsFarAsKnown[int | None] = None
+    status: AsFarAsKnown[str | None] = None
+    started: AsFarAsKnown[str | None] = None
+    finished: AsFarAsKnown[str | None] = None
+    error: AsFarAsKnown[str | None] = None
 
-    pid: int | None = None
-    host: str | None = None
-    alive: Number | None = None  # seconds since 1970
+    pid: AsFarAsKnown[int | None] = None
+    host: AsFarAsKnown[str | None] = None
+    alive: AsFarAsKnown[Number | None] = None  # seconds since 1970
 
-    overrides: list[str] | None = None
-    seed: int | None = None
-    lengthened: OrDefault[list[int]] = Field(default_factory=list)  # the lengths that it had before
+    overrides: AsFarAsKnown[list[str] | None] = None
+    seed: AsFarAsKnown[int | None] = None
+    lengthened: AsFarAsKnown[list[int]] = Field(default_factory=list)  # the lengths that it had before
     config: AsFarAsKnown[RecordedConfig | None] = None
     trial: AsFarAsKnown[TrialOf | None] = None
     versions: AsFarAsKnown[dict[str, str]] = Field(default_factory=dict)
@@ -170,15 +170,15 @@ class RunRecord(Recorded):
     init_from: AsFarAsKnown[BeganWith] = BeganWith()
 
     task: Annotated[Task, PlainValidator(task_from)] = CLASSIFICATION
-    weights: str | None = None  # SHA-256
-    parameters: int | None = None
-    metrics: OrDefault[dict[str, Number]] = Field(default_factory=dict)
-    epoch: int | None = None  # whose weights they are
-    epochs: int | None = None
-    steps: int | None = None
-    images_per_second: Number | None = None
-    seconds: OrDefault[dict[str, Number]] = Field(default_factory=dict)
-    history: OrDefault[list[dict[str, Number]]] = Field(default_factory=list)
+    weights: AsFarAsKnown[str | None] = None  # SHA-256
+    parameters: AsFarAsKnown[int | None] = None
+    metrics: AsFarAsKnown[Numbers] = Field(default_factory=dict)
+    epoch: AsFarAsKnown[int | None] = None  # whose weights they are
+    epochs: AsFarAsKnown[int | None] = None
+    steps: AsFarAsKnown[int | None] = None
+    images_per_second: AsFarAsKnown[Number | None] = None
+    seconds: AsFarAsKnown[Numbers] = Field(default_factory=dict)
+    history: AsFarAsKnown[list[dict[str, Number]]] = Field(default_factory=list)
 
     def figures(self) -> dict[str, float]:
         """Every number that a run can be judged by: its metrics, parameters, seconds and images a second."""

@@ -247,11 +247,7 @@ RECORDS = st.fixed_dictionaries(
 @settings(max_examples=200, deadline=None)
 def test_the_status_of_any_record(result: Tree) -> None:
     """Found: process numbers and times that no machine has were OverflowErrors; process 0, our own group, was alive."""
-    try:
-        record, given_status = parsed(RunRecord, result, Path("result.json")), result.get("status")
-    except RunError as error:  # it says who runs it in something else than numbers and text
-        assert str(error).startswith("result.json is damaged: ")  # noqa: PT017 (either outcome is right)
-        return
+    record, given_status = parsed(RunRecord, result, Path("result.json")), result.get("status")
     status = status_of(record)
     if given_status in ("done", "failed", "interrupted"):
         assert status == given_status
