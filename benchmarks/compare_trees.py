@@ -4,11 +4,11 @@
     python -m benchmarks.compare_trees --only cnn resume     these, and what they need
     python -m benchmarks.compare_trees --base COMMIT --out DIR
 
-For changes that must change no result. The base is checked out into a temporary worktree; both trees then run every
-command of `benchmarks.trees.cases` side by side, each on one thread, in a folder of its own with the same relative
-names, and everything is compared that is left there (weights, records, checkpoints, curves, event files, exported nets,
-studies: to the bit) or printed (text and exit code). Only what follows from the moment, the machine's speed or the
-place is left out: `benchmarks.trees.masks`.
+For changes that must change no result. The base is checked out into a temporary worktree, and this checkout as it
+stands is copied to another, so that work can go on in it. Both then run every command of `benchmarks.trees.cases` side
+by side, each on one thread, in a folder of its own with the same relative names, and everything is compared that is
+left there (weights, records, checkpoints, curves, event files, exported nets, studies: to the bit) or printed (text and
+exit code). Only what follows from the moment, the machine's speed or the place is left out: `benchmarks.trees.masks`.
 
 Prints a line for each, and what differs; differences that are wanted are named with their reasons in WANTED. The exit
 code is 1 where anything else differs. With --out the two folders stay, DIR/base and DIR/here. MNIST is read from
@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -153,35 +154,43 @@ class Side:
 
 
 @contextmanager
-def worktree(base: str, folder: Path) -> Iterator[Path]:
+def worktree(commit: str, tree: Path) -> Iterator[Path]:
     """A commit checked out, and removed afterwards."""
-    tree = folder / "tree"
-    git("worktree", "add", "--detach", str(tree), base)
+    git("worktree", "add", "--detach", str(tree), commit)
     try:
         yield tree.resolve()
     finally:
         git("worktree", "remove", "--force", str(tree))
 
 
+def fill(tree: Path) -> None:
+    """Bring a worktree to what this checkout holds now, uncommitted changes too: the work goes on meanwhile."""
+    for name in git("ls-files", "-z", tree=tree).split("\0"):
+        (tree / name).unlink(missing_ok=True)
+    for name in git("ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0"):
+        if (HERE / name).is_file():  # else it was deleted
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(HERE / name, tree / name)
+
+
 def git(*words: str, tree: Path = HERE) -> str:
     """What git says."""
-    return subprocess.run(["git", *words], cwd=tree, check=True, text=True, capture_output=True).stdout.strip()
+    return subprocess.run(["git", *words], cwd=tree, check=True, text=True, capture_output=True).stdout.strip("\0\n")
 
 
-def compare(base: Path, folder: Path, names: Sequence[str]) -> tuple[dict[str, Outcome], dict[str, Outcome]]:
+def compare(base: Path, here: Path, folder: Path, names: Sequence[str]) -> list[dict[str, Outcome]]:
     """The outcomes of both trees; raises ValueError for a name that there is not."""
-    experiments = {path.stem for tree in (base, HERE) for path in (tree / "conf" / "experiment").glob("*.yaml")}
+    experiments = {path.stem for tree in (base, here) for path in (tree / "conf" / "experiment").glob("*.yaml")}
     jobs, others = chosen(names, cases(sorted(experiments)))
     sides = []
-    for name, tree in (("base", base), ("here", HERE)):
+    for name, tree in (("base", base), ("here", here)):
         own = (folder / name).resolve()
         own.mkdir(parents=True)
         make(own, {**JOBS, **{job: overrides for job, (overrides, _) in LATER.items()}})
         sides.append(Side(name, Places(tree, own, git("rev-parse", "HEAD", tree=tree))))
         sides[-1].check()
     with ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(lambda side: side.all_outcomes(jobs, others), sides)
-    return first, second
+        return list(pool.map(lambda side: side.all_outcomes(jobs, others), sides))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -196,12 +205,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     given = parser.parse_args(argv)
     if not (DATA / "MNIST" / "raw").is_dir():
         parser.error(f"MNIST is not in {DATA}; put it there, or set DIGITS_DATA")
-    with tempfile.TemporaryDirectory() as temporary, worktree(given.base, Path(temporary)) as base:
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        worktree(given.base, Path(temporary, "trees", "base")) as base,
+        worktree("HEAD", Path(temporary, "trees", "here")) as here,
+    ):
+        fill(here)
         try:
-            outcomes = compare(base, given.out or Path(temporary), given.only)
+            of_base, of_here = compare(base, here, given.out or Path(temporary), given.only)
         except (ValueError, FileExistsError) as error:
             parser.error(str(error))
-    verdicts = judge(*outcomes, WANTED)
+    verdicts = judge(of_base, of_here, WANTED)
     print(tabulate(rows_of(verdicts), ["name", "verdict"], disable_numparse=True))
     for verdict in verdicts:
         if verdict.differences:

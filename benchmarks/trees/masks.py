@@ -21,6 +21,7 @@ PATTERNS: tuple[tuple[str, str], ...] = (
     (r"(?m)^digits\.[\w.]*?(\w+): ", r"\1: "),  # an exception's module, below its traceback
     (r"\bprocess \d+ on \S+", f"process {MASK}"),
     (r"(HEAD) \((clean|with changes)\)", r"\1"),
+    (r"(\bdirty\"?: )(true|false)", rf"\1{MASK}"),
     (r"generated new fontManager\n", ""),  # matplotlib's, the first time on a machine
 )
 """What is written over anywhere in a text."""

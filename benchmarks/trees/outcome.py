@@ -139,9 +139,13 @@ def of_events(path: Path, places: Places) -> Outcome:
     found: dict[str, list[str]] = {}
     for event in EventFileLoader(str(path)).Load():
         for value in event.summary.value:
-            of_the_moment = value.tag.endswith("images_per_second") or value.tag.startswith(TIMED)
-            hidden = places.hide(value.SerializeToString(deterministic=True).decode("latin-1")).encode("latin-1")
-            found.setdefault(value.tag, []).append(f"{event.step} {MASK if of_the_moment else digest(hidden)}")
+            if value.tag.endswith("images_per_second") or value.tag.startswith(TIMED):
+                point = MASK
+            elif value.metadata.plugin_data.plugin_name == "text":
+                point = "\n".join(masked(text.decode(), places) for text in value.tensor.string_val)
+            else:
+                point = digest(value.SerializeToString(deterministic=True))
+            found.setdefault(value.tag, []).append(f"{event.step} {point}")
         if event.graph_def:
             graph = GraphDef.FromString(event.graph_def)
             found["graph"] = sorted(f"{node.name.rpartition('/')[0]} {node.op}" for node in graph.node)
