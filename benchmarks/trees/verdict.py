@@ -44,6 +44,7 @@ def judged(name: str, base: Outcome | None, here: Outcome | None, wanted: Mappin
     if base is None or here is None:
         return Verdict(name, (f"only {'here' if base is None else 'the base'} has it",), reason(name, wanted))
     items = [item for item in dict.fromkeys([*base, *here]) if wrong(base.get(item), here.get(item))]
+    items.sort(key=lambda item: item.startswith((".hydra", "checkpoints")))  # what is easiest to read comes first
     lines = [line for item in items[:SHOWN] for line in difference(item, base.get(item), here.get(item))]
     if len(items) > SHOWN:
         lines.append(f"and {len(items) - SHOWN} more items")
@@ -67,7 +68,7 @@ def difference(item: str, base: str | None, here: str | None) -> list[str]:
     if base is None or here is None:
         return [cut(f"{item}: only {'here' if base is None else 'the base'} has it: {base or here}")]
     if "\n" not in base + here:
-        return [cut(f"{item}: {base!r}"), cut(f"{' ' * len(item)}  {here!r}")]
+        return [cut(f"{item}:"), cut(f"  -{base}"), cut(f"  +{here}")]
     changed = [
         cut(f"  {line}")
         for line in difflib.unified_diff(base.splitlines(), here.splitlines(), lineterm="", n=0)

@@ -112,7 +112,7 @@ def test_a_difference_is_told_with_its_reason_if_it_is_wanted() -> None:
     table = [["same", "equal"], ["log", "differs"], ["text", "differs, wanted: reworded"], ["gone", "differs"]]
     assert rows_of(verdicts) == table
     assert [verdict.holds for verdict in verdicts] == [True, False, True, False]
-    assert verdicts[1].differences == ("exit code: '0'", "           '1'", "stdout:", "  -b", "  +B")
+    assert verdicts[1].differences == ("exit code:", "  -0", "  +1", "stdout:", "  -b", "  +B")
     assert verdicts[3].differences == ("only the base has it",)
     (only_stdout,) = judge({"log": base["log"]}, {"log": base["log"] | {"stdout": "a\nB\nc"}}, wanted)
     assert only_stdout.text == "differs, wanted: capital letters"
