@@ -1,11 +1,7 @@
-"""What every figure has in common: the themes, the rendering, and pictures in rows.
-
-Never pyplot: it keeps every figure it made, and asks for a screen.
-"""
+"""What every figure has in common: its colours, and pictures in rows."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 
 import matplotlib as mpl
@@ -17,43 +13,22 @@ from matplotlib.figure import Figure
 
 from digits.exploring.describe import Bytes, Real
 from digits.exploring.findings import Findings
+from digits.plots.theme import THEMES, WIDTH, png
 
-WIDTH = 6.4  # inches; with 11 points the text is still readable on a phone
 PALETTE = mpl.colormaps["tab10"]
-THEMES = {
-    "light": {"paper": "#fdfcf9", "ink": "#26241f", "faint": "#c9c5ba", "accent": "#b3401f", "cmap": "gray_r"},
-    "dark": {"paper": "#17181b", "ink": "#dcd8cf", "faint": "#4a4b50", "accent": "#f0875f", "cmap": "gray"},
-}
-"""Ink is dark on light paper and light on dark paper, like the text around it."""
 
 
 def render(draw: Callable[[Findings], Figure], found: Findings, theme: str) -> bytes:
     """One figure as a PNG in a theme's colours."""
     colours = THEMES[theme]
-    settings = {
-        "figure.facecolor": colours["paper"],
-        "axes.facecolor": colours["paper"],
-        "savefig.facecolor": colours["paper"],
-        "text.color": colours["ink"],
-        "axes.labelcolor": colours["ink"],
-        "axes.edgecolor": colours["faint"],
-        "xtick.color": colours["ink"],
-        "ytick.color": colours["ink"],
-        "grid.color": colours["faint"],
-        "axes.prop_cycle": cycler(color=[colours["accent"], "#5b8db8", "#8a8f3c", colours["ink"]]),
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.titlesize": 11,
-        "axes.titlelocation": "left",
-        "font.size": 11,
-        "legend.frameon": False,
-        "image.cmap": colours["cmap"],
-        "figure.constrained_layout.use": True,
+    more = {
+        "xtick.color": colours.ink,
+        "ytick.color": colours.ink,
+        "grid.color": colours.faint,
+        "axes.prop_cycle": cycler(color=[colours.accent, "#5b8db8", "#8a8f3c", colours.ink]),
+        "image.cmap": {"light": "gray_r", "dark": "gray"}[theme],
     }
-    with mpl.rc_context(settings):  # type: ignore[arg-type]  # its keys are typed one by one
-        buffer = io.BytesIO()
-        draw(found).savefig(buffer, format="png", dpi=160)
-    return buffer.getvalue()
+    return png(lambda: draw(found), colours, 11, more)
 
 
 def name_classes(axes: Axes, classes: tuple[str, ...]) -> None:

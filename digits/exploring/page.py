@@ -15,9 +15,10 @@ from matplotlib.figure import Figure
 from digits.data.augment import RandomAffine
 from digits.exploring import pictures as shown
 from digits.exploring import step_pictures as steps
-from digits.exploring.canvas import THEMES, render
+from digits.exploring.canvas import render
 from digits.exploring.describe import Whole
 from digits.exploring.findings import Findings
+from digits.plots.theme import THEMES
 
 FIGURES: dict[str, tuple[Callable[[Findings], Figure], str]] = {
     "counts": (shown.counts, "Bars: the share of each class in the training, validation and test split"),
@@ -109,7 +110,7 @@ def render_all(found: Findings) -> dict[tuple[str, str], bytes]:
 def make_page(found: Findings, images: Mapping[tuple[str, str], bytes], augment: RandomAffine, folder: Path) -> str:
     """The page as HTML, to be put into `folder`; `images` are PNGs by (figure, theme)."""
     template = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
-    colours = {f"{theme}_{name}": value for theme, names in THEMES.items() for name, value in names.items()}
+    colours = {f"{theme}_{name}": value for theme, names in THEMES.items() for name, value in names._asdict().items()}
     figures = {f"figure_{name}": _picture(name, images) for name in FIGURES}
     words = _words(found) | {"augment_values": _amounts(augment), "folder": html.escape(str(folder))}
     return template.substitute(colours, **figures, **words)

@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from digits.exploring.canvas import PALETTE, WIDTH, gallery, name_classes, rows
+from digits.exploring.canvas import PALETTE, gallery, name_classes, rows
 from digits.exploring.findings import Findings
+from digits.plots.theme import WIDTH
 
 
 def counts(found: Findings) -> Figure:

@@ -7,9 +7,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from digits.exploring.canvas import WIDTH, name_classes, rows, tile
+from digits.exploring.canvas import name_classes, rows, tile
 from digits.exploring.demonstrate import RATES, TURNS, shift, turn
 from digits.exploring.findings import Findings
+from digits.plots.theme import WIDTH
 
 
 def numbers(found: Findings) -> Figure:

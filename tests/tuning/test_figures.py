@@ -15,6 +15,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState
 from PIL import Image
 
+from digits.plots.theme import THEMES, Theme
 from digits.tuning.plotting import figures
 from digits.tuning.plotting.axis import Axis, number, objective_axis, parameter_axis, percentage, shortened
 from digits.tuning.plotting.canvas import LOOKS
@@ -257,10 +258,4 @@ def test_one_trial_has_whole_numbers_beside_it() -> None:
 
 
 def test_colours_are_those_of_the_page_about_a_data_set() -> None:
-    from digits.exploring.canvas import THEMES
-
-    for theme, colours in THEMES.items():
-        look = LOOKS[theme]
-        assert (look.paper, look.ink, look.faint, look.accent) == tuple(
-            colours[name] for name in ("paper", "ink", "faint", "accent")
-        )
+    assert {theme: Theme(*look[:4]) for theme, look in LOOKS.items()} == THEMES

@@ -1,12 +1,7 @@
-"""What the figures of a search have in common: the colours of the page around them, and how they become PNGs.
-
-Never pyplot: it keeps every figure it made, and asks for a screen. The colours are those of `digits.exploring`,
-which needs torch.
-"""
+"""What the figures of a search have in common: their colours, and how an axis is marked."""
 
 from __future__ import annotations
 
-import io
 import warnings
 from collections.abc import Callable
 from typing import NamedTuple
@@ -16,23 +11,23 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from digits.plots.theme import THEMES, WIDTH, png
 from digits.tuning.plotting.axis import Axis
 from digits.tuning.results import Outcome
 
-WIDTH = 6.4  # inches; with 10 points the text is still readable on a phone
 MARGIN = 0.045  # of an axis, at either end
 ROOM = 66  # characters that fit below a plot
 MOST_LINES = 3  # of names below a plot
 
 
 class Look(NamedTuple):
-    """A theme's colours."""
+    """A theme's colours, and those that only a search's plots need."""
 
     paper: str
     ink: str
-    soft: str  # pruned trials and what is said in passing
     faint: str
     accent: str
+    soft: str  # pruned trials and what is said in passing
     early: str
     late: str
 
@@ -48,39 +43,24 @@ class Look(NamedTuple):
 
 
 LOOKS = {
-    "light": Look("#fdfcf9", "#26241f", "#8d887c", "#c9c5ba", "#b3401f", "#b4cbdd", "#1f5480"),
-    "dark": Look("#17181b", "#dcd8cf", "#8a8a88", "#4a4b50", "#f0875f", "#3d5c76", "#b9ddfa"),
+    "light": Look(*THEMES["light"], "#8d887c", "#b4cbdd", "#1f5480"),
+    "dark": Look(*THEMES["dark"], "#8a8a88", "#3d5c76", "#b9ddfa"),
 }
 
 
 def render(draw: Callable[[Outcome, Look], Figure], outcome: Outcome, theme: str) -> bytes:
     """One figure as a PNG in a theme's colours."""
     look = LOOKS[theme]
-    settings = {
-        "figure.facecolor": look.paper,
-        "axes.facecolor": look.paper,
-        "savefig.facecolor": look.paper,
-        "text.color": look.ink,
+    more = {
         "text.parse_math": False,  # names may hold $
-        "axes.labelcolor": look.ink,
-        "axes.edgecolor": look.faint,
         "xtick.color": look.faint,
         "ytick.color": look.faint,
         "xtick.labelcolor": look.ink,
         "ytick.labelcolor": look.ink,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.titlesize": 10,
-        "axes.titlelocation": "left",
-        "font.size": 10,
-        "legend.frameon": False,
-        "figure.constrained_layout.use": True,
     }
-    with mpl.rc_context(settings), warnings.catch_warnings():  # type: ignore[arg-type]  # keys are typed one by one
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # a box stands for it, and the page has the name
-        buffer = io.BytesIO()
-        draw(outcome, look).savefig(buffer, format="png", dpi=160)
-    return buffer.getvalue()
+        return png(lambda: draw(outcome, look), THEMES[theme], 10, more)
 
 
 def say(text: str, look: Look) -> Figure:

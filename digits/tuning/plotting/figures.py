@@ -14,8 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from digits.plots.theme import WIDTH
 from digits.tuning.plotting.axis import objective_axis, shortened, value_axis
-from digits.tuning.plotting.canvas import LOOKS, MARGIN, ROOM, WIDTH, Look, mark_x, mark_y, render, say
+from digits.tuning.plotting.canvas import LOOKS, MARGIN, ROOM, Look, mark_x, mark_y, render, say
 from digits.tuning.plotting.importance import TOO_FEW, importances
 from digits.tuning.plotting.parameters import parallel, slices
 from digits.tuning.results import Outcome, outcome_of

@@ -11,8 +11,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from digits.plots.theme import WIDTH
 from digits.tuning.plotting.axis import Axis, parameter_axis, shortened, value_axis
-from digits.tuning.plotting.canvas import MARGIN, ROOM, WIDTH, Look, mark_x, mark_y, say
+from digits.tuning.plotting.canvas import MARGIN, ROOM, Look, mark_x, mark_y, say
 from digits.tuning.results import Outcome, Trial
 
 HALF = 29
