@@ -16,6 +16,7 @@ import pytest
 
 from digits.hydra_app.paths import job_directory
 from digits.runs.compare import compare, differences
+from digits.runs.read import read_result
 from tests.commands.test_train_command import QUICK, digits, result_of
 
 JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
@@ -187,9 +188,9 @@ def test_an_interrupted_sweep_goes_on_and_a_run_done_once_more_is_the_same_to_th
     copies = {result_of(path.parent)["seed"]: path.parent for path in (tmp_path / "copy").rglob("result.json")}
     for seed, run in {0: first, 1: second}.items():
         assert digest(copies[seed])["model.safetensors"] == digest(run)["model.safetensors"]
-        then, now = result_of(run), result_of(copies[seed])
-        assert differences(then, now) == [s for s in differences(then, now) if "uncommitted" in s]  # type: ignore[arg-type]
-        assert compare(then, now) == f"the same metrics and weights to the bit as {first}"  # type: ignore[arg-type]  # plain data
+        then, now = read_result(run), read_result(copies[seed])
+        assert differences(then, now) == [s for s in differences(then, now) if "uncommitted" in s]
+        assert compare(then, now) == f"the same metrics and weights to the bit as {first}"
 
 
 @on_linux

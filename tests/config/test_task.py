@@ -66,4 +66,4 @@ def test_a_record_that_describes_no_task_is_refused(recorded: object) -> None:
 def test_what_is_no_tasks_module_is_told(target: str) -> None:
     with pytest.raises(TargetError, match=target.split(".")[0]):
         task_of(target)
-    assert task_in({"task": {"_target_": target}}) is None
+    assert task_in({"task": {"_target_": target}}) == CLASSIFICATION, "the check tells"
