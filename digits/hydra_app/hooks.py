@@ -54,17 +54,10 @@ class BeforeStart(Callback):
         BEGUN.reached = True
         stop_on_fault(lambda: check_processes(config, sweeps=False))
         overrides, directory = list(config.hydra.overrides.task), Path(config.hydra.run.dir)
-        start = stop_on_fault(lambda: start_of_run(config, overrides, directory))
-        if (experiment := start.experiment) is None:
-            print(start.remark)
-            sys.exit(0)
-        stop_on_fault(lambda: claim_place(directory, experiment))
-        if requeued():  # whoever held the directory may have gone on meanwhile
-            start = stop_on_fault(lambda: start_of_run(config, overrides, directory))
-            if start.experiment is None:
-                print(start.remark)
-                sys.exit(0)
-        BEGUN.run = start
+        start = _start(config, overrides, directory)
+        stop_on_fault(lambda: claim_place(directory, start))
+        # whoever held the directory may have gone on meanwhile
+        BEGUN.run = _start(config, overrides, directory) if requeued() else start
         if (directory / RESULT).exists():  # what Hydra was asked for at first stays
             with open_dict(config):
                 config.hydra.output_subdir = None
@@ -101,6 +94,15 @@ class BeforeSearch(Callback):
         print("-m: a search makes its trials itself; leave out -m, and take tune.workers=N to train N side by side",
               file=sys.stderr)  # fmt: skip
         sys.exit(2)
+
+
+def _start(config: DictConfig, overrides: list[str], directory: Path) -> Start:
+    """What a single run does in its directory; ends the command where that is nothing."""
+    start = stop_on_fault(lambda: start_of_run(config, overrides, directory))
+    if start.experiment is None:
+        print(start.remark)
+        sys.exit(0)
+    return start
 
 
 def stop_on_fault(check: Callable[[], Checked]) -> Checked:

@@ -145,12 +145,13 @@ def start_of_run(config: DictConfig, overrides: list[str], directory: Path) -> S
     return Start(asked)
 
 
-def claim_place(directory: Path, experiment: Experiment) -> None:
+def claim_place(directory: Path, start: Start) -> None:
     """Take a run's directory for this process, and look once more whether it may go there, now that nobody else can."""
     claim(directory, wait=patience())
-    met_again = requeued() and experiment.resume is not None
-    if not met_again:
-        check_place(directory, experiment.resume)
+    assert start.experiment is not None, "nobody claims a place to do nothing in"
+    resume = start.experiment.resume
+    if not (requeued() and resume is not None):  # else it has met its own former start
+        check_place(directory, resume)
 
 
 def start_of_job(config: DictConfig, overrides: list[str], directory: Path) -> Start:
