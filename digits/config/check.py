@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from digits.config.absent import senseless_modes
-from digits.config.data import CLASSES, IMAGE_SIZE, TRAINING_IMAGES, Data, DataSet
+from digits.config.data import CLASSES, IMAGE_SIZE, TRAINING_IMAGES, DataSet
 from digits.config.faults import ConfigError, Fault, TargetError, explain, nearest
 from digits.config.schema import EarlyStopping, Experiment, Trainer, described
 from digits.config.signatures import HYDRAS_KEYS, names, signature_of, takes_anything
@@ -112,7 +112,7 @@ def _check_target(key: str, section: Tree) -> list[Fault]:
         return [*faults, Fault(f"{key}._target_", str(error))]
     group = key.split(".")[0]
     later = GIVEN_LATER.get(group, set())
-    known = set(schema.model_fields)
+    known = set[str]() if schema is Target else set(schema.model_fields)
     ours = sorted(set(section) & later - known)
     faults += [Fault(f"{key}.{k}", "is set by digits") for k in ours if k not in ("total_steps", "T_max")]
     if signature is None:
@@ -175,27 +175,26 @@ def _check_trainer(trainer: object) -> list[Fault]:
 
 def _check_data(data: Target, model: Target) -> list[Fault]:
     """An impossible split or size, told before the data is touched."""
-    if not isinstance(data, DataSet):
+    size, val_size = TRAINING_IMAGES.get(str(data.get("name"))), data.get("val_size")
+    if not isinstance(data, DataSet) and (size is None or not isinstance(val_size, int)):
         return []
     faults = [
         Fault(f"model.{key}", f"is {model.get(key)}, but data.{key} is {data.get(key)}")
         for key in ("num_classes", "image_size")
         if None not in (model.get(key), data.get(key)) and model.get(key) != data.get(key)
     ]
-    size = TRAINING_IMAGES.get(data.name) if isinstance(data, Data) else None
-    if size is None or not isinstance(data, Data):
+    if size is None or not isinstance(val_size, int):  # of one's own, or counted already
         return faults
+    name = data.get("name")
     faults = [
-        Fault(f"data.{key}", f"is {data.get(key)}, but {data.name} has {known}")
+        Fault(f"data.{key}", f"is {data.get(key)}, but {name} has {known}")
         for key, known in {"num_classes": CLASSES, "image_size": IMAGE_SIZE}.items()
-        if data.get(key) != known
+        if data.get(key) not in (None, known)
     ] + faults
-    if data.val_size > size - CLASSES:
-        faults.append(
-            Fault("data.val_size", f"is {data.val_size}, but {data.name} has {size} training images; leave some")
-        )
-    if 0 < data.val_size < CLASSES:
-        why = f"is {data.val_size}; a stratified split needs one of each of {CLASSES} classes, or 0"
+    if val_size > size - CLASSES:
+        faults.append(Fault("data.val_size", f"is {val_size}, but {name} has {size} training images; leave some"))
+    if 0 < val_size < CLASSES:
+        why = f"is {val_size}; a stratified split needs one of each of {CLASSES} classes, or 0"
         faults.append(Fault("data.val_size", why))
     return faults
 

@@ -55,7 +55,6 @@ class MNISTDataModule(L.LightningDataModule):
         self.val_size, self.split_seed, self.limit = val_size, split_seed, limit
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.seed = seed
-        self.files: dict[str, tuple[str, ...]] = {}  # of each split's images, where each has a file of its own
         self.augment, self.normalise = nn.Sequential(*augment), Normalise(mean, std)
 
     def read(self) -> Arrays:

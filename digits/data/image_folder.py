@@ -36,6 +36,8 @@ class ImageFolder(MNISTDataModule):
     After `setup` it has `files` too: where in `root` the images of each split's tensor come from, but for those made.
     """
 
+    files: dict[str, tuple[str, ...]]
+
     def __init__(
         self,
         name: str,

@@ -9,10 +9,11 @@ import torch
 from digits.config.faults import TargetError
 from digits.config.instantiate import check_read_back, instantiate
 from digits.data import MNISTDataModule, Split
+from digits.data.datasets import DataError
 from digits.evaluating.members import Member, by_name
 from digits.runs.layout import RESULT, RunError
 from digits.runs.read import peek
-from digits.runs.schema import RecordedData
+from digits.runs.schema import NetInput, RecordedData
 
 
 def read_data(sections: Sequence[RecordedData], trust: tuple[str, ...]) -> list[MNISTDataModule]:
@@ -69,9 +70,12 @@ def changed_pictures(member: Member, data: MNISTDataModule) -> list[str]:
             "of these"]  # fmt: skip
 
 
-def file_names(data: MNISTDataModule, split: str) -> tuple[str, ...]:
+def file_names(member: Member, data: MNISTDataModule, split: str) -> tuple[str, ...]:
     """The files that a split's images come from, by their row; none where they have no files of their own."""
-    return data.files.get(split, ())
+    if not member.data.kind.users_own:
+        return ()
+    files: dict[str, tuple[str, ...]] = data.files  # type: ignore[attr-defined]  # which such a data set has
+    return files[split]
 
 
 def other_names(net_classes: Sequence[str], data_classes: Sequence[str], data_name: str | None) -> list[str]:
@@ -82,3 +86,16 @@ def other_names(net_classes: Sequence[str], data_classes: Sequence[str], data_na
         f"the net was trained to tell apart {', '.join(net_classes)}; "
         f"{data_name} has {', '.join(data_classes)}, taken in this order"
     ]
+
+
+def net_input(data: MNISTDataModule) -> NetInput:
+    """What a net takes that learns from a data set, as `model.json` says it.
+
+    Raises DataError where a DataModule of one's own can't say so.
+    """
+    try:
+        mean, std, side = float(data.mean), float(data.std), int(data.image_size)
+        return NetInput(mean=mean, std=std, image_size=side, classes=list(map(str, data.classes)))
+    except (TypeError, ValueError) as error:
+        name = type(data).__name__
+        raise DataError(f"{name} needs a mean, an std, an image_size and the names of its classes: {error}") from None

@@ -39,7 +39,7 @@ def judge(members: Sequence[Member], asked: Question, folder: Path) -> Judgement
     notes = dataset.name_classes(data, classes)
     notes += [note for member in members for note in dataset.changed_pictures(member, data)]
     found = evaluate(members, nets, modules, asked.split)
-    which, files = members[0].which, dataset.file_names(data, asked.split)
+    which, files = members[0].which, dataset.file_names(members[0], data, asked.split)
     if data.limit is not None:
         notes.append(f"only the first {found.scores.images:,} images: the run has data.limit={data.limit}")
     views = views_of(members)

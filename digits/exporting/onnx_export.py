@@ -16,13 +16,14 @@ from torch import Tensor, nn
 
 from digits.config.types import Tree
 from digits.data import BatchLoader, MNISTDataModule
+from digits.evaluating.dataset import net_input
 from digits.evaluating.predictions import evaluating
 from digits.evaluating.scores import calibration_error
 from digits.exporting.calibration import answers, fit_temperature
 from digits.exporting.onnx_graph import ExportError, logits_of, to_onnx
 from digits.exporting.quantize import quantised
 from digits.runs.atomic import write_bytes
-from digits.runs.schema import ModelRecord, NetInput, RecordedTarget, RunRecord
+from digits.runs.schema import ModelRecord, RecordedTarget, RunRecord
 from digits.runs.weights import save
 
 FORMAT = "1"
@@ -189,7 +190,7 @@ def leave(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / INT8).unlink(missing_ok=True)
-        takes = NetInput(mean=data.mean, std=data.std, image_size=data.image_size, classes=list(data.classes))
+        takes = net_input(data)
         save(folder, net, ModelRecord(format=1, model=model, input=takes))
         for file in files:
             write_bytes(folder / file.name, file.content)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import env_override
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict
 
@@ -70,7 +71,8 @@ class BeforeStart(Callback):
         BEGUN.sweep = sweep = Path(config.hydra.sweep.dir)
         handle_in_sweep()
         if "BasicSweeper" in config.hydra.sweeper._target_:
-            stop_on_fault(lambda: check_jobs(config, config_name))
+            with env_override(config.hydra.job.env_set):
+                stop_on_fault(lambda: check_jobs(config, config_name))
         stop_on_fault(lambda: claim(sweep, wait=patience()))
         stop_on_fault(lambda: prepare_launcher(config))
 
@@ -85,7 +87,8 @@ class BeforeSearch(Callback):
 
         BEGUN.reached = True
         HydraConfig.instance().set_config(config)  # which Hydra does only after this
-        asked = stop_on_fault(lambda: plan(config, list(config.hydra.overrides.task)))
+        with env_override(config.hydra.job.env_set):  # as the search will have it
+            asked = stop_on_fault(lambda: plan(config, list(config.hydra.overrides.task)))
         stop_on_fault(lambda: check_engines(asked))
         BEGUN.search = asked
 
@@ -98,7 +101,8 @@ class BeforeSearch(Callback):
 
 def _start(config: DictConfig, overrides: list[str], directory: Path) -> Start:
     """What a single run does in its directory; ends the command where that is nothing."""
-    start = stop_on_fault(lambda: start_of_run(config, overrides, directory))
+    with env_override(config.hydra.job.env_set):  # as the job will have it
+        start = stop_on_fault(lambda: start_of_run(config, overrides, directory))
     if start.experiment is None:
         print(start.remark)
         sys.exit(0)

@@ -12,6 +12,7 @@ from torch import nn
 from digits.config.instantiate import instantiate
 from digits.config.schema import Experiment
 from digits.data import MNISTDataModule
+from digits.evaluating.dataset import net_input
 from digits.processes.signals import Signals
 from digits.runs import weights
 from digits.runs.checkpoint_file import read_checkpoint
@@ -19,7 +20,7 @@ from digits.runs.compare import check_unchanged
 from digits.runs.init_from import source_of
 from digits.runs.layout import BEST, LAST
 from digits.runs.record import RunDirectory
-from digits.runs.schema import DataRead, ModelRecord, NetInput, Outcome, RecordedTarget
+from digits.runs.schema import DataRead, ModelRecord, Outcome, RecordedTarget
 from digits.runs.teachers import find_teachers
 from digits.training import checkpoints, machine
 from digits.training.build import make_callbacks, make_loggers, make_module, make_trainer, write_again
@@ -74,6 +75,7 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
     # ---- Data -----------------------------------------------------------------------------------
     data.prepare_data()
     data.setup()
+    takes = net_input(data)
     if checkpoint is not None:
         check_unchanged(run.record.data, data.checksums, run.path)
     begun = None if origin is None else transfer(net, origin, data.classes)
@@ -125,7 +127,6 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
 
     # ---- What the run leaves behind ---------------------------------------------------------------
     if trainer.is_global_zero and chosen.exists() and status == "done":
-        takes = NetInput(mean=data.mean, std=data.std, image_size=data.image_size, classes=list(data.classes))
         described = ModelRecord(format=1, model=RecordedTarget.model_validate(config.model.tree()), input=takes)
         run.add(weights=weights.save(run.path, module.evaluated_net, described))
     clock.lap("files")

@@ -154,3 +154,30 @@ def _choices() -> list[str]:
 def test_every_choice_that_ships_is_valid(composed: Callable[..., Tree], choice: str) -> None:
     own = ["data.num_classes=10"] if choice in ("data=image_folder", "experiment=finetune") else []  # else counted
     check(composed(choice, *own))
+
+
+class NeedsTarget:
+    def __init__(self, target: int) -> None:
+        self.target = target
+
+
+def test_an_argument_of_ones_own_may_be_called_target(composed: Compose) -> None:
+    tree = composed("model=logistic")
+    with pytest.raises(ConfigError, match=r"^model\.target: \S+NeedsTarget needs this argument$"):
+        check(tree | {"model": {"_target_": f"{__name__}.NeedsTarget"}})
+    model: Tree = {"_target_": f"{__name__}.NeedsTarget", "target": 3}
+    assert check(tree | {"model": model}).model.tree() == model
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "why"),
+    [("val_size", 70_000, "is 70000, but mnist has 60000"), ("num_classes", 12, "is 12, but mnist has 10")],
+)
+def test_a_known_set_by_a_data_module_of_ones_own_has_its_size(
+    composed: Compose, key: str, value: int, why: str
+) -> None:
+    tree = composed("model=logistic")
+    data = tree["data"]
+    assert isinstance(data, dict)
+    with pytest.raises(ConfigError, match=rf"data\.{key}: {why}"):
+        check(tree | {"data": data | {"_target_": f"{__name__}.Own", key: value}})

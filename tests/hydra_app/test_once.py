@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -61,6 +62,14 @@ def test_a_run_and_its_resume_each_make_one(tmp_path: Path) -> None:
 def test_without_our_hook_it_is_made_all_the_same(tmp_path: Path) -> None:
     once = Counter(resolve=1, check=1, train=1)
     assert counts(tmp_path, "train", *QUICK, "hydra.run.dir=run", "~hydra.callbacks.start") == [once]
+
+
+def test_what_hydra_sets_for_the_job_is_seen_before_it(tmp_path: Path) -> None:
+    second = "+hydra.job.env_set.DIGITS_DATA=second"
+    counts(tmp_path, "train", *QUICK, "hydra.run.dir=run", second)
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["config"]["data"]["root"] == "second"
+    own = ["search_space=logistic", "tune.name=s", "tune.trials=1", "tune.test=false", "sampler=random"]
+    counts(tmp_path, "tune", *QUICK[:-1], *own, second)
 
 
 def test_a_sweep_checks_its_jobs_and_each_makes_its_own(tmp_path: Path) -> None:
