@@ -48,7 +48,7 @@ def _tune(config: DictConfig) -> None:
 
 def _prepare() -> None:
     """Import torch before the first trial's process is forked."""
-    import digits.training.job  # noqa: F401
+    import digits.training.job  # noqa: F401 (imported for what it imports)
 
 
 def _work(task: TrialJob | Winner, tell: Tell) -> None:

@@ -8,6 +8,18 @@ from pydantic import Field
 
 from digits.config.types import Count, Fraction, Share, Target
 
+TRAINING_IMAGES = {"mnist": 60_000, "fashion_mnist": 60_000, "kmnist": 60_000, "optdigits": 1_437}
+"""Size of each data set's official training split (of ours, for optdigits)."""
+
+CLASSES, IMAGE_SIZE = 10, 28
+"""What all of them have: ten classes, 28x28 pixels."""
+
+NONE = "none"
+"""The class of what is no digit, in the reader's net; `digits.data.datasets` and the reader call it so too."""
+
+NONDIGITS = 0.15
+"""Share of pictures made for it: what the reader's net was trained with, 0.35 beside 2.3 (`conf/data/reader.yaml`)."""
+
 
 class DataSet(Target):
     """A data set that ships: what its kind means to others, beside its keys."""
@@ -44,20 +56,12 @@ class Reader(Data):
     nondigits: float = Field(ge=0, le=10, description="pictures of no digit, for each of MNIST's")
 
 
-TRAINING_IMAGES = {"mnist": 60_000, "fashion_mnist": 60_000, "kmnist": 60_000, "optdigits": 1_437}
-"""Size of each data set's official training split (of ours, for optdigits)."""
-
-
-CLASSES, IMAGE_SIZE = 10, 28
-"""What all of them have: ten classes, 28x28 pixels."""
-
-
 class ImageFolder(DataSet):
     """`data=image_folder`: pictures of one's own. What may be left to the folder is counted by `class_folders`."""
 
     users_own = True
     chosen_by = ("root", "test_size", "test_seed")
-    all_of_it = {"test_size": None}  # noqa: RUF012 (a ClassVar, as its base says)
+    all_of_it: ClassVar[dict[str, None]] = {"test_size": None}
 
     name: Literal["image_folder"] = Field(description="the data set")
     root: str = Field(min_length=1, description="folder that holds a folder for each class")
@@ -80,10 +84,3 @@ class ImageFolder(DataSet):
     limit: Count | None = Field(description="at most this many images of each split")
     batch_size: Count = Field(description="images a training step")
     eval_batch_size: Count = Field(description="images a validation or test step")
-
-
-NONE = "none"
-"""The class of what is no digit, in the reader's net; `digits.data.datasets` and the reader call it so too."""
-
-NONDIGITS = 0.15
-"""Share of pictures made for it: what the reader's net was trained with, 0.35 beside 2.3 (`conf/data/reader.yaml`)."""

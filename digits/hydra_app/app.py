@@ -31,10 +31,8 @@ def run_command(hydra_main: Callable[[], None], after_sweep: Callable[[Path], No
     try:
         hydra_main()
     except SystemExit as stop:
-        if (
-            BEGUN.sweep is not None and RECEIVED.number is not None
-        ):  # Ray makes a 1 of the code that breaks off its waiting
-            stop.code = 128 + RECEIVED.number
+        if BEGUN.sweep is not None and RECEIVED.number is not None:
+            stop.code = 128 + RECEIVED.number  # Ray makes a 1 of the code with which its waiting is broken off
         if BEGUN.sweep is not None and stop.code in (130, 138, 143):
             print(f"interrupted; the same command with hydra.sweep.dir={BEGUN.sweep} goes on")
         raise

@@ -78,7 +78,6 @@ def taken_up(asked: Tree, overrides: list[str], directory: Path) -> TakenUp:
         return TakenUp(asked)
     try:
         result = read_result(directory)
-        monitored = result.task.monitored
     except RunError as error:
         raise ConfigError(Fault("", f"{error}; delete {directory} to start it anew")) from None
     _refuse_links(directory)
@@ -91,15 +90,13 @@ def taken_up(asked: Tree, overrides: list[str], directory: Path) -> TakenUp:
     recorded = asked if result.config is None else _completed(result.config, asked)
     others = _changed(recorded, asked)
     if status == "done":
-        value = result.metrics.get(monitored)
+        value = result.metrics.get(result.task.monitored)
         note = f" (recorded with another {few(others)})" if others else ""
         return TakenUp(None, f"done already: {directory}{note}", value if isinstance(value, float) else None)
     # What the command itself names needs no trust=[…] to be called for the record of the same command
     own = {str(section["_target_"]) for _, section in targets_in(asked)}
-    trust = [
-        *packages_of(asked),
-        *dict.fromkeys(name.partition(".")[0] for name in sorted(own) if not is_trusted(name)),
-    ]
+    named = dict.fromkeys(name.partition(".")[0] for name in sorted(own) if not is_trusted(name))
+    trust = [*packages_of(asked), *named]
     again: Tree = {"resume": str(directory), "trust": list[Value](trust)}
     if not resumable(directory):
         return TakenUp(asked | again)
