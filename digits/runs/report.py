@@ -13,10 +13,9 @@ from pathlib import Path
 from tabulate import tabulate
 
 from digits.config.task import Task
-from digits.runs.environment import one_line, provenance
+from digits.runs.environment import one_line
 from digits.runs.groups import bare, told_apart
 from digits.runs.layout import RunError
-from digits.runs.read import peek
 from digits.runs.table import (
     WITHOUT_VALIDATION,
     Group,
@@ -200,7 +199,7 @@ def _cell(group: Group, name: str) -> str:
 
 def _measured_on(groups: list[Group], *, markdown: bool) -> list[str]:
     """What the table's runs were measured on and how many they are; where they differ, in what, and a line for each."""
-    counts = Counter(tuple(provenance(peek(row.path)).items()) for group in groups for row in group.rows)
+    counts = Counter(row.made_with for group in groups for row in group.rows)
     found = [(dict(parts), number) for parts, number in counts.most_common()]
     if len(found) == 1:
         ((parts, number),) = found

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from digits.config.task import CLASSIFICATION, Task
+from digits.runs.environment import provenance
 from digits.runs.groups import Pairs, configuration_of, matters
 from digits.runs.layout import RESULT
 from digits.runs.read import read_result, runs_in, status_of
@@ -35,6 +36,7 @@ class Row:
     figures: tuple[tuple[str, float], ...] = ()  # metrics, parameters, seconds, images_per_second
     configuration: Pairs = ()  # what its results follow from but for the seed; empty: not recorded
     task: Task = CLASSIFICATION
+    made_with: Pairs = ()  # hardware, versions, commit, in words
 
     def figure(self, name: str) -> float | None:
         """One of the figures, if the run has it."""
@@ -163,6 +165,7 @@ def _row(run: Path, record: RunRecord) -> Row:
         tuple(record.figures().items()),
         configuration_of(record),
         record.task,
+        tuple(provenance(record).items()),
     )
 
 
