@@ -1,6 +1,6 @@
 """Two commits of this project under the same commands, on this machine and now: do they leave and say the same?
 
-    python -m benchmarks.compare_trees                       all of it, about ten minutes on two cores
+    python -m benchmarks.compare_trees                       all of it, five to ten minutes on two cores
     python -m benchmarks.compare_trees --only cnn resume     these, and what they need
     python -m benchmarks.compare_trees --base COMMIT --out DIR
 
@@ -47,7 +47,11 @@ BASE = "5fcbf55b42ef4d8dd4191f648b7c8126aa697115"
 THE_TASK = "which LightningModule trains is the key task, recorded with its metrics; what follows it is null in conf/"
 IN_ORDER = "a section's faults stand where the section does, not after all others"
 WANTED: dict[str, str] = {
-    "*: *task*": THE_TASK,
+    "*: *: hydra runtime choices task": THE_TASK,
+    "*: *: task _target_": THE_TASK,
+    "*: *: config task _target_": THE_TASK,
+    "*: result.json: task *": THE_TASK,
+    "*: search.sqlite: attributes definition *task *": THE_TASK,
     "*: *callbacks early_stopping monitor": THE_TASK,
     "*: *callbacks start _target_": "Hydra's hooks are in hydra_app/",
     "* --help: stdout": THE_TASK,
