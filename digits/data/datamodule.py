@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import lightning as L
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from digits.data.base import SplitsDataModule
 from digits.data.datasets import Arrays, fault_in, read_dataset
-from digits.data.loader import Batch, BatchLoader, Split
-from digits.data.normalise import Normalise
+from digits.data.loader import Batch, Split
 from digits.data.split import stratified_split
 
 
-class MNISTDataModule(L.LightningDataModule):
+class MNISTDataModule(SplitsDataModule[Batch]):
     """MNIST, and any set that comes as arrays of square grey pictures.
 
     The official test images are the test split, never anything else. The official training images are
@@ -28,8 +27,6 @@ class MNISTDataModule(L.LightningDataModule):
     train: Split
     val: Split | None
     test: Split
-    classes: tuple[str, ...]
-    checksums: dict[str, str]
 
     def __init__(
         self,
@@ -48,14 +45,9 @@ class MNISTDataModule(L.LightningDataModule):
         seed: int = 0,
         augment: Sequence[nn.Module] = (),
     ) -> None:
-        super().__init__()
-        self.name, self.root, self.mirrors = name, root, mirrors
-        self.mean, self.std = mean, std
-        self.num_classes, self.image_size = num_classes, image_size
-        self.val_size, self.split_seed, self.limit = val_size, split_seed, limit
-        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self.seed = seed
-        self.augment, self.normalise = nn.Sequential(*augment), Normalise(mean, std)
+        super().__init__(name, mean, std, num_classes, image_size, val_size, batch_size, eval_batch_size, seed, augment)
+        self.root, self.mirrors = root, mirrors
+        self.split_seed, self.limit = split_seed, limit
 
     def read(self) -> Arrays:
         """The data set as its makers split it; fetched if need be."""
@@ -96,56 +88,3 @@ class MNISTDataModule(L.LightningDataModule):
         if split is None:
             raise ValueError("there is no validation split: data.val_size is 0")
         return split
-
-    def train_dataloader(self) -> BatchLoader:
-        """Shuffled batches of this process's share; with trainer.overfit_batches the same ones every epoch."""
-        loader = self._loader(self.train, self.batch_size, self.seed)
-        if self.trainer is not None:
-            loader.limit = self.trainer.limit_train_batches  # overfit_batches is one too
-            if getattr(self.trainer, "overfit_batches", 0):
-                del loader.sampler  # so nobody calls set_epoch; Lightning can fix the order of its own loaders only
-        return loader
-
-    def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
-        """Batches in order; nothing when every image is trained on."""
-        return self._loader(self.val, self.eval_batch_size) if self.val else []
-
-    def test_dataloader(self) -> BatchLoader:
-        """Batches in order."""
-        return self._loader(self.test, self.eval_batch_size)
-
-    def _loader(self, split: Split, batch_size: int, seed: int | None = None) -> BatchLoader:
-        trainer = self.trainer
-        if trainer is None:
-            return BatchLoader(split, batch_size, seed)
-        device = trainer.strategy.root_device
-        if device.type != "cpu":
-            split = split.to(device)  # the whole set is 47 MB: batches are made where they are used
-        return BatchLoader(split, batch_size, seed, trainer.global_rank, trainer.world_size)
-
-    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Augment training batches, normalise all, on the device.
-
-        The step's seed is set here, so that augmentation and the dropout that follows draw from it.
-        """
-        images: Tensor = batch.images
-        if self.trainer is not None and self.trainer.training:
-            seed_step(batch.seed, images.device)
-            images = self.augment(images)
-        images = self.normalise(images)
-        if self.trainer is not None:  # Lightning gave the batch its precision while it was still whole numbers
-            images = self.trainer.precision_plugin.convert_input(images)
-        return batch._replace(images=images)
-
-
-def seed_step(seed: int, device: torch.device) -> None:
-    """Make what is drawn next on a device follow from a seed.
-
-    `torch.manual_seed` would seed every kind of device there might be, and keep a stack trace of each call until that
-    device is used: 1 ms a step, and a leak, on a machine without one.
-    """
-    torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":
-        torch.cuda.manual_seed(seed)
-    elif device.type == "mps":
-        torch.mps.manual_seed(seed)

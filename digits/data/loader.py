@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import ceil
-from typing import NamedTuple
+from typing import Generic, NamedTuple, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -17,6 +17,26 @@ class Batch(NamedTuple):
     labels: Tensor  # int64 (B,)
     indices: Tensor  # int64 (B,): rows of the split, to find an image again
     seed: int
+
+
+T = TypeVar("T", covariant=True)
+"""A batch."""
+
+
+class Rows(Protocol[T]):
+    """Some rows of a data set, out of which batches are made; `Split` is one."""
+
+    @property
+    def rows(self) -> Tensor:
+        """int64 (M,): which rows of the data set."""
+
+    def batch(self, rows: Tensor, seed: int) -> T:
+        """A batch of these rows."""
+
+    def to(self, device: torch.device) -> Self:
+        """The same on another device, where that pays."""
+
+    def __len__(self) -> int: ...
 
 
 class Split(NamedTuple):
@@ -37,12 +57,16 @@ class Split(NamedTuple):
         """The split's own labels, int64 (M,)."""
         return self.labels[self.rows]
 
+    def batch(self, rows: Tensor, seed: int) -> Batch:
+        """The images of these rows, and their labels."""
+        return Batch(self.images.index_select(0, rows).unsqueeze(1), self.labels.index_select(0, rows), rows, seed)
+
     def to(self, device: torch.device) -> Split:
         """The split on another device."""
         return Split(*(tensor.to(device) for tensor in self))
 
 
-class BatchLoader:
+class BatchLoader(Generic[T]):
     """Iterates a split by the batch.
 
     With a `seed` the order of every epoch is a function of (seed, epoch); without one it is the split's.
@@ -55,11 +79,11 @@ class BatchLoader:
     """
 
     batch_sampler = None
-    sampler: BatchLoader
+    sampler: BatchLoader[T]
     limit: int | float = 1.0
 
     def __init__(
-        self, split: Split, batch_size: int, seed: int | None = None, rank: int = 0, world_size: int = 1
+        self, split: Rows[T], batch_size: int, seed: int | None = None, rank: int = 0, world_size: int = 1
     ) -> None:
         self.split, self.batch_size, self.seed = split, batch_size, seed
         self.rank, self.world_size = rank, world_size
@@ -77,8 +101,7 @@ class BatchLoader:
             return max(1, rows // self.batch_size)  # a lone image joins the last batch: BatchNorm can't train on one
         return ceil(rows / self.batch_size)
 
-    def __iter__(self) -> Iterator[Batch]:
-        images, labels, _ = self.split
+    def __iter__(self) -> Iterator[T]:
         rows, steps = self._order(), len(self)
         if len(rows) > (steps - 1) * self.batch_size:
             batches = rows.tensor_split(list(range(self.batch_size, steps * self.batch_size, self.batch_size)))
@@ -87,13 +110,7 @@ class BatchLoader:
         start, self._start = self._start, 0
         for step in range(start, steps):
             self.position = step + 1
-            batch = batches[step]
-            yield Batch(
-                images.index_select(0, batch).unsqueeze(1),
-                labels.index_select(0, batch),
-                batch,
-                self._step_seed(step),
-            )
+            yield self.split.batch(batches[step], self._step_seed(step))
         self.position = 0
 
     def _order(self) -> Tensor:

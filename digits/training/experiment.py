@@ -11,7 +11,7 @@ from torch import nn
 
 from digits.config.instantiate import instantiate
 from digits.config.schema import Experiment
-from digits.data import MNISTDataModule
+from digits.data.base import AnyDataModule
 from digits.evaluating.dataset import net_input
 from digits.processes.signals import Signals
 from digits.runs import weights
@@ -46,7 +46,7 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
     # ---- Objects: all of them, before any data is touched -----------------------------------------
     L.seed_everything(config.seed, verbose=False)
     augment = [instantiate(transform) for transform in config.augment.values()]
-    data = cast(MNISTDataModule, instantiate(config.data, seed=config.seed, augment=augment))
+    data = cast(AnyDataModule, instantiate(config.data, seed=config.seed, augment=augment))
     checkpoint, step = checkpoints.latest(run.path) if config.resume is not None else (None, 0)
     if checkpoint is not None:
         weights.check_size(config.model.tree(), checkpoint)
@@ -74,7 +74,7 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
 
     # ---- Data -----------------------------------------------------------------------------------
     data.prepare_data()
-    data.setup()
+    data.setup("fit")
     takes = net_input(data)
     if checkpoint is not None:
         check_unchanged(run.record.data, data.checksums, run.path)

@@ -28,12 +28,12 @@ def make(
     return module
 
 
-def loader(given: BatchLoader | list[BatchLoader]) -> BatchLoader:
+def loader(given: BatchLoader[Batch] | list[BatchLoader[Batch]]) -> BatchLoader[Batch]:
     assert isinstance(given, BatchLoader)
     return given
 
 
-def pixel_values(loader: BatchLoader) -> list[int]:
+def pixel_values(loader: BatchLoader[Batch]) -> list[int]:
     return [value for batch in loader for value in batch.images[:, 0, 3, 3].tolist()]
 
 

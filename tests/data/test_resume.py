@@ -30,7 +30,7 @@ class Case(NamedTuple):
     limit: int | float
     stop: float  # share of the pass, 0: before its first batch, 1: after its last
 
-    def loader(self, rank: int) -> BatchLoader:
+    def loader(self, rank: int) -> BatchLoader[Batch]:
         loader = BatchLoader(make_split(self.rows), self.batch_size, self.seed, rank, self.world)
         loader.limit = self.limit
         loader.set_epoch(self.epoch)
@@ -42,7 +42,7 @@ class Case(NamedTuple):
         return int(length * self.limit) if isinstance(self.limit, float) else min(length, self.limit)
 
 
-def passes(loader: BatchLoader, steps: int, given_out: int = 0) -> list[Batch]:
+def passes(loader: BatchLoader[Batch], steps: int, given_out: int = 0) -> list[Batch]:
     """One pass as Lightning makes it: it asks for as many batches as it wants, and never for the end."""
     batches = iter(loader)
     return [next(batches) for _ in range(steps - given_out)]

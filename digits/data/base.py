@@ -1,0 +1,123 @@
+"""What every DataModule of this package has: three splits, batches of them, and what is done to a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Generic, Protocol, Self, TypeAlias, TypeVar
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+
+from digits.data.loader import BatchLoader, Rows
+from digits.data.normalise import Normalise
+
+
+class ImageBatch(Protocol):
+    """A batch, a NamedTuple; `digits.data.Batch` is one."""
+
+    @property
+    def images(self) -> Tensor:
+        """uint8 (B, 1, H, W), float32 after the DataModule's transforms."""
+
+    @property
+    def seed(self) -> int:
+        """What makes the step's randomness repeatable."""
+
+    def _replace(self, *, images: Tensor) -> Self: ...
+
+
+B = TypeVar("B", bound=ImageBatch)
+
+
+class SplitsDataModule(L.LightningDataModule, Generic[B]):
+    """Splits that lie in memory, or on a disk as if they did; batches without worker processes, resumable.
+
+    A subclass makes the splits in `setup`: `train`, `val` (None where nothing is validated) and `test`, with `classes`
+    and the `checksums` of what was read. `mean` and `std` normalise the pixels, `image_size` is the side of what the
+    net is trained on; nothing is validated where `val_size` is 0.
+    """
+
+    train: Rows[B]
+    val: Rows[B] | None
+    test: Rows[B]
+    classes: tuple[str, ...]
+    checksums: dict[str, str]
+
+    def __init__(
+        self,
+        name: str,
+        mean: float,
+        std: float,
+        num_classes: int,
+        image_size: int,
+        val_size: int,
+        batch_size: int,
+        eval_batch_size: int,
+        seed: int = 0,
+        augment: Sequence[nn.Module] = (),
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.mean, self.std = mean, std
+        self.num_classes, self.image_size, self.val_size = num_classes, image_size, val_size
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self.seed = seed
+        self.augment, self.normalise = nn.Sequential(*augment), Normalise(mean, std)
+
+    def train_dataloader(self) -> BatchLoader[B]:
+        """Shuffled batches of this process's share; with trainer.overfit_batches the same ones every epoch."""
+        loader = self._loader(self.train, self.batch_size, self.seed)
+        if self.trainer is not None:
+            loader.limit = self.trainer.limit_train_batches  # overfit_batches is one too
+            if getattr(self.trainer, "overfit_batches", 0):
+                del loader.sampler  # so nobody calls set_epoch; Lightning can fix the order of its own loaders only
+        return loader
+
+    def val_dataloader(self) -> BatchLoader[B] | list[BatchLoader[B]]:
+        """Batches in order; nothing where nothing is validated."""
+        return self._loader(self.val, self.eval_batch_size) if self.val is not None else []
+
+    def test_dataloader(self) -> BatchLoader[B]:
+        """Batches in order."""
+        return self._loader(self.test, self.eval_batch_size)
+
+    def _loader(self, split: Rows[B], batch_size: int, seed: int | None = None) -> BatchLoader[B]:
+        trainer = self.trainer
+        if trainer is None:
+            return BatchLoader(split, batch_size, seed)
+        device = trainer.strategy.root_device
+        if device.type != "cpu":
+            split = split.to(device)  # batches are made where they are used, of a set that is small enough
+        return BatchLoader(split, batch_size, seed, trainer.global_rank, trainer.world_size)
+
+    def on_after_batch_transfer(self, batch: B, dataloader_idx: int) -> B:
+        """Augment training batches, normalise all, on the device.
+
+        The step's seed is set here, so that augmentation and the dropout that follows draw from it.
+        """
+        images = batch.images
+        if self.trainer is not None and self.trainer.training:
+            seed_step(batch.seed, images.device)
+            images = self.augment(images)
+        images = self.normalise(images)
+        if self.trainer is not None:  # Lightning gave the batch its precision while it was still whole numbers
+            images = self.trainer.precision_plugin.convert_input(images)
+        return batch._replace(images=images)
+
+
+AnyDataModule: TypeAlias = SplitsDataModule[ImageBatch]
+"""A DataModule, where it doesn't matter which."""
+
+
+def seed_step(seed: int, device: torch.device) -> None:
+    """Make what is drawn next on a device follow from a seed.
+
+    `torch.manual_seed` would seed every kind of device there might be, and keep a stack trace of each call until that
+    device is used: 1 ms a step, and a leak, on a machine without one.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
