@@ -1,0 +1,156 @@
+"""What the page detector's maps say: boxes of digits, each once. Training makes the maps after the same figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+STRIDE = 4  # pixels of a level to one cell of the maps, down and across
+SMALLEST, LARGEST = 15.0, 36.0  # sizes of the digits that a level is responsible for, in its pixels
+REFERENCE = 24.0  # the maps hold the logarithm of widths and heights by this many pixels
+OBJECTNESS, CLASSES, BOX, SMALLER = 0, slice(1, 11), slice(11, 15), 15  # the maps' channels
+CHANNELS = 16
+
+BREADTH = 0.9  # a digit's size is its height, or this share of its width where that is more
+TOLERATED = 11.0, 46.0  # sizes that are still believed, in pixels of a level; beyond them another level sees the digit
+OVERLAP = 0.45  # intersection over union from which two boxes are one digit found twice
+INSIDE = 0.7  # share of a box within another from which it is a part of that, or that is no digit
+NARROWEST = 0.35  # boxes are compared as if they were at least so wide, of their height: a stick's own width is nothing
+MUCH_LARGER = 1.5  # sizes so many times a part's, found at a coarser level, are a whole and its parts
+LEAD = 0.2  # by so much objectness the parts have to surpass such a whole: strokes of large digits look like small ones
+MOST = 1500  # boxes looked at; of more, those of least objectness are left
+
+Floats = npt.NDArray[np.float32]
+
+
+class Found(NamedTuple):
+    """Digits on a picture. All float32, for n digits."""
+
+    boxes: Floats  # (n, 4): centre x, centre y, width, height in pixels of the picture
+    objectness: Floats  # (n,): 0..1, that it is a digit
+    probabilities: Floats  # (n, 10): of 0..9 if it is one
+    levels: Floats  # (n,): scale of the level it was found at, pixels of the level to one of the picture
+
+    def only(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Found:
+        """Those chosen, by a mask (n,) or by their places, in their order."""
+        return Found(*(part[chosen] for part in self))
+
+
+def joined(parts: Sequence[Found]) -> Found:
+    """What was found at several levels, as one; of none nothing."""
+    nothing = Found(*(np.zeros(shape, np.float32) for shape in ((0, 4), 0, (0, 10), 0)))
+    return Found(*(np.concatenate(columns) for columns in zip(nothing, *parts, strict=True)))
+
+
+def sizes(boxes: Floats) -> Floats:
+    """Sizes of boxes (n, 4), which decide the level that is responsible for a digit: (n,)."""
+    size: Floats = np.maximum(boxes[:, 3], BREADTH * boxes[:, 2])
+    return size
+
+
+def decode(maps: Floats, threshold: float, scale: tuple[float, float] = (1.0, 1.0), padding: int = 0) -> Found:
+    """The digits of one level: peaks of objectness of at least `threshold`, each the highest of its 3 x 3 cells.
+
+    `maps` are (1, CHANNELS, H / STRIDE, W / STRIDE); `scale` is pixels of the level to one of the picture, across and
+    down; `padding` pixels lie left of the picture and above it.
+    """
+    objectness = np.ascontiguousarray(maps[0, OBJECTNESS])
+    rows, columns = np.nonzero(objectness >= cv2.dilate(objectness, np.ones((3, 3), np.uint8)))
+    certainty = _sigmoid(objectness[rows, columns])
+    high = certainty >= threshold
+    rows, columns, certainty = rows[high], columns[high], certainty[high]
+    peaks = maps[0][:, rows, columns]  # (CHANNELS, n)
+
+    dx, dy, *logarithms = peaks[BOX]
+    x, y = (columns + 0.5 + dx) * STRIDE - padding, (rows + 0.5 + dy) * STRIDE - padding
+    wide, tall = REFERENCE * np.exp(np.clip(logarithms, -5, 5))  # clipped, lest it overflow
+    boxes = np.stack([x, y, wide, tall], 1)
+    across, down = scale
+    found = Found(
+        (boxes / np.array([across, down, across, down])).astype(np.float32),
+        certainty,
+        _softmax(peaks[CLASSES].T),
+        np.full(len(rows), np.sqrt(across * down), np.float32),
+    )
+    size = sizes(boxes)
+    return found.only((size > TOLERATED[0]) & (size < TOLERATED[1]))
+
+
+def suppress(found: Found) -> Found:
+    """Each digit once, and no digits that are parts of another; the most certain first."""
+    found = found.only(np.argsort(-found.objectness, kind="stable")[:MOST])
+    found = found.only(_without_repetitions(found))
+    return found.only(_without_parts(found))
+
+
+def _without_repetitions(found: Found) -> npt.NDArray[np.intp]:
+    """Greedy non-maximum suppression: of boxes that overlap much, the first."""
+    corners = _corners(found.boxes)
+    area = _areas(corners)
+    alive = np.ones(len(corners), np.bool_)
+    kept = []
+    for index in range(len(corners)):
+        if alive[index]:
+            kept.append(index)
+            shared = _shared(corners[index], corners)
+            alive &= shared <= OVERLAP * (area + area[index] - shared)
+    return np.array(kept, np.intp)
+
+
+def _without_parts(found: Found) -> npt.NDArray[np.bool_]:
+    """Which boxes stay where some lie within others: the whole, or all of its parts.
+
+    A whole competes with its parts' mean. From the smallest box to the largest, so that of parts within parts only
+    those compete that had won. Without a lead, strokes of a large thin digit, which the finer level sees sharply, would
+    win against the digit; with too much of it, so would a drawing or a stain around true digits.
+    """
+    corners, size = _corners(found.boxes), sizes(found.boxes)
+    area = _areas(corners)
+    alive = np.ones(len(corners), np.bool_)
+    smaller = np.zeros(len(corners), np.bool_)
+    for whole in np.argsort(area, kind="stable"):
+        parts = np.flatnonzero(alive & smaller & (_shared(corners[whole], corners) > INSIDE * area))
+        smaller[whole] = True
+        if not len(parts):
+            continue
+        ahead = (size[whole] > MUCH_LARGER * size[parts]) & (found.levels[whole] < found.levels[parts])
+        if found.objectness[whole] >= np.mean(found.objectness[parts] - LEAD * ahead):
+            alive[parts] = False
+        else:
+            alive[whole] = False
+    return alive
+
+
+def _corners(boxes: Floats) -> Floats:
+    """Left, top, right, bottom of boxes (n, 4), narrow ones widened: (n, 4)."""
+    x, y, width, height = boxes.T
+    width = np.maximum(width, NARROWEST * height)
+    return np.stack([x - width / 2, y - height / 2, x + width / 2, y + height / 2], 1)
+
+
+def _areas(corners: Floats) -> Floats:
+    areas: Floats = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
+    return areas
+
+
+def _shared(one: Floats, others: Floats) -> Floats:
+    """The areas that corners (n, 4) share with corners (4,): (n,)."""
+    left, top, right, bottom = others.T
+    across = np.minimum(right, one[2]) - np.maximum(left, one[0])
+    down = np.minimum(bottom, one[3]) - np.maximum(top, one[1])
+    areas: Floats = np.maximum(across, 0) * np.maximum(down, 0)
+    return areas
+
+
+def _sigmoid(logits: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -30, 30))), np.float32)
+
+
+def _softmax(logits: Floats) -> Floats:
+    """Over the last axis."""
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    return np.asarray(powers / powers.sum(-1, keepdims=True), np.float32)
