@@ -1,0 +1,1 @@
+"""Pages composed of digits that are known, to train and to judge a detector on: written, lit, photographed."""
