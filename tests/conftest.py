@@ -59,6 +59,58 @@ def mnist_root() -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def drawn_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MNIST's files with a few hundred drawn digits; and, in `pages`, what is composed of them."""
+    from tests.support import drawn_mnist  # which imports torch, as the fixtures below do
+
+    root = tmp_path_factory.mktemp("drawn")
+    drawn_mnist.write_files(root)
+    return root
+
+
+@pytest.fixture
+def drawn_mnist(drawn_files: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The same, taken for MNIST's own while a test runs."""
+    from digits.data.datasets import read_dataset
+    from tests.support.drawn_mnist import take_files
+
+    take_files(drawn_files, monkeypatch)
+    yield drawn_files
+    read_dataset.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def page_run(drawn_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page reader after two short epochs, with the dashboard after each."""
+    from tests.support.drawn_mnist import take_files
+    from tests.support.runs import PAGE_READER, train
+
+    with pytest.MonkeyPatch.context() as patch:
+        take_files(drawn_files, patch)
+        shown = ("callbacks=dashboard", "callbacks.dashboard.every_n_epochs=1")
+        return train(tmp_path_factory.mktemp("outputs") / "outputs" / "runs" / "pages", *PAGE_READER, *shown)
+
+
+@pytest.fixture(scope="session")
+def eager_run(page_run: Path, drawn_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page reader that takes much for a digit, so that it finds some; it begins as `page_run`, and learns nothing."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    from tests.support.drawn_mnist import take_files
+    from tests.support.runs import PAGE_READER, train
+
+    tensors = {name: torch.clone(tensor) for name, tensor in load_file(page_run / "model.safetensors").items()}
+    tensors["answer.bias"][0] = 1  # of the objectness
+    begin, folder = tmp_path_factory.mktemp("begin") / "eager.safetensors", tmp_path_factory.mktemp("eager")
+    save_file(tensors, begin)
+    nothing = ("optimizer.lr=1e-12", "trainer.max_epochs=1", "trainer.ema_decay=null", "data.crops=1")
+    with pytest.MonkeyPatch.context() as patch:
+        take_files(drawn_files, patch)
+        return train(folder / "outputs" / "runs" / "eager", *PAGE_READER, *nothing, f"init_from={begin}")
+
+
 @pytest.fixture
 def folders_read_anew() -> Iterator[None]:
     """Folders of pictures are read once a process; a test wants its own."""

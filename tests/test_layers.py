@@ -172,8 +172,9 @@ def test_the_image_folder_is_named_in_its_own_places() -> None:
 
 
 WRITES_JSON = {
-    *("digits.evaluating.evaluation", "digits.evaluating.judge", "digits.evaluating.scores"),
-    *("digits.exporting.onnx_export", "digits.exploring.findings", "digits.serving.app", "digits.tuning.study"),
+    *("digits.evaluating.evaluation", "digits.evaluating.judge", "digits.evaluating.pages", "digits.evaluating.scores"),
+    *("digits.exporting.detector_export", "digits.exporting.onnx_export", "digits.exploring.findings"),
+    *("digits.serving.app", "digits.tuning.study"),
 }
 """Files that write records of other kinds than a run's."""
 

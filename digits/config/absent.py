@@ -23,6 +23,10 @@ THEN: dict[str, Tree] = {
 }
 """Arguments of schedules that older records lack, with torch's defaults, which were in force."""
 
+READER = "digits.data.ReaderDataModule"
+NO_PAGES: Tree = {"pages": 0, "pages_seed": 0, "fonts": None, "cache": "pages"}
+"""Keys of `data=reader` that older records lack: nothing was cut out of composed pages."""
+
 TOP_LEVEL: Tree = {"task": {"_target_": CLASSIFIER}, "test_views": 1, "init_from": None, "teachers": []}
 """Keys of the top level that older records lack."""
 
@@ -35,6 +39,9 @@ def completed(recorded: Tree) -> Tree:
     scheduler = recorded.get("scheduler")
     if isinstance(scheduler, dict):
         recorded = recorded | {"scheduler": THEN.get(str(scheduler.get("_target_")), {}) | scheduler}
+    data = recorded.get("data")
+    if isinstance(data, dict) and data.get("_target_") == READER:
+        recorded = recorded | {"data": NO_PAGES | data}
     return TOP_LEVEL | recorded
 
 

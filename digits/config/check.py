@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from digits.config.absent import senseless_modes
 from digits.config.data import CLASSES, IMAGE_SIZE, TRAINING_IMAGES, DataSet
 from digits.config.faults import ConfigError, Fault, TargetError, explain, nearest
-from digits.config.schema import EarlyStopping, Experiment, Trainer, described
+from digits.config.schema import DESCRIBED, EarlyStopping, Experiment, Trainer, data_set, described
 from digits.config.signatures import HYDRAS_KEYS, names, signature_of, takes_anything
-from digits.config.task import task_of
+from digits.config.task import Task, task_of
 from digits.config.trust import is_trusted, packages_of
 from digits.config.types import TARGET, Target, Tree, Value, targets_in
 
@@ -145,6 +145,8 @@ def _check_task(config: Tree) -> list[Fault]:
         task = task_of(target)
     except TargetError as error:
         return [Fault("task._target_", str(error))]
+    if faults := list(_check_parts(config, task)):
+        return faults
     *others, last = map(repr, task.monitors)
     known = f"input should be {', '.join(others)} or {last} (what is watched)"
     return [
@@ -153,6 +155,29 @@ def _check_task(config: Tree) -> list[Fault]:
         if isinstance(callback, dict) and described(callback.get("_target_")) is EarlyStopping
         and isinstance(monitor := callback.get("monitor"), str) and monitor not in task.monitors
     ]  # fmt: skip
+
+
+def _check_parts(config: Tree, task: Task) -> Iterator[Fault]:
+    """Data, a model or a loss that ships and is made for another task."""
+    needs_own = any(described(target).made_for == task.name for target in DESCRIBED)
+    unfit = []
+    for key in ("data", "model", "loss"):
+        section = config.get(key)
+        target = section.get("_target_") if isinstance(section, dict) else None
+        if not isinstance(target, str) or target not in DESCRIBED:
+            continue
+        made_for = described(target).made_for
+        if made_for is None and needs_own:
+            unfit.append(f"{key} ({target})")
+        elif made_for not in (None, task.name):
+            yield Fault(key, f"is {target}, made for task={made_for}, but the task is {task.name}")
+    if unfit:
+        why = f"is {task.name}, for which {', '.join(unfit)} {'is' if len(unfit) == 1 else 'are'} not made"
+        yield Fault("task", f"{why}; conf/task/{task.name}.yaml says what is")
+    data = config.get("data")
+    kind = data_set(data) if isinstance(data, dict) else DataSet
+    if config.get("augment") and not kind.augmented and kind.made_for in (None, task.name):
+        yield Fault("augment", "these data take no transforms; take augment=none")
 
 
 def _check_trainer(trainer: object) -> list[Fault]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
-from digits.config.types import Count, Fraction, Share, Target
+from digits.config.types import Count, Fraction, Name, Share, Target
+
+Mirrors: TypeAlias = list[Annotated[str, Field(pattern=r"^https?://.+/$")]] | None
 
 TRAINING_IMAGES = {"mnist": 60_000, "fashion_mnist": 60_000, "kmnist": 60_000, "optdigits": 1_437}
 """Size of each data set's official training split (of ours, for optdigits)."""
@@ -27,6 +29,8 @@ class DataSet(Target):
     users_own: ClassVar[bool] = False  # pictures of the user's own: counted, and normalised as a net's that begins
     chosen_by: ClassVar[tuple[str, ...]] = ()  # keys that, beside the split, choose which pictures are trained on
     all_of_it: ClassVar[dict[str, None]] = {}  # values with which every picture is asked about
+    made_of: ClassVar[str | None] = None  # the set whose files it takes, where that is another
+    augmented: ClassVar[bool] = True  # by the transforms of the group augment
 
 
 class Data(DataSet):
@@ -34,9 +38,7 @@ class Data(DataSet):
 
     name: Literal["mnist", "fashion_mnist", "kmnist", "optdigits", "reader"] = Field(description="the data set")
     root: str = Field(min_length=1, description="folder that holds the data sets")
-    mirrors: list[Annotated[str, Field(pattern=r"^https?://.+/$")]] | None = Field(
-        description="URLs to fetch from, each ending in /; null: torchvision's"
-    )
+    mirrors: Mirrors = Field(description="URLs to fetch from, each ending in /; null: torchvision's")
     mean: float = Field(ge=0, le=1, description="mean of the training pixels, 0..1")
     std: float = Field(gt=0, le=1, description="standard deviation of the training pixels, 0..1")
     num_classes: Count = Field(description="number of classes")
@@ -51,9 +53,45 @@ class Data(DataSet):
 class Reader(Data):
     """`data=reader`: MNIST, and what is made from each split of it, as shares of its number."""
 
+    made_of = "mnist"
+
     drawn: float = Field(ge=0, le=10, description="drawn digits, for each of MNIST's")
     altered: float = Field(ge=0, le=10, description="altered digits, for each of MNIST's")
     nondigits: float = Field(ge=0, le=10, description="pictures of no digit, for each of MNIST's")
+    pages: int = Field(ge=0, le=10_000, description="composed pages to cut patches out of, for a thousand of MNIST's")
+    pages_seed: int = Field(ge=0, description="which pages; apart from seed and split_seed")
+    fonts: Name | None = Field(description="folder of handwriting fonts, written with beside the digits; null: none")
+    cache: Name = Field(description="folder in which composed pages are kept, about 80 kB each")
+
+
+class Pages(DataSet):
+    """`data=pages`: pages composed of MNIST's training digits, for a detector."""
+
+    made_for, made_of, augmented = "detection", "mnist", False
+
+    name: Literal["pages"] = Field(description="the data set")
+    root: str = Field(min_length=1, description="folder that holds MNIST")
+    mirrors: Mirrors = Field(description="URLs to fetch from, each ending in /; null: torchvision's")
+    mean: float = Field(ge=0, le=0, description="0: the detector takes grey levels, 0..1, and normalises by itself")
+    std: float = Field(ge=1, le=1, description="1, for the same reason")
+    num_classes: Literal[10] = Field(description="number of classes")
+    image_size: Annotated[int, Field(ge=64, le=512, multiple_of=16)] = Field(
+        description="side of the crops that are trained on, in pixels"
+    )
+    val_size: Annotated[int, Field(ge=20)] = Field(
+        description="training digits kept: validation pages are composed of a half of them, test pages of the other"
+    )
+    split_seed: int = Field(ge=0, description="which stratified split")
+    limit: Count | None = Field(description="at most this many pages of each split")
+    batch_size: Count = Field(description="crops a training step")
+    eval_batch_size: Count = Field(description="pages a validation or test step")
+    pages: Count = Field(description="pages to train on")
+    val_pages: Count = Field(description="pages to validate on")
+    test_pages: Count = Field(description="pages to test on")
+    crops: Count = Field(description="crops of each page in an epoch")
+    pages_seed: int = Field(ge=0, description="which pages; apart from seed and split_seed")
+    fonts: Name | None = Field(description="folder of handwriting fonts, written with beside the digits; null: none")
+    cache: Name = Field(description="folder in which composed pages are kept, about 80 kB each")
 
 
 class ImageFolder(DataSet):

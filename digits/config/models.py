@@ -46,3 +46,16 @@ class TinyCNN(Target):
 
     num_classes: Count = Field(description="number of classes")
     stages: Stages = Field(description="channels of every convolution, stage by stage")
+
+
+class Detector(Target):
+    """`model=detector`."""
+
+    made_for = "detection"
+
+    num_classes: Count = Field(description="number of classes")
+    channels: Annotated[list[Count], Field(min_length=4, max_length=4)] = Field(
+        description="channels at 1/2, 1/4, 1/8 and 1/16 of the resolution"
+    )
+    head: Count = Field(description="channels of what answers, at 1/4")
+    blocks: Annotated[int, Field(ge=0)] = Field(description="residual blocks at 1/16")

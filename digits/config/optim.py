@@ -15,6 +15,16 @@ class CrossEntropy(Target):
     label_smoothing: Fraction = Field(description="share of the target spread over all classes")
 
 
+class Detection(Target):
+    """`loss=detection`."""
+
+    made_for = "detection"
+
+    label_smoothing: Fraction = Field(description="share of the target spread over all classes")
+    box_weight: float = Field(ge=0, description="weight of the boxes' loss beside that of objectness and class")
+    gate_weight: float = Field(ge=0, description="weight of the loss of whether smaller digits are here")
+
+
 class Optimizer(Target):
     """Any optimizer."""
 

@@ -13,9 +13,18 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BeforeValidator, ConfigDict, Field, SerializeAsAny
 
 from digits.config import augment
-from digits.config.data import Data, DataSet, ImageFolder, Reader
-from digits.config.models import CNN, MLP, LogisticRegression, ResNet, TinyCNN
-from digits.config.optim import SGD, Adam, ConstantLR, CosineAnnealingLR, CrossEntropy, OneCycleLR, StepLR
+from digits.config.data import Data, DataSet, ImageFolder, Pages, Reader
+from digits.config.models import CNN, MLP, Detector, LogisticRegression, ResNet, TinyCNN
+from digits.config.optim import (
+    SGD,
+    Adam,
+    ConstantLR,
+    CosineAnnealingLR,
+    CrossEntropy,
+    Detection,
+    OneCycleLR,
+    StepLR,
+)
 from digits.config.types import Count, Fraction, Name, Section, Target, Tree, Value
 
 Views: TypeAlias = Literal[1, 5, 9]
@@ -121,6 +130,7 @@ class Dashboard(Target):
 DESCRIBED: dict[str, type[Target]] = {
     "digits.data.MNISTDataModule": Data,
     "digits.data.ImageFolder": ImageFolder,
+    "digits.data.PagesDataModule": Pages,
     "digits.data.ReaderDataModule": Reader,
     "digits.data.RandomAffine": augment.RandomAffine,
     "digits.data.RandomWarp": augment.RandomWarp,
@@ -136,7 +146,9 @@ DESCRIBED: dict[str, type[Target]] = {
     "digits.models.CNN": CNN,
     "digits.models.ResNet": ResNet,
     "digits.models.TinyCNN": TinyCNN,
+    "digits.models.Detector": Detector,
     "torch.nn.CrossEntropyLoss": CrossEntropy,
+    "digits.training.detection.loss.DetectionLoss": Detection,
     "torch.optim.Adam": Adam,
     "torch.optim.AdamW": Adam,
     "torch.optim.SGD": SGD,

@@ -106,8 +106,21 @@ class Task:
 
 CLASSIFICATION = Task("classification", (Metric("loss", "min"), Metric("accuracy", "max", fraction=True)), "accuracy")
 
+DETECTION = Task(
+    "detection",
+    (
+        Metric("loss", "min"),
+        Metric("pages", "max", fraction=True),  # read without a fault; in training, crops
+        Metric("recall", "max", fraction=True),
+        Metric("precision", "max", fraction=True),
+        Metric("accuracy", "max", fraction=True),  # of the class of digits that were found
+    ),
+    "pages",
+)
+
 CLASSIFIER = "digits.training.module.Classifier"
-KNOWN = {CLASSIFIER: CLASSIFICATION}
+DETECTOR = "digits.training.detection.module.PageDetector"
+KNOWN = {CLASSIFIER: CLASSIFICATION, DETECTOR: DETECTION}
 """The tasks whose modules need not be imported to know them."""
 
 

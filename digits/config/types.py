@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, TypeAlias
+from typing import Annotated, ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -32,6 +32,8 @@ class Target(Section):
     """A section that names what it builds; further keys are that thing's arguments."""
 
     model_config = ConfigDict(extra="allow")
+
+    made_for: ClassVar[str | None] = None  # the task that alone has a use for it
 
     target: str = Field(alias="_target_", pattern=TARGET, description="what to build")
 

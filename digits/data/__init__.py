@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from digits.data.loader import BatchLoader as BatchLoader
     from digits.data.loader import Split as Split
     from digits.data.normalise import Normalise as Normalise
+    from digits.data.pages.datamodule import PagesDataModule as PagesDataModule
     from digits.data.synthetic.datamodule import ReaderDataModule as ReaderDataModule
 
 HOMES = {
@@ -39,6 +40,7 @@ HOMES = {
     "image_folder": ("ImageFolder",),
     "loader": ("Batch", "BatchLoader", "Split"),
     "normalise": ("Normalise",),
+    "pages.datamodule": ("PagesDataModule",),
     "synthetic.datamodule": ("ReaderDataModule",),
 }
 """Where each public name is defined."""

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 
 from digits.config.faults import TargetError
 from digits.config.instantiate import check_read_back, instantiate
-from digits.data import MNISTDataModule, Split
+from digits.data import MNISTDataModule, PagesDataModule, Split
+from digits.data.base import B, SplitsDataModule
 from digits.data.datasets import DataError
+from digits.data.pages.rows import PageRows
 from digits.evaluating.members import Member, by_name
 from digits.runs.layout import RESULT, RunError
 from digits.runs.read import peek
 from digits.runs.schema import NetInput, RecordedData
+
+M = TypeVar("M", MNISTDataModule, PagesDataModule)
 
 
 def read_data(sections: Sequence[RecordedData], trust: tuple[str, ...]) -> list[MNISTDataModule]:
@@ -21,22 +27,35 @@ def read_data(sections: Sequence[RecordedData], trust: tuple[str, ...]) -> list[
 
     Raises DataError when the data can't be had, RunError when a section doesn't describe a DataModule of ours.
     """
-    try:
-        modules = [_module(section, trust) for section in sections]
+    with _telling_the_record():
+        modules = [_module(section, trust, MNISTDataModule) for section in sections]
         modules[0].prepare_data()
         modules[0].setup()
+    return modules
+
+
+def read_pages(section: RecordedData, split: str, trust: tuple[str, ...]) -> tuple[PagesDataModule, PageRows]:
+    """The DataModule that a section of the configuration describes, and the one split that is asked for; as above."""
+    with _telling_the_record():
+        module = _module(section, trust, PagesDataModule)
+        return module, module.split(split)
+
+
+@contextmanager
+def _telling_the_record() -> Iterator[None]:
+    try:
+        yield
     except (RunError, TargetError):
         raise
     except ValueError as error:  # a split of a size or by a seed that the schema can't know to be too large
         raise RunError(f"{RESULT}: {error}") from None
-    return modules
 
 
-def _module(section: RecordedData, trust: tuple[str, ...]) -> MNISTDataModule:
+def _module(section: RecordedData, trust: tuple[str, ...], kind: type[M]) -> M:
     check_read_back(section.tree(), trust)
     module = instantiate(section.tree())
-    if not isinstance(module, MNISTDataModule):
-        raise RunError(f"{section.target} is no MNISTDataModule, so it can't be evaluated on")
+    if not isinstance(module, kind):
+        raise RunError(f"{section.target} is no {kind.__name__}, so it can't be evaluated on")
     return module
 
 
@@ -88,7 +107,7 @@ def other_names(net_classes: Sequence[str], data_classes: Sequence[str], data_na
     ]
 
 
-def net_input(data: MNISTDataModule) -> NetInput:
+def net_input(data: SplitsDataModule[B]) -> NetInput:
     """What a net takes that learns from a data set, as `model.json` says it.
 
     Raises DataError where a DataModule of one's own can't say so.

@@ -20,7 +20,7 @@ from digits.runs.schema import RecordedConfig, RunRecord
 LENGTHS = {"trainer.max_epochs"}
 """What may be given anew to a run that goes on; not max_steps, with which Lightning 2.6 repeats an epoch on resume."""
 
-ANEW = {"seed", "test", "checkpoints", "data.root", "data.mirrors"}
+ANEW = {"seed", "test", "checkpoints", "data.root", "data.mirrors", "data.cache", "data.fonts"}
 """What may be given anew to a run that is done once more."""
 
 NO_LENGTH = "can't be changed on resume, only {0} can; to start from its weights: init_from"

@@ -69,7 +69,7 @@ def test_help_lists_the_groups_and_is_quick(tmp_path: Path) -> None:
     seconds, done = cpu_seconds("--help", cwd=tmp_path)
     assert done.returncode == 0
     for line in (
-        "model: cnn, logistic, mlp, resnet",
+        "model: cnn, detector, logistic, mlp, resnet",
         "optimizer: adam, adamw, sgd",
         "scheduler: constant, cosine, onecycle, step",
         "trainer: auto, cpu, ddp, gpu",

@@ -52,7 +52,7 @@ SEARCH = Path("outputs", "tune", "logistic")
         (["optimizer.lr=fast", "~search_space.lr"], ["optimizer.lr: is 'fast'; input should be a valid number"]),
         (["sampler=grid"], ["search_space.lr: has no end of values; for sampler=grid give it a step"]),
         (["sampler=cmaes", "tune.objective=[val/loss,parameters]"], ["sampler: cmaes searches for one objective"]),
-        (["search_space=none"], ["search_space: there is no none; there is cnn, logistic, mlp"]),
+        (["search_space=none"], ["search_space: there is no none; there is cnn, detector, logistic, mlp"]),
         (["sampler.popsize=3", "+pruner.x=1"], ["sampler.popsize: no such key", ]),
         (["+pruner.x=1"], ["pruner.x: optuna.pruners.HyperbandPruner has no such argument"]),
         (["tune.name=../up"], ["tune.name: is '../up'; string should match"]),

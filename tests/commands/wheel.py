@@ -31,7 +31,7 @@ def test_the_package_is_the_wheels_and_holds_its_configuration(tmp_path: Path) -
 def test_help_lists_the_groups(tmp_path: Path) -> None:
     done = run(PYTHON, "-m", "digits.train", "--help", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "model: cnn, logistic, mlp, resnet" in done.stdout
+    assert "model: cnn, detector, logistic, mlp, resnet" in done.stdout
 
 
 @pytest.mark.parametrize(("launcher", "extra"), [("ray_local", "ray"), ("ray", "ray"), ("slurm", "slurm")])

@@ -150,10 +150,16 @@ def _choices() -> list[str]:
     return [choice.replace("+experiment", "experiment") for choice in found if choice != "trainer=gpu"]
 
 
+BESIDE = {
+    **dict.fromkeys(("data=image_folder", "experiment=finetune"), "data.num_classes=10"),  # else counted
+    **dict.fromkeys(("data=pages", "model=detector", "loss=detection"), "experiment=page_reader"),
+}
+"""What some choices need beside them."""
+
+
 @pytest.mark.parametrize("choice", _choices())
 def test_every_choice_that_ships_is_valid(composed: Callable[..., Tree], choice: str) -> None:
-    own = ["data.num_classes=10"] if choice in ("data=image_folder", "experiment=finetune") else []  # else counted
-    check(composed(choice, *own))
+    check(composed(choice, *([BESIDE[choice]] if choice in BESIDE else [])))
 
 
 class NeedsTarget:

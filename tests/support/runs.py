@@ -13,6 +13,13 @@ from digits.hydra_app.paths import conf_directory
 from digits.hydra_app.resolve import experiment_of
 from digits.training.job import run_job
 
+PAGE_READER = (
+    "experiment=page_reader", "trainer=cpu", "trainer.max_epochs=2", "callbacks=none", "optimizer.lr=0.02",
+    "model.channels=[8,16,16,24]", "model.head=16", "model.blocks=1", "data.val_size=200", "data.image_size=96",
+    "data.batch_size=16", "data.pages=24", "data.val_pages=6", "data.test_pages=6", "data.crops=4",
+)  # fmt: skip
+"""A page reader that is small and trained in a second or two, of the digits of `tests.support.drawn_mnist`."""
+
 
 def composed(*overrides: str) -> DictConfig:
     """conf/train.yaml with overrides."""

@@ -11,15 +11,19 @@ from torch import nn
 from digits.data.datamodule import MNISTDataModule
 from digits.data.datasets import NONE
 from digits.data.loader import Split, mix
+from digits.data.pages.composing import Composing
+from digits.data.pages.page import Composed
+from digits.data.pages.patches import NO_DIGIT, cut_patches
 
 
 class ReaderDataModule(MNISTDataModule):
     """MNIST and, for each part of its training images, pictures made from them: eleven classes, the last "none".
 
     To the training and the validation split are added, as shares of their number, `drawn` digits in many styles,
-    `altered` digits of the split's own (crossed, slashed, with flags, feet, specks and rules) and `nondigits`. No
-    picture of one split goes into one of the other. The test split is MNIST's own, and nothing else. What is made
-    follows from `split_seed`.
+    `altered` digits of the split's own (crossed, slashed, with flags, feet, specks and rules) and `nondigits`; and what
+    is cut out of so many composed `pages` for each thousand of their images, digits, letters and boxes that fit
+    neither (`pages_seed`, `fonts` and `cache` as `data=pages` has them). No picture of one split goes into one of the
+    other. The test split is MNIST's own, and nothing else. What is made follows from `split_seed`.
     """
 
     def __init__(
@@ -39,6 +43,10 @@ class ReaderDataModule(MNISTDataModule):
         drawn: float,
         altered: float,
         nondigits: float,
+        pages: int = 0,
+        pages_seed: int = 0,
+        fonts: str | None = None,
+        cache: str = "data/pages",
         seed: int = 0,
         augment: Sequence[nn.Module] = (),
     ) -> None:
@@ -47,17 +55,22 @@ class ReaderDataModule(MNISTDataModule):
             eval_batch_size, seed, augment,
         )  # fmt: skip
         self.drawn, self.altered, self.nondigits = drawn, altered, nondigits
+        self.pages, self.composing = pages, Composing(pages_seed, fonts, cache)
 
     def setup(self, stage: str | None = None) -> None:
         """Make the splits, then what is added to them; takes some seconds."""
         if hasattr(self, "train"):
             return
         super().setup(stage)
-        self.train = self._enlarged(self.train, mix(self.split_seed, 0))
+        self.train = self._enlarged(self.train, self._pages("train", self.train), mix(self.split_seed, 0))
         if self.val is not None:
-            self.val = self._enlarged(self.val, mix(self.split_seed, 1))
+            self.val = self._enlarged(self.val, self._pages("val", self.val), mix(self.split_seed, 1))
 
-    def _enlarged(self, split: Split, seed: int) -> Split:
+    def _pages(self, name: str, split: Split) -> list[Composed]:
+        number = self.pages * len(split) // 1000
+        return self.composing.pages(self.read(), self.val_size, self.split_seed, name, number) if number else []
+
+    def _enlarged(self, split: Split, pages: Sequence[Composed], seed: int) -> Split:
         """The split, and what is made of it; shuffled, and no larger than `limit`."""
         from digits.data.synthetic.alter import alter
         from digits.data.synthetic.draw import draw_digits
@@ -71,7 +84,10 @@ class ReaderDataModule(MNISTDataModule):
         altered = alter(images[chosen], labels[chosen], random)
         digits, digit_labels = np.concatenate([images, drawn]), np.concatenate([labels, drawn_labels])
         none = make_nondigits(digits, digit_labels, round(self.nondigits * number), random)
-        all_images = np.concatenate([digits, altered, none])
-        all_labels = np.concatenate([digit_labels, labels[chosen], np.full(len(none), self.classes.index(NONE))])
+        nothing = self.classes.index(NONE)
+        cut = cut_patches(pages, np.random.default_rng(seed))
+        cut_labels = np.where(cut.labels == NO_DIGIT, nothing, cut.labels)
+        all_images = np.concatenate([digits, altered, none, cut.images])
+        all_labels = np.concatenate([digit_labels, labels[chosen], np.full(len(none), nothing), cut_labels])
         rows = random.permutation(len(all_labels))[: self.limit]
         return Split(torch.from_numpy(all_images), torch.from_numpy(all_labels), torch.from_numpy(rows))

@@ -1,0 +1,72 @@
+"""Patches cut out of composed pages by the boxes of what is written there, as the reader cuts what a detector finds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from digits.data.pages.page import UNCLEAR, Composed, Random
+from digits.reading.box_patch import box_patches
+
+MOVED, RESIZED, STRETCHED = 0.05, 0.06, 0.04
+"""How far boxes are off, as standard deviations: of a centre in shares of the size, of the size and of the aspect as
+logarithms. A detector's were off by as much on validation pages (`python -m benchmarks.reading.choose`)."""
+
+SHIFTED = 0.3
+"""As many boxes that fit no digit, for each that does: between two, beside one, on a part of one."""
+
+NEAR = 0.4
+"""Shares of its sides by which a box's centre is off where the digit is surely not what it fits."""
+
+NO_DIGIT = -1
+"""The label of a patch that shows none."""
+
+
+class Patches(NamedTuple):
+    """Patches and what is in the middle of each."""
+
+    images: npt.NDArray[np.uint8]  # (N, 28, 28)
+    labels: npt.NDArray[np.int64]  # (N,): 0..9 or NO_DIGIT
+
+
+def cut_patches(pages: Sequence[Composed], random: Random) -> Patches:
+    """A patch of every clear digit, of everything else that was written, and of boxes that fit nothing."""
+    images, labels = [np.empty((0, 28, 28), np.uint8)], [np.empty(0, np.int64)]
+    for page in pages:
+        clear = page.labels != UNCLEAR
+        digits = page.boxes[clear]
+        misfits = _misfits(digits, random)
+        boxes = np.concatenate([_jittered(np.concatenate([digits, page.others]), random), misfits])
+        images.append(box_patches(page.pixels, boxes))
+        labels.append(np.full(len(boxes), NO_DIGIT, np.int64))
+        labels[-1][: len(digits)] = page.labels[clear]
+    return Patches(np.concatenate(images), np.concatenate(labels))
+
+
+def _jittered(boxes: npt.NDArray[np.float32], random: Random) -> npt.NDArray[np.float32]:
+    """Boxes (n, 4) as a detector gives them."""
+    moved = boxes.copy()
+    sizes = boxes[:, 2:].max(1, initial=1, keepdims=True)
+    number = len(boxes)
+    moved[:, :2] += sizes * random.normal(0, MOVED, (number, 2))
+    factors = np.exp(random.normal(0, RESIZED, (number, 1)) + random.normal(0, STRETCHED, (number, 1)) * [[1, -1]])
+    moved[:, 2:] *= factors
+    return moved
+
+
+def _misfits(digits: npt.NDArray[np.float32], random: Random) -> npt.NDArray[np.float32]:
+    """Boxes of about the digits' size that have none in their middle: half a digit off, or on a quarter of one."""
+    chosen = digits[random.random(len(digits)) < SHIFTED].copy()
+    for box in chosen:
+        if random.random() < 0.6:  # up or down: beside a digit there may be another
+            box[:2] += random.choice([-1, 1]) * box[2:] * (0, random.uniform(0.55, 1.0))
+        else:
+            box[:2] += random.choice([-1, 1], 2) * box[2:] / 4
+            box[2:] *= random.uniform(0.3, 0.5)
+    middles = np.abs(chosen[:, None, :2] - digits[None, :, :2]) / np.maximum(digits[None, :, 2:], 1)  # (m, n, 2)
+    fitting = (middles.max(2, initial=0) <= NEAR).any(1)
+    misfits: npt.NDArray[np.float32] = chosen[~fitting]
+    return misfits

@@ -1,0 +1,74 @@
+"""Pages with what was found on them, drawn side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from digits.data.pages.page import UNCLEAR, Grey
+from digits.evaluating.pages import NONE, PageScore
+
+Picture: TypeAlias = npt.NDArray[np.uint8]
+"""(H, W, 3), RGB."""
+
+RIGHT, WRONG, MISSED, FAINT = (47, 111, 159), (192, 57, 43), (224, 142, 11), (150, 150, 150)
+"""Colours of a digit that was read, of what was read wrongly, of a digit that was missed, and of what doesn't count."""
+
+GAP = 6
+"""Pixels between pages."""
+
+
+def judged(score: PageScore) -> Picture:
+    """A page with a box for everything that was found, its class above it, and for each digit that was missed."""
+    picture = _coloured(score.page.pixels)
+    found, missed = score.found, set(range(len(score.page.labels))) - set(score.matches.tolist())
+    for row in sorted(missed):
+        unclear = score.page.labels[row] == UNCLEAR
+        _box(
+            picture, score.page.boxes[row], FAINT if unclear else MISSED, "" if unclear else str(score.page.labels[row])
+        )
+    for box, guess, label in zip(found.boxes, found.probabilities.argmax(1).tolist(), score.true_labels, strict=True):
+        colour = FAINT if label == UNCLEAR else RIGHT if guess == label else WRONG
+        _box(picture, box, colour, f"{guess}" if label in (guess, NONE, UNCLEAR) else f"{guess} not {label}")
+    return picture
+
+
+def labelled(pixels: Grey, boxes: npt.NDArray[np.float32], labels: npt.NDArray[np.integer]) -> Picture:
+    """A page, or a crop of one, with its digits' boxes (n, 4) and classes (n,)."""
+    picture = _coloured(pixels)
+    for box, label in zip(boxes, labels.tolist(), strict=True):
+        _box(picture, box, FAINT if label == UNCLEAR else RIGHT, "" if label == UNCLEAR else str(label))
+    return picture
+
+
+def side_by_side(pictures: Sequence[Picture], columns: int) -> Picture:
+    """Pictures in rows, the first at the top left; each in a cell as large as the largest, on white."""
+    high, wide = (max(picture.shape[axis] for picture in pictures) + GAP for axis in (0, 1))
+    rows = -(-len(pictures) // columns)
+    sheet = np.full((rows * high, min(columns, len(pictures)) * wide, 3), 255, np.uint8)
+    for i, picture in enumerate(pictures):
+        y, x = i // columns * high, i % columns * wide
+        sheet[y : y + picture.shape[0], x : x + picture.shape[1]] = picture
+    return sheet
+
+
+def png(picture: Picture) -> bytes:
+    """A picture as a file."""
+    _, content = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))
+    return content.tobytes()
+
+
+def _coloured(pixels: Grey) -> Picture:
+    return np.repeat(pixels[..., None], 3, axis=2)
+
+
+def _box(picture: Picture, box: npt.NDArray[np.float32], colour: tuple[int, int, int], text: str) -> None:
+    x, y, wide, high = box.tolist()
+    corners = [(round(x - wide / 2) - 2, round(y - high / 2) - 2), (round(x + wide / 2) + 1, round(y + high / 2) + 1)]
+    cv2.rectangle(picture, corners[0], corners[1], colour, 1)
+    left, top = corners[0]
+    cv2.putText(picture, text, (left, max(9, top - 2)), cv2.FONT_HERSHEY_SIMPLEX, 0.38, colour, 1, cv2.LINE_AA)

@@ -1,0 +1,111 @@
+"""The task `detection`: a net that finds the digits on a page, trained on crops and judged by whole pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.tensorboard import SummaryWriter
+from torchmetrics import MeanMetric, Metric
+
+from digits.config.task import DETECTION
+from digits.data.pages.rows import PageBatch
+from digits.evaluating.pages import PagesScores, find_on_pages, total
+from digits.reading.boxes import CLASSES, OBJECTNESS
+from digits.training.detection import pictures
+from digits.training.detection.targets import Targets, make_targets
+from digits.training.task_module import MakeOptimizer, MakeScheduler, Phase, TaskModule
+
+THRESHOLD = 0.45
+"""Objectness from which on a cell is a find; as in `digits.reading.detect`."""
+
+RIGHT_PLACE = 0.3
+"""Heat of a cell from which on a peak there has found the digit, in a crop."""
+
+
+class PageDetector(TaskModule[PageBatch, Tensor]):
+    """Trains a detector on crops of pages; validates and tests it on whole pages, by the reader's own decoding.
+
+    In training the metrics are those of the crops, counted by cells: a digit is found by a peak beside its centre, and
+    `pages` are crops without a fault. The loss is that of crops in every split.
+    """
+
+    task = DETECTION
+
+    def __init__(
+        self,
+        net: nn.Module,
+        loss: nn.Module,
+        make_optimizer: MakeOptimizer,
+        make_scheduler: MakeScheduler,
+        channels_last: bool = False,
+        ema_decay: float | None = None,
+    ) -> None:
+        def make_metrics() -> dict[str, Metric]:
+            names = [metric.name for metric in DETECTION.metrics if metric.name != "loss"]
+            return {name: MeanMetric(nan_strategy="disable") for name in names}
+
+        super().__init__(net, loss, make_optimizer, make_scheduler, make_metrics, channels_last, ema_decay)
+        self._made_for: Tensor | None = None  # boxes of a batch, and what should be answered to it
+        self._made: Targets
+
+    def loss_of(self, answers: Tensor, batch: PageBatch, split: Phase) -> Tensor:
+        """The loss of the answers to the crops (B, 16, H, W)."""
+        loss: Tensor = self.loss(answers, self._targets(answers, batch))
+        return loss
+
+    def count(self, metrics: Mapping[str, Metric], answers: Tensor, batch: PageBatch) -> None:
+        """Count what is found: on the pages where the batch has them, else in the crops."""
+        if batch.pages:
+            counted = total(find_on_pages(self.evaluated_net, batch.pages))
+        else:
+            counted = count_cells(answers.detach().float(), self._targets(answers, batch))
+        found, weights = counted.metrics, weights_of(counted)
+        for name, metric in metrics.items():
+            if name in found:
+                metric.update(found[name], weights[name])
+
+    def _targets(self, answers: Tensor, batch: PageBatch) -> Targets:
+        """What the answers to a batch should be; made once, though the loss and the metrics ask for it."""
+        if self._made_for is not batch.boxes:
+            high, wide = answers.shape[-2:]
+            self._made_for, self._made = batch.boxes, make_targets(batch.boxes.float(), batch.labels, (high, wide))
+        return self._made
+
+    def show_input(self, writers: Sequence[SummaryWriter], data: L.LightningDataModule) -> None:
+        """Crops of the first batch, pages, and the net as a graph."""
+        pictures.show_input(writers, self.evaluated_net, data)
+
+    def show(
+        self, writers: Sequence[SummaryWriter], stage: str, net: nn.Module, data: L.LightningDataModule, step: int
+    ) -> None:
+        """What is found on pages, and the worst of them."""
+        pictures.show(writers, stage, net, data, step)
+
+
+def weights_of(counted: PagesScores) -> dict[str, int]:
+    """What each metric is a mean over: so many pages, digits, or finds."""
+    finds = counted.hits + counted.false
+    return {"pages": counted.pages, "recall": counted.sought, "precision": finds, "accuracy": counted.hits}
+
+
+def count_cells(answers: Tensor, targets: Targets) -> PagesScores:
+    """What is found in crops, of their answers (B, 16, H, W), without making boxes of them."""
+    likely = torch.sigmoid(answers[:, OBJECTNESS])  # (B, H, W)
+    peaks = (likely >= THRESHOLD) & (likely == around(likely))
+    centres = targets.centres
+    found = centres & (around(peaks.float()) > 0)
+    elsewhere = (targets.heat < RIGHT_PLACE) & (around(centres.float()) == 0)
+    false = peaks & ~targets.ignored & elsewhere
+    correct = found & (answers[:, CLASSES].argmax(1) == targets.classes)
+    perfect = ((centres == correct).flatten(1).all(1)) & ~false.flatten(1).any(1)
+    counts = [len(answers), *(int(part.sum()) for part in (perfect, centres, found, false, correct))]
+    return PagesScores(*counts)
+
+
+def around(values: Tensor) -> Tensor:
+    """The largest of the 3x3 values around each, of (B, H, W)."""
+    return F.max_pool2d(values[:, None], 3, stride=1, padding=1)[:, 0]

@@ -1,0 +1,49 @@
+"""What TensorBoard shows of a detector: the crops it is trained on, pages with what it finds, the worst of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import lightning as L
+from torch import nn
+from torch.utils.tensorboard import SummaryWriter
+
+from digits.data import BatchLoader, PagesDataModule
+from digits.data.pages.rows import NO_BOX
+from digits.evaluating.page_figures import judged, labelled, side_by_side
+from digits.evaluating.pages import find_on_pages
+from digits.training.pictures import add_graph
+
+CROPS, PAGES = 24, 12
+"""As many are shown."""
+
+LOOKED_THROUGH = 100
+"""Validation pages among which the worst are looked for while it is trained; at the end all."""
+
+
+def show_input(writers: Sequence[SummaryWriter], net: nn.Module, data: L.LightningDataModule) -> None:
+    """The first crops that are trained on, some whole pages, and the net as a graph."""
+    if not isinstance(data, PagesDataModule):
+        return
+    batch = next(iter(BatchLoader(data.train, max(data.batch_size, 1), data.seed)))
+    crops = []
+    for pixels, boxes, labels in zip(batch.images[:CROPS, 0], batch.boxes.numpy(), batch.labels.numpy(), strict=False):
+        there = labels > NO_BOX
+        crops.append(labelled(pixels.numpy(), boxes[there], labels[there]))
+    pages = [labelled(page.pixels, page.boxes, page.labels) for page in data.train.pages[:PAGES]]
+    for writer in writers:
+        writer.add_image("train/crops", side_by_side(crops, 8), 0, dataformats="HWC")
+        writer.add_image("train/pages", side_by_side(pages, 4), 0, dataformats="HWC")
+        add_graph(writer, net, data.normalise(batch.images[:1]))
+
+
+def show(writers: Sequence[SummaryWriter], stage: str, net: nn.Module, data: L.LightningDataModule, step: int) -> None:
+    """Pages of the validation split with what is found on them, and those with the most faults."""
+    if not isinstance(data, PagesDataModule) or data.val is None:
+        return
+    scores = find_on_pages(net, data.val.pages[: None if stage == "best" else LOOKED_THROUGH])
+    worst = sorted(scores, key=lambda score: -score.faults)
+    for writer in writers:
+        for name, chosen in (("pages", scores[:PAGES]), ("worst_pages", worst[:PAGES])):
+            picture = side_by_side([judged(score) for score in chosen], 4)
+            writer.add_image(f"{stage}/{name}", picture, step, dataformats="HWC")
