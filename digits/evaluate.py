@@ -8,6 +8,7 @@
                                                              your own pictures, a folder for each class
     python -m digits.evaluate RUN RUN RUN                    an ensemble: the mean of their probabilities
     python -m digits.evaluate RUN --views 9                  the mean over the picture and its shifts by one pixel
+    python -m digits.evaluate RUN                            of a page detector: whole pages, by the reader's decoding
 
 The net and, unless --data names another set, the data are those that the run recorded; the pixels are always
 normalised as the net was trained. Leaves `RUN/evaluation/DATA-SPLIT/`, or for several runs
@@ -16,6 +17,9 @@ worst_mistakes.png and reliability.png. Runs of other nets and other normalisati
 data sets, nor with --split val those that kept other images for validation. Probabilities are softmax in float32.
 A net that knows more classes than the set has is asked about those of the same names. Of a folder that the run was not
 trained on every picture is asked about, unless DIR/test has some; mistakes are told by the names of their files.
+
+Of a page detector it leaves evaluation.json, pages.png and worst_pages.png: pages read without a fault, digits found
+(recall), finds that are digits (precision), digits found that have their class (accuracy), and the same by layout.
 """
 
 from __future__ import annotations
@@ -67,10 +71,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
     from digits.data.datasets import DataError
-    from digits.evaluating.judge import judge
+    from digits.evaluating import judge, judge_pages
 
     try:
-        judged = judge(members, asked, folder)
+        [first, *_] = members
+        judged = judge_pages.judge(first, asked, folder) if first.detects else judge.judge(members, asked, folder)
         print(json.dumps(judged.tree, indent=2, ensure_ascii=False) if given.json else judged.text)
     except (RunError, ConfigError, TargetError) as error:
         print(error, file=sys.stderr)

@@ -42,10 +42,14 @@ def main() -> None:
 
 def explore(name: str, root: str | None, out: Path) -> int:
     """Measure, draw and write; returns the exit code."""
+    from digits.config.schema import data_set
     from digits.data.class_folders import counted
     from digits.hydra_app.compose import compose_section
 
     data_section, augment_section = compose_section(f"data/{name}"), compose_section("augment/affine")["affine"]
+    if (task := data_set(data_section).made_for) is not None:
+        print(f"{name} is made for {task}; what is explored are images of classes: take another set", file=sys.stderr)
+        return 2
     if root is not None:
         data_section["root"] = str(Path(root).expanduser())
     data_section, faults = counted(data_section)

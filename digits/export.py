@@ -14,6 +14,10 @@ the run's validation split), accuracy of this file on the test split, and proven
 model.onnx is kept only if onnxruntime gives with it the same answer as PyTorch to every test image. A quantised net
 gives others to some: how many, and its own accuracy, are printed; more than 1 point below model.onnx it is not kept,
 which is then. Exit code: 0, or 1 when a file was not kept or could not be written, 2 when no such run can be exported.
+
+A page detector takes `images`, float32 (1, 1, H, W), grey 0..1, of any size in multiples of 16, and gives `maps`,
+float32 (1, 16, H / 4, W / 4), as digits/reading/boxes.py explains them. It is kept only if onnxruntime gives with it
+the same maps as PyTorch. Its metadata have `task`, detection, and what it reads of the pages of the test split.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from digits.config.faults import ConfigError, TargetError
 from digits.config.files import FileError, check_stays_inside
@@ -33,43 +38,87 @@ from digits.evaluating.plan import Question, plan
 from digits.hydra_app.data_sets import named_data_set
 from digits.runs.layout import WEIGHTS, RunError
 from digits.runs.read import read_result
+from digits.runs.schema import NetInput
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from digits.exporting.onnx_export import MadeFile
 
 
 def run_export(member: Member, folder: Path, given: argparse.Namespace) -> int:
     """Export, check, write and print; returns the exit code."""
-    from digits.evaluating import dataset, load
-    from digits.exporting import onnx_export
-    from digits.reading.model_file import check_model
+    from digits.evaluating import load
+    from digits.exporting.onnx_export import leave, provenance_of
 
     trust = tuple(given.trust)
     net = load.rebuild(member, trust)
-    [data] = dataset.read_data([member.data], trust)
     sha256 = hashlib.sha256((member.weights / WEIGHTS).read_bytes()).hexdigest()
-    made = onnx_export.export(net, data, onnx_export.provenance_of(read_result(member.run), sha256), int8=given.int8)
-    files, refused = onnx_export.good_enough(made)
-    described = [check_model(file.content, file.name) for file in files]  # what is kept, the reader runs
-    onnx_export.leave(folder, files, net, member.model.model, data)
-    notes = onnx_export.notes(files, data)
-    if not described[0].reads_digits:
-        notes.append("predict and serve do not take this net: they want 0 to 9, then perhaps none, on 28x28")
+    provenance = provenance_of(read_result(member.run), sha256)
+    if member.detects:
+        made = detector(net, member, trust, provenance)
+    else:
+        made = classifier(net, member, trust, provenance, int8=given.int8)
+    leave(folder, made.files, net, member.model.model, made.takes)
     tree: Tree = {
         "format": 1,
         "run": str(member.run),
-        "data": data.name,
-        "classes": list[Value](data.classes),
-        "notes": list[Value](notes),
-        "files": [file.tree() for file in files],
-        "refused": list[Value](refused),
+        "data": member.data.name,
+        "classes": list[Value](made.takes.classes or ()),
+        "notes": list[Value](made.notes),
+        "files": [file.tree() for file in made.files],
+        "refused": list[Value](made.refused),
         "folder": str(folder),
     }
     if given.json:
         print(json.dumps(tree, indent=2, ensure_ascii=False))
     else:
-        title = f"{member.run}: on the test split of {data.name}"
-        print(f"{onnx_export.as_text(files, title, notes)}\n\nexported  {folder}")
-    for sentence in refused:
+        head = [f"{member.run}: on the test split of {member.data.name}", *(f"note: {note}" for note in made.notes)]
+        print("\n".join([*head, "", made.table, "", f"exported  {folder}"]))
+    for sentence in made.refused:
         print(sentence, file=sys.stderr)
-    return 1 if refused else 0
+    return 1 if made.refused else 0
+
+
+def check_quantised(member: Member, *, int8: bool) -> None:
+    """Raise RunError where a net is to be quantised that can't be."""
+    if member.detects and int8:
+        raise RunError(f"{member.run} was trained for {member.task}; only classifiers are quantised: leave out --int8")
+
+
+class Made(NamedTuple):
+    """What came of an export, before anything is written."""
+
+    files: Sequence[MadeFile]
+    takes: NetInput
+    table: str  # what was measured
+    notes: list[str]
+    refused: list[str]
+
+
+def classifier(net: nn.Module, member: Member, trust: tuple[str, ...], provenance: str, *, int8: bool) -> Made:
+    """The files of a classifier, as the reader runs them."""
+    from digits.evaluating.dataset import net_input, read_data
+    from digits.exporting import onnx_export
+    from digits.reading.model_file import check_model
+
+    [data] = read_data([member.data], trust)
+    files, refused = onnx_export.good_enough(onnx_export.export(net, data, provenance, int8=int8))
+    described = [check_model(file.content, file.name) for file in files]  # what is kept, the reader runs
+    notes = onnx_export.notes(files, data)
+    if not described[0].reads_digits:
+        notes.append("predict and serve do not take this net: they want 0 to 9, then perhaps none, on 28x28")
+    return Made(files, net_input(data), onnx_export.as_table(files), notes, refused)
+
+
+def detector(net: nn.Module, member: Member, trust: tuple[str, ...], provenance: str) -> Made:
+    """The file of a page detector."""
+    from digits.evaluating.dataset import net_input, read_pages
+    from digits.exporting import detector_export
+
+    data, pages = read_pages(member.data, "test", trust)
+    file = detector_export.export(net, data, pages.pages, provenance)
+    return Made([file], net_input(data), detector_export.as_table(file), detector_export.notes(file, data), [])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,6 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         member = plan(given.run, Question(root=given.root, views=1, trust=tuple(given.trust)), named_data_set)
+        check_quantised(member, int8=given.int8)
         folder: Path = given.out or member.run / "export"
         if given.out is None:
             check_stays_inside(folder, member.run)

@@ -25,6 +25,8 @@ ENSEMBLES = Path("outputs", "evaluation")
 
 def check_agree(members: Sequence[Member], split: str) -> None:
     """Raise RunError unless all members can be asked about the same images, and mean the same by their answers."""
+    if detector := next((member for member in members if member.detects and len(members) > 1), None):
+        raise RunError(f"{detector.run} was trained for {detector.task}; only classifiers are averaged: name it alone")
     named: dict[str, Path] = {}
     for member in members:
         real = os.path.realpath(member.run)

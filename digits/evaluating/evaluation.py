@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -70,11 +70,11 @@ def evaluate(
     return Evaluation(found, tuple(scores), figures.pictures(together, found, images, data.classes))
 
 
-def leave(folder: Path, tree: Tree, pictures: dict[str, Figure]) -> None:
-    """Write `evaluation.json` and the pictures, each beside its place and renamed."""
+def leave(folder: Path, tree: Tree, pictures: Mapping[str, bytes]) -> None:
+    """Write `evaluation.json` and the pictures, PNG by their names, each beside its place and renamed."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, figure in pictures.items():
+    for name, content in pictures.items():
         part = folder / f".{name}.part"
-        part.write_bytes(figures.png(figure))
+        part.write_bytes(content)
         part.replace(folder / f"{name}.png")
     write_json(folder / "evaluation.json", tree)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from digits.config.types import Tree, Value
-from digits.evaluating import dataset, load, tables
+from digits.evaluating import dataset, figures, load, tables
 from digits.evaluating.ensemble import telling_whose
 from digits.evaluating.evaluation import evaluate, leave
 from digits.evaluating.members import Member
@@ -56,7 +56,7 @@ def judge(members: Sequence[Member], asked: Question, folder: Path) -> Judgement
         **({"files": [files[m.index] for m in found.scores.mistakes]} if files else {}),
         "folder": str(folder),
     }
-    leave(folder, tree, found.pictures)
+    leave(folder, tree, {name: figures.png(figure) for name, figure in found.pictures.items()})
     whose = f"{members[0].run}" if alone else f"the mean of these {len(members)} nets' probabilities"
     seen = "" if views == 1 else f", mean of {views} views" if views else ", each by the views it was tested by"
     title = f"{whose}: {which} weights on the {asked.split} split of {data.name}{seen}"

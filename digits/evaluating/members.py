@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from digits.config.data import Data
 from digits.config.schema import DESCRIBED
-from digits.config.task import CLASSIFICATION
+from digits.config.task import CLASSIFICATION, DETECTION
 from digits.config.trust import is_trusted
 from digits.data.class_folders import counted
 from digits.runs.layout import BEST, LAST, RESULT, RunError
@@ -35,6 +35,7 @@ class Member:
     data: RecordedData  # what it is evaluated on
     channels_last: bool
     views: int = 1  # whose mean it answers with
+    task: str = CLASSIFICATION.name
 
     @property
     def classes(self) -> list[str]:
@@ -45,6 +46,11 @@ class Member:
     def which(self) -> str:
         """Whose weights: of the best epoch or of the last."""
         return "last" if self.weights.name == Path(LAST).name else "best"
+
+    @property
+    def detects(self) -> bool:
+        """Whether it finds digits on pages, and is judged by whole ones."""
+        return self.task == DETECTION.name
 
 
 def read_net(run: Path, record: RunRecord, checkpoint: str | None) -> tuple[Path, ModelRecord, str | None]:
@@ -126,18 +132,38 @@ def own_pictures(data: RecordedData, trained_on: RecordedData, root: str | None,
 
 def data_root(data: RecordedData, today: RecordedData) -> str | None:
     """Where the data lie: where they were, if they still do; so nothing is fetched into a folder that a file names."""
-    recorded, name = Path(str(data.root)), str(data.name).replace("_", "")
+    name = str(data.kind.made_of or data.name).replace("_", "")
+    return str(data.root) if _holds(str(data.root), re.escape(name)) else today.root
+
+
+def data_cache(data: RecordedData, today: RecordedData, root: str | None) -> str:
+    """Where composed pages lie: where they were, if some still do; so nothing is written into a folder a file names."""
+    recorded = str(data.at("cache"))
+    there = root is None and _holds(recorded, r"digits-[0-9a-f]{12}")
+    return recorded if there else str(Path(root or str(today.root), "pages"))
+
+
+def _holds(folder: str, name: str) -> bool:
+    """Whether something is in a folder whose name, in lower case, is like this."""
     try:
-        there = any(path.name.lower() == name for path in recorded.iterdir())
-    except OSError:
-        there = False
-    return str(recorded) if there else today.root
+        return any(re.fullmatch(name, path.name.lower()) for path in Path(folder).iterdir())
+    except (OSError, ValueError):
+        return False
 
 
-def check_classifies(run: Path, record: RunRecord) -> None:
-    """Raise RunError where a run was trained for another task: what its net answers is no class."""
-    if record.task.name != CLASSIFICATION.name:
-        raise RunError(f"{run} was trained for {record.task.name}; what is evaluated and exported is classification")
+def check_task(run: Path, task: str, views: int | None) -> None:
+    """Raise RunError where a run was trained for a task of one's own, or is to average what its task can't."""
+    if task not in (CLASSIFICATION.name, DETECTION.name):
+        known = f"{CLASSIFICATION.name} and {DETECTION.name}"
+        raise RunError(f"{run} was trained for {task}; what is evaluated and exported is {known}")
+    if task == DETECTION.name and views not in (None, 1):
+        raise RunError(f"{run} was trained for {task}; only a classifier averages several views: leave out --views")
+
+
+def check_made_for(run: Path, task: str, data: RecordedData) -> None:
+    """Raise RunError where a set of `conf/data` is not for a run's task."""
+    if data.kind.made_for != (task if task == DETECTION.name else None):
+        raise RunError(f"{run} was trained for {task}, and {data.name} is not made for that; leave out --data")
 
 
 def check_data(section: RecordedData) -> None:

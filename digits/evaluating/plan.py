@@ -9,12 +9,15 @@ from typing import Literal, TypeAlias, get_args
 
 from digits.config.files import check_stays_inside
 from digits.config.schema import Views
+from digits.config.task import DETECTION
 from digits.evaluating.ensemble import check_agree, default_folder, telling_whose
 from digits.evaluating.members import (
     Member,
-    check_classifies,
     check_data,
     check_fits,
+    check_made_for,
+    check_task,
+    data_cache,
     data_root,
     own_pictures,
     read_net,
@@ -49,11 +52,14 @@ def plan(name: str | None, asked: Question, sets: Sets) -> Member:
     config = record.config
     if config is None or config.data is None:
         raise RunError(f"{run / RESULT} has no configuration, so the run's data are not known")
-    check_classifies(run, record)
+    task = record.task.name
+    check_task(run, task, asked.views)
     trained_on = config.data
     check_data(trained_on)
     weights, model, digest = read_net(run, record, asked.checkpoint)
     today = _set(asked.data or "mnist", trained_on, sets)
+    if asked.data:
+        check_made_for(run, task, today)
     data = today if asked.data else trained_on
     check_trust(data, RESULT, asked.trust, at="data")
     check_trust(model, MODEL if asked.checkpoint is None else RESULT, asked.trust)
@@ -62,6 +68,10 @@ def plan(name: str | None, asked: Question, sets: Sets) -> Member:
         data = own_pictures(data, trained_on, asked.root, named=asked.data is not None)
     else:
         data = data.changed({"root": asked.root or data_root(data, today)})
+    if "cache" in data.tree():
+        data = data.changed({"cache": data_cache(data, today, asked.root)})
+    if task == DETECTION.name:  # which takes pictures of any size
+        data = data.changed({"image_size": model.input.image_size})
     if "mirrors" in data.tree():  # a record names no server: who made it would learn of it, and could send without end
         data = data.changed({"mirrors": today.at("mirrors")})
     check_fits(model.input, trained_on, data)
@@ -70,7 +80,7 @@ def plan(name: str | None, asked: Question, sets: Sets) -> Member:
     views = asked.views or config.test_views
     if views is None or views not in get_args(Views):
         raise RunError(f"{run / RESULT}: test_views is {views!r}; give --views {', '.join(map(str, get_args(Views)))}")
-    return Member(run, model, weights, digest, trained_on, data, config.trainer.channels_last, views)
+    return Member(run, model, weights, digest, trained_on, data, config.trainer.channels_last, views, task)
 
 
 def plan_all(names: Sequence[str], asked: Question, sets: Sets) -> list[Member]:

@@ -19,7 +19,7 @@ def members_table(members: Sequence[MemberScore]) -> str:
     rows = [[m.run, m.net, f"{m.parameters:,}", f"{m.accuracy:.2%}"] for m in members]
     accuracies = [m.accuracy for m in members]
     rows.append(["mean ± sd", "", "", f"{fmean(accuracies):.2%} ± {stdev(accuracies):.2%}"])
-    return _table(rows, ("run", "net", "parameters", "accuracy"), "llrl")
+    return table(rows, ("run", "net", "parameters", "accuracy"), "llrl")
 
 
 def as_text(scores: Scores, title: str, notes: Sequence[str], files: Sequence[str] = ()) -> str:
@@ -45,20 +45,21 @@ def as_text(scores: Scores, title: str, notes: Sequence[str], files: Sequence[st
         title,
         *(f"note: {note}" for note in notes),
         "",
-        _table(figures_of_merit, (), "lrl"),
+        table(figures_of_merit, (), "lrl"),
         "",
-        _table(by_class, ("class", "images", "precision", "recall", "F1"), "lrrrr"),
+        table(by_class, ("class", "images", "precision", "recall", "F1"), "lrrrr"),
         "",
-        _table(confusion, ("truth \\ guess", *names), "l" + "r" * len(names)),
+        table(confusion, ("truth \\ guess", *names), "l" + "r" * len(names)),
         "",
-        _table(worst, ("image", "truth", "taken for", "confidence"), ("l" if files else "r") + "llr")
+        table(worst, ("image", "truth", "taken for", "confidence"), ("l" if files else "r") + "llr")
         if worst
         else "no mistakes",
     ]
     return "\n".join(parts)
 
 
-def _table(rows: Sequence[Sequence[str]], headers: Sequence[str], align: str) -> str:
+def table(rows: Sequence[Sequence[str]], headers: Sequence[str], align: str) -> str:
+    """Rows below their headers, if there are any; `align` has l or r for each column."""
     sides = {"l": "left", "r": "right"}
     return tabulate(
         rows, headers=headers, tablefmt="simple" if headers else "plain", disable_numparse=True,

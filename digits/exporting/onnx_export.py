@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Protocol
 
 import onnx
 import torch
@@ -16,14 +17,13 @@ from torch import Tensor, nn
 
 from digits.config.types import Tree
 from digits.data import BatchLoader, MNISTDataModule
-from digits.evaluating.dataset import net_input
 from digits.evaluating.predictions import evaluating
 from digits.evaluating.scores import calibration_error
 from digits.exporting.calibration import answers, fit_temperature
 from digits.exporting.onnx_graph import ExportError, logits_of, to_onnx
 from digits.exporting.quantize import quantised
 from digits.runs.atomic import write_bytes
-from digits.runs.schema import ModelRecord, RecordedTarget, RunRecord
+from digits.runs.schema import ModelRecord, NetInput, RecordedTarget, RunRecord
 from digits.runs.weights import save
 
 FORMAT = "1"
@@ -39,11 +39,26 @@ MOST_LOST = 0.01
 
 EXPORTED_WITH = ("torch", "onnx", "onnxscript", "onnxruntime")
 
-PLACES = ("data.root", "data.mirrors", "hydra.")
+PLACES = ("data.root", "data.mirrors", "data.cache", "hydra.")
 """Overrides that say nothing of the net, but where things lay on the machine that trained it."""
 
 FOLDERS = re.compile(r"([^/\\,\[\]'\"=]*[/\\])+(?=[^/\\,\[\]'\"=])")
 """In the others, the folders before a name."""
+
+
+class MadeFile(Protocol):
+    """An ONNX file that is not yet written."""
+
+    @property
+    def name(self) -> str:
+        """As it is called in its folder."""
+
+    @property
+    def content(self) -> bytes:
+        """As it is written."""
+
+    def tree(self) -> Tree:
+        """What was measured, ready for JSON."""
 
 
 @dataclass(frozen=True)
@@ -179,9 +194,7 @@ def good_enough(files: Sequence[Exported]) -> tuple[list[Exported], list[str]]:
     return [file for file in files if file.correct >= least], refused
 
 
-def leave(
-    folder: Path, files: Sequence[Exported], net: nn.Module, model: RecordedTarget, data: MNISTDataModule
-) -> None:
+def leave(folder: Path, files: Sequence[MadeFile], net: nn.Module, model: RecordedTarget, takes: NetInput) -> None:
     """Write the files, each beside its place and renamed; `model` is what builds the net.
 
     A quantised net of an earlier export, which may be of other weights, is taken away. Raises ExportError where the
@@ -190,7 +203,6 @@ def leave(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / INT8).unlink(missing_ok=True)
-        takes = net_input(data)
         save(folder, net, ModelRecord(format=1, model=model, input=takes))
         for file in files:
             write_bytes(folder / file.name, file.content)
@@ -214,7 +226,7 @@ def notes(files: Sequence[Exported], data: MNISTDataModule) -> list[str]:
     return found
 
 
-def as_text(files: Sequence[Exported], title: str, notes: Sequence[str]) -> str:
+def as_table(files: Sequence[Exported]) -> str:
     """What was measured, for the terminal."""
     rows = [
         [
@@ -231,5 +243,4 @@ def as_text(files: Sequence[Exported], title: str, notes: Sequence[str]) -> str:
     ]
     headers = ("file", "bytes", "test accuracy", "other answers\nthan PyTorch", "largest difference\nof a logit",
                "temperature", "calibration error\nbefore", "\nafter")  # fmt: skip
-    table = tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=["left"] + ["right"] * 7)
-    return "\n".join([title, *(f"note: {note}" for note in notes), "", table])
+    return tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=["left"] + ["right"] * 7)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from digits.data import BatchLoader, Normalise, Split
 from digits.evaluating.predictions import evaluating
+from digits.reading.pyramid import MULTIPLE
 
 
 class ExportError(Exception):
@@ -31,11 +32,24 @@ def to_onnx(net: nn.Module, normalise: Normalise, image_size: int) -> onnx.Model
     whole.add_module("normalise", normalise)
     whole.add_module("net", net)
     example = torch.zeros(2, 1, image_size, image_size, dtype=torch.uint8)  # of one, PyTorch would make a constant
+    return _exported(whole, example, "logits", {0: torch.export.Dim("batch")})
+
+
+def detector_to_onnx(net: nn.Module) -> onnx.ModelProto:
+    """A page detector: `images` float32 (1, 1, H, W), 0..1, to `maps` float32, for any H and W, multiples of 16.
+
+    The same net gives the same bytes. Raises ExportError where PyTorch's exporter can't.
+    """
+    height, width = (MULTIPLE * torch.export.Dim(name) for name in ("height", "width"))
+    return _exported(net, torch.zeros(1, 1, 6 * MULTIPLE, 8 * MULTIPLE), "maps", {2: height, 3: width})
+
+
+def _exported(net: nn.Module, example: Tensor, output: str, dynamic: Mapping[int, torch.export.Dim]) -> onnx.ModelProto:
     try:
-        with evaluating(whole), quiet():
+        with evaluating(net), quiet():
             program = torch.onnx.export(
-                whole, (example,), dynamo=True, verbose=False, external_data=False,
-                input_names=["images"], output_names=["logits"], dynamic_shapes=({0: torch.export.Dim("batch")},),
+                net, (example,), dynamo=True, verbose=False, external_data=False,
+                input_names=["images"], output_names=[output], dynamic_shapes=(dict(dynamic),),
             )  # fmt: skip
     except Exception as error:  # an exporter that meets a net of somebody else's can raise anything
         reason = next(iter(str(error).splitlines()), "")
@@ -46,11 +60,16 @@ def to_onnx(net: nn.Module, normalise: Normalise, image_size: int) -> onnx.Model
     return graph
 
 
-def logits_of(content: bytes, split: Split, batch_size: int) -> Tensor:
-    """What onnxruntime answers to every image of a split: float32 (M, C)."""
+def session_of(content: bytes) -> InferenceSession:
+    """A graph ready to be run on the CPU."""
     options = SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    session = InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def logits_of(content: bytes, split: Split, batch_size: int) -> Tensor:
+    """What onnxruntime answers to every image of a split: float32 (M, C)."""
+    session = session_of(content)
     found = [session.run(None, {"images": batch.images.numpy()})[0] for batch in BatchLoader(split, batch_size)]
     return torch.from_numpy(np.concatenate(found))
 

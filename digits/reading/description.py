@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 FORMAT = "1"
 
+CLASSIFICATION = "classification"
+"""The task of a net whose file does not name another (`task`): a page detector's says detection."""
+
 DIGITS = tuple("0123456789")
 
 NONE = "none"

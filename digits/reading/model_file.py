@@ -13,7 +13,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import TYPE_CHECKING
 
-from digits.reading.description import Description, parse
+from digits.reading.description import CLASSIFICATION, Description, parse
 from digits.reading.model_size import BATCH, KINDS, measure
 
 if TYPE_CHECKING:
@@ -130,6 +130,9 @@ def _check(content: bytes) -> Description:
     graph = model.graph
     if not graph.node:
         raise ValueError(DAMAGED)
+    task = next((entry.value for entry in model.metadata_props if entry.key == "task"), CLASSIFICATION)
+    if task != CLASSIFICATION:
+        raise ValueError(f"it was trained for {task!r:.80}, and only nets that tell single digits apart are")
     if model.functions or model.training_info or graph.sparse_initializer:
         raise ValueError("it has functions of its own, sparse tensors or a graph for training, which are not run")
     if foreign := [opset.domain for opset in model.opset_import if opset.domain not in OWN_DOMAINS]:

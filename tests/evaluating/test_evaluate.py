@@ -153,7 +153,7 @@ def test_wrong_questions_are_answered_in_a_sentence_before_torch(tmp_path: Path,
     assert answer("nowhere") == (2, "there is no directory nowhere; name a run's directory, as printed when it starts")
     assert answer(str(run), "--data", "mist") == (
         2,
-        "there is no data set mist; there is fashion_mnist, image_folder, kmnist, mnist, optdigits, reader",
+        "there is no data set mist; there is fashion_mnist, image_folder, kmnist, mnist, optdigits, pages, reader",
     )
     returned, error = answer(str(run), "--split", "train")
     assert returned == 2

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from digits.data import MNISTDataModule, Normalise, Split
+from digits.evaluating.dataset import net_input
 from digits.exporting.calibration import fit_temperature
 from digits.exporting.onnx_export import Exported, export, leave, notes, provenance_of
 from digits.exporting.onnx_graph import ExportError, to_onnx
@@ -250,14 +251,14 @@ def test_what_is_left_is_whole_and_without_an_older_quantised_net(
         {"_target_": "digits.models.LogisticRegression", "image_size": 28, "num_classes": 10}
     )
     whole, small = exported
-    leave(tmp_path, [whole, small], net, model, data)
+    leave(tmp_path, [whole, small], net, model, net_input(data))
     assert {path.name for path in tmp_path.iterdir()} == {
         "model.onnx", "model.int8.onnx", "model.safetensors", "model.json"
     }  # fmt: skip
     assert (
         hashlib.sha256((tmp_path / "model.int8.onnx").read_bytes()).digest() == hashlib.sha256(small.content).digest()
     )
-    leave(tmp_path, [whole], net, model, data)
+    leave(tmp_path, [whole], net, model, net_input(data))
     assert {path.name for path in tmp_path.iterdir()} == {"model.onnx", "model.safetensors", "model.json"}
     assert (tmp_path / "model.onnx").read_bytes() == whole.content
 

@@ -199,16 +199,17 @@ def test_only_who_trusts_its_package_goes_on_with_it(composed: Compose, run: Pat
     assert (read_result(run).epochs, read_result(run).at("task")) == (4, TASK)
 
 
-# ---- What is of classification says so --------------------------------------------------------------
+# ---- What is of other tasks says so -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("command", [evaluate, export])
-def test_evaluate_and_export_say_that_they_are_for_classification(
+def test_evaluate_and_export_say_for_what_tasks_they_are(
     run: Path, command: Callable[[list[str]], int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command([str(run), "--trust", "regression"]) == 2
     out, err = capsys.readouterr()
-    assert (out, err) == ("", f"{run} was trained for regression; what is evaluated and exported is classification\n")
+    known = "what is evaluated and exported is classification and detection"
+    assert (out, err) == ("", f"{run} was trained for regression; {known}\n")
 
 
 def test_it_teaches_no_classifier(composed: Compose, run: Path) -> None:
