@@ -1,231 +1,104 @@
-"""How well real pictures are read; writes its part of `benchmarks/RESULTS.md`.
+"""How well real pictures are read, by the reader that ships and by learned ones; writes its part of RESULTS.md.
 
-    python -m benchmarks.reading DIR                     the shipped net
-    python -m benchmarks.reading DIR --model FILE        another; prints only
-    python -m benchmarks.reading DIR --failures          names each picture that is read wrongly, and what was read
-    python -m benchmarks.reading --made                  pages of `benchmarks.reading.pages`, instead of a folder
-    python -m benchmarks.reading --made --choosing       others, to choose the constants by; prints only
+    python -m benchmarks.reading DIR                                    the reader that ships
+    python -m benchmarks.reading DIR --detector RUN --classifier RUN    and a page detector, alone and with a classifier
+    python -m benchmarks.reading DIR --changes                          each picture once more with each harmless change
+    python -m benchmarks.reading DIR --failures                         names each picture that is read wrongly
+    python -m benchmarks.reading --made                                 pages of `benchmarks.reading.pages`
+    python -m benchmarks.reading --made --choosing                      others, to choose constants by; prints only
 
-DIR holds pictures as KIND/SOURCE/NUMBER_LABEL.SUFFIX, of any kinds and sources: in a label `-` parts lines of writing,
-and p, m, x and d are operators, which no reader is to answer with. It may hold arrays of single digits too, NAME.npz:
-white ink on black, (N, H, W) or (N, H * W) with square pictures, and a label for each; the arrays may have any names.
-A picture is right when all its digits are, in lines and in order, and nothing more is read.
+DIR holds pictures as `benchmarks.reading.pictures` says, of any kinds and sources. It may hold arrays of single digits
+too, NAME.npz: white ink on black, (N, H, W) or (N, H * W) with square pictures, and a label for each; the arrays may
+have any names. RUN is a run's directory with an export, or an ONNX file; a classifier is the one that ships unless
+another is named.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from benchmarks.reading.pages import made_pages
+from benchmarks.reading import arrays
+from benchmarks.reading.made import report_made
+from benchmarks.reading.pictures import (
+    Result,
+    accuracy_table,
+    calibration_table,
+    pictures_in,
+    read_all,
+    stability_table,
+)
+from benchmarks.reading.readers import Read, classifier_of, detector_of, learned, shipped
 from benchmarks.results import machine, replace_section
-from digits.reading.patch import as_mnist
-from digits.reading.pictures import PictureError
+from digits.reading.net import Net
 from digits.reading.reader import Reader
 
-SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
-NUMBER, CHOOSING, STATED = 40, 1, 6
-"""Made pages of each kind, and the seeds of those that constants are chosen by and of those whose score is stated."""
-MARGIN, SMALL = 0.5, 28
-"""Arrays have their digits up to the edge: they get a margin of this share of their side, after those that are smaller
-than 28 pixels were enlarged to at least that."""
+ABOUT = (
+    "Pictures whose text is read rightly, with its lines, and nothing else; of those without a digit, those of which "
+    "nothing is read. Digits wrong, missing and false by the fewest changes; CPU time of one thread, decoding and all. "
+    "Marked are pictures with a digit of a confidence below the reader's mark. Arrays of single digits are read as "
+    "pictures; the classifier alone gets their digits in MNIST's form."
+)
 
 
-@dataclass(frozen=True)
-class Score:
-    """What was read of the pictures of one source."""
-
-    kind: str
-    source: str
-    right: int
-    number: int
-    seconds: float
-    """CPU time, decoding and all."""
-    failures: tuple[tuple[str, str, str], ...]
-    """Picture, label, what was read."""
+def readers_of(detector: Path | None, classifier: Path | None) -> dict[str, tuple[Read, Net | None]]:
+    """The readers that are scored, by name, and the classifier of each."""
+    ships = Reader()
+    readers: dict[str, tuple[Read, Net | None]] = {"The reader that ships": (shipped(ships), ships.net)}
+    if detector is not None:
+        finds, second = detector_of(detector), Net(classifier)
+        readers["A page detector alone"] = (learned(finds), None)
+        readers["A page detector and a classifier"] = (learned(finds, classifier_of(second)), second)
+    return readers
 
 
-def label_of(path: Path) -> str:
-    """The text that is on a picture, as `Reading.text` gives it; raises ValueError where its name doesn't tell."""
-    found = re.fullmatch(r"[^_]*_([-0-9pmxd]+)", path.stem)
-    if not found:
-        raise ValueError(f"{path} doesn't end in _LABEL; name it like 001_42.png, or leave it out of the folder")
-    return re.sub(r"[pmxd]", "", found[1]).replace("-", "\n")
-
-
-def score_pictures(reader: Reader, folder: Path) -> Iterator[Score]:
-    """The score of each source of a folder, one picture read at a time."""
-    sources = sorted({path.parent for path in folder.glob("*/*/*") if path.suffix.lower() in SUFFIXES})
-    for source in sources:
-        failures = []
-        paths = sorted(path for path in source.iterdir() if path.suffix.lower() in SUFFIXES)
-        labels = [label_of(path) for path in paths]
-        start = time.process_time()
-        for path, label in zip(paths, labels, strict=True):
-            try:
-                text = reader.read(path).text
-            except PictureError as error:
-                text = str(error)
-            if text != label:
-                failures.append((str(path.relative_to(folder)), label, text))
-        seconds = time.process_time() - start
-        kind, name = source.parent.name, source.name
-        yield Score(kind, name, len(paths) - len(failures), len(paths), seconds, tuple(failures))
-
-
-def read_arrays(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Images, uint8 (N, H, W), and labels, (N,), whatever an archive calls them.
-
-    Raises ValueError where it holds no such two.
-    """
-    with np.load(path, allow_pickle=False) as archive:
-        arrays = [archive[name] for name in archive.files]
-    images = max(arrays, key=lambda array: array.size)
-    labels = [array for array in arrays if array is not images and array.size == len(images)]
-    if images.ndim == 4:
-        images = images.reshape(len(images), *(side for side in images.shape[1:] if side != 1))
-    if images.ndim == 2 and round(images.shape[1] ** 0.5) ** 2 == images.shape[1]:
-        images = images.reshape(len(images), round(images.shape[1] ** 0.5), -1)
-    if images.ndim != 3 or not labels:
-        shapes = ", ".join(str(array.shape) for array in arrays)
-        raise ValueError(f"{path} holds {shapes}; it needs images (N, H, W) or (N, H * W) and labels (N,)")
-    scale = 255 / max(float(images.max()), 1e-6) if images.dtype != np.uint8 or images.max() <= 1 else 1.0
-    return (images * scale).round().astype(np.uint8), labels[0].ravel().astype(np.int64)
-
-
-def as_picture(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """A digit that fills its array, as a picture that people would take of it."""
-    factor = -(-SMALL // min(image.shape))
-    return np.pad(np.kron(image, np.ones((factor, factor), np.uint8)), round(MARGIN * factor * min(image.shape)))
-
-
-def score_array(reader: Reader, path: Path) -> Score:
-    """The score of an archive of single digits, read as pictures, many at a time."""
-    images, labels = read_arrays(path)
-    pictures = [as_picture(image) for image in images]
-    start = time.process_time()
-    texts = [reading.text for reading in reader.read_many(pictures)]
-    seconds = time.process_time() - start
-    failures = tuple(
-        (f"{path.stem}[{number}]", str(label), text)
-        for number, (label, text) in enumerate(zip(labels, texts, strict=True))
-        if text != str(label)
-    )
-    return Score("arrays", path.stem, len(labels) - len(failures), len(labels), seconds, failures)
-
-
-def score_patches(reader: Reader, path: Path) -> float:
-    """The share of an archive's digits that the net alone gets right, brought to MNIST's form without the reader."""
-    images, labels = read_arrays(path)
-    drawn = np.flatnonzero(images.any((1, 2)))
-    probabilities = reader.net.probabilities(np.stack([as_mnist(images[number]) for number in drawn]))
-    names = np.array([name if name.isdigit() else "-1" for name in reader.net.classes]).astype(np.int64)
-    digits = np.where(names >= 0, probabilities, 0).argmax(1)
-    return float((names[digits] == labels[drawn]).sum()) / len(labels)
-
-
-def score_made(reader: Reader, number: int, seed: int) -> Iterator[Score]:
-    """The score of each kind of made page; the time of making them is left out."""
-    for kind, pages in groupby(made_pages(number, seed), key=lambda page: page[0]):
-        failures, seconds = [], 0.0
-        for index, (_, pixels, text) in enumerate(pages):
-            start = time.process_time()
-            answer = reader.read(pixels).text
-            seconds += time.process_time() - start
-            if answer != text:
-                failures.append((f"{kind}[{index}]", text, answer))
-        yield Score("made", kind, number - len(failures), number, seconds, tuple(failures))
-
-
-def table(scores: Sequence[Score], alone: dict[str, float]) -> str:
-    """A row for each source and one for each kind, as Markdown."""
-    rows = ["| kind | source | right | of | % | ms a picture |", "|---|---|---|---|---|---|"]
-    for kind in dict.fromkeys(score.kind for score in scores):
-        mine = [score for score in scores if score.kind == kind]
-        for score in mine:
-            rows.append(_row(kind, score.source, score.right, score.number, score.seconds))
-            if score.source in alone:
-                rows.append(
-                    f"| {kind} | {score.source}, the net alone | | {score.number} | {100 * alone[score.source]:.2f} | |"
-                )
-        if kind != "arrays":
-            right, number = sum(score.right for score in mine), sum(score.number for score in mine)
-            rows.append(_row(f"**{kind}**", "**all**", right, number, sum(score.seconds for score in mine)))
-    return "\n".join(rows)
-
-
-def _row(kind: str, source: str, right: int, number: int, seconds: float) -> str:
-    return f"| {kind} | {source} | {right} | {number} | {100 * right / number:.2f} | {1000 * seconds / number:.1f} |"
+def report(results: Sequence[Result], read: Read, archives: Sequence[Path], net: Net | None) -> str:
+    """Everything that is told of a reader, as Markdown."""
+    parts = [accuracy_table(results), calibration_table(results)]
+    if any(result.changed for result in results):
+        parts.append(stability_table(results))
+    if archives:
+        parts.append(arrays.table(read, archives, net))
+    return "\n\n".join(parts)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read everything, print, and for the shipped net write; returns the exit code."""
+    """Read everything, print, write; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "folder", metavar="DIR", type=Path, nargs="?", help="folder with KIND/SOURCE/NUMBER_LABEL.SUFFIX, NAME.npz"
-    )
-    parser.add_argument("--made", action="store_true", help=f"{NUMBER} pages of each kind that are made")
-    parser.add_argument("--choosing", action="store_true", help="with --made: the pages that constants are chosen by")
-    parser.add_argument("--model", metavar="FILE", type=Path, help="an exported net (default: the shipped one)")
+    parser.add_argument("folder", metavar="DIR", type=Path, nargs="?", help="holds KIND/SOURCE/NUMBER_LABEL.SUFFIX")
+    parser.add_argument("--detector", metavar="RUN", type=Path, help="an exported page detector")
+    parser.add_argument("--classifier", metavar="RUN", type=Path, help="an exported classifier, its second opinion")
+    parser.add_argument("--changes", action="store_true", help="read each picture with each harmless change, too")
     parser.add_argument("--failures", action="store_true", help="name each picture that is read wrongly")
+    parser.add_argument("--made", action="store_true", help="pages that are made")
+    parser.add_argument("--choosing", action="store_true", help="with --made: the pages that constants are chosen by")
     given = parser.parse_args(arguments)
     if given.made == (given.folder is not None) or (given.choosing and not given.made):
         parser.error("give either a folder or --made; --choosing goes with --made")
+    if given.classifier is not None and given.detector is None:
+        parser.error("--classifier goes with --detector")
     try:
-        reader = Reader(given.model)
         if given.made:
-            return _report_made(reader, given.model is None, given.choosing, given.failures)
-        scores = list(score_pictures(reader, given.folder))
-        archives = sorted(given.folder.glob("*.npz"))
-        scores += [score_array(reader, path) for path in archives]
-        alone = {path.stem: score_patches(reader, path) for path in archives}
+            report_made(Reader(), choosing=given.choosing, failures=given.failures)
+            return 0
+        paths, archives = pictures_in(given.folder), sorted(given.folder.glob("*.npz"))
+        told = []
+        for name, (read, net) in readers_of(given.detector, given.classifier).items():
+            results = list(read_all(read, paths, changes=given.changes))
+            told.append(f"### {name}\n\n{report(results, read, archives, net)}")
+            for result in results if given.failures else ():
+                if not result.right:
+                    wrong = f"{result.label!r} was read as {result.answer.text!r}"
+                    print(f"{name}: {result.path.relative_to(given.folder)}: {wrong}")
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
-    if not scores:
-        print(f"{given.folder} holds no pictures as KIND/SOURCE/NUMBER_LABEL.SUFFIX and no NAME.npz", file=sys.stderr)
-        return 2
-    text = (
-        "Pictures of which every digit is read rightly, in lines and in order, and nothing else; CPU time of one "
-        "thread, decoding and all. Arrays of single digits are read as pictures; the net alone gets their digits in "
-        f"MNIST's form.\n\n{table(scores, alone)}\n\n{machine()}"
-    )
+    text = "\n\n".join([ABOUT, *told, machine()])
     print(text)
-    if given.failures:
-        _print_failures(scores)
-    if given.model is None:
-        replace_section("Reading pictures", "python -m benchmarks.reading DIR", text)
+    replace_section("Reading pictures", "python -m benchmarks.reading DIR", text)
     return 0
-
-
-def _report_made(reader: Reader, shipped: bool, choosing: bool, failures: bool) -> int:
-    scores = list(score_made(reader, NUMBER, CHOOSING if choosing else STATED))
-    text = (
-        "Pages made from MNIST's validation digits (`benchmarks.reading.pages`) of which every digit is read rightly, "
-        "and nothing else. The reader's constants were chosen by pages of another seed.\n\n"
-        f"{table(scores, {})}\n\n{machine()}"
-    )
-    print(text)
-    if failures:
-        _print_failures(scores)
-    if shipped and not choosing:
-        replace_section("Reading made pages", "python -m benchmarks.reading --made", text)
-    return 0
-
-
-def _print_failures(scores: Sequence[Score]) -> None:
-    for score in scores:
-        for name, label, answer in score.failures:
-            print(f"{name}: {label!r} was read as {answer!r}")
 
 
 if __name__ == "__main__":

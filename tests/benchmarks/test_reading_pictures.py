@@ -1,0 +1,118 @@
+"""Scores of a reader on pictures: errors counted by hand, and a reader whose answers are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.reading.changes import CHANGES, Pixels
+from benchmarks.reading.errors import errors
+from benchmarks.reading.pictures import (
+    accuracy_table,
+    calibration_error,
+    calibration_table,
+    label_of,
+    pictures_in,
+    read_all,
+    stability_table,
+)
+from benchmarks.reading.readers import Answer, learned
+from digits.reading.boxes import CHANNELS
+
+
+@pytest.mark.parametrize(
+    ("label", "answer", "counts", "correct"),
+    [
+        ("123", "123", (0, 0, 0), [True] * 3),
+        ("123", "143", (1, 0, 0), [True, False, True]),
+        ("123", "13", (0, 1, 0), [True, True]),
+        ("123", "1923", (0, 0, 1), [True, False, True, True]),
+        ("", "77", (0, 0, 2), [False, False]),
+        ("12", "", (0, 2, 0), []),
+        ("12\n34", "1234", (0, 0, 0), [True] * 4),
+        ("12345", "2346", (1, 1, 0), [True, True, True, False]),
+        ("12", "21", (2, 0, 0), [False, False]),
+    ],
+)
+def test_errors(label: str, answer: str, counts: tuple[int, int, int], correct: list[bool]) -> None:
+    found = errors(label, answer)
+    assert (found.wrong, found.missing, found.false) == counts
+    assert list(found.correct) == correct
+
+
+@pytest.mark.parametrize(
+    ("name", "label"), [("000_42.png", "42"), ("1_12-3.jpg", "12\n3"), ("2_6p3x5.png", "635"), ("3_none.png", "")]
+)
+def test_labels(name: str, label: str) -> None:
+    assert label_of(Path(name)) == label
+
+
+@pytest.mark.parametrize("name", ["42.png", "000_nothing.png", "000_.png"])
+def test_a_name_without_a_label_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="LABEL"):
+        label_of(Path(name))
+
+
+def test_tables(tmp_path: Path) -> None:
+    grey = {"strings/one/0_12.png": 10, "strings/one/1_34.png": 20, "blank/two/0_none.png": 30}
+    for name, level in grey.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (50, 40), (level, level, level)).save(tmp_path / name)
+    answers = {10: Answer("12", (0.9, 0.9)), 20: Answer("84", (0.6, 0.9)), 30: Answer("1", (0.9,))}
+
+    def read(source: Path | Pixels) -> Answer:
+        pixels = np.asarray(Image.open(source)) if isinstance(source, Path) else source
+        wider = pixels.shape[1] > 90 and pixels[0, 0, 0] == 10  # the first, twice as large
+        return Answer("7", (0.5,)) if wider else answers[int(pixels[0, 0, 0])]
+
+    results = list(read_all(read, pictures_in(tmp_path), changes=True))
+    accuracy = [row.split("|")[1:-2] for row in accuracy_table(results).splitlines()[2:]]
+    assert [[cell.strip() for cell in row] for row in accuracy] == [
+        ["blank", "two", "0", "1", "0.00", "0", "0", "1"],
+        ["**blank**", "**all**", "0", "1", "0.00", "0", "0", "1"],
+        ["strings", "one", "1", "2", "50.00", "1", "0", "0"],
+        ["**strings**", "**all**", "1", "2", "50.00", "1", "0", "0"],
+    ]
+    assert "| strings | 2 | 50.0 | 0.0 | 0.0 | 0.0 | 50.0 |" in stability_table(results)
+    assert "| blank | 1 | 90.0 | 1 | 0.0 | 0 |  |" in calibration_table(results)
+    # three digits of 0.9, all right, and one of 0.6 that is wrong: (3 * 0.1 + 0.6) / 4
+    assert "| strings | 4 | 22.5 | 1 | 100.0 | 1 | 0.0 |" in calibration_table(results)
+
+
+def test_calibration_error_by_hand() -> None:
+    confidences, correct = [1.0, 1.0, 0.5, 0.5, 0.1], [True, False, True, False, False]
+    assert calibration_error(confidences, correct) == pytest.approx((2 * 0.5 + 2 * 0.0 + 0.1) / 5)
+    assert calibration_error([], []) == 0
+
+
+def test_changes_keep_the_picture() -> None:
+    pixels = np.full((60, 100, 3), (250, 240, 200), np.uint8)
+    pixels[20:40, 30:70] = 20
+    shapes = {name: change(pixels).shape for name, change in CHANGES.items()}
+    assert shapes["twice as large"] == (120, 200, 3)
+    assert shapes["a margin"] == (72, 112, 3)
+    assert shapes["as JPEG"] == (60, 100, 3)
+    assert shapes["turned by 2°"] == (64, 103, 3)  # 60 cos + 100 sin, 100 cos + 60 sin
+    for change in CHANGES.values():
+        changed = change(pixels).astype(int)
+        assert np.abs(changed[0, 0] - (250, 240, 200)).max() <= 6
+        larger = 4 if len(changed) == 120 else 1
+        assert (changed[..., 0] < 128).sum() == pytest.approx(800 * larger, rel=0.05)
+
+
+def test_the_answer_of_a_detector() -> None:
+    def net(image: np.typing.NDArray[np.float32]) -> np.typing.NDArray[np.float32]:
+        maps = np.full((1, CHANNELS, image.shape[2] // 4, image.shape[3] // 4), -9.0, np.float32)
+        if max(image.shape) == 64 + 32:  # two digits of 24 pixels on the level whose longest side is 64
+            for column, label in ((8, 3), (15, 5)):
+                maps[0, 0, 12, column] = np.log(0.8 / 0.2)
+                maps[0, 1 + label, 12, column] = 9.0
+                maps[0, 11:15, 12, column] = 0
+        return maps
+
+    answer = learned(net)(np.full((64, 64, 3), 255, np.uint8))
+    assert answer.text == "35"
+    assert answer.confidences == pytest.approx((0.8, 0.8), abs=1e-3)
