@@ -1,11 +1,15 @@
 """How well real pictures are read, by the reader that ships and by learned ones; writes its part of RESULTS.md.
 
-    python -m benchmarks.reading DIR                                    the reader that ships
+    python -m benchmarks.reading DIR --detector RUN --classifier RUN --changes    writes "Reading pictures"
+    python -m benchmarks.reading DIR                                    the reader that ships; prints only
     python -m benchmarks.reading DIR --detector RUN --classifier RUN    and a page detector, alone and with a classifier
     python -m benchmarks.reading DIR --changes                          each picture once more with each harmless change
     python -m benchmarks.reading DIR --failures                         names each picture that is read wrongly
     python -m benchmarks.reading --made                                 pages of `benchmarks.reading.pages`
     python -m benchmarks.reading --made --choosing                      others, to choose constants by; prints only
+
+"Reading pictures" is written with --detector and --changes only, so that it never holds less than it held; without
+either of them the same tables are printed. It names the two models by the SHA-256 of their files.
 
 DIR holds pictures as `benchmarks.reading.pictures` says, of any kinds and sources. It may hold arrays of single digits
 too, NAME.npz: white ink on black, (N, H, W) or (N, H * W) with square pictures, and a label for each; the arrays may
@@ -30,7 +34,7 @@ from benchmarks.reading.pictures import (
     read_all,
     stability_table,
 )
-from benchmarks.reading.readers import Read, classifier_of, detector_of, learned, shipped
+from benchmarks.reading.readers import Read, classifier_of, detector_of, learned, models, shipped
 from benchmarks.results import machine, replace_section
 from digits.reading.net import Net
 from digits.reading.reader import Reader
@@ -84,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             report_made(Reader(), choosing=given.choosing, failures=given.failures)
             return 0
         paths, archives = pictures_in(given.folder), sorted(given.folder.glob("*.npz"))
-        told = []
+        told = [] if given.detector is None else [models(given.detector, given.classifier)]
         for name, (read, net) in readers_of(given.detector, given.classifier).items():
             results = list(read_all(read, paths, changes=given.changes))
             told.append(f"### {name}\n\n{report(results, read, archives, net)}")
@@ -97,7 +101,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     text = "\n\n".join([ABOUT, *told, machine()])
     print(text)
-    replace_section("Reading pictures", "python -m benchmarks.reading DIR", text)
+    if given.detector is not None and given.changes:
+        second = "" if given.classifier is None else " --classifier RUN"
+        command = f"python -m benchmarks.reading DIR --detector RUN{second} --changes"
+        replace_section("Reading pictures", command, text)
     return 0
 
 

@@ -3,9 +3,9 @@
     python -m benchmarks.reading.choose DETECTOR CLASSIFIER
 
 DETECTOR and CLASSIFIER are exported ONNX files, or directories of runs that have one. The pages are composed of MNIST's
-validation digits, of a seed of their own; `python -m benchmarks.reading.composed` scores others. It also tells how
-far the detector's boxes are off, by which the patches are cut that the classifier is trained on
-(`digits.data.pages.patches`).
+validation digits, of a seed of their own; `python -m benchmarks.reading.composed` scores others. Beside the best
+weights stands the detector alone, as the reader's decoding has it. It also prints how far the detector's boxes are off,
+by which the patches are cut that the classifier is trained on (`digits.data.pages.patches`).
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ from benchmarks.reading.readers import classifier_of, detector_of
 from digits.data.pages.page import Composed
 from digits.evaluating.pages import PagesScores, judge_page, total
 from digits.reading.box_patch import box_patches
-from digits.reading.boxes import Floats, Found, sizes
+from digits.reading.boxes import THRESHOLD, Floats, Found, sizes
+from digits.reading.detect import detect
 from digits.reading.net import Net
 from digits.reading.two_stage import Weights, candidates, combined
 
-LABEL, DIGIT = (0.0, 0.3, 0.5, 0.7, 1.0), (0.0, 0.15, 0.3, 0.45, 0.6)
-THRESHOLD = (0.25, 0.35, 0.45, 0.55, 0.65)
+LABELS, DIGITS = (0.0, 0.3, 0.5, 0.7, 1.0), (0.0, 0.15, 0.3, 0.45, 0.6)
+THRESHOLDS = (0.25, 0.35, 0.45, 0.55, 0.65)
+"""What is tried of each of the Weights."""
 
 
 class Seen(NamedTuple):
@@ -70,19 +72,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--pages", metavar="N", type=int, default=500, help="how many (default: 500)")
     given = parser.parse_args(arguments)
     detector, classify = detector_of(given.detector), classifier_of(Net(given.classifier))
-    seen = []
-    for page in composed_pages(given.pages, CHOOSING, "val"):
+    pages, seen = composed_pages(given.pages, CHOOSING, "val"), []
+    for page in pages:
         found = candidates(detector, page.pixels)
         seen.append(Seen(page, found, classify(box_patches(page.pixels, found.boxes))))
     print("boxes are off by", ", ".join(f"{name} {value:.3f}" for name, value in box_errors(seen).items()))
-    tried = [Weights(*each) for each in product(LABEL, DIGIT, THRESHOLD)]
+    tried = [Weights(*each) for each in product(LABELS, DIGITS, THRESHOLDS)]
     scores = {weights: score(seen, weights) for weights in tried}
     for weights in sorted(tried, key=lambda weights: -scores[weights].perfect)[:12]:
-        metrics = ", ".join(f"{name} {value:.2%}" for name, value in scores[weights].metrics.items())
-        print(f"label {weights.label:.2f}, digit {weights.digit:.2f}, threshold {weights.threshold:.2f}: {metrics}")
-    alone = score(seen, Weights(0.0, 0.0, 0.45))
-    print("the detector alone:", ", ".join(f"{name} {value:.2%}" for name, value in alone.metrics.items()))
+        chosen = f"label {weights.label:.2f}, digit {weights.digit:.2f}, threshold {weights.threshold:.2f}"
+        print(f"{chosen}: {_metrics(scores[weights])}")
+    alone = total(judge_page(page, detect(detector, page.pixels)) for page in pages)
+    print(f"the detector alone, threshold {THRESHOLD:.2f}: {_metrics(alone)}")
     return 0
+
+
+def _metrics(scores: PagesScores) -> str:
+    return ", ".join(f"{name} {value:.2%}" for name, value in scores.metrics.items())
 
 
 if __name__ == "__main__":

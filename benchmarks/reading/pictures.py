@@ -157,11 +157,3 @@ def _percent(share: float, number: int) -> str:
 def _by(results: Sequence[Result], name: Callable[[Result], str]) -> list[tuple[str, list[Result]]]:
     names = dict.fromkeys(name(result) for result in results)
     return [(each, [result for result in results if name(result) == each]) for each in names]
-
-
-def tables(results: Sequence[Result]) -> str:
-    """Everything that is told of a reader, as Markdown."""
-    parts = [accuracy_table(results), calibration_table(results)]
-    if any(result.changed for result in results):
-        parts.append(stability_table(results))
-    return "\n\n".join(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -64,6 +65,17 @@ def answer_of(found: Found) -> Answer:
     order = [index for line in text_lines(found.boxes) for index in line]
     confidences = found.objectness * found.probabilities.max(1, initial=0)
     return Answer(text_of(found), tuple(confidences[order].tolist()))
+
+
+def models(detector: Path, classifier: Path | None) -> str:
+    """Which models are scored, in a sentence that stays the same wherever their files lie; None: the one that ships."""
+    first, second = fingerprint(detector), fingerprint(classifier)
+    return f"Page detector {first}, classifier {second}: so the SHA-256 of their ONNX files begins."
+
+
+def fingerprint(path: Path | None) -> str:
+    """The first 8 characters of the SHA-256 of a model's file; None is the classifier that ships."""
+    return hashlib.sha256(find_model(path).read_bytes()).hexdigest()[:8]
 
 
 def detector_of(path: Path) -> Detector:

@@ -55,7 +55,7 @@ def _module(section: RecordedData, trust: tuple[str, ...], kind: type[M]) -> M:
     check_read_back(section.tree(), trust)
     module = instantiate(section.tree())
     if not isinstance(module, kind):
-        raise RunError(f"{section.target} is no {kind.__name__}, so it can't be evaluated on")
+        raise RunError(f"{section.target} is not a {kind.__name__}, so it can't be evaluated on")
     return module
 
 

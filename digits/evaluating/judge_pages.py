@@ -11,7 +11,7 @@ from digits.evaluating import dataset, load, page_figures, tables
 from digits.evaluating.evaluation import leave
 from digits.evaluating.judge import Judgement
 from digits.evaluating.members import Member
-from digits.evaluating.pages import PageScore, PagesScores, by_layout, find_on_pages, total
+from digits.evaluating.pages import PageScore, PagesScores, by_layout, find_on_pages, total, worst_first
 from digits.evaluating.plan import Question
 from digits.evaluating.scores import wilson_interval
 
@@ -53,7 +53,7 @@ def judge(member: Member, asked: Question, folder: Path) -> Judgement:
 
 def pictures(scores: Sequence[PageScore]) -> dict[str, bytes]:
     """The first pages and those with the most faults, PNG by their names."""
-    worst = sorted(scores, key=lambda score: -score.faults)
+    worst = worst_first(scores)
     return {
         name: page_figures.png(page_figures.side_by_side([page_figures.judged(score) for score in chosen], COLUMNS))
         for name, chosen in (("pages", scores[:SHOWN]), ("worst_pages", worst[:SHOWN]))

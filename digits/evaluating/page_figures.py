@@ -31,9 +31,11 @@ def judged(score: PageScore) -> Picture:
         _box(
             picture, score.page.boxes[row], FAINT if unclear else MISSED, "" if unclear else str(score.page.labels[row])
         )
-    for box, guess, label in zip(found.boxes, found.probabilities.argmax(1).tolist(), score.true_labels, strict=True):
-        colour = FAINT if label == UNCLEAR else RIGHT if guess == label else WRONG
-        _box(picture, box, colour, f"{guess}" if label in (guess, NONE, UNCLEAR) else f"{guess} not {label}")
+    classes = found.probabilities.argmax(1).tolist()
+    for box, predicted, label in zip(found.boxes, classes, score.true_labels.tolist(), strict=True):
+        colour = FAINT if label == UNCLEAR else RIGHT if predicted == label else WRONG
+        told = f"{predicted}" if label in (predicted, NONE, UNCLEAR) else f"{predicted} not {label}"
+        _box(picture, box, colour, told)
     return picture
 
 

@@ -92,8 +92,16 @@ def find_on_pages(detector: nn.Module, pages: Iterable[Composed]) -> list[PageSc
         return [judge_page(page, detect(net, page.pixels)) for page in pages]
 
 
-def judge_page(page: Composed, found: Found) -> PageScore:
-    """Hold what was found against a page; each digit is found once, by the box that is surest."""
+def worst_first(scores: Sequence[PageScore]) -> list[PageScore]:
+    """Those with the most faults first, then those that are wrong in their order alone."""
+    return sorted(scores, key=lambda score: (-score.faults, score.perfect))
+
+
+def judge_page(page: Composed, found: Found, text: str | None = None) -> PageScore:
+    """Hold what was found against a page; each digit is found once, by the box that is surest.
+
+    `text` is what a reader that orders digits itself says is written; else they are put into text lines here.
+    """
     matches = np.full(len(found.boxes), NO_ROW, np.int64)
     free = np.ones(len(page.boxes), np.bool_)
     for i in np.argsort(-found.objectness):
@@ -109,8 +117,9 @@ def judge_page(page: Composed, found: Found) -> PageScore:
     written = page.text
     if written is None or score.faults:
         return score
-    clear = Found(*(part[score.true_labels != UNCLEAR] for part in found))
-    return replace(score, in_order=text_of(clear) == written)
+    if text is None:
+        text = text_of(found.only(score.true_labels != UNCLEAR))
+    return replace(score, in_order=text == written)
 
 
 @dataclass(frozen=True)
@@ -135,14 +144,19 @@ class PagesScores:
         return self.hits - self.correct
 
     @property
+    def ratios(self) -> dict[str, tuple[int, int]]:
+        """The task's metrics, each as so many of so many."""
+        return {
+            "pages": (self.perfect, self.pages),
+            "recall": (self.hits, self.sought),
+            "precision": (self.hits, self.hits + self.false),
+            "accuracy": (self.correct, self.hits),
+        }
+
+    @property
     def metrics(self) -> dict[str, float]:
         """As the task has them, each 0..1; 1 where there was nothing to be measured."""
-        return {
-            "pages": self.perfect / max(self.pages, 1),
-            "recall": self.hits / self.sought if self.sought else 1.0,
-            "precision": self.hits / (self.hits + self.false) if self.hits + self.false else 1.0,
-            "accuracy": self.correct / self.hits if self.hits else 1.0,
-        }
+        return {name: hits / of if of else 1.0 for name, (hits, of) in self.ratios.items()}
 
     def tree(self) -> Tree:
         """Ready for JSON."""

@@ -87,7 +87,7 @@ def compared(net: nn.Module, run: Net, pages: Sequence[Composed]) -> float:
         for level in (level for page in pages for level in levels(page.pixels)):
             expected = in_torch(level.image)
             if not np.isfinite(expected).all():
-                raise ExportError("the net answers with what are no numbers; nothing was kept, train it again")
+                raise ExportError("the model returned NaN or infinity; nothing was kept, train it again")
             largest = max(largest, float(np.abs(expected).max()))
             # unlike max it keeps a NaN, which is refused below
             difference = float(np.maximum(difference, np.abs(run(level.image) - expected).max()))

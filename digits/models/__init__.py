@@ -1,4 +1,7 @@
-"""Plain nn.Modules: normalised float32 images (B, 1, H, W) in, logits (B, num_classes) out. No Lightning."""
+"""Plain nn.Modules, without Lightning: normalised float32 images (B, 1, H, W) in, logits (B, num_classes) out.
+
+`Detector` answers with maps, for each of its cells.
+"""
 
 from digits.models.cnn import CNN
 from digits.models.detector import Detector

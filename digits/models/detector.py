@@ -59,7 +59,7 @@ class LocalContrast(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Grey 0..1 (B, 1, H, W) to (B, 2, H, W)."""
-        grey = images.float()
+        grey = images.float()  # a variance is the difference of two numbers that are nearly the same
         mean = surroundings(F.avg_pool2d(grey, 4))
         square = surroundings(F.avg_pool2d(grey * grey, 4))
         deviation = (square - mean * mean).clamp(min=0).sqrt() + 6 / 255  # an even surface has noise, too
@@ -67,7 +67,7 @@ class LocalContrast(nn.Module):
             F.interpolate(x, scale_factor=4.0, mode="bilinear", align_corners=False) for x in (mean, deviation)
         )
         difference = grey - mean
-        return torch.cat([difference / deviation, 4 * difference], dim=1)
+        return torch.cat([difference / deviation, 4 * difference], dim=1).to(images.dtype)
 
 
 def surroundings(cells: Tensor) -> Tensor:

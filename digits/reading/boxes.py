@@ -22,6 +22,7 @@ INSIDE = 0.7  # share of a box within another from which it is a part of that, o
 NARROWEST = 0.35  # boxes are compared as if they were at least so wide, of their height: a stick's own width is nothing
 MUCH_LARGER = 1.5  # sizes so many times a part's, found at a coarser level, are a whole and its parts
 LEAD = 0.2  # by so much objectness the parts have to surpass such a whole: strokes of large digits look like small ones
+THRESHOLD = 0.45  # objectness from which on it is a digit
 MOST = 1500  # boxes looked at; of more, those of least objectness are left
 
 Floats = npt.NDArray[np.float32]
@@ -81,7 +82,10 @@ def decode(maps: Floats, threshold: float, scale: tuple[float, float] = (1.0, 1.
 
 
 def suppress(found: Found) -> Found:
-    """Each digit once, and no digits that are parts of another; the most certain first."""
+    """Each digit once, and no digits that are parts of another; the most certain first.
+
+    What is below THRESHOLD gives way to what is not.
+    """
     found = found.only(np.argsort(-found.objectness, kind="stable")[:MOST])
     found = found.only(_without_repetitions(found))
     return found.only(_without_parts(found))
@@ -117,8 +121,10 @@ def _without_parts(found: Found) -> npt.NDArray[np.bool_]:
         smaller[whole] = True
         if not len(parts):
             continue
-        ahead = (size[whole] > MUCH_LARGER * size[parts]) & (found.levels[whole] < found.levels[parts])
-        if found.objectness[whole] >= np.mean(found.objectness[parts] - LEAD * ahead):
+        sure = parts[found.objectness[parts] >= THRESHOLD]
+        rivals = sure if len(sure) else parts
+        ahead = (size[whole] > MUCH_LARGER * size[rivals]) & (found.levels[whole] < found.levels[rivals])
+        if found.objectness[whole] >= np.mean(found.objectness[rivals] - LEAD * ahead):
             alive[parts] = False
         else:
             alive[whole] = False

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from digits.reading.boxes import SMALLER, STRIDE, Floats, Found, decode, joined, suppress
+from digits.reading.boxes import SMALLER, STRIDE, THRESHOLD, Floats, Found, decode, joined, suppress
 from digits.reading.linking import text_lines
 from digits.reading.pyramid import PADDING, Grey, Level, levels
 
@@ -17,7 +17,7 @@ Net = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 UNGATED = 256  # longest side of levels that are always looked at: they cost little, and digits may be too small to see
 
 
-def detect(net: Net, grey: Grey, threshold: float = 0.45, longest: int = 1024, gate: float | None = None) -> Found:
+def detect(net: Net, grey: Grey, threshold: float = THRESHOLD, longest: int = 1024, gate: float | None = None) -> Found:
     """The digits on a picture, uint8 (H, W), the most certain first.
 
     `threshold` is the least objectness, `longest` the longest side of the finest level. With a `gate`, 0..1, finer

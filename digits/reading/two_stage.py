@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digits.reading.box_patch import box_patches
-from digits.reading.boxes import Floats, Found
+from digits.reading.boxes import THRESHOLD, Floats, Found
 from digits.reading.detect import Net, detect
 from digits.reading.pyramid import Grey
 
@@ -28,7 +28,7 @@ class Weights(NamedTuple):
 
     label: float = 0.5  # beside the detector's, of the class: 0 is the detector alone, 1 the classifier alone
     digit: float = 0.3  # likewise, of whether it is a digit at all
-    threshold: float = 0.45  # what is less surely a digit is left out
+    threshold: float = THRESHOLD  # what is less surely a digit is left out
 
 
 CHOSEN = Weights()

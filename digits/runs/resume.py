@@ -20,7 +20,10 @@ from digits.runs.schema import RecordedConfig, RunRecord
 LENGTHS = {"trainer.max_epochs"}
 """What may be given anew to a run that goes on; not max_steps, with which Lightning 2.6 repeats an epoch on resume."""
 
-ANEW = {"seed", "test", "checkpoints", "data.root", "data.mirrors", "data.cache", "data.fonts"}
+PLACES = {"data.root", "data.mirrors", "data.cache", "data.fonts"}
+"""Where the data lie: on another machine a run that goes on finds them elsewhere."""
+
+ANEW = {"seed", "test", "checkpoints", *PLACES}
 """What may be given anew to a run that is done once more."""
 
 NO_LENGTH = "can't be changed on resume, only {0} can; to start from its weights: init_from"
@@ -32,12 +35,12 @@ NOTHING_RECORDED = (
 
 
 def resumed(asked: Tree, overrides: list[str]) -> Tree:
-    """A run's own recorded configuration, with the lengths that were given anew."""
+    """A run's own recorded configuration, with the lengths and the places that were given anew."""
     recorded = _recorded(asked, "resume")
     _refuse_links(Path(str(asked["resume"])))
     given = keys(overrides) - {"resume", "trust"}
-    if refused := sorted(given - LENGTHS):
-        raise ConfigError(*[Fault(key, NO_LENGTH.format(", ".join(LENGTHS))) for key in refused])
+    if refused := sorted(given - LENGTHS - PLACES):
+        raise ConfigError(*[Fault(key, NO_LENGTH.format(", ".join(sorted(LENGTHS | PLACES)))) for key in refused])
     tree = _given_anew(recorded, asked, given) | {"resume": asked["resume"], "trust": asked["trust"]}
     trainer, done = tree.get("trainer"), read_result(Path(str(asked["resume"]))).epochs
     length = trainer.get("max_epochs") if isinstance(trainer, dict) else None
@@ -192,4 +195,4 @@ def keys(overrides: list[str]) -> set[str]:
 
 def _typed(overrides: list[str]) -> set[str]:
     """What tells one job from another: its overrides, but for those that a run may get anew when it goes on."""
-    return {o for o in overrides if o.lstrip("+").split("=", 1)[0] not in LENGTHS | {"resume", "trust"}}
+    return {o for o in overrides if o.lstrip("+").split("=", 1)[0] not in LENGTHS | PLACES | {"resume", "trust"}}

@@ -1,13 +1,15 @@
-"""Scores of a reader on pictures: errors counted by hand, and a reader whose answers are known."""
+"""Scores of a reader on pictures: errors counted by hand, a reader whose answers are known, and the command."""
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.reading import __main__ as command
 from benchmarks.reading.changes import CHANGES, Pixels
 from benchmarks.reading.errors import errors
 from benchmarks.reading.pictures import (
@@ -21,6 +23,7 @@ from benchmarks.reading.pictures import (
 )
 from benchmarks.reading.readers import Answer, learned
 from digits.reading.boxes import CHANNELS
+from digits.reading.net import SHIPPED
 
 
 @pytest.mark.parametrize(
@@ -116,3 +119,55 @@ def test_the_answer_of_a_detector() -> None:
     answer = learned(net)(np.full((64, 64, 3), 255, np.uint8))
     assert answer.text == "35"
     assert answer.confidences == pytest.approx((0.8, 0.8), abs=1e-3)
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
+    """The sections that the command writes: title, command, text. Its detectors find nothing."""
+
+    def nothing(image: np.typing.NDArray[np.float32]) -> np.typing.NDArray[np.float32]:
+        return np.full((1, CHANNELS, image.shape[2] // 4, image.shape[3] // 4), -9.0, np.float32)
+
+    sections: list[tuple[str, str, str]] = []
+    monkeypatch.setattr(command, "detector_of", lambda _: nothing)
+    monkeypatch.setattr(command, "replace_section", lambda *section: sections.append(section))
+    return sections
+
+
+@pytest.fixture
+def white(tmp_path: Path) -> list[str]:
+    """The arguments for two white pictures, one of which is said to have digits, and a detector."""
+    for name in ("strings/one/0_12.png", "blank/one/1_none.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        Image.new("RGB", (60, 40), (250, 250, 250)).save(tmp_path / name)
+    (tmp_path / "detector.onnx").write_bytes(b"a detector")
+    return [str(tmp_path), "--detector", str(tmp_path / "detector.onnx")]
+
+
+def test_the_command_writes_what_it_measured_and_of_which_models(
+    white: list[str], written: list[tuple[str, str, str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main([*white, "--changes"]) == 0
+    ((title, line, text),) = written
+    assert (title, line) == ("Reading pictures", "python -m benchmarks.reading DIR --detector RUN --changes")
+    for content in (b"a detector", SHIPPED.read_bytes()):
+        assert f" {hashlib.sha256(content).hexdigest()[:8]}" in text
+    assert white[0] not in text, "where the pictures lie is nobody's business"
+    assert text.count("| blank | one | 1 | 1 | 100.00 | 0 | 0 | 0 |") == 3
+    assert text.count("| strings | one | 0 | 1 | 0.00 | 0 | 2 | 0 |") == 3
+    assert text.count("twice as large") == 3
+    assert text in capsys.readouterr().out
+
+
+def test_the_command_prints_only_what_would_be_less_than_is_written(
+    white: list[str], written: list[tuple[str, str, str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments in (white, [white[0], "--changes"], [white[0], "--failures"]):
+        assert command.main(arguments) == 0
+        assert "| blank | one | 1 | 1 | 100.00 |" in capsys.readouterr().out
+    assert not written
+
+
+def test_the_command_says_which_file_is_missing(white: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main([*white[:2], f"{white[0]}/absent.onnx"]) == 2
+    assert "absent.onnx" in capsys.readouterr().err

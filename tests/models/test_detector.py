@@ -111,3 +111,9 @@ def test_contrast_is_the_difference_from_the_mean_of_36_pixels() -> None:
     expected = ((grey - here) / spread)[inner, inner]
     torch.testing.assert_close(found[0, 24:40, 24:40], expected, rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(found[1, 24:40, 24:40], 4 * (grey - here)[inner, inner], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_it_runs_in_every_precision(net: Detector, dtype: torch.dtype) -> None:
+    model = net.to(dtype)
+    assert model(torch.rand(1, 1, 32, 32, dtype=dtype)).dtype == dtype

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from digits.reading.boxes import Found
+from digits.reading.boxes import Found, suppress
 from digits.reading.two_stage import Weights, combined
 
 
@@ -51,3 +51,15 @@ def test_what_is_less_surely_a_digit_is_left_out() -> None:
     weights = Weights(0.5, 0.5, 0.45)
     assert len(combined(found(0.9, 1, 0.9), told(1, 0.9, 0.99), weights).boxes) == 0
     assert len(combined(found(0.3, 1, 0.9), told(1, 0.9, 0.01), weights).boxes) == 1
+
+
+def test_weak_scraps_do_not_help_a_box_around_two_sure_digits() -> None:
+    """What the classifier is asked about goes down to 0.15, and must not change what is sure."""
+    boxes = [[50, 50, 60, 60], [38, 50, 16, 30], [62, 50, 16, 30], *([30 + 8 * i, 70, 12, 14] for i in range(6))]
+    objectness = [0.55, 0.95, 0.95, *[0.16] * 6]
+    probabilities = np.full((9, 10), 0.1, np.float32)
+    all_of_it = Found(
+        np.array(boxes, np.float32), np.array(objectness, np.float32), probabilities, np.ones(9, np.float32)
+    )
+    kept = suppress(all_of_it)
+    assert sorted(kept.objectness[kept.objectness > 0.45].tolist()) == pytest.approx([0.95, 0.95])

@@ -28,9 +28,9 @@ LOOKS = ("photo", SCREEN, RAW)
 
 
 def compose(random: Random, stock: Stock, layout: str | None = None) -> Composed:
-    """A page with a layout by its share, or the given one of `LAYOUTS`; the same from the same random state."""
+    """A page with a layout by its weight, or the given one of `LAYOUTS`; the same from the same random state."""
     if layout is None:
-        shares = np.array([each.share for each in LAYOUTS.values()])
+        shares = np.array([each.weight for each in LAYOUTS.values()])
         layout = list(LAYOUTS)[int(random.choice(len(shares), p=shares / shares.sum()))]
     kind = LAYOUTS[layout]
     if kind.write is None:

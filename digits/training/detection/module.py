@@ -9,18 +9,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.tensorboard import SummaryWriter
-from torchmetrics import MeanMetric, Metric
+from torchmetrics import Metric
 
 from digits.config.task import DETECTION
 from digits.data.pages.rows import PageBatch
-from digits.evaluating.pages import PagesScores, find_on_pages, total
-from digits.reading.boxes import CLASSES, OBJECTNESS
+from digits.evaluating.pages import find_on_pages, total
+from digits.reading.boxes import CLASSES, OBJECTNESS, THRESHOLD
 from digits.training.detection import pictures
+from digits.training.detection.ratio import Ratio
 from digits.training.detection.targets import Targets, make_targets
 from digits.training.task_module import MakeOptimizer, MakeScheduler, Phase, TaskModule
-
-THRESHOLD = 0.45
-"""Objectness from which on a cell is a find; as in `digits.reading.detect`."""
 
 RIGHT_PLACE = 0.3
 """Heat of a cell from which on a peak there has found the digit, in a crop."""
@@ -46,7 +44,7 @@ class PageDetector(TaskModule[PageBatch, Tensor]):
     ) -> None:
         def make_metrics() -> dict[str, Metric]:
             names = [metric.name for metric in DETECTION.metrics if metric.name != "loss"]
-            return {name: MeanMetric(nan_strategy="disable") for name in names}
+            return {name: Ratio() for name in names}
 
         super().__init__(net, loss, make_optimizer, make_scheduler, make_metrics, channels_last, ema_decay)
         self._made_for: Tensor | None = None  # boxes of a batch, and what should be answered to it
@@ -60,13 +58,11 @@ class PageDetector(TaskModule[PageBatch, Tensor]):
     def count(self, metrics: Mapping[str, Metric], answers: Tensor, batch: PageBatch) -> None:
         """Count what is found: on the pages where the batch has them, else in the crops."""
         if batch.pages:
-            counted = total(find_on_pages(self.evaluated_net, batch.pages))
+            ratios = total(find_on_pages(self.evaluated_net, batch.pages)).ratios
         else:
-            counted = count_cells(answers.detach().float(), self._targets(answers, batch))
-        found, weights = counted.metrics, weights_of(counted)
-        for name, metric in metrics.items():
-            if name in found:
-                metric.update(found[name], weights[name])
+            ratios = count_cells(answers.detach().float(), self._targets(answers, batch))
+        for name, (hits, of) in ratios.items():
+            metrics[name].update(hits, of)
 
     def _targets(self, answers: Tensor, batch: PageBatch) -> Targets:
         """What the answers to a batch should be; made once, though the loss and the metrics ask for it."""
@@ -86,14 +82,8 @@ class PageDetector(TaskModule[PageBatch, Tensor]):
         pictures.show(writers, stage, net, data, step)
 
 
-def weights_of(counted: PagesScores) -> dict[str, int]:
-    """What each metric is a mean over: so many pages, digits, or finds."""
-    finds = counted.hits + counted.false
-    return {"pages": counted.pages, "recall": counted.sought, "precision": finds, "accuracy": counted.hits}
-
-
-def count_cells(answers: Tensor, targets: Targets) -> PagesScores:
-    """What is found in crops, of their answers (B, 16, H, W), without making boxes of them."""
+def count_cells(answers: Tensor, targets: Targets) -> dict[str, tuple[Tensor, Tensor]]:
+    """What is found in crops, of their answers (B, 16, H, W), without making boxes of them: so many of so many."""
     likely = torch.sigmoid(answers[:, OBJECTNESS])  # (B, H, W)
     peaks = (likely >= THRESHOLD) & (likely == around(likely))
     centres = targets.centres
@@ -102,8 +92,13 @@ def count_cells(answers: Tensor, targets: Targets) -> PagesScores:
     false = peaks & ~targets.ignored & elsewhere
     correct = found & (answers[:, CLASSES].argmax(1) == targets.classes)
     perfect = ((centres == correct).flatten(1).all(1)) & ~false.flatten(1).any(1)
-    counts = [len(answers), *(int(part.sum()) for part in (perfect, centres, found, false, correct))]
-    return PagesScores(*counts)
+    hits = found.sum()
+    return {
+        "pages": (perfect.sum(), perfect.new_tensor(len(perfect), dtype=torch.int64)),
+        "recall": (hits, centres.sum()),
+        "precision": (hits, hits + false.sum()),
+        "accuracy": (correct.sum(), hits),
+    }
 
 
 def around(values: Tensor) -> Tensor:

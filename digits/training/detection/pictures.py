@@ -11,7 +11,7 @@ from torch.utils.tensorboard import SummaryWriter
 from digits.data import BatchLoader, PagesDataModule
 from digits.data.pages.rows import NO_BOX
 from digits.evaluating.page_figures import judged, labelled, side_by_side
-from digits.evaluating.pages import find_on_pages
+from digits.evaluating.pages import find_on_pages, worst_first
 from digits.training.pictures import add_graph
 
 CROPS, PAGES = 24, 12
@@ -42,7 +42,7 @@ def show(writers: Sequence[SummaryWriter], stage: str, net: nn.Module, data: L.L
     if not isinstance(data, PagesDataModule) or data.val is None:
         return
     scores = find_on_pages(net, data.val.pages[: None if stage == "best" else LOOKED_THROUGH])
-    worst = sorted(scores, key=lambda score: -score.faults)
+    worst = worst_first(scores)
     for writer in writers:
         for name, chosen in (("pages", scores[:PAGES]), ("worst_pages", worst[:PAGES])):
             picture = side_by_side([judged(score) for score in chosen], 4)

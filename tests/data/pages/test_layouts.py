@@ -82,7 +82,10 @@ def test_box_is_the_inks(seed: int) -> None:
 def test_of_many_pages_a_fifth_has_no_digit_and_every_class_is_as_likely() -> None:
     pages = [compose(seeded(seed), stock()) for seed in range(300)]
     empty = np.mean([len(page.labels) == 0 for page in pages])
-    assert 0.13 < empty < 0.27
+    weights = {name: layout.weight for name, layout in LAYOUTS.items()}
+    blank = sum(weight for name, weight in weights.items() if name.startswith(BLANK)) / sum(weights.values())
+    assert 0.19 < blank < 0.23
+    assert abs(empty - blank) < 0.07, "three standard deviations of 300 pages"
     labels = np.concatenate([page.labels for page in pages])
     shares = np.bincount(labels[labels != UNCLEAR], minlength=10) / (labels != UNCLEAR).sum()
     assert 0.07 < shares.min() <= shares.max() < 0.13

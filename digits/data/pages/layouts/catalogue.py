@@ -23,7 +23,7 @@ BLANK = "no digit, "
 class Layout(NamedTuple):
     """A way to fill a page."""
 
-    share: float  # of all pages, in percent
+    weight: float  # how often, beside the others'; those without a digit make a fifth of all
     write: Callable[[Scribe], None] | None  # None: the picture is of things, not of a page
     size: Callable[[Random], tuple[int, int]]  # height, width
     looks: tuple[float, float, float] = (0.9, 0.1, 0.0)  # shares of PHOTO, SCREEN and RAW
@@ -102,14 +102,14 @@ LAYOUTS: dict[str, Layout] = {
     "tiny": Layout(2.5, singles.write_tiny, tiny, (0.25, 0.6, 0.15)),
     "mnist": Layout(2, singles.write_mnist, mnist, (0.05, 0.15, 0.8)),
     "pixels": Layout(2, singles.write_pixels, canvas, (0, 0.6, 0.4)),
-    BLANK + "words": Layout(4, wordings.write_words, whole),
-    BLANK + "letters": Layout(3, wordings.write_letters, whole),
-    BLANK + "one letter": Layout(3, wordings.write_one_letter, any_size, (0.5, 0.5, 0)),
-    BLANK + "tiny letter": Layout(1.2, wordings.write_one_letter, tiny, (0.2, 0.5, 0.3)),
-    BLANK + "pixels": Layout(1.3, singles.write_pixel_letters, canvas, (0, 0.6, 0.4)),
-    BLANK + "print": Layout(1.5, wordings.write_print, whole),
-    BLANK + "shapes": Layout(2, wordings.write_shapes, whole),
+    BLANK + "words": Layout(5, wordings.write_words, whole),
+    BLANK + "letters": Layout(4, wordings.write_letters, whole),
+    BLANK + "one letter": Layout(3.5, wordings.write_one_letter, any_size, (0.5, 0.5, 0)),
+    BLANK + "tiny letter": Layout(1.5, wordings.write_one_letter, tiny, (0.2, 0.5, 0.3)),
+    BLANK + "pixels": Layout(1.5, singles.write_pixel_letters, canvas, (0, 0.6, 0.4)),
+    BLANK + "print": Layout(2, wordings.write_print, whole),
+    BLANK + "shapes": Layout(2.5, wordings.write_shapes, whole),
     BLANK + "paper": Layout(2, wordings.write_nothing, whole, (0.95, 0.05, 0)),
-    BLANK + "things": Layout(3, None, any_size),
+    BLANK + "things": Layout(4, None, any_size),
 }
 """By name."""
