@@ -102,7 +102,7 @@ def classifier(net: nn.Module, member: Member, trust: tuple[str, ...], provenanc
     from digits.exporting import onnx_export
     from digits.reading.model_file import check_model
 
-    [data] = read_data([member.data], trust)
+    [data] = read_data([member.data], trust, None if int8 else "val")  # quantising is calibrated on training images
     files, refused = onnx_export.good_enough(onnx_export.export(net, data, provenance, int8=int8))
     described = [check_model(file.content, file.name) for file in files]  # what is kept, the reader runs
     notes = onnx_export.notes(files, data)

@@ -31,7 +31,7 @@ from digits.reading.net import Net
 from digits.reading.two_stage import Weights, candidates, combined
 
 LABELS, DIGITS = (0.0, 0.3, 0.5, 0.7, 1.0), (0.0, 0.15, 0.3, 0.45, 0.6)
-THRESHOLDS = (0.25, 0.35, 0.45, 0.55, 0.65)
+THRESHOLDS, LEADS = (0.3, 0.4, 0.5, 0.6, 0.7), (0.0, 0.1, 0.2)
 """What is tried of each of the Weights."""
 
 
@@ -77,10 +77,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = candidates(detector, page.pixels)
         seen.append(Seen(page, found, classify(box_patches(page.pixels, found.boxes))))
     print("boxes are off by", ", ".join(f"{name} {value:.3f}" for name, value in box_errors(seen).items()))
-    tried = [Weights(*each) for each in product(LABELS, DIGITS, THRESHOLDS)]
+    tried = [Weights(*each) for each in product(LABELS, DIGITS, THRESHOLDS, LEADS)]
     scores = {weights: score(seen, weights) for weights in tried}
     for weights in sorted(tried, key=lambda weights: -scores[weights].perfect)[:12]:
-        chosen = f"label {weights.label:.2f}, digit {weights.digit:.2f}, threshold {weights.threshold:.2f}"
+        chosen = ", ".join(f"{name} {value:.2f}" for name, value in weights._asdict().items())
         print(f"{chosen}: {_metrics(scores[weights])}")
     alone = total(judge_page(page, detect(detector, page.pixels)) for page in pages)
     print(f"the detector alone, threshold {THRESHOLD:.2f}: {_metrics(alone)}")

@@ -47,7 +47,7 @@ Judge = Callable[[Composed], PageScore]
 """Has a page read, and holds what was read against it."""
 
 
-def composed_pages(number: int, seed: int, split: Literal["val", "test"]) -> list[Composed]:
+def composed_pages(number: int, seed: int, split: Literal["val", "test"]) -> Sequence[Composed]:
     """So many pages of MNIST's validation digits: of one half of them for `val`, of the other for `test`.
 
     MNIST is looked for in the folder DIGITS_DATA, else in data/; the pages are kept beside it.

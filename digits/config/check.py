@@ -200,7 +200,9 @@ def _check_trainer(trainer: object) -> list[Fault]:
 
 def _check_data(data: Target, model: Target) -> list[Fault]:
     """An impossible split or size, told before the data is touched."""
-    size, val_size = TRAINING_IMAGES.get(str(data.get("name"))), data.get("val_size")
+    made_of = data.made_of if isinstance(data, DataSet) else None
+    name = made_of or str(data.get("name"))
+    size, val_size = TRAINING_IMAGES.get(name), data.get("val_size")
     if not isinstance(data, DataSet) and (size is None or not isinstance(val_size, int)):
         return []
     faults = [
@@ -210,11 +212,10 @@ def _check_data(data: Target, model: Target) -> list[Fault]:
     ]
     if size is None or not isinstance(val_size, int):  # of one's own, or counted already
         return faults
-    name = data.get("name")
     faults = [
         Fault(f"data.{key}", f"is {data.get(key)}, but {name} has {known}")
         for key, known in {"num_classes": CLASSES, "image_size": IMAGE_SIZE}.items()
-        if data.get(key) not in (None, known)
+        if made_of is None and data.get(key) not in (None, known)
     ] + faults
     if val_size > size - CLASSES:
         faults.append(Fault("data.val_size", f"is {val_size}, but {name} has {size} training images; leave some"))

@@ -78,7 +78,7 @@ class Pages(DataSet):
     image_size: Annotated[int, Field(ge=64, le=512, multiple_of=16)] = Field(
         description="side of the crops that are trained on, in pixels"
     )
-    val_size: Annotated[int, Field(ge=20)] = Field(
+    val_size: Annotated[int, Field(ge=200)] = Field(
         description="training digits kept: validation pages are composed of a half of them, test pages of the other"
     )
     split_seed: int = Field(ge=0, description="which stratified split")

@@ -21,16 +21,23 @@ from digits.runs.schema import NetInput, RecordedData
 
 M = TypeVar("M", MNISTDataModule, PagesDataModule)
 
+STAGES = {"train": "fit", "val": "validate", "test": "test"}
+"""What Lightning calls the stage that a split is for: some data sets prepare no more than is asked for."""
 
-def read_data(sections: Sequence[RecordedData], trust: tuple[str, ...]) -> list[MNISTDataModule]:
+
+def read_data(
+    sections: Sequence[RecordedData], trust: tuple[str, ...], split: str | None = None
+) -> list[MNISTDataModule]:
     """The DataModules that sections of the configuration describe, the first of them read and split.
+
+    With `split` what is made to be added to other splits is left out (`ReaderDataModule.setup`).
 
     Raises DataError when the data can't be had, RunError when a section doesn't describe a DataModule of ours.
     """
     with _telling_the_record():
         modules = [_module(section, trust, MNISTDataModule) for section in sections]
         modules[0].prepare_data()
-        modules[0].setup()
+        modules[0].setup(None if split is None else STAGES[split])
     return modules
 
 

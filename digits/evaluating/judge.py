@@ -33,7 +33,7 @@ def judge(members: Sequence[Member], asked: Question, folder: Path) -> Judgement
         with telling_whose(member.run, alone=alone):
             nets.append(load.rebuild(member, asked.trust))
     with telling_whose(members[0].run, alone=alone):
-        modules = dataset.read_data([member.data for member in members], asked.trust)
+        modules = dataset.read_data([member.data for member in members], asked.trust, asked.split)
     data = modules[0]
     classes = next((member.classes for member in members if member.classes), [])
     notes = dataset.name_classes(data, classes)

@@ -86,13 +86,12 @@ def suppress(found: Found) -> Found:
 
     What is below THRESHOLD gives way to what is not.
     """
+    return without_parts(without_repetitions(found))
+
+
+def without_repetitions(found: Found) -> Found:
+    """Of boxes that overlap much, the most certain (greedy non-maximum suppression); the most certain first."""
     found = found.only(np.argsort(-found.objectness, kind="stable")[:MOST])
-    found = found.only(_without_repetitions(found))
-    return found.only(_without_parts(found))
-
-
-def _without_repetitions(found: Found) -> npt.NDArray[np.intp]:
-    """Greedy non-maximum suppression: of boxes that overlap much, the first."""
     corners = _corners(found.boxes)
     area = _areas(corners)
     alive = np.ones(len(corners), np.bool_)
@@ -102,15 +101,16 @@ def _without_repetitions(found: Found) -> npt.NDArray[np.intp]:
             kept.append(index)
             shared = _shared(corners[index], corners)
             alive &= shared <= OVERLAP * (area + area[index] - shared)
-    return np.array(kept, np.intp)
+    return found.only(np.array(kept, np.intp))
 
 
-def _without_parts(found: Found) -> npt.NDArray[np.bool_]:
-    """Which boxes stay where some lie within others: the whole, or all of its parts.
+def without_parts(found: Found, lead: float = LEAD) -> Found:
+    """Of boxes that lie within others the whole, or all of its parts, in their order.
 
     A whole competes with its parts' mean. From the smallest box to the largest, so that of parts within parts only
     those compete that had won. Without a lead, strokes of a large thin digit, which the finer level sees sharply, would
-    win against the digit; with too much of it, so would a drawing or a stain around true digits.
+    win against the digit; with too much of it, so would a drawing or a stain around true digits. Parts below THRESHOLD
+    don't compete where others are above it.
     """
     corners, size = _corners(found.boxes), sizes(found.boxes)
     area = _areas(corners)
@@ -124,11 +124,11 @@ def _without_parts(found: Found) -> npt.NDArray[np.bool_]:
         sure = parts[found.objectness[parts] >= THRESHOLD]
         rivals = sure if len(sure) else parts
         ahead = (size[whole] > MUCH_LARGER * size[rivals]) & (found.levels[whole] < found.levels[rivals])
-        if found.objectness[whole] >= np.mean(found.objectness[rivals] - LEAD * ahead):
+        if found.objectness[whole] >= np.mean(found.objectness[rivals] - lead * ahead):
             alive[parts] = False
         else:
             alive[whole] = False
-    return alive
+    return found.only(alive)
 
 
 def _corners(boxes: Floats) -> Floats:

@@ -18,7 +18,12 @@ UNGATED = 256  # longest side of levels that are always looked at: they cost lit
 
 
 def detect(net: Net, grey: Grey, threshold: float = THRESHOLD, longest: int = 1024, gate: float | None = None) -> Found:
-    """The digits on a picture, uint8 (H, W), the most certain first.
+    """The digits on a picture, uint8 (H, W), the most certain first; arguments as `find` has them."""
+    return suppress(find(net, grey, threshold, longest, gate))
+
+
+def find(net: Net, grey: Grey, threshold: float = THRESHOLD, longest: int = 1024, gate: float | None = None) -> Found:
+    """What a page detector takes for a digit at any level of a picture, uint8 (H, W); a digit may be found twice.
 
     `threshold` is the least objectness, `longest` the longest side of the finest level. With a `gate`, 0..1, finer
     levels are looked at only as long as the net says with at least this probability that smaller digits are there.
@@ -29,7 +34,7 @@ def detect(net: Net, grey: Grey, threshold: float = THRESHOLD, longest: int = 10
         found.append(_on_picture(decode(maps, threshold, level.scale, PADDING), grey))
         if gate is not None and level.longest >= UNGATED and _smaller_digits(maps, level, grey) < gate:
             break
-    return suppress(joined(found))
+    return joined(found)
 
 
 def text_of(found: Found) -> str:

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from digits.reading.box_patch import box_patches
-from digits.reading.boxes import THRESHOLD, Floats, Found
-from digits.reading.detect import Net, detect
+from digits.reading.boxes import LEAD, THRESHOLD, Floats, Found, without_parts, without_repetitions
+from digits.reading.detect import Net, find
 from digits.reading.pyramid import Grey
 
 Classify = Callable[[npt.NDArray[np.uint8]], Floats]
@@ -29,6 +29,7 @@ class Weights(NamedTuple):
     label: float = 0.5  # beside the detector's, of the class: 0 is the detector alone, 1 the classifier alone
     digit: float = 0.3  # likewise, of whether it is a digit at all
     threshold: float = THRESHOLD  # what is less surely a digit is left out
+    lead: float = LEAD  # as `digits.reading.boxes.without_parts` has it
 
 
 CHOSEN = Weights()
@@ -42,12 +43,15 @@ def read_twice(detector: Net, classify: Classify, grey: Grey, longest: int = 102
 
 def candidates(detector: Net, grey: Grey, longest: int = 1024) -> Found:
     """What the classifier is asked about."""
-    found = detect(detector, grey, CANDIDATES, longest)
+    found = without_repetitions(find(detector, grey, CANDIDATES, longest))
     return found.only(np.arange(min(MOST_CANDIDATES, len(found.boxes))))
 
 
 def combined(found: Found, told: Floats, weights: Weights) -> Found:
-    """What a detector found with what the classifier says of it, (n, 11)."""
+    """What a detector found with what the classifier says of it, (n, 11): each digit once, the most certain first.
+
+    Of a box around several digits the classifier says that it is none, so wholes and parts compete after it is heard.
+    """
     digits = told[:, :10].sum(1)
     second = told[:, :10] / np.maximum(digits[:, None], 1e-6)
     mixed = (1 - weights.label) * _log(found.probabilities) + weights.label * _log(second)
@@ -58,7 +62,8 @@ def combined(found: Found, told: Floats, weights: Weights) -> Found:
         objectness=objectness.astype(np.float32),
         probabilities=(probabilities / probabilities.sum(1, keepdims=True)).astype(np.float32),
     )
-    return both.only(objectness >= weights.threshold)
+    both = without_parts(both.only(np.argsort(-both.objectness, kind="stable")), weights.lead)
+    return both.only(both.objectness >= weights.threshold)
 
 
 def _log(probabilities: Floats) -> Floats:

@@ -126,7 +126,9 @@ class NotANumber(Detector):
 
 
 @pytest.mark.usefixtures("drawn_mnist")
-@pytest.mark.parametrize(("kind", "sentence"), [(Treacherous, "answers otherwise than"), (NotANumber, "NaN or infinity")])
+@pytest.mark.parametrize(
+    ("kind", "sentence"), [(Treacherous, "answers otherwise than"), (NotANumber, "NaN or infinity")]
+)
 def test_a_file_that_answers_otherwise_is_not_kept(eager_run: Path, kind: type[Detector], sentence: str) -> None:
     data = PagesDataModule.__new__(PagesDataModule)
     with pytest.raises(ExportError, match=sentence):

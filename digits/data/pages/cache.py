@@ -1,7 +1,8 @@
 """Composed pages on a disk: made once, by every core, then read where they are needed and never all held in memory.
 
-A folder belongs to what its pages follow from: the digits, the seed, the fonts and the composer's own source. Its pages
-are in shards, each written whole or not at all, so what was interrupted goes on where it was.
+A folder belongs to what its pages follow from: the digits, the seed, the fonts, the composer's own source and the
+libraries that it draws with. Its pages are in shards, each written whole or not at all, so what was interrupted goes on
+where it was.
 """
 
 from __future__ import annotations
@@ -11,25 +12,31 @@ import logging
 import multiprocessing
 import os
 import signal
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from functools import cache
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
-from digits.data.pages.compose import compose
-from digits.data.pages.page import Composed
-from digits.data.pages.shards import Shard, read_shard, write_array, write_shard
-from digits.data.pages.stamps.skeleton import distance_maps
-from digits.data.pages.stamps.stock import Stock
+from digits.data.datasets import DataError
+from digits.data.pages.shards import DAMAGES, Shard, damaged, write_array, write_shard
+
+if TYPE_CHECKING:  # the composer comes with matplotlib and Pillow: imported where it composes, not to train on MNIST
+    from digits.data.pages.stamps.stock import Stock
 
 log = logging.getLogger(__name__)
+
+COMPOSER = 1
+"""Raised where the same digits, seed and fonts come to give other pages: runs on record tell theirs by it."""
 
 SHARD = 50
 """Pages of a shard: a second or so of work."""
@@ -37,8 +44,14 @@ SHARD = 50
 TOLD_EVERY = 15.0
 """Seconds between two lines that say how far the composing is."""
 
+PATIENCE = 2.0
+"""Seconds after which a line says that another process is waited for."""
+
 NOT_COMPOSING = {"__init__", "cache", "composing", "shards", "crops", "patches", "rows", "datamodule"}
 """Files of this package that no page follows from."""
+
+DRAWN_WITH = ("numpy", "cv2", "PIL")
+"""Libraries whose next version may draw otherwise."""
 
 
 class Digits(NamedTuple):
@@ -49,85 +62,133 @@ class Digits(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What a process needs to compose pages of a split."""
+    """The pages of a split: what they follow from, and where they are kept."""
 
-    folder: Path  # of the pages
-    digits: Path  # folder of the digits and their skeletons
+    split: str
     seed: tuple[int, int]
     fonts: Path | None
+    folder: Path  # of the pages
+    digits: Path  # folder of the digits and their skeletons
+    origin: str  # a name for what the pages follow from, wherever and by whichever release they are composed
 
 
-def cached_pages(
-    cache_folder: Path, split: str, number: int, seed: int, digits: Digits, fonts: Path | None
-) -> list[Composed]:
-    """`number` pages, composed as far as they are not in the cache; their pixels are read when they are looked at.
+def work_of(cache_folder: Path, split: str, seed: int, digits: Digits, fonts: Path | None) -> Work:
+    """The pages of a split that follow from these; page i from its number too."""
+    drawn = _digest(*(np.ascontiguousarray(array).tobytes() for array in digits))
+    fonts_digest = "" if fonts is None else _digest_of_fonts(fonts)
+    versions = [f"{library} {import_module(library).__version__}" for library in DRAWN_WITH]
+    name = _digest(f"{drawn} {split} {seed} {fonts_digest} {versions}".encode(), *_source())
+    folder, digits_folder = cache_folder / f"{split}-{name}", cache_folder / f"digits-{drawn}"
+    origin = _digest(f"{COMPOSER} {drawn} {seed} {fonts_digest}".encode())
+    return Work(split, (seed, int.from_bytes(split.encode())), fonts, folder, digits_folder, origin)
 
-    Page i follows from the digits, the split's name, the seed and i. Another process that wants the same pages waits.
-    Raises OSError where the folder can't be written.
+
+def shards_of(number: int) -> list[Shard]:
+    """The shards that hold so many pages."""
+    return [Shard(start, min(SHARD, number - start)) for start in range(0, number, SHARD)]
+
+
+def compose_missing(work: Work, number: int, digits: Callable[[], Digits]) -> None:
+    """Compose so many pages as far as they are not kept. Another process that wants the same pages waits.
+
+    Raises OSError where the folder can't be written, DataError where the digits are too few or a process dies.
     """
-    drawn = digest_of(digits)
-    work = Work(
-        cache_folder / f"{split}-{digest_of_pages(drawn, split, seed, fonts)}",
-        cache_folder / f"digits-{drawn}",
-        (seed, int.from_bytes(split.encode())),
-        fonts,
-    )
+    if not _missing(work, number):
+        return
     work.folder.mkdir(parents=True, exist_ok=True)
     work.digits.mkdir(exist_ok=True)
-    shards = [Shard(start, min(SHARD, number - start)) for start in range(0, number, SHARD)]
-    with FileLock(work.folder / ".lock"):
-        missing = [shard for shard in shards if not shard.path(work.folder).exists()]
+    with _alone(work.folder):
+        missing = _missing(work, number)
         if missing:
             todo = sum(shard.pages for shard in missing)
-            log.info("composing %s of %s pages for %s: %s", f"{todo:,}", f"{number:,}", split, work.folder)
+            log.info("composing %s of %s pages for %s: %s", f"{todo:,}", f"{number:,}", work.split, work.folder)
             _keep_digits(work.digits, digits)
             _compose_all(work, missing)
-    return [page for shard in shards for page in read_shard(shard.path(work.folder))]
 
 
-def digest_of(digits: Digits) -> str:
-    """A name for digits."""
-    told = hashlib.sha256()
-    for array in digits:
-        told.update(np.ascontiguousarray(array).tobytes())
-    return told.hexdigest()[:12]
+def _missing(work: Work, number: int) -> list[Shard]:
+    return [shard for shard in shards_of(number) if not shard.path(work.folder).exists()]
 
 
-def digest_of_pages(drawn: str, split: str, seed: int, fonts: Path | None) -> str:
-    """A name for what the pages of a split follow from."""
-    told = hashlib.sha256(f"{drawn} {split} {seed}".encode())
+# ---- Names ------------------------------------------------------------------------------------------
+
+
+def _digest(*told: bytes) -> str:
+    return hashlib.sha256(b"".join(told)).hexdigest()[:12]
+
+
+def _source() -> list[bytes]:
+    """The composer's own source."""
     pages, synthetic = Path(__file__).parent, Path(__file__).parents[1] / "synthetic"
-    for path in sorted([*pages.rglob("*.py"), *synthetic.glob("*.py")]):
-        if path.stem not in NOT_COMPOSING:
-            told.update(path.read_bytes())
-    for path in sorted(fonts.rglob("*")) if fonts is not None else ():
-        told.update(f"{path.name} {path.stat().st_size}".encode())
-    return told.hexdigest()[:12]
+    files = sorted([*pages.rglob("*.py"), *synthetic.glob("*.py")])
+    return [path.read_bytes() for path in files if path.stem not in NOT_COMPOSING]
+
+
+def _digest_of_fonts(folder: Path) -> str:
+    """A name for the fonts of a folder that are written with."""
+    from digits.data.pages.stamps.lettering import handwriting_fonts
+
+    named = ((font.relative_to(folder).as_posix(), font.read_bytes()) for font in handwriting_fonts(folder))
+    return _digest(*(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode() for name, content in named))
 
 
 # ---- Composing --------------------------------------------------------------------------------------
 
 
-def _keep_digits(folder: Path, digits: Digits) -> None:
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """While no other process makes what belongs into a folder."""
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=PATIENCE)
+    except Timeout:
+        log.info("waiting for another process, which composes for %s", folder)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _keep_digits(folder: Path, digits: Callable[[], Digits]) -> None:
     """Leave the digits for the processes that compose, and the distances to their skeletons, which take a while."""
-    with FileLock(folder / ".lock"):
+    from digits.data.pages.stamps.skeleton import distance_maps
+
+    with _alone(folder):
         if not (folder / "distances.npy").exists():
-            write_array(folder / "images.npy", digits.images)
-            write_array(folder / "labels.npy", digits.labels)
-            write_array(folder / "distances.npy", distance_maps(digits.images))
+            images, labels = digits()
+            write_array(folder / "images.npy", images)
+            write_array(folder / "labels.npy", labels)
+            write_array(folder / "distances.npy", distance_maps(images))
 
 
-@cache
+@lru_cache(maxsize=1)
 def _stock(digits: Path, fonts: Path | None) -> Stock:
-    """What pages are composed of; once per process."""
-    images, labels, distances = (
-        np.load(digits / f"{name}.npy", mmap_mode="r") for name in ("images", "labels", "distances")
-    )
-    return Stock(images, labels, distances, fonts)
+    """What pages are composed of; once per process.
+
+    Raises DataError where the files are damaged, or the digits too few.
+    """
+    from digits.data.pages.stamps.stock import Stock
+
+    try:
+        images, labels, distances = (
+            np.load(digits / f"{name}.npy", mmap_mode="r") for name in ("images", "labels", "distances")
+        )
+    except DAMAGES as error:
+        raise damaged(digits, error) from None
+    try:
+        return Stock(images, labels, distances, fonts)
+    except ValueError as error:
+        why = f"no pages can be composed of {len(labels):,} digits: {error}"
+        raise DataError(f"{why}; by data.val_size they are parted among the splits") from None
 
 
 def _compose_shard(work: Work, shard: Shard) -> int:
     """Compose and write a shard; how many pages it has."""
+    import cv2
+
+    from digits.data.pages.compose import compose
+
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # the pages are small, and every core has some of its own
     try:
@@ -136,17 +197,16 @@ def _compose_shard(work: Work, shard: Shard) -> int:
         pages = [compose(np.random.default_rng([*work.seed, index]), stock) for index in indices]
     finally:
         cv2.setNumThreads(threads)
-    write_shard(shard.path(work.folder), pages)
+    write_shard(work.folder, shard, pages)
     return shard.pages
 
 
 def _compose_all(work: Work, missing: Sequence[Shard]) -> None:
     if len(missing) == 1:  # not worth a process
         _compose_shard(work, missing[0])
+        _stock.cache_clear()  # and with it its open files
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    spawn = multiprocessing.get_context("spawn")  # a process forked beside threads may wait for a lock for ever
-    with ProcessPoolExecutor(cores, spawn, initializer=_leave_interrupts_to_the_parent) as pool:
+    with _workers() as pool:
         futures = [pool.submit(_compose_shard, work, shard) for shard in missing]
         todo, done = sum(shard.pages for shard in missing), 0
         begun = told = time.monotonic()
@@ -157,11 +217,33 @@ def _compose_all(work: Work, missing: Sequence[Shard]) -> None:
                     told = time.monotonic()
                     left = (told - begun) / done * (todo - done) / 60
                     log.info("%s of %s pages, %.0f min left", f"{done:,}", f"{todo:,}", left)
+        except BrokenProcessPool:
+            why = "a process that composes pages died, perhaps for want of memory"
+            raise DataError(f"{why}; the same command composes what is missing in {work.folder}") from None
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def _leave_interrupts_to_the_parent() -> None:
-    """Ctrl-C reaches every process of the terminal; the one that waits for the others ends them."""
+# ---- Processes --------------------------------------------------------------------------------------
+
+
+def _workers() -> ProcessPoolExecutor:
+    """A process for each core."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    spawn = multiprocessing.get_context("spawn")  # a process forked beside threads may wait for a lock for ever
+    return ProcessPoolExecutor(cores, spawn, initializer=_follow_the_parent)
+
+
+def _follow_the_parent() -> None:
+    """Leave Ctrl-C, which reaches every process of the terminal, to the one that waits for the others; end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _end_with_the_parent() -> None:
+    """One that dies hard tells nobody, and what it began would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "it is run in a pool's process"
+    parent.join()
+    os._exit(1)

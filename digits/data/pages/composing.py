@@ -2,45 +2,60 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from digits.data.datasets import Arrays, DataError
-from digits.data.pages.cache import Digits, cached_pages, digest_of, digest_of_pages
-from digits.data.pages.page import Composed
+from digits.data.pages.cache import Digits, Work, compose_missing, shards_of, work_of
+from digits.data.pages.shards import KeptPages
 from digits.data.split import stratified_split
 
+COMPOSED = "composed pages"
+"""The name among the checksums of what the training pages follow from."""
 
-@dataclass(frozen=True)
+
 class Composing:
-    """What pages follow from, beside the digits, and where they are kept; as in a configuration."""
+    """What the pages of a data set follow from, beside its digits, and where they are kept; as in a configuration.
 
-    seed: int
-    fonts: str | None
-    cache: str
+    Fonts are written with on pages to train on, never on those for validation and the test: who evaluates a run needs
+    none of them.
+    """
 
-    def pages(self, arrays: Arrays, val_size: int, split_seed: int, name: str, number: int) -> list[Composed]:
-        """`number` pages of a split, train, val or test, composed as far as they are not kept.
+    def __init__(self, seed: int, fonts: str | None, cache: str) -> None:
+        self.seed, self.cache = seed, Path(cache).expanduser()
+        self.fonts = None if fonts is None else Path(fonts).expanduser()
+        self._works: dict[tuple[int, int, str], Work] = {}
 
-        Raises DataError when there is no folder of fonts, or the cache can't be written.
+    def compose(self, arrays: Arrays, val_size: int, split_seed: int, name: str, number: int) -> None:
+        """Compose `number` pages of a split, train, val or test, as far as they are not kept.
+
+        Raises DataError when there is no folder of fonts, the cache can't be written, or the digits are too few.
         """
-        digits, fonts = digits_of(arrays, val_size, split_seed, name), self._fonts()
+        work = self._work(arrays, val_size, split_seed, name)
         try:
-            return cached_pages(Path(self.cache).expanduser(), name, number, self.seed, digits, fonts)
+            compose_missing(work, number, lambda: digits_of(arrays, val_size, split_seed, name))
         except OSError as error:
             why = f"pages can't be kept in {self.cache}: {error}; choose another folder with data.cache=DIR"
             raise DataError(why) from None
 
-    def digest(self, arrays: Arrays, val_size: int, split_seed: int, name: str) -> str:
-        """A name for what the pages of a split follow from, the composer's own source included."""
-        drawn = digest_of(digits_of(arrays, val_size, split_seed, name))
-        return digest_of_pages(drawn, name, self.seed, self._fonts())
+    def pages(self, arrays: Arrays, val_size: int, split_seed: int, name: str, number: int) -> KeptPages:
+        """The same pages, composed and then read; raises DataError where what is kept is damaged, too."""
+        self.compose(arrays, val_size, split_seed, name, number)
+        return KeptPages(self._work(arrays, val_size, split_seed, name).folder, shards_of(number))
 
-    def _fonts(self) -> Path | None:
-        fonts = None if self.fonts is None else Path(self.fonts).expanduser()
-        if fonts is not None and not fonts.is_dir():
-            raise DataError(f"there is no folder of fonts {fonts}; with data.fonts=null it is done without")
-        return fonts
+    def checksum(self, arrays: Arrays, val_size: int, split_seed: int) -> dict[str, str]:
+        """What stands among a run's checksums for the pages that it is trained on."""
+        return {COMPOSED: self._work(arrays, val_size, split_seed, "train").origin}
+
+    def _work(self, arrays: Arrays, val_size: int, split_seed: int, name: str) -> Work:
+        """What it takes a second to find out, once."""
+        key = (val_size, split_seed, name)
+        if key not in self._works:
+            fonts = self.fonts if name == "train" else None
+            if fonts is not None and not fonts.is_dir():
+                raise DataError(f"there is no folder of fonts {fonts}; with data.fonts=null it is done without")
+            digits = digits_of(arrays, val_size, split_seed, name)
+            self._works[key] = work_of(self.cache, name, self.seed, digits, fonts)
+        return self._works[key]
 
 
 def digits_of(arrays: Arrays, val_size: int, split_seed: int, name: str) -> Digits:
@@ -51,6 +66,8 @@ def digits_of(arrays: Arrays, val_size: int, split_seed: int, name: str) -> Digi
     """
     labels = arrays.train_labels
     train, kept = stratified_split(labels, val_size, split_seed)
-    test, val = stratified_split(labels[kept], len(kept) // 2, split_seed)
-    rows = {"train": train, "val": kept[val], "test": kept[test]}[name]
+    rows = train
+    if name != "train":
+        test, val = stratified_split(labels[kept], len(kept) // 2, split_seed)
+        rows = kept[{"val": val, "test": test}[name]]
     return Digits(arrays.train_images[rows], labels[rows])

@@ -12,9 +12,6 @@ from digits.data.datasets import DIGITS, Arrays, read_dataset
 from digits.data.pages.composing import Composing
 from digits.data.pages.rows import PageBatch, PageRows
 
-COMPOSED = "composed pages"
-"""The name among the checksums of what the training pages follow from."""
-
 
 class PagesDataModule(SplitsDataModule[PageBatch]):
     """Pages that are composed of MNIST's training digits; those of its test split are never touched.
@@ -25,7 +22,7 @@ class PagesDataModule(SplitsDataModule[PageBatch]):
 
     The pages are composed once, by every core, and lie in the folder `cache`, about 80 kB each. They follow from
     `pages_seed` and, with `fonts`, from the handwriting fonts in that folder, in which some digits, letters and words
-    are written.
+    of the training pages are written; pages for validation and the test have none of them.
 
     Raises ConfigError for transforms of the group `augment`, which would leave the boxes behind.
     """
@@ -71,22 +68,23 @@ class PagesDataModule(SplitsDataModule[PageBatch]):
         self.classes = DIGITS
 
     def prepare_data(self) -> None:
-        """Fetch MNIST and compose the pages, if need be; Lightning calls this in one process only."""
-        for name in self.numbers:
-            self.split(name)
+        """Fetch MNIST and compose the pages, if need be, and read none; Lightning calls this in one process only."""
+        for name, number in self.numbers.items():
+            self.composing.compose(self._arrays(), self.val_size, self.split_seed, name, number)
 
     def setup(self, stage: str | None = None) -> None:
         """Make the splits."""
         if hasattr(self, "train"):
             return
-        composed = self.composing.digest(self._arrays(), self.val_size, self.split_seed, "train")
-        self.checksums = {**self._arrays().checksums, COMPOSED: composed}
+        arrays = self._arrays()
+        self.checksums = arrays.checksums | self.composing.checksum(arrays, self.val_size, self.split_seed)
         self.train, self.val, self.test = map(self.split, self.numbers)
 
     def split(self, name: str) -> PageRows:
         """A split by name: train, val or test. Its pages are composed if need be, and no others; `setup` does it too.
 
-        Raises DataError when MNIST can't be had, there is no folder of fonts, or the cache can't be written.
+        Raises DataError when MNIST can't be had, there is no folder of fonts, or the cache is damaged or can't be
+        written.
         """
         training = name == "train"
         pages = self.composing.pages(self._arrays(), self.val_size, self.split_seed, name, self.numbers[name])

@@ -21,6 +21,9 @@ SHIFTED = 0.3
 NEAR = 0.4
 """Shares of its sides by which a box's centre is off where the digit is surely not what it fits."""
 
+AS_LARGE = 0.6
+"""Share of a digit's height from which on a box may still be the digit's; a lower one holds a part of it."""
+
 NO_DIGIT = -1
 """The label of a patch that shows none."""
 
@@ -38,7 +41,7 @@ def cut_patches(pages: Sequence[Composed], random: Random) -> Patches:
     for page in pages:
         clear = page.labels != UNCLEAR
         digits = page.boxes[clear]
-        misfits = _misfits(digits, random)
+        misfits = _misfits(digits, page.boxes, random)
         boxes = np.concatenate([_jittered(np.concatenate([digits, page.others]), random), misfits])
         images.append(box_patches(page.pixels, boxes))
         labels.append(np.full(len(boxes), NO_DIGIT, np.int64))
@@ -57,8 +60,10 @@ def _jittered(boxes: npt.NDArray[np.float32], random: Random) -> npt.NDArray[np.
     return moved
 
 
-def _misfits(digits: npt.NDArray[np.float32], random: Random) -> npt.NDArray[np.float32]:
-    """Boxes of about the digits' size that have none in their middle: half a digit off, or on a quarter of one."""
+def _misfits(
+    digits: npt.NDArray[np.float32], boxes: npt.NDArray[np.float32], random: Random
+) -> npt.NDArray[np.float32]:
+    """Boxes of about the digits' size, half a digit off or on a quarter of one, that fit none of the page's `boxes`."""
     chosen = digits[random.random(len(digits)) < SHIFTED].copy()
     for box in chosen:
         if random.random() < 0.6:  # up or down: beside a digit there may be another
@@ -66,7 +71,9 @@ def _misfits(digits: npt.NDArray[np.float32], random: Random) -> npt.NDArray[np.
         else:
             box[:2] += random.choice([-1, 1], 2) * box[2:] / 4
             box[2:] *= random.uniform(0.3, 0.5)
-    middles = np.abs(chosen[:, None, :2] - digits[None, :, :2]) / np.maximum(digits[None, :, 2:], 1)  # (m, n, 2)
-    fitting = (middles.max(2, initial=0) <= NEAR).any(1)
+    sides = np.maximum(boxes[None, :, 2:], 1)
+    off = (np.abs(chosen[:, None, :2] - boxes[None, :, :2]) / sides).max(2, initial=0)  # (m, n)
+    as_large = chosen[:, None, 3] > AS_LARGE * boxes[None, :, 3]
+    fitting = ((off <= NEAR) & as_large).any(1)
     misfits: npt.NDArray[np.float32] = chosen[~fitting]
     return misfits

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from digits.data.loader import mix
-from digits.data.pages.crops import random_crop
 from digits.data.pages.page import Composed
 
 NO_BOX = -2
@@ -47,6 +46,8 @@ class PageRows:
 
     def batch(self, rows: Tensor, seed: int) -> PageBatch:
         """A crop for each row."""
+        from digits.data.pages.crops import random_crop  # and OpenCV: not where other data are trained on
+
         pages = [self.pages[row // self.crops] for row in rows.tolist()]
         made = [
             random_crop(page, self.side, np.random.default_rng(mix(seed, row)))

@@ -13,7 +13,6 @@ from digits.data.datasets import NONE
 from digits.data.loader import Split, mix
 from digits.data.pages.composing import Composing
 from digits.data.pages.page import Composed
-from digits.data.pages.patches import NO_DIGIT, cut_patches
 
 
 class ReaderDataModule(MNISTDataModule):
@@ -24,6 +23,8 @@ class ReaderDataModule(MNISTDataModule):
     is cut out of so many composed `pages` for each thousand of their images, digits, letters and boxes that fit
     neither (`pages_seed`, `fonts` and `cache` as `data=pages` has them). No picture of one split goes into one of the
     other. The test split is MNIST's own, and nothing else. What is made follows from `split_seed`.
+
+    To test, nothing is made, and to validate, only what the validation split has (`setup`'s stages, as Lightning's).
     """
 
     def __init__(
@@ -56,22 +57,27 @@ class ReaderDataModule(MNISTDataModule):
         )  # fmt: skip
         self.drawn, self.altered, self.nondigits = drawn, altered, nondigits
         self.pages, self.composing = pages, Composing(pages_seed, fonts, cache)
+        self._made = set[str]()  # splits that have got what is added
 
     def setup(self, stage: str | None = None) -> None:
-        """Make the splits, then what is added to them; takes some seconds."""
-        if hasattr(self, "train"):
-            return
+        """Make the splits, then what is added to those of the stage, which takes some seconds; each split once."""
         super().setup(stage)
-        self.train = self._enlarged(self.train, self._pages("train", self.train), mix(self.split_seed, 0))
-        if self.val is not None:
+        if stage not in ("validate", "test") and "train" not in self._made:
+            self.train = self._enlarged(self.train, self._pages("train", self.train), mix(self.split_seed, 0))
+            if self.pages:
+                self.checksums = self.checksums | self.composing.checksum(self.read(), self.val_size, self.split_seed)
+            self._made.add("train")
+        if stage != "test" and self.val is not None and "val" not in self._made:
             self.val = self._enlarged(self.val, self._pages("val", self.val), mix(self.split_seed, 1))
+            self._made.add("val")
 
-    def _pages(self, name: str, split: Split) -> list[Composed]:
+    def _pages(self, name: str, split: Split) -> Sequence[Composed]:
         number = self.pages * len(split) // 1000
         return self.composing.pages(self.read(), self.val_size, self.split_seed, name, number) if number else []
 
     def _enlarged(self, split: Split, pages: Sequence[Composed], seed: int) -> Split:
         """The split, and what is made of it; shuffled, and no larger than `limit`."""
+        from digits.data.pages.patches import NO_DIGIT, cut_patches
         from digits.data.synthetic.alter import alter
         from digits.data.synthetic.draw import draw_digits
         from digits.data.synthetic.nondigits import make_nondigits

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from digits.data.pages.page import UNCLEAR, Composed
-from digits.data.pages.patches import NO_DIGIT, cut_patches
+from digits.data.pages.patches import NO_DIGIT, _misfits, cut_patches
 
 
 def page() -> Composed:
@@ -27,6 +27,15 @@ def test_digits_keep_their_labels_and_all_else_is_none() -> None:
     assert counts[NO_DIGIT] > 60, "the lying bar of each page, and boxes that fit nothing"
     upright = cut.images[cut.labels == 1]
     assert (upright[:, 8:20, 12:16].max(2).mean(1) > 150).all(), "a digit is in the middle of its patch"
+
+
+def test_a_box_that_fits_an_unclear_digit_is_no_misfit() -> None:
+    clear = np.array([[50, 60, 20, 40]] * 200, np.float32)
+    below = np.array([[50, 60 + 0.8 * 40, 20, 40]], np.float32)
+    alone = _misfits(clear, clear, np.random.default_rng(0))
+    beside = _misfits(clear, np.concatenate([clear, below]), np.random.default_rng(0))
+    assert 0 < len(beside) < len(alone)
+    assert (np.abs(beside[:, 1] - below[0, 1]) > 0.4 * 40).all()
 
 
 def test_boxes_are_off_by_as_much_as_a_detectors() -> None:

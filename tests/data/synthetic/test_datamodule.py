@@ -14,10 +14,13 @@ from sklearn.datasets import load_digits
 from torchvision import datasets
 
 from digits.data import MNISTDataModule, ReaderDataModule
-from digits.data.datasets import read_dataset
+from digits.data.datasets import DataError, read_dataset
+from digits.data.pages.composing import COMPOSED
 from digits.data.split import stratified_split
 from digits.data.synthetic.alter import FORMS, alter, box_of, chunk, cross, flag, rule, slash, speck, widen
 from digits.data.synthetic.nondigits import HALVES, beside, blot, half, make_nondigits
+from digits.evaluating.dataset import read_data
+from digits.runs.schema import RecordedData
 from tests.data.files import NAMES, idx, resources_of
 from tests.data.pictures import digits
 
@@ -114,6 +117,105 @@ def test_with_nothing_added_it_is_mnist(place: Callable[[Images], str]) -> None:
     data = module(place(IMAGES), drawn=0, altered=0, nondigits=0)
     assert len(data.train) == TRAIN - VAL
     assert int(data.train.truth().max()) == 9
+
+
+# ---- With what is cut out of pages --------------------------------------------------------------------
+
+
+def with_pages(
+    root: Path | str, stage: str | None = None, *, val_size: int = 200, limit: int | None = None,
+    fonts: str | None = None, cache: Path | None = None,
+) -> ReaderDataModule:  # fmt: skip
+    """MNIST, and what is cut out of a composed page for each 50 of its digits."""
+    data = ReaderDataModule(
+        "reader", str(root), None, 0.13, 0.31, 11, 28, val_size, 0, limit, 64, 64, drawn=0, altered=0, nondigits=0,
+        pages=20, fonts=fonts, cache=str(cache or Path(root) / "pages"),
+    )  # fmt: skip
+    data.prepare_data()
+    data.setup(stage)
+    return data
+
+
+def kept_in(cache: Path) -> set[str]:
+    """The splits whose pages a cache holds, and that of the digits they are composed of."""
+    return {path.name.split("-")[0] for path in cache.iterdir()}
+
+
+def test_what_is_cut_out_of_pages_is_a_digit_or_none(drawn_mnist: Path) -> None:
+    data = with_pages(drawn_mnist)
+    for name, own in (("train", 400), ("val", 200)):
+        split = data.split(name)
+        cut = split.labels[own:]  # behind MNIST's own
+        assert len(split.images) == len(split.labels)
+        assert sorted(split.rows.tolist()) == list(range(len(split.labels)))
+        assert set(cut.tolist()) <= set(range(11))
+        assert int((cut < 10).sum()) > 10
+        assert int((cut == 10).sum()) > 5
+    assert len(data.test) == 20
+
+
+def test_the_same_patches_are_cut_twice_and_recorded(drawn_mnist: Path, tmp_path: Path) -> None:
+    first, again = with_pages(drawn_mnist), with_pages(drawn_mnist, cache=tmp_path)
+    for name in ("train", "val"):
+        one, other = first.split(name), again.split(name)
+        assert all(torch.equal(part, same) for part, same in zip(one, other, strict=True))
+    assert first.checksums == again.checksums
+    plain = MNISTDataModule("mnist", str(drawn_mnist), None, 0.13, 0.31, 10, 28, 200, 0, None, 64, 64)
+    plain.setup()
+    assert first.checksums == plain.checksums | {COMPOSED: first.checksums[COMPOSED]}
+    assert COMPOSED not in plain.checksums, "which are read once for all"
+
+
+def test_patches_are_limited_too_and_need_no_validation(drawn_mnist: Path) -> None:
+    data = with_pages(drawn_mnist, limit=100)
+    assert [len(data.split(name)) for name in ("train", "val", "test")] == [100, 100, 20]
+    data = with_pages(drawn_mnist, val_size=0)
+    assert data.val is None
+    assert len(data.train) > 600 + 10
+
+
+def test_patches_of_one_split_show_no_digit_of_the_other(place: Callable[[Images], str], tmp_path: Path) -> None:
+    train, val = stratified_split(LABELS[:TRAIN], 200, 0)
+    whole = with_pages(place(IMAGES))
+    for rows, kept, changed in ((val, "train", "val"), (train, "val", "train")):
+        others = IMAGES.copy()
+        others[rows] = IMAGES[rows][:, :, ::-1]
+        data = with_pages(place(others), cache=tmp_path / kept)
+        assert torch.equal(data.split(kept).images, whole.split(kept).images)
+        assert not torch.equal(data.split(changed).images[200:], whole.split(changed).images[200:])
+
+
+def test_only_what_a_stage_needs_is_made(drawn_mnist: Path, tmp_path: Path) -> None:
+    data = with_pages(drawn_mnist, "test", cache=tmp_path, fonts=str(tmp_path / "none"))
+    assert kept_in(tmp_path) == set()
+    data.setup("validate")
+    assert kept_in(tmp_path) == {"digits", "val"}, "for which no fonts are needed"
+    assert [len(split) > own for split, own in ((data.train, 400), (data.split("val"), 200))] == [False, True]
+    with pytest.raises(DataError, match="there is no folder of fonts"):
+        data.setup("fit")
+    whole = with_pages(drawn_mnist)
+    before = whole.train
+    whole.setup("test")
+    assert whole.train is before, "Lightning asks one module for one stage after another"
+    assert torch.equal(data.split("val").images, whole.split("val").images)
+
+
+def test_a_split_is_read_without_the_pages_of_others(drawn_mnist: Path, tmp_path: Path) -> None:
+    section = RecordedData.model_validate({
+        "_target_": "digits.data.ReaderDataModule", "name": "reader", "root": str(drawn_mnist), "mirrors": None,
+        "mean": 0.13, "std": 0.31, "num_classes": 11, "image_size": 28, "val_size": 200, "split_seed": 0, "limit": None,
+        "batch_size": 64, "eval_batch_size": 64, "drawn": 0, "altered": 0, "nondigits": 0, "pages": 20, "fonts": None,
+        "cache": str(tmp_path),
+    })  # fmt: skip
+    assert len(read_data([section], (), "test")[0].split("test")) == 20
+    assert kept_in(tmp_path) == set()
+    read_data([section], (), "val")
+    assert kept_in(tmp_path) == {"digits", "val"}
+    read_data([section], ())
+    assert kept_in(tmp_path) == {"digits", "val", "train"}
+
+
+# ---- How it is made -----------------------------------------------------------------------------------
 
 
 def random() -> np.random.RandomState:
