@@ -30,8 +30,8 @@ from digits.reading.detect import detect
 from digits.reading.net import Net
 from digits.reading.two_stage import Weights, candidates, combined
 
-LABELS, DIGITS = (0.0, 0.3, 0.5, 0.7, 1.0), (0.0, 0.15, 0.3, 0.45, 0.6)
-THRESHOLDS, LEADS = (0.3, 0.4, 0.5, 0.6, 0.7), (0.0, 0.1, 0.2)
+LABELS, DIGITS = (0.0, 0.3, 0.5, 0.7), (0.0, 0.15, 0.3, 0.45)
+THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
 """What is tried of each of the Weights."""
 
 
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("detector", metavar="DETECTOR", type=Path)
     parser.add_argument("classifier", metavar="CLASSIFIER", type=Path)
-    parser.add_argument("--pages", metavar="N", type=int, default=500, help="how many (default: 500)")
+    parser.add_argument("--pages", metavar="N", type=int, default=400, help="how many (default: 400)")
     given = parser.parse_args(arguments)
     detector, classify = detector_of(given.detector), classifier_of(Net(given.classifier))
     pages, seen = composed_pages(given.pages, CHOOSING, "val"), []
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = candidates(detector, page.pixels)
         seen.append(Seen(page, found, classify(box_patches(page.pixels, found.boxes))))
     print("boxes are off by", ", ".join(f"{name} {value:.3f}" for name, value in box_errors(seen).items()))
-    tried = [Weights(*each) for each in product(LABELS, DIGITS, THRESHOLDS, LEADS)]
+    tried = [Weights(*each) for each in product(LABELS, DIGITS, THRESHOLDS)]
     scores = {weights: score(seen, weights) for weights in tried}
     for weights in sorted(tried, key=lambda weights: -scores[weights].perfect)[:12]:
         chosen = ", ".join(f"{name} {value:.2f}" for name, value in weights._asdict().items())

@@ -20,9 +20,7 @@ TOLERATED = 11.0, 46.0  # sizes that are still believed, in pixels of a level; b
 OVERLAP = 0.45  # intersection over union from which two boxes are one digit found twice
 INSIDE = 0.7  # share of a box within another from which it is a part of that, or that is no digit
 NARROWEST = 0.35  # boxes are compared as if they were at least so wide, of their height: a stick's own width is nothing
-MUCH_LARGER = 1.5  # sizes so many times a part's, found at a coarser level, are a whole and its parts
-LEAD = 0.2  # by so much objectness the parts have to surpass such a whole: strokes of large digits look like small ones
-THRESHOLD = 0.45  # objectness from which on it is a digit
+THRESHOLD = 0.6  # objectness from which on it is a digit: most composed pages right (`benchmarks.reading.choose`)
 MOST = 1500  # boxes looked at; of more, those of least objectness are left
 
 Floats = npt.NDArray[np.float32]
@@ -104,15 +102,14 @@ def without_repetitions(found: Found) -> Found:
     return found.only(np.array(kept, np.intp))
 
 
-def without_parts(found: Found, lead: float = LEAD) -> Found:
+def without_parts(found: Found) -> Found:
     """Of boxes that lie within others the whole, or all of its parts, in their order.
 
     A whole competes with its parts' mean. From the smallest box to the largest, so that of parts within parts only
-    those compete that had won. Without a lead, strokes of a large thin digit, which the finer level sees sharply, would
-    win against the digit; with too much of it, so would a drawing or a stain around true digits. Parts below THRESHOLD
-    don't compete where others are above it.
+    those compete that had won. Parts below THRESHOLD don't compete where others are above it. A lead of the whole over
+    its parts, of 0.1 or 0.2, gained nothing on composed pages.
     """
-    corners, size = _corners(found.boxes), sizes(found.boxes)
+    corners = _corners(found.boxes)
     area = _areas(corners)
     alive = np.ones(len(corners), np.bool_)
     smaller = np.zeros(len(corners), np.bool_)
@@ -123,8 +120,7 @@ def without_parts(found: Found, lead: float = LEAD) -> Found:
             continue
         sure = parts[found.objectness[parts] >= THRESHOLD]
         rivals = sure if len(sure) else parts
-        ahead = (size[whole] > MUCH_LARGER * size[rivals]) & (found.levels[whole] < found.levels[rivals])
-        if found.objectness[whole] >= np.mean(found.objectness[rivals] - lead * ahead):
+        if found.objectness[whole] >= np.mean(found.objectness[rivals]):
             alive[parts] = False
         else:
             alive[whole] = False

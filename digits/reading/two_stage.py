@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digits.reading.box_patch import box_patches
-from digits.reading.boxes import LEAD, THRESHOLD, Floats, Found, without_parts, without_repetitions
+from digits.reading.boxes import Floats, Found, without_parts, without_repetitions
 from digits.reading.detect import Net, find
 from digits.reading.pyramid import Grey
 
@@ -27,9 +27,8 @@ class Weights(NamedTuple):
     """How much the classifier's opinion counts, chosen on composed pages by `python -m benchmarks.reading.choose`."""
 
     label: float = 0.5  # beside the detector's, of the class: 0 is the detector alone, 1 the classifier alone
-    digit: float = 0.3  # likewise, of whether it is a digit at all
-    threshold: float = THRESHOLD  # what is less surely a digit is left out
-    lead: float = LEAD  # as `digits.reading.boxes.without_parts` has it
+    digit: float = 0.15  # likewise, of whether it is a digit at all
+    threshold: float = 0.65  # what is less surely a digit is left out
 
 
 CHOSEN = Weights()
@@ -62,7 +61,7 @@ def combined(found: Found, told: Floats, weights: Weights) -> Found:
         objectness=objectness.astype(np.float32),
         probabilities=(probabilities / probabilities.sum(1, keepdims=True)).astype(np.float32),
     )
-    both = without_parts(both.only(np.argsort(-both.objectness, kind="stable")), weights.lead)
+    both = without_parts(both.only(np.argsort(-both.objectness, kind="stable")))
     return both.only(both.objectness >= weights.threshold)
 
 

@@ -203,7 +203,7 @@ STROKES = (80, 100, 8, 60), (120, 100, 8, 60), (100, 55, 30, 10)  # of a 0
 
 @pytest.mark.parametrize("parts", [LOOPS, STROKES])
 def test_a_large_digit_wins_against_its_parts_at_a_finer_level(parts: tuple[Box, ...]) -> None:
-    assert kept((WHOLE, 0.7, 0.25), *((part, 0.85, 0.5) for part in parts)) == {WHOLE}
+    assert kept((WHOLE, 0.86, 0.25), *((part, 0.85, 0.5) for part in parts)) == {WHOLE}
 
 
 def test_digits_that_are_clearly_more_certain_win_against_what_surrounds_them() -> None:
@@ -211,9 +211,14 @@ def test_digits_that_are_clearly_more_certain_win_against_what_surrounds_them() 
 
 
 def test_parts_count_by_their_mean() -> None:
-    both = ((LOOPS[0], 0.98, 0.5), (LOOPS[1], 0.5, 0.5))
-    assert kept((WHOLE, 0.7, 0.25), *both) == {WHOLE}
-    assert kept((WHOLE, 0.7, 0.25), both[0]) == {LOOPS[0]}
+    both = ((LOOPS[0], 0.98, 0.5), (LOOPS[1], 0.7, 0.5))
+    assert kept((WHOLE, 0.85, 0.25), *both) == {WHOLE}
+    assert kept((WHOLE, 0.85, 0.25), both[0]) == {LOOPS[0]}
+
+
+def test_parts_that_are_hardly_digits_do_not_weigh_on_those_that_are() -> None:
+    parts = ((LOOPS[0], 0.9, 0.5), (LOOPS[1], 0.9, 0.5), ((75, 60, 10, 14), 0.2, 0.5))
+    assert kept((WHOLE, 0.8, 0.25), *parts) >= set(LOOPS), "the mean of all three is less than the whole"
 
 
 def test_two_digits_win_against_one_box_around_both_at_their_own_level() -> None:

@@ -12,10 +12,11 @@ from digits.data.pages.page import UNCLEAR, Composed, Grey, Random
 from digits.reading.boxes import LARGEST, SMALLEST, sizes
 from digits.reading.pyramid import border_level
 
-KINDS = {"fitting": 0.7, "too large": 0.17, "too small": 0.08, "anywhere": 0.05}
+KINDS = {"fitting": 0.65, "too large": 0.17, "too small": 0.06, "anywhere": 0.12}
 """Shares of crops of a page with digits: one of them gets a size of the detector's range, or another, or none does.
 
-Of those that are too large for a level parts are seen, which are no digits there.
+Of those that are too large for a level parts are seen, which are no digits there; anywhere on a page there is mostly
+paper, whose noise at a fine level looks like strokes.
 """
 
 TOO_LARGE, TOO_SMALL = (1.6, 6.0), (0.15, 0.6)
@@ -42,7 +43,7 @@ def random_crop(page: Composed, side: int, random: Random) -> tuple[Grey, Boxes,
     height, width = page.pixels.shape
     kind = str(random.choice(list(KINDS), p=list(KINDS.values()))) if len(page.boxes) else "anywhere"
     if kind == "anywhere":
-        scale = exp(random.uniform(log(0.3), log(1.5)))
+        scale = exp(random.uniform(log(0.3), log(MOST_ENLARGED)))
         x, y = random.uniform(0, width), random.uniform(0, height)
     else:
         chosen = int(random.integers(len(page.boxes)))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from digits.data.pages.page import UNCLEAR, Composed, Random
 from digits.reading.box_patch import box_patches
 
-MOVED, RESIZED, STRETCHED = 0.05, 0.06, 0.04
+MOVED, RESIZED, STRETCHED = 0.04, 0.08, 0.07
 """How far boxes are off, as standard deviations: of a centre in shares of the size, of the size and of the aspect as
 logarithms. A detector's were off by as much on validation pages (`python -m benchmarks.reading.choose`)."""
 

@@ -57,10 +57,11 @@ class PageDetector(TaskModule[PageBatch, Tensor]):
 
     def count(self, metrics: Mapping[str, Metric], answers: Tensor, batch: PageBatch) -> None:
         """Count what is found: on the pages where the batch has them, else in the crops."""
-        if batch.pages:
-            ratios = total(find_on_pages(self.evaluated_net, batch.pages)).ratios
-        else:
-            ratios = count_cells(answers.detach().float(), self._targets(answers, batch))
+        ratios: Mapping[str, tuple[Tensor | int, Tensor | int]] = (
+            total(find_on_pages(self.evaluated_net, batch.pages)).ratios
+            if batch.pages
+            else count_cells(answers.detach().float(), self._targets(answers, batch))
+        )
         for name, (hits, of) in ratios.items():
             metrics[name].update(hits, of)
 

@@ -46,6 +46,8 @@ def make_targets(boxes: Tensor, labels: Tensor, size: tuple[int, int]) -> Target
     UNCLEAR for a digit that is cut off, and less where there is no box.
     """
     high, wide = size
+    if not boxes.shape[1]:  # a minimum over none is none
+        boxes, labels = boxes.new_ones(len(boxes), 1, 4), labels.new_full((len(labels), 1), UNCLEAR - 1)
     x, y, widths, heights = boxes.unbind(-1)  # (B, M)
     sizes = torch.maximum(heights, BREADTH * widths)
     there = labels >= UNCLEAR

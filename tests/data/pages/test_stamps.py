@@ -43,7 +43,6 @@ def stamps(stock: Stock) -> dict[str, Callable[[Random], Ink]]:
         "pixels": lambda random: stock.pixel_digit(random, 3),
         "letter": lambda random: stock.letter(random, writer(0)),
         "symbol": lambda random: stock.symbol(random, writer(0)),
-        "mark": lambda random: stock.mark(random, writer(0)),
         "brace": lambda random: stock.brace(random, writer(0), 200),
         "word": lambda random: stock.word(random, writer(0)),
         "text": lambda random: stock.text(random, 14),

@@ -25,6 +25,6 @@ def test_a_batch_without_any_counts_for_nothing_and_only_such_are_one() -> None:
 def test_its_state_is_two_numbers_which_a_checkpoint_keeps() -> None:
     ratio = Ratio()
     ratio.update(3, 4)
-    assert {name: float(value) for name, value in ratio.metric_state.items()} == {"hits": 3, "of": 4}
+    assert ratio.metric_state == {"hits": torch.tensor(3.0), "of": torch.tensor(4.0)}
     ratio.reset()
-    assert {name: float(value) for name, value in ratio.metric_state.items()} == {"hits": 0, "of": 0}
+    assert ratio.metric_state == {"hits": torch.tensor(0.0), "of": torch.tensor(0.0)}

@@ -77,6 +77,12 @@ def run_of_digits(scribe: Scribe, most: int) -> str:
     return fill(scribe.random, "".join(tokens))
 
 
+def listed(scribe: Scribe) -> str:
+    """Numbers of a digit or two, with a comma after each: close by, and as long as people make it."""
+    numbers = ["#" * scribe.number(1, 2) for _ in range(scribe.number(2, 5))]
+    return fill(scribe.random, ",".join(numbers) if scribe.chance(0.6) else ", ".join(numbers))
+
+
 def write_lines(scribe: Scribe) -> None:
     """One line to fourteen, of a digit to fourteen each."""
     writer = someone(scribe)
@@ -85,7 +91,7 @@ def write_lines(scribe: Scribe) -> None:
     most = int(scribe.random.choice([1, 2, 4, 7, 10, 14]))
     texts = []
     for _ in range(int(scribe.random.choice([1, 2, 3, 6, 10, 14]))):
-        text = run_of_digits(scribe, most)
+        text = listed(scribe) if scribe.chance(0.12) else run_of_digits(scribe, most)
         text = "@ " + text if scribe.chance(0.1) else text
         texts.append(text + " @" if scribe.chance(0.08) else text)
     write_block(scribe, writer, texts, style, scribe.between(1.3, 2.4), margin(scribe))

@@ -174,6 +174,8 @@ def edges_of(stamp: Ink, turn: float) -> Edges:
 def sign(scribe: Scribe, writer: Writer, text: str) -> tuple[Ink, float]:
     """A sign of SIGNS as a stamp, and how far its middle is below the line, in pixels."""
     random, size = scribe.random, writer.height * scribe.between(0.85, 1.2)
+    if text == ",":  # some make it as long as a one
+        size *= scribe.between(0.8, 2.2)
     strokes = [np.array(points) + random.normal(0, 0.02, (len(points), 2)) for points in SIGNS[text]]
     width = writer.pen * scribe.between(0.85, 1.25) * (1.3 if text in ".:" else 1)
     way = np.concatenate(strokes)

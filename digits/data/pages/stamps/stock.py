@@ -34,6 +34,9 @@ MARKED = 0.4
 PLAIN = 0.4
 """Share of ones drawn as strokes that are a stick; the others have a flag."""
 
+LONG = 2.5
+"""How often a one has a flag of more than half its height, for one with a shorter flag: such are read as 4, 7 or 9."""
+
 OPERATORS = strokes.SYMBOLS[:13]
 """Plus to colon: smaller than digits."""
 
@@ -151,12 +154,6 @@ class Stock:
         share = random.uniform(0.25, 0.7) if small else random.uniform(0.6, 1.15)
         return pen.draw(way, form.ends, writer.height * share, writer.pen, self._hand(random, writer))
 
-    def mark(self, random: Random, writer: Writer) -> Ink:
-        """A decimal point or comma."""
-        tall = random.uniform(0.15, 0.35) if random.random() < 0.5 else random.uniform(0.0, 0.06)
-        way = np.array([[tall * random.uniform(0.1, 0.6), 0], [0, tall]], np.float32)
-        return pen.draw(way, (2,), writer.height, writer.pen * random.uniform(1, 1.4), Hand(writer.turn))
-
     def brace(self, random: Random, writer: Writer, height: float) -> Ink:
         """A brace or bracket of a height: around several lines."""
         form = _any(self.braces, random)
@@ -236,9 +233,15 @@ def _chances(label: int) -> npt.NDArray[np.float64]:
         weights[[len(form.ends) > 1 for form in forms]] = MARKED
     if label == 1:
         plain = np.array([len(form.ends) == 1 and np.ptp(form.points[:, 0]) < 0.1 for form in forms])
-        weights = np.where(plain, PLAIN / plain.sum(), (1 - PLAIN) / (~plain).sum())
+        weights = np.array([LONG if _reaches_down(form) else 1.0 for form in forms]) * ~plain
+        weights = np.where(plain, PLAIN / plain.sum(), (1 - PLAIN) * weights / weights.sum())
     chances: npt.NDArray[np.float64] = weights / weights.sum()
     return chances
+
+
+def _reaches_down(form: Style) -> bool:
+    """Whether a one begins with a way up of more than half its height."""
+    return bool(form.points[0, 1] > 0.5 and np.ptp(form.points[:, 0]) > 0.25)
 
 
 def _parsed(texts: tuple[str, ...]) -> list[Style]:
