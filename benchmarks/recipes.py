@@ -60,7 +60,7 @@ FORMER = {"mlp_best": ("mlp_best-dropout", "dropout of 0.2, batches of 512, one 
 differed."""
 
 CHANGES_NO_FIGURE = (
-    *("seed", "data.root", "data.mirrors", "trainer.accelerator"),
+    *("seed", "data.root", "data.mirrors", "data.cache", "trainer.accelerator"),
     *("checkpoints", "checkpoint_minutes", "resume", "config_from", "trust"),
 )
 """Keys in which two runs of a recipe may differ; the seed and the device are recorded for each run."""

@@ -18,7 +18,7 @@ from digits.data.pages.layouts.catalogue import LAYOUTS
 from digits.data.pages.page import UNCLEAR, Box, Composed
 from digits.evaluating.page_figures import GAP, RIGHT
 from digits.evaluating.pages import judge_page
-from digits.reading.boxes import CHANNELS, Found
+from digits.reading.boxes import CHANNELS, THRESHOLD, Found
 from digits.reading.net import SHIPPED
 from digits.reading.reader import Reader, Source
 from digits.reading.result import Digit, Reading
@@ -170,7 +170,7 @@ def test_choosing_tries_every_weight_beside_the_detector_itself(
     errors, *best, alone = capsys.readouterr().out.splitlines()
     assert errors == "boxes are off by centre 0.000, size 0.000, aspect 0.000"
     half = "pages 50.00%, recall 100.00%, precision 100.00%, accuracy 75.00%"
-    assert alone == f"the detector alone, threshold 0.45: {half}"
+    assert alone == f"the detector alone, threshold {THRESHOLD:.2f}: {half}"
     assert len(best) == 12
     assert best[0].endswith(half)
 

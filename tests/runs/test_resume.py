@@ -87,8 +87,15 @@ def test_anything_else_is_refused_by_its_key(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         once_more(run, "optimizer.lr=0.1", "model=mlp", "seed=1", "+trainer.max_steps=3")
     assert [fault.key for fault in caught.value.faults] == ["model", "optimizer.lr", "trainer.max_steps"]
-    can = "checkpoints, data.cache, data.mirrors, data.root, seed, test"
+    can = "checkpoints, data.cache, data.fonts, data.mirrors, data.root, seed, test"
     assert f"can't be changed with config_from, only {can} can" in str(caught.value)
+
+
+def test_on_another_machine_a_run_that_is_resumed_finds_its_data_elsewhere(tmp_path: Path) -> None:
+    run = record(tmp_path, "model=mlp", "data.root=there", "optimizer.lr=0.5", status="interrupted")
+    overrides = [f"resume={run}", "data.root=here"]
+    tree = experiment_of(composed(*overrides), overrides).tree()
+    assert (value_of(tree, "data.root"), value_of(tree, "optimizer.lr")) == ("here", 0.5)
 
 
 def test_it_goes_on_or_starts_anew_but_not_both(tmp_path: Path) -> None:
