@@ -31,7 +31,9 @@ def with_margin(pixels: Pixels) -> Pixels:
 def as_jpeg(pixels: Pixels) -> Pixels:
     """Saved as a JPEG."""
     _, file = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    return np.asarray(cv2.cvtColor(cv2.imdecode(file, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), np.uint8)  # type: ignore[arg-type]
+    decoded = cv2.imdecode(file, cv2.IMREAD_COLOR)
+    assert decoded is not None, "it was encoded a line above"
+    return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def turned(pixels: Pixels) -> Pixels:

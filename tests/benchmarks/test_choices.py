@@ -31,7 +31,7 @@ def test_a_run_is_recorded_by_its_last_epoch_and_told(tmp_path: Path, monkeypatc
     history, views = recorded["history"], recorded["views"]
     assert isinstance(history, dict)
     assert isinstance(views, dict)
-    assert history["val/accuracy"][-1] == pytest.approx(views["1"], abs=1e-4)  # type: ignore[index]
+    assert history["val/accuracy"][-1] == pytest.approx(views["1"], abs=1e-4)  # type: ignore[index]  # a list, in JSON
     text = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
     assert section(tmp_path) in text
     typed = " ".join(f"`{override}`" for override in (*TINY, "test=false"))

@@ -82,7 +82,7 @@ def test_another_package_is_not_reached_through_an_import_of_ours(target: str, w
         resolve(target)
     for tree in ({"_target_": target}, {"_target_": "digits.models.MLP", "hidden": [{"_target_": target}]}):
         with pytest.raises(TargetError):
-            check_read_back(tree)  # type: ignore[arg-type]  # a literal, narrower than Tree
+            check_read_back(tree)  # type: ignore[arg-type]  # mypy takes the literal for another dict  # a literal, narrower than Tree
         with pytest.raises(TargetError):
             instantiate(tree)  # type: ignore[arg-type]  # a literal, narrower than Tree
 

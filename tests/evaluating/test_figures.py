@@ -68,7 +68,7 @@ def test_class_accuracy_begins_below_the_worst_class_and_tells_every_value(cloth
     assert texts(figure) == ["100.0%"] * 6 + ["60.0%"] + ["100.0%"] * 3
     start = axes.get_xlim()[0]
     assert 0 <= start < 0.6
-    assert [bar.get_x() + bar.get_width() for bar in axes.patches] == pytest.approx([1.0] * 6 + [0.6] + [1.0] * 3)  # type: ignore[attr-defined]  # bars are Rectangles
+    assert [bar.get_x() + bar.get_width() for bar in axes.patches] == pytest.approx([1.0] * 6 + [0.6] + [1.0] * 3)  # type: ignore[attr-defined]  # bars are Rectangles  # bars are Rectangles
 
 
 def test_class_accuracy_is_zoomed_in_on_good_nets() -> None:

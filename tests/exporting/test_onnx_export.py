@@ -30,7 +30,7 @@ def data_module(**changes: object) -> MNISTDataModule:
         "name": "optdigits", "root": "data", "mirrors": None, "mean": MEAN, "std": STD, "num_classes": 10,
         "image_size": 28, "val_size": 180, "split_seed": 0, "limit": None, "batch_size": 64, "eval_batch_size": 128,
     }  # fmt: skip
-    module = MNISTDataModule(**(section | changes))  # type: ignore[arg-type]
+    module = MNISTDataModule(**(section | changes))  # type: ignore[arg-type]  # each of its own type
     module.setup()
     return module
 

@@ -99,8 +99,8 @@ def with_exponents(y: float) -> list[Box]:
     two = (base[0][0] + 18, y - 16, 9, 14)
     three = (base[2][0] + 17, y - 18, 8, 13)
     five, six = (base[3][0] + 15, y - 17, 8, 14), (base[3][0] + 25, y - 18, 8, 14)
-    further = [(x + 12, *rest) for x, *rest in base[4:]]
-    return [base[0], two, base[1], base[2], three, base[3], five, six, *further]  # type: ignore[list-item]
+    further = [(x + 12, middle, width, height) for x, middle, width, height in base[4:]]
+    return [base[0], two, base[1], base[2], three, base[3], five, six, *further]
 
 
 @pytest.mark.parametrize("degrees", [0, -6, 8])

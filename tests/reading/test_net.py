@@ -54,7 +54,7 @@ def test_patches_of_another_kind_are_refused(tmp_path: Path, patches: npt.NDArra
     net = Net(write(tmp_path / "x.onnx", sound()))
     for wrong in (patches.astype(np.float32), patches[:, :20], patches[0]):
         with pytest.raises(ValueError, match=r"^patches are uint8 \(N, 28, 28\), but these are "):
-            net.probabilities(wrong)  # type: ignore[arg-type]
+            net.probabilities(wrong)  # type: ignore[arg-type]  # which is what is refused
 
 
 def test_a_net_may_know_what_is_no_digit(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_both_files_give_the_same_answers(record: Tree, patches: npt.NDArray[np.
     """The net as PyTorch rebuilds it from model.json and model.safetensors, against onnxruntime's."""
     model = {key: value for key, value in cast(Tree, record["model"]).items() if key != "_target_"}
     takes = cast(dict[str, float], record["input"])
-    rebuilt = CNN(**model)  # type: ignore[arg-type]
+    rebuilt = CNN(**model)  # type: ignore[arg-type]  # plain data of any type, as a record has it
     rebuilt.load_state_dict(load_file(FOLDER / "model.safetensors"))
     rebuilt.eval()
     shipped = Net()

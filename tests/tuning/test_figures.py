@@ -30,7 +30,7 @@ ACCURACY, LOSS = Objective("val/accuracy", maximize=True), Objective("val/loss",
 
 
 def outcome(*arguments: object, objectives: tuple[str, ...] = ("val/accuracy",)) -> Outcome:
-    return outcome_of(study_of(list(arguments), objectives))  # type: ignore[arg-type]
+    return outcome_of(study_of(list(arguments), objectives))  # type: ignore[arg-type]  # trials
 
 
 def texts(figure: Figure) -> list[str]:
@@ -115,7 +115,7 @@ def test_front_by_hand() -> None:
     # 2 and 5 are beaten by 0 and 1; 1 and 4 are equal, so that neither beats the other
     assert [trial.number for trial in found.front] == [3, 0, 1, 4]
     figure = pareto(found, LOOK)
-    offsets = {c.get_label(): len(c.get_offsets()) for c in figure.axes[0].collections}  # type: ignore[arg-type]
+    offsets = {c.get_label(): len(c.get_offsets()) for c in figure.axes[0].collections}  # type: ignore[arg-type]  # arrays
     assert offsets == {"beaten by another": 2, "Pareto front": 4}
     assert {"0", "1", "3"} == set(texts(figure))  # 4 lies on 1
 

@@ -220,7 +220,7 @@ def _compose_all(work: Work, missing: Sequence[Shard]) -> None:
         except BrokenProcessPool:
             why = "a process that composes pages died, perhaps for want of memory"
             raise DataError(f"{why}; the same command composes what is missing in {work.folder}") from None
-        except BaseException:
+        except BaseException:  # an interrupt too: what is not begun must not be, and the error goes on
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 

@@ -39,7 +39,7 @@ def writer(kind: int, height: float = 60.0, thickness: float = 4.0) -> Writer:
 def stamps(stock: Stock) -> dict[str, Callable[[Random], Ink]]:
     """All that a stock makes."""
     return {
-        **{name: lambda random, kind=kind: stock.digit(random, 8, writer(kind)) for name, kind in KINDS.items()},  # type: ignore[misc]
+        **{name: lambda random, kind=kind: stock.digit(random, 8, writer(kind)) for name, kind in KINDS.items()},  # type: ignore[misc]  # mypy infers no lambda that has a default
         "pixels": lambda random: stock.pixel_digit(random, 3),
         "letter": lambda random: stock.letter(random, writer(0)),
         "symbol": lambda random: stock.symbol(random, writer(0)),

@@ -161,7 +161,7 @@ def edges_of(stamp: Ink, turn: float) -> Edges:
         side = math.ceil(math.hypot(high, wide))
         matrix = cv2.getRotationMatrix2D((wide / 2 - 0.5, high / 2 - 0.5), math.degrees(turn), 1)
         matrix[:, 2] += (side - wide) / 2, (side - high) / 2
-        stamp = cv2.warpAffine(stamp, matrix, (side, side))  # type: ignore[assignment]
+        stamp = np.asarray(cv2.warpAffine(stamp, matrix, (side, side)), np.float32)
     ink = stamp > INK
     if not ink.any():
         ink = np.ones_like(ink)
@@ -210,7 +210,7 @@ def write_line(
     writer: Writer,
     text: str,
     start: tuple[float, float],
-    style: Style = Style(),  # noqa: B008 (immutable)
+    style: Style = Style(),  # noqa: B008 (a NamedTuple: no call can change what the next one gets)
     line: int | None = None,
 ) -> float:
     """Write a text from the point x, y on, on a line with the writer's turn; how long it became, in pixels.
