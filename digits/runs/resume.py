@@ -195,4 +195,4 @@ def keys(overrides: list[str]) -> set[str]:
 
 def _typed(overrides: list[str]) -> set[str]:
     """What tells one job from another: its overrides, but for those that a run may get anew when it goes on."""
-    return {o for o in overrides if o.lstrip("+").split("=", 1)[0] not in LENGTHS | PLACES | {"resume", "trust"}}
+    return {o for o in overrides if o.lstrip("+").split("=", 1)[0] not in LENGTHS | {"resume", "trust"}}

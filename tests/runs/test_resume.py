@@ -185,6 +185,8 @@ def test_a_job_is_known_by_its_overrides(tmp_path: Path) -> None:
     run = record(tmp_path, "seed=3", status="done", metrics={"val/accuracy": 0.75})
     with pytest.raises(ConfigError, match=r"holds the run of other overrides \(seed=3\); name another directory"):
         met_again(run, "seed=2")
+    with pytest.raises(ConfigError, match="holds the run of other overrides"):  # other data are another job
+        met_again(run, "seed=3", "data.root=elsewhere")
     lengthened = record(tmp_path / "b", "seed=3", "trainer.max_epochs=99", status="done", metrics={})
     assert met_again(lengthened, "seed=3", "trainer.max_epochs=5").experiment is None
 
