@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from digits.config.task import DETECTION
@@ -11,12 +10,9 @@ from digits.evaluating import dataset, load, page_figures, tables
 from digits.evaluating.evaluation import leave
 from digits.evaluating.judge import Judgement
 from digits.evaluating.members import Member
-from digits.evaluating.pages import PageScore, PagesScores, by_layout, find_on_pages, total, worst_first
+from digits.evaluating.pages import PagesScores, by_layout, find_on_pages, total
 from digits.evaluating.plan import Question
 from digits.evaluating.scores import wilson_interval
-
-SHOWN, COLUMNS = 12, 4
-"""Pages of a picture."""
 
 
 def judge(member: Member, asked: Question, folder: Path) -> Judgement:
@@ -45,19 +41,10 @@ def judge(member: Member, asked: Question, folder: Path) -> Judgement:
         "layouts": {layout: counted.tree() for layout, counted in layouts.items()},
         "folder": str(folder),
     }
-    leave(folder, tree, pictures(scores))
+    leave(folder, tree, {name: page_figures.png(picture) for name, picture in page_figures.pictures(scores).items()})
     title = f"{member.run}: {member.which} weights on the {asked.split} pages of {data.name}"
     told = [title, *(f"note: {note}" for note in notes), "", as_text(whole, layouts), "", f"pictures  {folder}"]
     return Judgement(tree, "\n".join(told))
-
-
-def pictures(scores: Sequence[PageScore]) -> dict[str, bytes]:
-    """The first pages and those with the most faults, PNG by their names."""
-    worst = worst_first(scores)
-    return {
-        name: page_figures.png(page_figures.side_by_side([page_figures.judged(score) for score in chosen], COLUMNS))
-        for name, chosen in (("pages", scores[:SHOWN]), ("worst_pages", worst[:SHOWN]))
-    }
 
 
 def as_text(whole: PagesScores, layouts: dict[str, PagesScores]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digits.data.pages.page import UNCLEAR, Grey
-from digits.evaluating.pages import NONE, PageScore
+from digits.evaluating.pages import NONE, PageScore, worst_first
 
 Picture: TypeAlias = npt.NDArray[np.uint8]
 """(H, W, 3), RGB."""
@@ -20,6 +20,15 @@ RIGHT, WRONG, MISSED, FAINT = (47, 111, 159), (192, 57, 43), (224, 142, 11), (15
 
 GAP = 6
 """Pixels between pages."""
+
+SHOWN, COLUMNS = 12, 4
+"""Pages of a picture."""
+
+
+def pictures(scores: Sequence[PageScore]) -> dict[str, Picture]:
+    """The first pages with what was found on them, and those with the most faults, by name."""
+    chosen = {"pages": scores[:SHOWN], "worst_pages": worst_first(scores)[:SHOWN]}
+    return {name: side_by_side([judged(score) for score in some], COLUMNS) for name, some in chosen.items()}
 
 
 def judged(score: PageScore) -> Picture:

@@ -10,11 +10,12 @@ from torch.utils.tensorboard import SummaryWriter
 
 from digits.data import BatchLoader, PagesDataModule
 from digits.data.pages.rows import NO_BOX
-from digits.evaluating.page_figures import judged, labelled, side_by_side
-from digits.evaluating.pages import find_on_pages, worst_first
+from digits.evaluating import page_figures
+from digits.evaluating.page_figures import COLUMNS, SHOWN, labelled, side_by_side
+from digits.evaluating.pages import find_on_pages
 from digits.training.pictures import add_graph
 
-CROPS, PAGES = 24, 12
+CROPS = 24
 """As many are shown."""
 
 LOOKED_THROUGH = 100
@@ -25,15 +26,15 @@ def show_input(writers: Sequence[SummaryWriter], net: nn.Module, data: L.Lightni
     """The first crops that are trained on, some whole pages, and the net as a graph."""
     if not isinstance(data, PagesDataModule):
         return
-    batch = next(iter(BatchLoader(data.train, max(data.batch_size, 1), data.seed)))
+    batch = next(iter(BatchLoader(data.train, data.batch_size, data.seed)))
     crops = []
     for pixels, boxes, labels in zip(batch.images[:CROPS, 0], batch.boxes.numpy(), batch.labels.numpy(), strict=False):
         there = labels > NO_BOX
         crops.append(labelled(pixels.numpy(), boxes[there], labels[there]))
-    pages = [labelled(page.pixels, page.boxes, page.labels) for page in data.train.pages[:PAGES]]
+    pages = [labelled(page.pixels, page.boxes, page.labels) for page in data.train.pages[:SHOWN]]
     for writer in writers:
         writer.add_image("train/crops", side_by_side(crops, 8), 0, dataformats="HWC")
-        writer.add_image("train/pages", side_by_side(pages, 4), 0, dataformats="HWC")
+        writer.add_image("train/pages", side_by_side(pages, COLUMNS), 0, dataformats="HWC")
         add_graph(writer, net, data.normalise(batch.images[:1]))
 
 
@@ -42,8 +43,6 @@ def show(writers: Sequence[SummaryWriter], stage: str, net: nn.Module, data: L.L
     if not isinstance(data, PagesDataModule) or data.val is None:
         return
     scores = find_on_pages(net, data.val.pages[: None if stage == "best" else LOOKED_THROUGH])
-    worst = worst_first(scores)
-    for writer in writers:
-        for name, chosen in (("pages", scores[:PAGES]), ("worst_pages", worst[:PAGES])):
-            picture = side_by_side([judged(score) for score in chosen], 4)
+    for name, picture in page_figures.pictures(scores).items():
+        for writer in writers:
             writer.add_image(f"{stage}/{name}", picture, step, dataformats="HWC")
