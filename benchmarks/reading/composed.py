@@ -89,7 +89,6 @@ def found_of(reading: Reading) -> Found:
         np.concatenate([corners[:, :2] + corners[:, 2:] / 2, corners[:, 2:]], axis=1),
         np.array([digit.confidence for digit in digits], np.float32),
         np.array([digit.probabilities for digit in digits], np.float32).reshape(-1, 10),
-        np.ones(len(digits), np.float32),
     )
 
 

@@ -89,7 +89,6 @@ def paper_of(around: Floats) -> Floats:
     terms = PLANE_TERMS
     grey = around[::EVERY, ::EVERY].ravel()
     plane = np.array([0, 0, np.median(grey)], np.float32)
-    kept = np.ones(len(grey), np.bool_)
     for _ in range(PLANE_ROUNDS):
         off = np.abs(grey - terms @ plane)
         kept = off <= max(1.0, OUTLIERS * float(np.median(off)))

@@ -32,7 +32,6 @@ class Found(NamedTuple):
     boxes: Floats  # (n, 4): centre x, centre y, width, height in pixels of the picture
     objectness: Floats  # (n,): 0..1, that it is a digit
     probabilities: Floats  # (n, 10): of 0..9 if it is one
-    levels: Floats  # (n,): scale of the level it was found at, pixels of the level to one of the picture
 
     def only(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Found:
         """Those chosen, by a mask (n,) or by their places, in their order."""
@@ -41,7 +40,7 @@ class Found(NamedTuple):
 
 def joined(parts: Sequence[Found]) -> Found:
     """What was found at several levels, as one; of none nothing."""
-    nothing = Found(*(np.zeros(shape, np.float32) for shape in ((0, 4), 0, (0, 10), 0)))
+    nothing = Found(*(np.zeros(shape, np.float32) for shape in ((0, 4), 0, (0, 10))))
     return Found(*(np.concatenate(columns) for columns in zip(nothing, *parts, strict=True)))
 
 
@@ -73,7 +72,6 @@ def decode(maps: Floats, threshold: float, scale: tuple[float, float] = (1.0, 1.
         (boxes / np.array([across, down, across, down])).astype(np.float32),
         certainty,
         _softmax(peaks[CLASSES].T),
-        np.full(len(rows), np.sqrt(across * down), np.float32),
     )
     size = sizes(boxes)
     return found.only((size > TOLERATED[0]) & (size < TOLERATED[1]))
@@ -106,8 +104,7 @@ def without_parts(found: Found) -> Found:
     """Of boxes that lie within others the whole, or all of its parts, in their order.
 
     A whole competes with its parts' mean. From the smallest box to the largest, so that of parts within parts only
-    those compete that had won. Parts below THRESHOLD don't compete where others are above it. A lead of the whole over
-    its parts, of 0.1 or 0.2, gained nothing on composed pages.
+    those compete that had won. Parts below THRESHOLD don't compete where others are above it.
     """
     corners = _corners(found.boxes)
     area = _areas(corners)

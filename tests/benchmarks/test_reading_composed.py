@@ -44,9 +44,7 @@ def found(labels: Sequence[int], boxes: Sequence[Box] = BOXES, sure: float = 0.8
     number = len(labels)
     probabilities = np.full((number, 10), 0.02, np.float32)
     probabilities[np.arange(number), list(labels)] = 0.82
-    return Found(
-        np.array(boxes, np.float32), np.full(number, sure, np.float32), probabilities, np.ones(number, np.float32)
-    )
+    return Found(np.array(boxes, np.float32), np.full(number, sure, np.float32), probabilities)
 
 
 def told(labels: Sequence[int], digit: float = 0.9) -> Floats:

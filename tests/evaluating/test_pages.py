@@ -36,7 +36,6 @@ def found(boxes: Sequence[Box] = WRITTEN, classes: Sequence[int] = LABELS, sure:
         np.array(boxes, np.float32).reshape(-1, 4),
         np.array(sure or [0.9] * number, np.float32),
         probabilities,
-        np.ones(number, np.float32),
     )
 
 

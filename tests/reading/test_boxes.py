@@ -63,17 +63,16 @@ class Oracle:
         )
 
 
-def found(*digits: tuple[Box, float] | tuple[Box, float, float]) -> Found:
-    """Boxes with their objectness, and the scale of their level where it is not 1."""
+def found(*digits: tuple[Box, float]) -> Found:
+    """Boxes with their objectness."""
     return Found(
         np.array([digit[0] for digit in digits], np.float32).reshape(-1, 4),
         np.array([digit[1] for digit in digits], np.float32),
         np.full((len(digits), 10), 0.1, np.float32),
-        np.array([digit[2] if len(digit) == 3 else 1.0 for digit in digits], np.float32),
     )
 
 
-def kept(*digits: tuple[Box, float] | tuple[Box, float, float]) -> set[Box]:
+def kept(*digits: tuple[Box, float]) -> set[Box]:
     return {(float(x), float(y), float(width), float(height)) for x, y, width, height in suppress(found(*digits)).boxes}
 
 
@@ -90,7 +89,6 @@ def test_one_cell_by_hand() -> None:
     assert digits.boxes == pytest.approx(np.array([[(5.75 * 4 - 3) / 2, (2 * 4 - 3) / 0.5, 12 / 2, 36 / 0.5]]))
     assert digits.objectness == pytest.approx([0.8])
     assert digits.probabilities[0] == pytest.approx([0.05] * 3 + [0.55] + [0.05] * 6)
-    assert digits.levels == pytest.approx([1.0])
     assert len(decode(maps, 0.81).boxes) == 0
 
 
@@ -203,22 +201,22 @@ STROKES = (80, 100, 8, 60), (120, 100, 8, 60), (100, 55, 30, 10)  # of a 0
 
 @pytest.mark.parametrize("parts", [LOOPS, STROKES])
 def test_a_large_digit_wins_against_its_parts_at_a_finer_level(parts: tuple[Box, ...]) -> None:
-    assert kept((WHOLE, 0.86, 0.25), *((part, 0.85, 0.5) for part in parts)) == {WHOLE}
+    assert kept((WHOLE, 0.86), *((part, 0.85) for part in parts)) == {WHOLE}
 
 
 def test_digits_that_are_clearly_more_certain_win_against_what_surrounds_them() -> None:
-    assert kept((WHOLE, 0.5, 0.25), *((part, 0.9, 0.5) for part in LOOPS)) == set(LOOPS)
+    assert kept((WHOLE, 0.5), *((part, 0.9) for part in LOOPS)) == set(LOOPS)
 
 
 def test_parts_count_by_their_mean() -> None:
-    both = ((LOOPS[0], 0.98, 0.5), (LOOPS[1], 0.7, 0.5))
-    assert kept((WHOLE, 0.85, 0.25), *both) == {WHOLE}
-    assert kept((WHOLE, 0.85, 0.25), both[0]) == {LOOPS[0]}
+    both = ((LOOPS[0], 0.98), (LOOPS[1], 0.7))
+    assert kept((WHOLE, 0.85), *both) == {WHOLE}
+    assert kept((WHOLE, 0.85), both[0]) == {LOOPS[0]}
 
 
 def test_parts_that_are_hardly_digits_do_not_weigh_on_those_that_are() -> None:
-    parts = ((LOOPS[0], 0.9, 0.5), (LOOPS[1], 0.9, 0.5), ((75, 60, 10, 14), 0.2, 0.5))
-    assert kept((WHOLE, 0.8, 0.25), *parts) >= set(LOOPS), "the mean of all three is less than the whole"
+    parts = ((LOOPS[0], 0.9), (LOOPS[1], 0.9), ((75, 60, 10, 14), 0.2))
+    assert kept((WHOLE, 0.8), *parts) >= set(LOOPS), "the mean of all three is less than the whole"
 
 
 def test_two_digits_win_against_one_box_around_both_at_their_own_level() -> None:
@@ -229,7 +227,7 @@ def test_two_digits_win_against_one_box_around_both_at_their_own_level() -> None
 
 def test_parts_of_parts_do_not_count() -> None:
     speck = (100, 70, 12, 14)  # in the upper loop, and no match for it
-    digits = ((WHOLE, 0.6, 0.25), (LOOPS[0], 0.9, 0.5), (LOOPS[1], 0.9, 0.5), (speck, 0.5, 1.0))
+    digits = ((WHOLE, 0.6), (LOOPS[0], 0.9), (LOOPS[1], 0.9), (speck, 0.5))
     assert kept(*digits) == set(LOOPS)
 
 

@@ -12,10 +12,7 @@ from digits.reading.two_stage import Weights, combined
 def found(objectness: float, label: int, sure: float) -> Found:
     probabilities = np.full((1, 10), (1 - sure) / 9, np.float32)
     probabilities[0, label] = sure
-    return Found(
-        np.array([[10, 10, 8, 16]], np.float32), np.array([objectness], np.float32), probabilities,
-        np.ones(1, np.float32),
-    )  # fmt: skip
+    return Found(np.array([[10, 10, 8, 16]], np.float32), np.array([objectness], np.float32), probabilities)
 
 
 def told(label: int, sure: float, none: float) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
@@ -58,8 +55,6 @@ def test_weak_scraps_do_not_help_a_box_around_two_sure_digits() -> None:
     boxes = [[50, 50, 60, 60], [38, 50, 16, 30], [62, 50, 16, 30], *([30 + 8 * i, 70, 12, 14] for i in range(6))]
     objectness = [0.55, 0.95, 0.95, *[0.16] * 6]
     probabilities = np.full((9, 10), 0.1, np.float32)
-    all_of_it = Found(
-        np.array(boxes, np.float32), np.array(objectness, np.float32), probabilities, np.ones(9, np.float32)
-    )
+    all_of_it = Found(np.array(boxes, np.float32), np.array(objectness, np.float32), probabilities)
     kept = suppress(all_of_it)
     assert sorted(kept.objectness[kept.objectness > 0.45].tolist()) == pytest.approx([0.95, 0.95])
