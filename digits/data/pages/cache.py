@@ -230,9 +230,10 @@ def _compose_all(work: Work, missing: Sequence[Shard]) -> None:
 
 def _workers() -> ProcessPoolExecutor:
     """A process for each core."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    from joblib import cpu_count  # by affinity and a container's share, as `digits.processes.cores` counts them
+
     spawn = multiprocessing.get_context("spawn")  # a process forked beside threads may wait for a lock for ever
-    return ProcessPoolExecutor(cores, spawn, initializer=_follow_the_parent)
+    return ProcessPoolExecutor(cpu_count(), spawn, initializer=_follow_the_parent)
 
 
 def _follow_the_parent() -> None:
