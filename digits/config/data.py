@@ -61,7 +61,7 @@ class Reader(Data):
     pages: int = Field(ge=0, le=10_000, description="composed pages to cut patches out of, for a thousand of MNIST's")
     pages_seed: int = Field(ge=0, description="which pages; apart from seed and split_seed")
     fonts: Name | None = Field(description="folder of handwriting fonts, written with beside the digits; null: none")
-    cache: Name = Field(description="folder in which composed pages are kept, about 80 kB each")
+    cache: Name = Field(description="folder in which composed pages are kept")
 
 
 class Pages(DataSet):
@@ -91,7 +91,7 @@ class Pages(DataSet):
     crops: Count = Field(description="crops of each page in an epoch")
     pages_seed: int = Field(ge=0, description="which pages; apart from seed and split_seed")
     fonts: Name | None = Field(description="folder of handwriting fonts, written with beside the digits; null: none")
-    cache: Name = Field(description="folder in which composed pages are kept, about 80 kB each")
+    cache: Name = Field(description="folder in which composed pages are kept")
 
 
 class ImageFolder(DataSet):

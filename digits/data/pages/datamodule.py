@@ -20,9 +20,9 @@ class PagesDataModule(SplitsDataModule[PageBatch]):
     of one half of them, pages for the test of the other, and pages to train on of the rest. An epoch has `crops` crops
     of each of `pages` pages, of `image_size` pixels; no two epochs have the same.
 
-    The pages are composed once, by every core, and lie in the folder `cache`, about 80 kB each. They follow from
-    `pages_seed` and, with `fonts`, from the handwriting fonts in that folder, in which some digits, letters and words
-    of the training pages are written; pages for validation and the test have none of them.
+    The pages are composed once, by every core, and lie in the folder `cache`. They follow from `pages_seed` and, with
+    `fonts`, from the handwriting fonts in that folder, in which some digits, letters and words of the training pages
+    are written; pages for validation and the test have none of them.
 
     Raises ConfigError for transforms of the group `augment`, which would leave the boxes behind.
     """
