@@ -100,7 +100,7 @@ def classifier(net: nn.Module, member: Member, trust: tuple[str, ...], provenanc
     """The files of a classifier, as the reader runs them."""
     from digits.evaluating.dataset import net_input, read_data
     from digits.exporting import onnx_export
-    from digits.reading.model_file import check_model
+    from digits.reading.model.check import check_model
 
     [data] = read_data([member.data], trust, None if int8 else "val")  # quantising is calibrated on training images
     files, refused = onnx_export.good_enough(onnx_export.export(net, data, provenance, int8=int8))
@@ -147,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from digits.data.datasets import DataError
     from digits.exporting.onnx_graph import ExportError
-    from digits.reading.model_file import ModelError
+    from digits.reading.model.check import ModelError
 
     try:
         return run_export(member, folder, given)

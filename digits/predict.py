@@ -211,7 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.filterwarnings("ignore", module=r"PIL\.")  # of what is odd in a file that is read all the same
     try:
         sources = find_pictures(given.pictures, given.annotate)
-        from digits.reading.net import ModelError
+        from digits.reading.model.net import ModelError
         from digits.reading.reader import Reader
 
         try:

@@ -33,7 +33,7 @@ def serve(given: argparse.Namespace) -> int:
     import warnings
     import webbrowser
 
-    from digits.reading.net import ModelError
+    from digits.reading.model.net import ModelError
     from digits.reading.reader import Reader
     from digits.serving.app import make_app
     from digits.serving.limits import Limits

@@ -36,7 +36,7 @@ from benchmarks.reading.pictures import (
 )
 from benchmarks.reading.readers import Read, classifier_of, detector_of, learned, models, shipped
 from benchmarks.results import machine, replace_section
-from digits.reading.net import Net
+from digits.reading.model.net import Net
 from digits.reading.reader import Reader
 
 ABOUT = (

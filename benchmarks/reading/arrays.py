@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.reading.readers import Read
-from digits.reading.net import Net
+from digits.reading.model.net import Net
 from digits.reading.patch import as_mnist
 
 MARGIN, SMALL = 0.5, 28

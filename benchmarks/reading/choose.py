@@ -27,7 +27,7 @@ from digits.evaluating.pages import PagesScores, judge_page, total
 from digits.reading.box_patch import box_patches
 from digits.reading.boxes import THRESHOLD, Floats, Found, sizes
 from digits.reading.detect import detect
-from digits.reading.net import Net
+from digits.reading.model.net import Net
 from digits.reading.two_stage import Weights, candidates, combined
 
 LABELS, DIGITS = (0.0, 0.3, 0.5, 0.7), (0.0, 0.15, 0.3, 0.45)

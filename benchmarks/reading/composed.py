@@ -29,7 +29,7 @@ from digits.data.pages.page import UNCLEAR, Composed
 from digits.evaluating.pages import PageScore, PagesScores, by_layout, judge_page, total
 from digits.reading.boxes import Found
 from digits.reading.detect import Net as Detector
-from digits.reading.net import Net
+from digits.reading.model.net import Net
 from digits.reading.reader import Reader
 from digits.reading.result import Reading
 from digits.reading.two_stage import Classify

@@ -14,11 +14,11 @@ import onnxruntime
 
 from benchmarks.reading.changes import Pixels
 from digits.reading.boxes import Floats, Found
-from digits.reading.description import DIGITS, NONE
 from digits.reading.detect import Net as Detector
 from digits.reading.detect import detect, text_of
 from digits.reading.linking import text_lines
-from digits.reading.net import Net, find_model
+from digits.reading.model.metadata import DIGITS, NONE
+from digits.reading.model.net import Net, find_model
 from digits.reading.pictures import open_picture
 from digits.reading.reader import Reader
 from digits.reading.two_stage import Classify, read_twice

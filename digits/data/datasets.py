@@ -18,7 +18,7 @@ from digits.data.download import LARGEST
 from digits.data.fetch import FetchError, fetch
 from digits.data.idx import parse_idx
 from digits.data.split import stratified_split
-from digits.reading.description import NONE as NONE
+from digits.reading.model.metadata import NONE as NONE
 
 LARGEST_UNPACKED = 1 << 28
 """Bytes that a file may unpack to: 268 MB, where the largest has 47."""

@@ -27,7 +27,7 @@ from digits.runs.schema import ModelRecord, NetInput, RecordedTarget, RunRecord
 from digits.runs.weights import save
 
 FORMAT = "1"
-"""Of the metadata; `digits.reading.description` reads them."""
+"""Of the metadata; `digits.reading.model.metadata` reads them."""
 
 FLOAT, INT8 = "model.onnx", "model.int8.onnx"
 

@@ -15,7 +15,7 @@ from PIL import Image
 from digits.reading.components import Piece
 from digits.reading.crop import SPAN, whole_digits
 from digits.reading.lines import find_lines
-from digits.reading.net import Net
+from digits.reading.model.net import Net
 from digits.reading.patch import as_mnist
 from digits.reading.pictures import Picture, from_array, from_image, open_picture
 from digits.reading.result import Digit, Reading

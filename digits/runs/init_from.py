@@ -14,8 +14,8 @@ from digits.runs.layout import MODEL, WEIGHTS, RunError
 from digits.runs.read import read_model, refused
 from digits.runs.schema import ModelRecord
 
-SHIPPED = Path(__file__).resolve().parents[1] / "reading" / "pretrained"
-"""The net that ships: model.json and model.safetensors, as in a run's directory."""
+SHIPPED = Path(__file__).resolve().parents[1] / "reading" / "pretrained" / "classifier"
+"""The classifier that ships: model.json and model.safetensors, as in a run's directory."""
 
 FREE = {"num_classes", "dropout"}
 """Of a model's arguments, those that may be others than the net had: no weight that is kept depends on them."""

@@ -19,7 +19,7 @@ from digits.data.pages.page import UNCLEAR, Box, Composed
 from digits.evaluating.page_figures import GAP, RIGHT
 from digits.evaluating.pages import judge_page
 from digits.reading.boxes import CHANNELS, THRESHOLD, Found
-from digits.reading.net import SHIPPED
+from digits.reading.model.net import SHIPPED
 from digits.reading.reader import Reader, Source
 from digits.reading.result import Digit, Reading
 from digits.reading.two_stage import Weights

@@ -23,7 +23,7 @@ from benchmarks.reading.pictures import (
 )
 from benchmarks.reading.readers import Answer, learned
 from digits.reading.boxes import CHANNELS
-from digits.reading.net import SHIPPED
+from digits.reading.model.net import SHIPPED
 
 
 @pytest.mark.parametrize(

@@ -75,5 +75,5 @@ def test_it_reads_a_picture_with_the_net_that_it_holds(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["text"] == "7"
     assert [path.name for path in tmp_path.iterdir()] == ["seven.png"]
-    code = "from digits.reading.net import SHIPPED; print(*sorted(p.name for p in SHIPPED.parent.iterdir()))"
+    code = "from digits.reading.model.net import SHIPPED; print(*sorted(p.name for p in SHIPPED.parent.iterdir()))"
     assert run(PYTHON, "-c", code, cwd=tmp_path).stdout.split() == ["model.json", "model.onnx", "model.safetensors"]

@@ -20,7 +20,7 @@ from digits.config.types import Tree
 from digits.data import MNISTDataModule
 from digits.data.datasets import Arrays, read_dataset
 from digits.export import main
-from digits.reading.net import ModelError, Net
+from digits.reading.model.net import ModelError, Net
 from digits.runs.read import read_result
 from tests.support.runs import train
 

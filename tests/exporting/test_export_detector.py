@@ -25,7 +25,7 @@ from digits.exporting.onnx_graph import ExportError, detector_to_onnx
 from digits.models import Detector
 from digits.reading.detect import Net as Answering
 from digits.reading.detect import detect
-from digits.reading.net import ModelError, Net
+from digits.reading.model.net import ModelError, Net
 from digits.runs.read import read_result
 from tests.support.drawn_mnist import take_files
 

@@ -18,8 +18,8 @@ from digits.exporting.calibration import fit_temperature
 from digits.exporting.onnx_export import Exported, export, leave, notes, provenance_of
 from digits.exporting.onnx_graph import ExportError, to_onnx
 from digits.models import CNN, MLP, LogisticRegression, ResNet, TinyCNN
-from digits.reading.description import parse
-from digits.reading.model_file import OPERATORS, check_model
+from digits.reading.model.check import OPERATORS, check_model
+from digits.reading.model.metadata import parse
 from digits.runs.schema import RecordedTarget, RunRecord
 
 MEAN, STD = 0.156, 0.2777

@@ -19,12 +19,12 @@ from onnx import numpy_helper
 from PIL import Image
 
 from digits.predict import BATCH, find_pictures, main, predict
-from digits.reading.net import SHIPPED
+from digits.reading.model.net import SHIPPED
 from digits.reading.pictures import Picture
 from digits.reading.reader import Reader
 from digits.reading.result import Digit, Reading
 from tests.reading.drawing import Drawing, draw, overlap
-from tests.reading.onnx_files import sound
+from tests.reading.model.onnx_files import sound
 
 
 def save(path: Path, text: str = "7") -> Path:

@@ -16,9 +16,9 @@ from safetensors.torch import load_file
 from digits.config.types import Tree
 from digits.exporting import onnx_export
 from digits.models import CNN
-from digits.reading import description
-from digits.reading.model_file import check_model
-from digits.reading.net import SHIPPED, Net
+from digits.reading.model import metadata as description
+from digits.reading.model.check import check_model
+from digits.reading.model.net import SHIPPED, Net
 from digits.reading.patch import as_mnist
 from digits.runs import init_from
 from tests.reading.drawing import STROKES, draw

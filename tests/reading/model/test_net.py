@@ -14,9 +14,9 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from digits.reading.model_size import BATCH
-from digits.reading.net import ModelError, Net
-from tests.reading.onnx_files import between, sound
+from digits.reading.model.net import ModelError, Net
+from digits.reading.model.size import BATCH
+from tests.reading.model.onnx_files import between, sound
 
 
 def write(path: Path, model: onnx.ModelProto) -> Path:
@@ -135,7 +135,7 @@ def test_answers_that_are_no_numbers_are_told(tmp_path: Path, patches: npt.NDArr
 def test_neither_torch_nor_onnx_is_imported_before_it_is_needed() -> None:
     code = """
 import sys
-import digits.reading.net
+import digits.reading.model.net
 sys.exit(1 if {"torch", "onnx", "onnxruntime", "google.protobuf"} & set(sys.modules) else 0)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -147,8 +147,8 @@ def test_many_patches_take_the_memory_of_a_batch(tmp_path: Path) -> None:
     path = write(tmp_path / "x.onnx", sound())
     code = f"""
 import numpy as np
-from digits.reading.net import Net
-from tests.reading.onnx_files import peak
+from digits.reading.model.net import Net
+from tests.reading.model.onnx_files import peak
 net, patches = Net({str(path)!r}), np.ones((20_000, 28, 28), np.uint8)
 net.probabilities(patches[:64])
 before = peak()

@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from digits.reading.model_file import ModelError, check_model
+from digits.reading.model.check import ModelError, check_model
 
 SIDE = 28
 

@@ -11,9 +11,9 @@ import onnx
 import pytest
 from onnx import AttributeProto, TensorProto, helper
 
-from digits.reading import model_file
-from digits.reading.model_file import LARGEST_FILE, ModelError, check_model, read_bytes
-from tests.reading.onnx_files import FIX, between, refusal, sound, spoilt, weights
+from digits.reading.model import check as model_file
+from digits.reading.model.check import LARGEST_FILE, ModelError, check_model, read_bytes
+from tests.reading.model.onnx_files import FIX, between, refusal, sound, spoilt, weights
 
 
 def test_a_sound_file_is_taken() -> None:
@@ -214,8 +214,8 @@ def test_files_with_bytes_changed_at_random_never_end_the_process() -> None:
     """In a process of its own: what is feared is a crash of the libraries in C++, not an exception."""
     code = """
 import random, sys
-from digits.reading.model_file import ModelError, check_model
-from tests.reading.onnx_files import sound
+from digits.reading.model.check import ModelError, check_model
+from tests.reading.model.onnx_files import sound
 content, random_ = sound().SerializeToString(), random.Random(0)
 refused = 0
 for _ in range(300):

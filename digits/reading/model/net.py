@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from digits.reading.description import NONE, SIDE, parse
-from digits.reading.model_file import FIX, ModelError, check_model, read_bytes
-from digits.reading.model_size import BATCH
+from digits.reading.model.check import FIX, ModelError, check_model, read_bytes
+from digits.reading.model.metadata import NONE, SIDE, parse
+from digits.reading.model.size import BATCH
 
 __all__ = ["ModelError", "Net"]
 
-SHIPPED = Path(__file__).with_name("pretrained") / "model.onnx"
+SHIPPED = Path(__file__).resolve().parents[1] / "pretrained" / "classifier" / "model.onnx"
 
 QUIET = 4
 """onnxruntime's level of messages: fatal ones only; what fails is raised anyway."""
@@ -26,7 +26,7 @@ class Net:
 
     `path` is a file, or a run's directory, in which `export/model.onnx` is meant; without one, the net that ships.
     It runs on `threads` threads of its own, which sleep when there is nothing to do; several callers may share it.
-    Raises ModelError where there is no such file, or it is one that is not run (`digits.reading.model_file`).
+    Raises ModelError where there is no such file, or it is one that is not run (`digits.reading.model.check`).
     """
 
     classes: tuple[str, ...]

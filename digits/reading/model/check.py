@@ -13,8 +13,8 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import TYPE_CHECKING
 
-from digits.reading.description import CLASSIFICATION, Description, parse
-from digits.reading.model_size import BATCH, KINDS, measure
+from digits.reading.model.metadata import CLASSIFICATION, Description, parse
+from digits.reading.model.size import BATCH, KINDS, measure
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor  # type: ignore[import-untyped]  # protobuf ships no types
