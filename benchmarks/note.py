@@ -13,7 +13,7 @@ from benchmarks.readme_pictures import PICTURES
 from digits.data.synthetic import strokes
 from digits.data.synthetic.draw import parse
 from digits.reading import Reader
-from digits.reading.annotate import annotated
+from digits.reading.output import annotated
 from digits.reading.pictures import from_array
 
 LINES = ("12 + 30 = 42", "6 - 5 = 1", "7 + 80 = 87")

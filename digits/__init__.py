@@ -17,6 +17,7 @@ __version__ = "0.2.0"
 
 def __getattr__(name: str) -> object:
     if name == "load":
+        from digits.config import training_packages  # noqa: F401 (first: it says what to install)
         from digits.evaluating.load import load
 
         return load

@@ -31,6 +31,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
+from digits.config import training_packages  # noqa: F401 (first: it says what to install where they are missing)
 from digits.config.faults import ConfigError, TargetError
 from digits.config.files import FileError
 from digits.config.schema import Views

@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from digits.config import training_packages  # noqa: F401 (first: it says what to install where they are missing)
+
 if TYPE_CHECKING:
     from digits.exploring.findings import Findings
 

@@ -30,6 +30,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from digits.config import training_packages  # noqa: F401 (first: it says what to install where they are missing)
 from digits.config.faults import ConfigError, TargetError
 from digits.config.files import FileError, check_stays_inside
 from digits.config.types import Tree, Value
@@ -112,12 +113,14 @@ def classifier(net: nn.Module, member: Member, trust: tuple[str, ...], provenanc
 
 
 def detector(net: nn.Module, member: Member, trust: tuple[str, ...], provenance: str) -> Made:
-    """The file of a page detector."""
+    """The file of a page detector, as the reader runs it."""
     from digits.evaluating.dataset import net_input, read_pages
     from digits.exporting import detector_export
+    from digits.reading.model.check import check_model
 
     data, pages = read_pages(member.data, "test", trust)
     file = detector_export.export(net, data, pages.pages, provenance)
+    check_model(file.content, file.name)  # what is kept, the reader runs
     return Made([file], net_input(data), detector_export.as_table(file), detector_export.notes(file, data), [])
 
 

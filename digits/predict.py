@@ -5,17 +5,21 @@
     python -m digits.predict "scans/**/*.jpg" --csv          what a pattern in quotes matches, for a spreadsheet
     curl … | python -m digits.predict - --json               a picture on standard input, for a program
     python -m digits.predict FOLDER --annotate DIR           leaves the pictures with boxes and answers in DIR
+    python -m digits.predict FOLDER --only-sure --json       what a program may trust, and nothing else
     python -m digits.predict PICTURE --model RUN             with a net of your own (python -m digits.export RUN)
 
---json prints one object a line as soon as it is read: {"path": …, "text": "2026", "digits": [{"label": 2,
-"confidence": 0.99, "box": [x, y, width, height]}, …]}, lines of writing separated by \\n in text; a picture that can't
-be read is {"path": …, "error": …}. --csv prints a row for each picture: path, text, the lowest confidence, each
-digit's confidence and box, error. Boxes are in pixels of the picture as one sees it. In the table a ? follows a digit
-that is likely enough to be wrong for a person to look.
+--json prints one object a line as soon as it is read: {"path": …, "text": "2026", "confidence": 0.97, "doubtful":
+false, "digits": [{"label": 2, "confidence": 0.99, "box": [x, y, width, height]}, …]}, text lines separated by \\n in
+text; a picture that can't be read is {"path": …, "error": …}. --csv prints a row for each picture: path, text, the
+lowest confidence, each digit's confidence and box, error, the confidence of the whole. Boxes are in pixels of the
+picture as one sees it. The confidence of a picture is how likely every digit on it was found and is right; a ? follows
+it, or a digit, where a person should look. --only-sure prints such pictures on standard error instead.
+
+--model takes a page detector, a classifier of single digits, or one of each (given twice), and says which are used.
 
 PNG, JPEG, GIF, BMP, WebP, TIFF and PPM are read; hidden files in a folder are not. Exit code: 0, or 1 when a picture
 that was named could not be read, or is not there (the others are read), 2 when nothing was named that could be (only
-folders without a picture, or patterns that match none) or there is no such net.
+folders without a picture, or patterns that match none) or there is no such net, 3 when --only-sure left one out.
 """
 
 from __future__ import annotations
@@ -40,8 +44,8 @@ if TYPE_CHECKING:
     from digits.reading.reader import Reader
     from digits.reading.result import Reading
 
-BATCH, BATCH_PIXELS = 64, 16_000_000
-"""Pictures that are read together, for the net's sake, and their pixels, for the memory's."""
+LOOK = 3
+"""The exit code where a person should look at a picture, with --only-sure."""
 
 WIDEST = 100
 """Columns that names have in the table; a longer one pushes its line to the right."""
@@ -121,18 +125,10 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def read_all(sources: Sequence[Source], reader: Reader) -> Iterator[tuple[Source, Picture | None, Reading | str]]:
-    """Each picture and its reading, or the sentence why there is none; in order, some at a time."""
-    waiting: list[tuple[Source, Picture | str]] = []
-    pixels = 0
-    for number, source in enumerate(sources):
+    """Each picture and its reading, or the sentence why there is none; in order."""
+    for source in sources:
         opened = source.error or _open(source)
-        waiting.append((source, opened))
-        pixels += 0 if isinstance(opened, str) else opened.pixels.size // 3
-        if len(waiting) == BATCH or pixels >= BATCH_PIXELS or number == len(sources) - 1:
-            readings = iter(reader.read_many([picture for _, picture in waiting if not isinstance(picture, str)]))
-            for waited, picture in waiting:
-                yield (waited, None, picture) if isinstance(picture, str) else (waited, picture, next(readings))
-            waiting, pixels = [], 0
+        yield (source, None, opened) if isinstance(opened, str) else (source, opened, reader.read(opened))
 
 
 def _open(source: Source) -> Picture | str:
@@ -155,7 +151,7 @@ def _standard_input(most: int) -> bytes:
 def predict(sources: Sequence[Source], reader: Reader, given: argparse.Namespace) -> int:
     """Read, print and leave the files; returns the exit code. Raises OSError where a file can't be left."""
     from digits.reading import output
-    from digits.reading.annotate import AnnotationFolder, annotated
+    from digits.reading.output import AnnotationFolder, annotated
 
     folder = AnnotationFolder(given.annotate, (source.name for source in sources)) if given.annotate else None
     header = ""
@@ -167,16 +163,18 @@ def predict(sources: Sequence[Source], reader: Reader, given: argparse.Namespace
         width = max(len("picture"), min(WIDEST, max(len(output.safe(source.name)) for source in sources)))
         as_text = partial(output.as_row, width=width)
         header = output.table_header(width)
-    failed, doubtful = 0, False
+    failed, doubtful, unsure = 0, False, 0
     for source, picture, result in read_all(sources, reader):
         if header:  # not before there is an answer: a net may turn out to be none
             print(header)
             header = ""
-        print(as_text(source.name, result), flush=True)
+        left_out = given.only_sure and not isinstance(result, str) and result.doubtful
+        print(as_text(source.name, result), flush=True, file=sys.stderr if left_out else sys.stdout)
         if isinstance(result, str) or picture is None:
             failed += 1
             continue
-        doubtful |= any(digit.doubtful for digit in result.digits)
+        doubtful |= result.doubtful
+        unsure += left_out
         if folder is not None:
             folder.leave(source.label, annotated(picture, result))
     if not given.json and not given.csv:
@@ -184,7 +182,9 @@ def predict(sources: Sequence[Source], reader: Reader, given: argparse.Namespace
             print(f"\n{output.LEGEND}", flush=True)
         if failed:
             print(f"{failed} of {len(sources)} could not be read", file=sys.stderr)
-    return 1 if failed else 0
+    if failed:
+        return 1
+    return LOOK if unsure else 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -199,8 +199,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     form.add_argument("--csv", action="store_true", help="print one row of CSV for each picture")
     parser.add_argument("--annotate", metavar="DIR", type=Path, help="leave each picture there as a PNG, with boxes "
                         "and answers drawn on")  # fmt: skip
-    parser.add_argument("--model", metavar="RUN|FILE", help="the net: a run that was exported, or its model.onnx "
-                        "(default: the one that comes with this package)")  # fmt: skip
+    parser.add_argument("--only-sure", action="store_true", help="print what a person should look at on standard "
+                        f"error instead, and exit with {LOOK} if there is any")  # fmt: skip
+    parser.add_argument("--model", metavar="RUN|FILE", action="append", default=[], help="a net in place of the one "
+                        "that comes with this package: a run that was exported, or its model.onnx; a page detector "
+                        "or a classifier, or one of each")  # fmt: skip
     given = parser.parse_intermixed_args(arguments)
     if given.pictures.count("-") > 1:
         parser.error("there is one standard input; give - once")
@@ -211,11 +214,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.filterwarnings("ignore", module=r"PIL\.")  # of what is odd in a file that is read all the same
     try:
         sources = find_pictures(given.pictures, given.annotate)
-        from digits.reading.model.net import ModelError
+        from digits.reading.model.check import ModelError
         from digits.reading.reader import Reader
 
         try:
-            return predict(sources, Reader(given.model), given)
+            reader = Reader(given.model)
+            if given.model:
+                print(reader.models, file=sys.stderr)
+            return predict(sources, reader, given)
         except ModelError as error:
             raise AskedError(str(error)) from None
     except AskedError as error:

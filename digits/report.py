@@ -23,6 +23,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from digits.config import training_packages  # noqa: F401 (first: it says what to install where they are missing)
 from digits.runs.layout import SEARCH, RunError
 
 

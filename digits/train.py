@@ -18,6 +18,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from digits.config import training_packages  # noqa: F401 (first: it says what to install where they are missing)
+
+# isort: split
 import hydra
 from omegaconf import DictConfig
 

@@ -1,14 +1,19 @@
-"""The house: who may import whom, without circles; which rooms know no torch and no Hydra; what starts fast."""
+"""The house: who may import whom, without circles; what reading does without; what starts fast."""
 
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
+import tomllib
 from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "digits"
@@ -36,6 +41,20 @@ MAY_IMPORT = {
 TORCH_FREE = ("config", "runs", "processes", "tuning", "hydra_app", "serving", "reading")
 READS_TENSORS = {"digits.runs.weights", "digits.runs.checkpoint_file"}
 """Files of a torch-free room that read weights and checkpoints."""
+
+READING = ("predict", "serve", "reading", "serving")
+"""What an install without the extra `train` is for."""
+
+INSTALLED_FOR_READING = {
+    "numpy": "numpy",
+    "onnx": "onnx",
+    "onnxruntime": "onnxruntime",
+    "opencv-python-headless": "cv2",
+    "pillow": "PIL",
+    "starlette": "starlette",
+    "uvicorn": "uvicorn",
+}
+"""What such an install brings, and by what name it is imported: all that reading and serving may use."""
 
 INSTANTIATES = "digits.config.instantiate"
 """The one module that builds what a `_target_` names, with Hydra."""
@@ -140,6 +159,47 @@ def test_torch_free_rooms_import_no_torch() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code, *modules], check=False, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr[-2000:]
+
+
+def requirements(extra: str | None = None) -> set[str]:
+    """What is installed by an extra, or without one: the names that `pip list` shows, in small letters."""
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    listed: list[str] = project["optional-dependencies"][extra] if extra else project["dependencies"]
+    return {re.split(r"[^\w.-]", line)[0].lower() for line in listed}
+
+
+def test_reading_imports_what_is_installed_for_it() -> None:
+    """And nothing is installed for it that it does not import."""
+    modules = [name for name in FILES if room_of(name) in READING]
+    imported = {name for module in modules for name in imports_of(module)}
+    ours = {name for name in imported if name.split(".")[0] == "digits" and room_of(name) not in READING}
+    assert ours == {"digits.config.files"}, "what is imported of other rooms has to do without the extra, too"
+    others = {name.split(".")[0] for name in imported} - {"digits", *sys.stdlib_module_names}
+    others -= {"google"}  # protobuf's types, which come with onnx
+    assert others == set(INSTALLED_FOR_READING.values())
+    assert requirements() == set(INSTALLED_FOR_READING)
+
+
+def test_reading_takes_nothing_of_the_extra(tmp_path: Path) -> None:
+    """With none of its packages to be had; that it is enough, in an install of its own, the wheel's test shows."""
+    extra = requirements("train")
+    hidden = {name for name, owners in packages_distributions().items() if extra & {owner.lower() for owner in owners}}
+    assert {"torch", "hydra", "pydantic", "yaml", "sklearn"} <= hidden
+    corners = np.array([(110, 60), (190, 60), (140, 190)], np.int32)
+    seven = cv2.polylines(np.full((240, 300), 255, np.uint8), [corners], isClosed=False, color=(0,), thickness=12)
+    cv2.imwrite(str(tmp_path / "seven.png"), seven)
+    code = (
+        "import sys, importlib\n"
+        f"sys.modules.update(dict.fromkeys({sorted(hidden)}))\n"
+        "for name in sys.argv[2:]:\n"
+        "    importlib.import_module(name)\n"
+        "sys.exit(sys.modules['digits.predict'].main([sys.argv[1], '--json']))\n"
+    )
+    modules = [name for name in FILES if room_of(name) in READING]
+    command = [sys.executable, "-c", code, str(tmp_path / "seven.png"), *modules]
+    ran = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert json.loads(ran.stdout)["text"] == "7"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Archives of single digits, read as pictures: how many are read, and how many the classifier alone gets right."""
+"""Archives of single digits, read as pictures."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.reading.readers import Read
-from digits.reading.model.net import Net
-from digits.reading.patch import as_mnist
 
 MARGIN, SMALL = 0.5, 28
 """Arrays have their digits up to the edge: they get a margin of this share of their side, after those that are smaller
@@ -46,25 +44,14 @@ def as_picture(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 def score_array(read: Read, path: Path) -> tuple[int, int]:
     """How many digits of an archive are read, as pictures, and how many there are."""
     images, labels = read_arrays(path)
-    texts = [read(np.repeat(as_picture(image)[..., None], 3, axis=2)).text for image in images]
+    texts = [read(np.repeat(as_picture(image)[..., None], 3, axis=2)).reading.text for image in images]
     return sum(text == str(label) for text, label in zip(texts, labels, strict=True)), len(labels)
 
 
-def score_patches(net: Net, path: Path) -> float:
-    """The share of an archive's digits that a classifier alone gets right, brought to MNIST's form without a reader."""
-    images, labels = read_arrays(path)
-    drawn = np.flatnonzero(images.any((1, 2)))
-    probabilities = net.probabilities(np.stack([as_mnist(images[number]) for number in drawn]))
-    names = np.array([name if name.isdigit() else "-1" for name in net.classes]).astype(np.int64)
-    digits = np.where(names >= 0, probabilities, 0).argmax(1)
-    return float((names[digits] == labels[drawn]).sum()) / len(labels)
-
-
-def table(read: Read, paths: Sequence[Path], net: Net | None) -> str:
-    """A row for each archive, as Markdown; `net` is the classifier alone, of readers that have one."""
-    rows = ["| archive | right | of | % | the classifier alone, % |", "|---|---|---|---|---|"]
+def table(read: Read, paths: Sequence[Path]) -> str:
+    """A row for each archive, as Markdown."""
+    rows = ["| archive | right | of | % |", "|---|---|---|---|"]
     for path in paths:
         right, number = score_array(read, path)
-        alone = "" if net is None else f"{100 * score_patches(net, path):.2f}"
-        rows.append(f"| {path.stem} | {right} | {number} | {100 * right / number:.2f} | {alone} |")
+        rows.append(f"| {path.stem} | {right} | {number} | {100 * right / number:.2f} |")
     return "\n".join(rows)

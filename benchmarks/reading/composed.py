@@ -1,10 +1,11 @@
 """Composed pages of digits that no net was trained on: some to choose constants by, others to state a score of.
 
-    python -m benchmarks.reading.composed --detector RUN --classifier RUN
+    python -m benchmarks.reading.composed --beside CHECKOUT
 
-reads pages that nothing was chosen by, with the reader that ships and with the learned ones, and writes "Reading
-composed pages" of `benchmarks/RESULTS.md`, which names both models by the SHA-256 of their files. With another number
-of pages (--pages) it prints only. RUN is a run's directory with an export, or an ONNX file.
+reads pages that nothing was chosen by, and writes "Reading composed pages" of `benchmarks/RESULTS.md`, which names the
+models by the SHA-256 of their files. CHECKOUT is another checkout of this project (git worktree add), whose reader
+reads the same pages. Without it, and with another number of pages (--pages), it prints only. `--model RUN`, a run's
+directory with an export or an ONNX file, puts a page detector or a classifier in the place of the one that ships.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import compress
 from pathlib import Path
@@ -20,7 +21,8 @@ from typing import Literal
 
 import numpy as np
 
-from benchmarks.reading.readers import classifier_of, detector_of, find, models
+from benchmarks.reading.pictures import calibration_error
+from benchmarks.reading.readers import Answer, Read, fingerprints, readers
 from benchmarks.results import machine, replace_section
 from digits.data.datasets import Arrays, read_dataset
 from digits.data.pages.cache import Digits
@@ -28,11 +30,7 @@ from digits.data.pages.composing import Composing, digits_of
 from digits.data.pages.page import UNCLEAR, Composed
 from digits.evaluating.pages import PageScore, PagesScores, by_layout, judge_page, total
 from digits.reading.boxes import Found
-from digits.reading.detect import Net as Detector
-from digits.reading.model.net import Net
-from digits.reading.reader import Reader
 from digits.reading.result import Reading
-from digits.reading.two_stage import Classify
 
 KEPT, SPLIT_SEED = 5_000, 0
 """As conf/data/pages.yaml has them."""
@@ -42,9 +40,6 @@ CHOOSING, STATED = 1, 2
 
 NUMBER = 1000
 """Pages that are scored."""
-
-Judge = Callable[[Composed], PageScore]
-"""Has a page read, and holds what was read against it."""
 
 
 def composed_pages(number: int, seed: int, split: Literal["val", "test"]) -> Sequence[Composed]:
@@ -69,16 +64,11 @@ def _mnist() -> Arrays:
     return read_dataset("mnist", str(_root()), None)
 
 
-def shipped(reader: Reader) -> Judge:
-    """The reader that ships, which puts its digits into text lines itself."""
-
-    def judge(page: Composed) -> PageScore:
-        reading = reader.read(np.repeat(page.pixels[..., None], 3, axis=2))
-        found = found_of(reading)
-        clear = judge_page(page, found).true_labels != UNCLEAR
-        return judge_page(page, found, replace(reading, digits=tuple(compress(reading.digits, clear))).text)
-
-    return judge
+def judged(page: Composed, reading: Reading) -> PageScore:
+    """A reading of a page held against it; digits that are cut off or covered count nowhere."""
+    found = found_of(reading)
+    clear = judge_page(page, found).true_labels != UNCLEAR
+    return judge_page(page, found, replace(reading, digits=tuple(compress(reading.digits, clear))).text)
 
 
 def found_of(reading: Reading) -> Found:
@@ -92,12 +82,7 @@ def found_of(reading: Reading) -> Found:
     )
 
 
-def learned(detector: Detector, classify: Classify | None = None) -> Judge:
-    """A page detector, with a classifier's second opinion if there is one."""
-    return lambda page: judge_page(page, find(detector, classify, page.pixels))
-
-
-def table(scores: dict[str, dict[str, PagesScores]]) -> str:
+def layouts_table(scores: dict[str, dict[str, PagesScores]]) -> str:
     """For each layout and each reader the pages without a fault, and the digits that are at fault, as Markdown."""
     names = list(scores)
     rows = [
@@ -114,34 +99,63 @@ def table(scores: dict[str, dict[str, PagesScores]]) -> str:
     return "\n".join(rows)
 
 
+def confidence_row(name: str, answers: Sequence[Answer], scores: Sequence[PageScore]) -> str:
+    """A reader's calibration errors, of digits, whole pages and those without a digit, and what its mark catches."""
+    digits = [digit.confidence for answer in answers for digit in answer.reading.digits]
+    right = np.concatenate([score.true_labels == score.found.probabilities.argmax(1) for score in scores])
+    clear = np.concatenate([score.true_labels != UNCLEAR for score in scores])
+    whole = [answer.reading.confidence for answer in answers]
+    perfect = [score.perfect for score in scores]
+    blank = [not score.sought for score in scores]
+    errors = (
+        calibration_error(list(compress(digits, clear)), right[clear].tolist()),
+        calibration_error(whole, perfect),
+        calibration_error(list(compress(whole, blank)), list(compress(perfect, blank))),
+    )
+    marked = np.array([answer.marked for answer in answers])
+    shares = [100 * float(marked[np.array(perfect) == each].mean()) for each in (False, True)]
+    return f"| {name} | {' | '.join(f'{100 * error:.2f}' for error in errors)} | {shares[0]:.1f} | {shares[1]:.1f} |"
+
+
+CONFIDENCE = (
+    "| reader | expected calibration error of digits, % | of pages, % | of pages without a digit, % "
+    "| wrong pages marked, % | right pages marked, % |\n|---|---|---|---|---|---|"
+)
+
+
+def answers_of(read: Read, pages: Sequence[Composed]) -> list[Answer]:
+    """What a reader says of each page."""
+    return [read(np.repeat(page.pixels[..., None], 3, axis=2)) for page in pages]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read every page with every reader, print, write; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--detector", metavar="RUN", type=Path, required=True, help="an exported page detector")
-    parser.add_argument("--classifier", metavar="RUN", type=Path, required=True, help="an exported classifier")
+    parser.add_argument("--model", metavar="RUN", type=Path, action="append", default=[], help="an exported model")
+    parser.add_argument("--beside", metavar="CHECKOUT", type=Path, help="another checkout, whose reader reads the same")
     parser.add_argument("--pages", metavar="N", type=int, default=NUMBER, help=f"how many (default: {NUMBER})")
     given = parser.parse_args(arguments)
-    named = models(given.detector, given.classifier)
-    detector, classify = detector_of(given.detector), classifier_of(Net(given.classifier))
-    readers = {
-        "the reader that ships": shipped(Reader()),
-        "the detector alone": learned(detector),
-        "with the classifier": learned(detector, classify),
-    }
     pages = composed_pages(given.pages, STATED, "test")
-    scores = {}
-    for name, judge in readers.items():
-        judged = [judge(page) for page in pages]
-        scores[name] = {**by_layout(judged), "**all**": total(judged)}
+    scores, sure = {}, [CONFIDENCE]
+    with readers(given.model, given.beside) as scored:
+        for name, read in scored.items():
+            answers = answers_of(read, pages)
+            of_pages = [judged(page, answer.reading) for page, answer in zip(pages, answers, strict=True)]
+            scores[name] = {**by_layout(of_pages), "**all**": total(of_pages)}
+            sure.append(confidence_row(name, answers, of_pages))
     text = (
         "Pages of a seed that nothing was chosen by, composed of digits that no net was trained on. Right are pages of "
         "which every digit is found and read, in its order, and nothing else; faults are digits missed or read "
-        f"wrongly, and what is no digit.\n\n{named}\n\n{table(scores)}\n\n{machine()}"
+        f"wrongly, and what is no digit.\n\n{fingerprints(given.model)}\n\n{layouts_table(scores)}\n\n"
+        + "\n".join(sure)
+        + f"\n\n{machine()}"
     )
     print(text)
-    if given.pages == NUMBER:
-        command = "python -m benchmarks.reading.composed --detector RUN --classifier RUN"
-        replace_section("Reading composed pages", command, text)
+    if given.pages == NUMBER and given.beside is not None:
+        models = " --model RUN" * len(given.model)
+        replace_section(
+            "Reading composed pages", f"python -m benchmarks.reading.composed{models} --beside CHECKOUT", text
+        )
     return 0
 
 

@@ -8,18 +8,16 @@ digits are, in lines and in order, and nothing more is read; one without digits 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.reading.changes import CHANGES, Pixels
+from benchmarks.reading.changes import CHANGES
 from benchmarks.reading.errors import Errors, errors
 from benchmarks.reading.readers import Answer, Read
-from digits.reading.pictures import PictureError, open_picture
-from digits.reading.result import DOUBTFUL
+from digits.reading.pictures import open_picture
 
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 NO_DIGIT = "none"
@@ -33,25 +31,18 @@ class Result:
     path: Path
     label: str
     answer: Answer
-    seconds: float
-    """CPU time, decoding and all."""
     changed: dict[str, bool]
     """By the name of a harmless change: whether the answer was another one; empty where that was not asked."""
 
     @property
     def right(self) -> bool:
         """Whether the text is the label's, with its lines."""
-        return self.answer.text == self.label
-
-    @property
-    def marked(self) -> bool:
-        """Whether a digit carries the mark that asks a person to look at it."""
-        return any(confidence < DOUBTFUL for confidence in self.answer.confidences)
+        return self.answer.reading.text == self.label
 
     @property
     def errors(self) -> Errors:
         """Digit by digit."""
-        return errors(self.label, self.answer.text)
+        return errors(self.label, self.answer.reading.text)
 
 
 def label_of(path: Path) -> str:
@@ -73,22 +64,11 @@ def read_all(read: Read, paths: Iterable[Path], *, changes: bool = False) -> Ite
     """The result of each picture; with `changes` each is read again after each of CHANGES."""
     for path in paths:
         label = label_of(path)
-        start = time.process_time()
-        answer = _answer(read, path)
-        seconds = time.process_time() - start
-        changed = {}
+        answer, changed = read(path), {}
         if changes:
-            pixels = open_picture(path).pixels
-            changed = {name: _answer(read, change(pixels)).text != answer.text for name, change in CHANGES.items()}
-        yield Result(path, label, answer, seconds, changed)
-
-
-def _answer(read: Read, source: Path | Pixels) -> Answer:
-    """A picture that cannot be read is one of which nothing is read."""
-    try:
-        return read(source)
-    except PictureError:
-        return Answer("", ())
+            pixels, text = open_picture(path).pixels, answer.reading.text
+            changed = {name: read(change(pixels)).reading.text != text for name, change in CHANGES.items()}
+        yield Result(path, label, answer, changed)
 
 
 # ---- Tables -----------------------------------------------------------------------------------------
@@ -111,7 +91,7 @@ def _accuracy(kind: str, source: str, results: Sequence[Result]) -> str:
     right, found = sum(result.right for result in results), [result.errors for result in results]
     counts = (sum(getattr(each, name) for each in found) for name in ("wrong", "missing", "false"))
     cells = [kind, source, right, len(results), f"{100 * right / len(results):.2f}", *counts]
-    milliseconds = 1000 * sum(result.seconds for result in results) / len(results)
+    milliseconds = 1000 * sum(result.answer.seconds for result in results) / len(results)
     return "| " + " | ".join(map(str, [*cells, f"{milliseconds:.1f}"])) + " |"
 
 
@@ -133,11 +113,11 @@ def calibration_table(results: Sequence[Result]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for kind, of_kind in [*_by(results, lambda result: result.path.parts[-3]), ("**all**", list(results))]:
-        confidences = [confidence for result in of_kind for confidence in result.answer.confidences]
+        confidences = [digit.confidence for result in of_kind for digit in result.answer.reading.digits]
         correct = [each for result in of_kind for each in result.errors.correct]
         cells = [kind, str(len(confidences)), _percent(calibration_error(confidences, correct), len(confidences))]
         for right in (False, True):
-            marked = [result.marked for result in of_kind if result.right == right]
+            marked = [result.answer.marked for result in of_kind if result.right == right]
             cells += [str(len(marked)), _percent(sum(marked) / max(1, len(marked)), len(marked))]
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)

@@ -1,101 +1,149 @@
-"""Readers as the benchmarks take them: the one that ships, a page detector alone, and with a classifier."""
+"""Readers as the benchmarks take them: this package's, with any models, and another checkout's beside it."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-import numpy.typing as npt
-import onnxruntime
 
 from benchmarks.reading.changes import Pixels
-from digits.reading.boxes import Floats, Found
-from digits.reading.detect import Net as Detector
-from digits.reading.detect import detect, text_of
-from digits.reading.linking import text_lines
-from digits.reading.model.metadata import DIGITS, NONE
-from digits.reading.model.net import Net, find_model
-from digits.reading.pictures import open_picture
+from digits.reading.model.net import load
+from digits.reading.pictures import PictureError
 from digits.reading.reader import Reader
-from digits.reading.two_stage import Classify, read_twice
+from digits.reading.result import Digit, Reading
 
 
 class Answer(NamedTuple):
-    """What is read of a picture."""
+    """What a reader says of a picture."""
 
-    text: str  # text lines separated by a newline
-    confidences: tuple[float, ...]  # of each digit of the text: that it is right
+    reading: Reading
+    marked: bool  # whether it asks a person to look
+    seconds: float  # CPU time, decoding and all
 
 
 Read = Callable[[Path | Pixels], Answer]
-"""A reader: it takes a file, or the pixels of a picture. Raises PictureError where it cannot read one."""
+"""A reader: it takes a file, or the pixels of a picture. Of what cannot be read nothing is read."""
+
+NOTHING = Answer(Reading((), 1, 1, 1.0), marked=False, seconds=0.0)
+
+CHILD = """
+import json, sys, time
+from digits.reading import Reader
+reader = Reader()
+for path in map(str.strip, sys.stdin):
+    begun = time.process_time()
+    try:
+        reading = reader.read(path)
+    except ValueError:
+        print("null", flush=True)
+        continue
+    told = {"seconds": time.process_time() - begun, "width": reading.width, "height": reading.height}
+    told |= {"confidence": getattr(reading, "confidence", 1.0), "left_out": reading.left_out}
+    told["marked"] = getattr(reading, "doubtful", any(digit.doubtful for digit in reading.digits))
+    parts = "label", "confidence", "probabilities", "box", "line"
+    told["digits"] = [{part: getattr(digit, part) for part in parts} for digit in reading.digits]
+    print(json.dumps(told), flush=True)
+"""
+"""Reads the pictures whose paths come on standard input; by what every release of the package has."""
 
 
-def shipped(reader: Reader) -> Read:
-    """What the package's reader answers."""
+def of_package(reader: Reader) -> Read:
+    """This package's reader."""
 
     def read(source: Path | Pixels) -> Answer:
-        reading = reader.read(source)
-        return Answer(reading.text, tuple(digit.confidence for digit in reading.digits))
+        begun = time.process_time()
+        try:
+            reading = reader.read(source)
+        except PictureError:
+            return NOTHING
+        return Answer(reading, reading.doubtful, time.process_time() - begun)
 
     return read
 
 
-def learned(detector: Detector, classify: Classify | None = None) -> Read:
-    """What a page detector answers, with a classifier's second opinion if there is one."""
+@contextmanager
+def of_checkout(folder: Path) -> Iterator[Read]:
+    """The reader that ships in another checkout of this project, in a process of its own.
 
-    def read(source: Path | Pixels) -> Answer:
-        pixels = open_picture(source).pixels if isinstance(source, Path) else source
-        return answer_of(find(detector, classify, np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)))
+    Raises ValueError where the folder is none.
+    """
+    if not (folder / "digits" / "reading").is_dir():
+        raise ValueError(f"{folder} is no checkout of this project; make one with git worktree add")
+    command = [sys.executable, "-c", CHILD]
+    with (
+        tempfile.TemporaryDirectory() as spare,
+        subprocess.Popen(
+            command, cwd=folder, env={"PYTHONPATH": str(folder.resolve())}, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        ) as child,
+    ):  # fmt: skip
+        assert child.stdin is not None, "it was asked for"
+        assert child.stdout is not None, "likewise"
 
-    return read
+        def read(source: Path | Pixels) -> Answer:
+            path = source.resolve() if isinstance(source, Path) else _kept(source, Path(spare, "picture.png"))
+            assert child.stdin is not None, "it was asked for"
+            assert child.stdout is not None, "likewise"
+            print(path, file=child.stdin, flush=True)
+            answer = child.stdout.readline()
+            if not answer:
+                raise ValueError(f"the reader of {folder} died; try it there")
+            told = json.loads(answer)
+            return NOTHING if told is None else _answer(told)
+
+        yield read
+        child.stdin.close()
 
 
-def find(detector: Detector, classify: Classify | None, grey: npt.NDArray[np.uint8]) -> Found:
-    """The digits on a picture (H, W)."""
-    return detect(detector, grey) if classify is None else read_twice(detector, classify, grey)
+def _kept(pixels: Pixels, path: Path) -> Path:
+    path.write_bytes(cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes())
+    return path
 
 
-def answer_of(found: Found) -> Answer:
-    """A digit is as sure as that it is one at all, times its class."""
-    order = [index for line in text_lines(found.boxes) for index in line]
-    confidences = found.objectness * found.probabilities.max(1, initial=0)
-    return Answer(text_of(found), tuple(confidences[order].tolist()))
+def _answer(told: dict[str, object]) -> Answer:
+    """What a child process tells."""
+    digits = told["digits"]
+    assert isinstance(digits, list), "the process above makes it so"
+    unseen = np.zeros((28, 28), np.uint8)
+    found = tuple(
+        Digit(each["label"], each["confidence"], tuple(each["probabilities"]), tuple(each["box"]), each["line"], unseen)
+        for each in digits
+    )
+    width, height, left_out = (int(str(told[name])) for name in ("width", "height", "left_out"))
+    reading = Reading(found, width, height, float(str(told["confidence"])), left_out)
+    return Answer(reading, bool(told["marked"]), float(str(told["seconds"])))
 
 
-def models(detector: Path, classifier: Path | None) -> str:
-    """Which models are scored, in a sentence that stays the same wherever their files lie; None: the one that ships."""
-    first, second = fingerprint(detector), fingerprint(classifier)
+@contextmanager
+def readers(models: Sequence[Path], beside: Path | None) -> Iterator[dict[str, Read]]:
+    """The readers that are scored, by name: the package's with `models` for those that ship, and a checkout's."""
+    own = {"The reader": of_package(Reader(models))}
+    if beside is None:
+        yield own
+        return
+    with of_checkout(beside) as former:
+        yield own | {f"The reader of {commit_of(beside)}": former}
+
+
+def fingerprints(models: Sequence[Path]) -> str:
+    """Which models are scored, in a sentence that stays the same wherever their files lie."""
+    detector, classifier = load(*models)
+    first, second = detector.sha256[:8], classifier.sha256[:8]
     return f"Page detector {first}, classifier {second}: so the SHA-256 of their ONNX files begins."
 
 
-def fingerprint(path: Path | None) -> str:
-    """The first 8 characters of the SHA-256 of a model's file; None is the classifier that ships."""
-    return hashlib.sha256(find_model(path).read_bytes()).hexdigest()[:8]
-
-
-def detector_of(path: Path) -> Detector:
-    """A page detector, of a run or a file, on one thread."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(find_model(path), options, providers=["CPUExecutionProvider"])
-
-    def answers(images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        maps: npt.NDArray[np.float32] = session.run(None, {"images": images})[0]
-        return maps
-
-    return answers
-
-
-def classifier_of(net: Net) -> Classify:
-    """A classifier, with the columns 0..9 and no digit."""
-    columns = [net.classes.index(name) for name in (*DIGITS, NONE)]
-
-    def answers(patches: npt.NDArray[np.uint8]) -> Floats:
-        return net.probabilities(patches)[:, columns] if len(patches) else np.empty((0, len(columns)), np.float32)
-
-    return answers
+def commit_of(folder: Path) -> str:
+    """The commit of a checkout, shortened; raises ValueError where there is none."""
+    told = subprocess.run(["git", "-C", folder, "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    if told.returncode:
+        raise ValueError(f"{folder} is no git checkout; make one with git worktree add")
+    return told.stdout.strip()

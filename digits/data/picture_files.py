@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from digits.config.files import few, shown
 from digits.data.datasets import DataError
-from digits.reading.pictures import PictureError, open_picture
-from digits.reading.single import one_digit
+from digits.reading.patch import one_digit
+from digits.reading.pictures import open_picture
 
 log = logging.getLogger(__name__)
 
@@ -87,10 +87,10 @@ def _read(entry: tuple[Path, int]) -> _Found | str:
     """A picture, or what is wrong with it."""
     path, label = entry
     try:
-        patch = one_digit(open_picture(path).pixels)
+        patch = one_digit(open_picture(path).grey)
         with path.open("rb") as file:
             return _Found(patch, hashlib.file_digest(file, "sha256").hexdigest(), label, path)
-    except PictureError as error:
+    except ValueError as error:  # of a picture without ink, or of one that is none (PictureError)
         return f"{shown(path)}: {error}"
     except OSError as error:
         return f"{shown(path)}: it can't be read: {error.strerror}"

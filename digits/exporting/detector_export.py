@@ -22,8 +22,7 @@ from digits.evaluating.pages import PagesScores, as_net, judge_page, total
 from digits.evaluating.predictions import evaluating
 from digits.exporting.onnx_export import FLOAT, FORMAT, TOLERANCE
 from digits.exporting.onnx_graph import ExportError, detector_to_onnx, session_of
-from digits.reading.detect import Net, detect
-from digits.reading.pyramid import levels
+from digits.reading.detect import Net, detect, levels
 
 COMPARED = 8
 """Pages on which, at every level of the reader's pyramid, the file has to answer as PyTorch does."""
@@ -102,10 +101,7 @@ def compared(net: nn.Module, run: Net, pages: Sequence[Composed]) -> float:
 def notes(file: ExportedDetector, data: PagesDataModule) -> list[str]:
     """What has to be said beside the metrics, one sentence each."""
     limited = f"measured on the first {file.counted.pages:,} test pages only: the run has data.limit={data.limit}"
-    return [
-        *([limited] if data.limit is not None else []),
-        "predict and serve do not take this net: they want one that tells single digits apart",
-    ]
+    return [limited] if data.limit is not None else []
 
 
 def as_table(file: ExportedDetector) -> str:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from digits.data import BatchLoader, Normalise, Split
 from digits.evaluating.predictions import evaluating
-from digits.reading.pyramid import MULTIPLE
+from digits.reading.detect import MULTIPLE
 
 
 class ExportError(Exception):

@@ -15,6 +15,7 @@ REFERENCE = 24.0  # the maps hold the logarithm of widths and heights by this ma
 OBJECTNESS, CLASSES, BOX, SMALLER = 0, slice(1, 11), slice(11, 15), 15  # the maps' channels
 CHANNELS = 16
 
+# Chosen by `python -m benchmarks.reading.constants`, but for THRESHOLD.
 BREADTH = 0.9  # a digit's size is its height, or this share of its width where that is more
 TOLERATED = 11.0, 46.0  # sizes that are still believed, in pixels of a level; beyond them another level sees the digit
 OVERLAP = 0.45  # intersection over union from which two boxes are one digit found twice
@@ -82,7 +83,8 @@ def suppress(found: Found) -> Found:
 
     What is below THRESHOLD gives way to what is not.
     """
-    return without_parts(without_repetitions(found))
+    found = without_repetitions(found)
+    return found.only(wholes(found))
 
 
 def without_repetitions(found: Found) -> Found:
@@ -100,8 +102,8 @@ def without_repetitions(found: Found) -> Found:
     return found.only(np.array(kept, np.intp))
 
 
-def without_parts(found: Found) -> Found:
-    """Of boxes that lie within others the whole, or all of its parts, in their order.
+def wholes(found: Found) -> npt.NDArray[np.bool_]:
+    """Which boxes remain where some lie within others, the whole or all of its parts: (n,).
 
     A whole competes with its parts' mean. From the smallest box to the largest, so that of parts within parts only
     those compete that had won. Parts below THRESHOLD don't compete where others are above it.
@@ -121,7 +123,7 @@ def without_parts(found: Found) -> Found:
             alive[parts] = False
         else:
             alive[whole] = False
-    return found.only(alive)
+    return alive
 
 
 def _corners(boxes: Floats) -> Floats:

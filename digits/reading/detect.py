@@ -1,28 +1,99 @@
-"""A picture to the digits on it, by a page detector: pyramid, net, boxes, text lines."""
+"""A picture at several scales, each a factor of two finer, and what a page detector finds at them.
+
+The longest sides are `longest`, half of it, a quarter, … whatever the picture's own: so a picture and the same one
+enlarged are seen alike. It is looked at from coarse to fine, and finer only as long as the net says that smaller digits
+are there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
-from digits.reading.boxes import SMALLER, STRIDE, THRESHOLD, Floats, Found, decode, joined, suppress
+from digits.reading.boxes import (
+    LARGEST,
+    SMALLER,
+    SMALLEST,
+    STRIDE,
+    THRESHOLD,
+    Floats,
+    Found,
+    decode,
+    joined,
+    suppress,
+)  # fmt: skip
 from digits.reading.linking import text_lines
-from digits.reading.pyramid import PADDING, Grey, Level, levels
 
+Grey = npt.NDArray[np.uint8]  # (H, W)
 Net = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 """A page detector: float32 (1, 1, H, W), 0..1, to maps (1, CHANNELS, H / STRIDE, W / STRIDE)."""
 
+LONGEST = 1024  # pixels of the finest level's longest side: a page's small writing has digits of 15 pixels there
+PADDING = 16  # pixels around a level, so that digits at the edge have paper around them
+MULTIPLE = 16  # of which the net wants the sides of what it takes
+# ENLARGED and UNGATED were chosen by `python -m benchmarks.reading.constants`.
+ENLARGED = 1.4  # a small picture's finest level is at least so many times as large: its digits may have few pixels
+HALVED_TO = LARGEST  # longest side of the coarsest level, at most: there a digit that fills the picture is in range
 UNGATED = 256  # longest side of levels that are always looked at: they cost little, and digits may be too small to see
 
 
-def detect(net: Net, grey: Grey, threshold: float = THRESHOLD, longest: int = 1024, gate: float | None = None) -> Found:
+class Level(NamedTuple):
+    """A picture at one scale. A point (x, y) of the picture is at (across * x + PADDING, down * y + PADDING) of it."""
+
+    image: npt.NDArray[np.float32]  # (1, 1, H, W): 0..1, both sides multiples of MULTIPLE
+    scale: tuple[float, float]  # across, down: pixels of the level to one of the picture
+    longest: int  # the picture's longest side here
+
+
+def levels(grey: Grey, longest: int = LONGEST) -> Iterator[Level]:
+    """The levels of a picture, uint8 (H, W), from coarse to fine; each is made when it is asked for.
+
+    Raises ValueError for what is not such a picture.
+    """
+    if grey.dtype != np.uint8 or grey.ndim != 2 or not grey.size:
+        raise ValueError(f"a picture is uint8 (H, W), but this is {grey.dtype} {grey.shape}")
+    paper = border_level(grey)
+    for pixels in reversed(_scaled(grey, longest)):
+        scale = pixels.shape[1] / grey.shape[1], pixels.shape[0] / grey.shape[0]
+        yield Level(as_input(pixels, paper), scale, max(pixels.shape))
+
+
+def longest_sides(side: int, longest: int = LONGEST) -> list[int]:
+    """The longest side of each level, from fine to coarse, for a picture whose own is `side`."""
+    wanted = max(side, min(ENLARGED * side, longest / 2))
+    grid = [longest]
+    while grid[-1] > HALVED_TO:
+        grid.append(max(1, round(grid[-1] / 2)))
+    return grid[sum(half >= wanted for half in grid[1:-1]) :]  # at least two levels
+
+
+def border_level(grey: Grey) -> int:
+    """The median of the pixels along the edge: what lies around the picture, as far as one can know."""
+    return int(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
+
+
+def as_input(pixels: Grey, paper: int) -> npt.NDArray[np.float32]:
+    """A level's pixels, uint8 (h, w), as the net takes them, with `paper` around: float32 (1, 1, H, W), 0..1."""
+    height, width = (-(-(side + 2 * PADDING) // MULTIPLE) * MULTIPLE for side in pixels.shape)
+    padded = np.full((height, width), paper, np.uint8)
+    padded[PADDING : PADDING + pixels.shape[0], PADDING : PADDING + pixels.shape[1]] = pixels
+    return (padded * np.float32(1 / 255))[None, None]
+
+
+def detect(
+    net: Net, grey: Grey, threshold: float = THRESHOLD, longest: int = LONGEST, gate: float | None = None
+) -> Found:
     """The digits on a picture, uint8 (H, W), the most certain first; arguments as `find` has them."""
     return suppress(find(net, grey, threshold, longest, gate))
 
 
-def find(net: Net, grey: Grey, threshold: float = THRESHOLD, longest: int = 1024, gate: float | None = None) -> Found:
+def find(
+    net: Net, grey: Grey, threshold: float = THRESHOLD, longest: int = LONGEST, gate: float | None = None
+) -> Found:
     """What a page detector takes for a digit at any level of a picture, uint8 (H, W); a digit may be found twice.
 
     `threshold` is the least objectness, `longest` the longest side of the finest level. With a `gate`, 0..1, finer
@@ -41,6 +112,23 @@ def text_of(found: Found) -> str:
     """The digits in reading order, text lines separated by a newline."""
     digits = found.probabilities.argmax(1)
     return "\n".join("".join(str(digits[index]) for index in line) for line in text_lines(found.boxes))
+
+
+def _scaled(grey: Grey, longest: int) -> list[Grey]:
+    """The picture at each level's size, from fine to coarse."""
+    height, width = grey.shape
+    scaled: list[Grey] = []
+    source = grey
+    for side in longest_sides(max(height, width), longest):
+        factor = side / max(height, width)
+        size = max(1, round(factor * width)), max(1, round(factor * height))
+        if scaled and size[1] < SMALLEST:  # no digit is so high here that this level were responsible for it
+            break
+        how = cv2.INTER_AREA if factor <= 1 else cv2.INTER_LINEAR
+        scaled.append(np.asarray(cv2.resize(source, size, interpolation=how), np.uint8))
+        if factor <= 1:
+            source = scaled[-1]  # from which the next is made with less work
+    return scaled
 
 
 def _on_picture(found: Found, grey: Grey) -> Found:

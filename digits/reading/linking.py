@@ -19,8 +19,8 @@ Line = npt.NDArray[np.intp]
 Link = tuple[int, int]
 """Indices of two boxes, the left one first."""
 
-# Distances are in heights of the digits, by the mean of two neighbours; what neighbours share of their heights is in
-# the lower one's height.
+# Chosen by `python -m benchmarks.reading.constants`. Distances are in heights of the digits, by the mean of two
+# neighbours; what neighbours share of their heights is in the lower one's height.
 REACH = 2.5  # widest gap between neighbours
 SHARED = 0.35  # what digits of a line share at least
 SMALL, NEAR = 0.7, 0.8  # nothing if one is so much lower than the other, up to this gap: an exponent

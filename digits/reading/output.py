@@ -1,6 +1,6 @@
-"""How a reading is told: a line of a table for people, a JSON object or a CSV row for programs.
+"""How a reading is told: a line of a table for people, a JSON object or a CSV row for programs, a picture with boxes.
 
-Each function takes a picture's name and its reading, or the sentence why there is none.
+Each function that makes text takes a picture's name and its reading, or the sentence why there is none.
 """
 
 from __future__ import annotations
@@ -8,19 +8,40 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+from collections.abc import Iterable
 from itertools import groupby
+from math import ceil
+from pathlib import Path
 
-from digits.reading.result import DOUBTFUL, Reading
+import cv2
+import numpy as np
+import numpy.typing as npt
 
-CSV_COLUMNS = ("path", "text", "confidence", "confidences", "boxes", "error")
-LEGEND = f"? follows a digit that is less than {DOUBTFUL:.0%} sure"
+from digits.reading.pictures import Picture
+from digits.reading.result import DOUBTFUL, Digit, Reading
+
+CSV_COLUMNS = ("path", "text", "confidence", "confidences", "boxes", "error", "sure")
+LEGEND = (
+    f"? follows a digit that is less than {DOUBTFUL:.0%} sure, and the share of a picture that a person should look at"
+)
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet calculates what begins so (OWASP, CSV injection)
+
+CERTAIN, UNCERTAIN = (0, 130, 60), (215, 80, 0)
+"""Green, and orange for a digit that is doubtful; RGB."""
+
+LEGIBLE = 480
+"""Pixels of the longer side; what is smaller is enlarged, or the answers would cover it."""
+
+LONGEST_NAME = 240
+"""Bytes of a file's name; file systems take 255."""
 
 
 def as_json(name: str, result: Reading | str) -> str:
-    """One line of ASCII: `path`, and `text` and `digits` (`label`, `confidence`, `box`) or `error`.
+    """One line of ASCII: `path`, and `error` or what is read.
 
-    And `left_out`, where a picture has more marks than are looked at.
+    That is `text`, the whole picture's `confidence` and whether it is `doubtful`, and `digits` (`label`, `confidence`,
+    `box`); and `left_out`, where a picture has more marks than are looked at.
     """
     if isinstance(result, str):
         return json.dumps({"path": name, "error": result})
@@ -29,11 +50,12 @@ def as_json(name: str, result: Reading | str) -> str:
         for digit in result.digits
     ]
     unseen = {"left_out": result.left_out} if result.left_out else {}
-    return json.dumps({"path": name, "text": result.text, "digits": digits, **unseen})
+    whole = {"text": result.text, "confidence": round(result.confidence, 4), "doubtful": result.doubtful}
+    return json.dumps({"path": name, **whole, "digits": digits, **unseen})
 
 
 def as_csv(name: str, result: Reading | str) -> str:
-    """One row of CSV_COLUMNS: the lowest confidence, then each digit's confidence and box in reading order.
+    """One row of CSV_COLUMNS: the lowest confidence, each digit's confidence and box in reading order, the picture's.
 
     Names are told as in the table, and never begin as a formula does.
     """
@@ -41,11 +63,12 @@ def as_csv(name: str, result: Reading | str) -> str:
     if name.startswith(FORMULA) and name != "-":
         name = "'" + name
     if isinstance(result, str):
-        return _row([name, "", "", "", "", result])
+        return _row([name, "", "", "", "", result, ""])
     confidences = [f"{digit.confidence:.4f}" for digit in result.digits]
     boxes = [" ".join(map(str, digit.box)) for digit in result.digits]
     unseen = f"{result.left_out} marks more were not looked at" if result.left_out else ""
-    return _row([name, result.text, min(confidences, default=""), " ".join(confidences), "; ".join(boxes), unseen])
+    digits = [result.text, min(confidences, default=""), " ".join(confidences), "; ".join(boxes)]
+    return _row([name, *digits, unseen, f"{result.confidence:.4f}"])
 
 
 def csv_header() -> str:
@@ -62,12 +85,12 @@ def as_row(name: str, result: Reading | str, width: int) -> str:
     text = text or ["no digits"]
     if result.left_out:
         text.append(f"({result.left_out:,} marks more were not looked at: cut the picture up)")
-    lowest = f"{min(digit.confidence for digit in result.digits):.0%}" if result.digits else ""
-    return f"{safe(name):<{width}}  {lowest:>6}  " + f"\n{'':<{width + 10}}".join(text)
+    sure = f"{result.confidence:.0%}{'?' * result.doubtful}"
+    return f"{safe(name):<{width}}  {sure:>6}  " + f"\n{'':<{width + 10}}".join(text)
 
 
 def table_header(width: int) -> str:
-    """The first two lines of the table; `sure` is the confidence of the digit that is the least so."""
+    """The first two lines of the table; `sure` is how likely the whole picture is read without a fault."""
     return f"{'picture':<{width}}  {'sure':>6}  text\n{'-' * width}  {'-' * 6}  {'-' * 12}"
 
 
@@ -82,3 +105,80 @@ def _row(cells: list[str] | tuple[str, ...]) -> str:
     file = io.StringIO()
     csv.writer(file, lineterminator="\n").writerow(cells)  # which makes it quote a newline within a cell
     return file.getvalue().removesuffix("\n")
+
+
+def annotated(picture: Picture, reading: Reading) -> npt.NDArray[np.uint8]:
+    """The picture, uint8 (H, W, 3) RGB, with boxes and answers; the confidence beside those that are doubtful.
+
+    A small picture is enlarged by a whole factor; a large one stays as much reduced as the reader took it.
+    """
+    factor = ceil(LEGIBLE / max(picture.pixels.shape[:2]))
+    drawn = np.ascontiguousarray(picture.pixels.repeat(factor, 0).repeat(factor, 1))
+    scale = drawn.shape[1] / picture.width, drawn.shape[0] / picture.height
+    line = max(1, round(max(drawn.shape) / 500))
+    for digit in reading.digits:
+        x, y, wide, high = digit.box
+        left, top = round(x * scale[0]), round(y * scale[1])
+        right, bottom = round((x + wide) * scale[0]) - 1, round((y + high) * scale[1]) - 1
+        cv2.rectangle(drawn, (left, top), (right, bottom), UNCERTAIN if digit.doubtful else CERTAIN, line)
+    for digit in reading.digits:  # after all boxes, so that none crosses an answer
+        _write(drawn, digit, round(digit.box[0] * scale[0]), round(digit.box[1] * scale[1]), line)
+    return drawn
+
+
+def _write(drawn: npt.NDArray[np.uint8], digit: Digit, left: int, top: int, line: int) -> None:
+    """An answer above its box, or within it where the picture ends; on a plate, to be read on any ground."""
+    text = f"{digit.label} {digit.confidence:.0%}" if digit.doubtful else str(digit.label)
+    size = 0.55 * line + 0.1
+    (wide, high), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, line)
+    x = max(0, min(left, drawn.shape[1] - wide))
+    y = max(top - below, high + line)
+    cv2.rectangle(drawn, (x, y - high - line), (x + wide, y + below - line), (255, 255, 255), cv2.FILLED)
+    colour = UNCERTAIN if digit.doubtful else CERTAIN
+    cv2.putText(drawn, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, colour, line, cv2.LINE_AA)
+
+
+class AnnotationFolder:
+    """Where annotated pictures go: PNG files, `photo.jpg.png` of `photo.jpg`, none over another or over a picture read.
+
+    A file of that name from an earlier time is replaced, whole or not at all.
+    """
+
+    def __init__(self, folder: Path, pictures: Iterable[str]) -> None:
+        """Makes the folder; `pictures` are the paths of all that is read. Raises OSError."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._taken: set[str] = set()
+        self._read = {found for path in pictures for found in _identities(path)}
+
+    def leave(self, label: str, pixels: npt.NDArray[np.uint8]) -> Path:
+        """Write a picture, uint8 (H, W, 3) RGB, under a name made from `label`. Raises OSError."""
+        label = "".join(letter if letter.isprintable() and letter not in '/\\:*?"<>|' else "_" for letter in label)
+        while len(os.fsencode(label)) > LONGEST_NAME - len("-1000000.png"):
+            label = label[1:]
+        name, number = f"{label}.png", 2
+        # A file system may hold A.png and a.png for the same
+        while name.casefold() in self._taken or _identities(self.folder / name) & self._read:
+            name, number = f"{label}-{number}.png", number + 1
+        self._taken.add(name.casefold())
+        content = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1]
+        part = self.folder / f".{name}.part"
+        try:
+            part.write_bytes(content.tobytes())
+            part.replace(self.folder / name)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
+        return self.folder / name
+
+
+def _identities(path: str | Path) -> set[tuple[int, int]]:
+    """What the file system knows a file by, and the link that leads to it; nothing where there is no file."""
+    found = set()
+    for look in (os.stat, os.lstat):
+        try:
+            status = look(path)
+        except (OSError, ValueError):
+            continue
+        found.add((status.st_dev, status.st_ino))
+    return found

@@ -1,13 +1,33 @@
-"""A digit's ink brought to the form that MNIST's digits have (LeCun et al. 1998)."""
+"""A digit's ink in the form that MNIST's digits have (LeCun et al. 1998): out of a box on a picture, or by itself."""
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+Grey = npt.NDArray[np.uint8]  # (H, W)
+Floats = npt.NDArray[np.float32]
+
 BOX, SIDE = 20, 28
 """MNIST's digits are scaled to fit a box of 20 pixels, and placed on 28 by 28."""
+
+# Chosen by `python -m benchmarks.reading.constants`.
+FINER = 2  # the ink is told from the paper on a patch so many times as large as the classifier's
+PLANE_ROUNDS = 4  # of fitting the paper: each leaves out more of what is ink
+OUTLIERS = 1.5  # pixels that are further from the plane than so many median distances are no paper
+DARKEST = 97  # percentile of the distances from the paper that is full ink
+FAINTEST = 4.0  # grey levels that ink differs from the paper, at least: less is made no darker
+PAPER = 0.15  # share of the full ink's distance that is paper still: its grain
+
+EVERY = 3  # so many pixels across and down one is asked about the paper: a ninth are enough for a plane
+LOOKED_AT = 192  # longest side at which a whole picture's ink is looked for, in pixels
+ABOVE = 4.0  # median distances from the paper from which on it is no grain
+INKED = 0.4  # of the strongest ink's distance from the paper: a thing's edge
+SPECK = 0.01  # of the ink of the largest piece: less is none of a digit's strokes
+GAP = 0.3  # what is farther than this from a digit's other strokes, in sizes of the largest one, is no part of it
 
 
 def as_mnist(ink: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -27,6 +47,146 @@ def as_mnist(ink: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     top, left = _start(scaled.sum(1)), _start(scaled.sum(0))
     placed[top : top + high, left : left + wide] = scaled
     return placed
+
+
+def box_patches(grey: Grey, boxes: Floats) -> Grey:
+    """Patches of the digits in boxes (n, 4) of a picture, uint8 (H, W): uint8 (n, 28, 28).
+
+    A box has its centre x, y, its width and its height, in pixels. Its longer side becomes 20 pixels, as MNIST's digits
+    have, and its centre the patch's. The paper is made even and black, whichever of the two was lighter.
+    """
+    patches = np.zeros((len(boxes), SIDE, SIDE), np.uint8)
+    for patch, box in zip(patches, boxes, strict=True):
+        patch[:] = _patch(grey, box)
+    return patches
+
+
+def one_digit(grey: Grey) -> Grey:
+    """The patch, uint8 (28, 28), of a picture, uint8 (H, W), that is known to hold one thing, a digit or another.
+
+    Raises ValueError where no ink is found.
+    """
+    box = ink_box(grey)
+    if box is None:
+        raise ValueError("no ink was found on the picture; take one on which the writing stands out from the paper")
+    patch: Grey = box_patches(grey, box[None])[0]
+    return patch
+
+
+def ink_box(grey: Grey) -> Floats | None:
+    """The box, float32 (4,), of the one thing on a picture, uint8 (H, W); None where no ink is found.
+
+    Strokes that don't touch are taken together; what lies along the picture's edge and what is far from the rest is
+    left out.
+    """
+    scale = min(1.0, LOOKED_AT / max(grey.shape))
+    size = max(1, round(scale * grey.shape[1])), max(1, round(scale * grey.shape[0]))
+    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    off = small - paper_of(small)
+    things = [thing for sign in (-1, 1) if (thing := _main_thing(off * np.float32(sign)))]
+    if not things:
+        return None
+    left, top, right, bottom = max(things, key=lambda thing: thing[0])[1]
+    x, y = grey.shape[1] / size[0], grey.shape[0] / size[1]
+    return np.array(
+        [(left + right) * x / 2, (top + bottom) * y / 2, (right - left) * x, (bottom - top) * y], np.float32
+    )
+
+
+def _main_thing(ink: Floats) -> tuple[float, tuple[int, int, int, int]] | None:
+    """How much ink, (H, W) above 0, is in the thing with most of it, and its left, top, right and bottom."""
+    full = float(cv2.blur(ink, (3, 3)).max())
+    mask = ink >= max(FAINTEST, ABOVE * float(np.median(np.abs(ink))), INKED * full)
+    number, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    weights = np.bincount(pieces.ravel(), (ink * mask).ravel(), number)[1:]
+    left, top, wide, high = stats[1:, :4].T
+    right, bottom = left + wide, top + high
+    inside = (left > 0) & (top > 0) & (right < ink.shape[1]) & (bottom < ink.shape[0])
+    weights = np.where(inside, weights, 0) if inside.any() else weights
+    if not len(weights):
+        return None
+    main = int(weights.argmax())
+    reach, together = GAP * max(wide[main], high[main]), np.arange(len(weights)) == main
+    while True:
+        across = np.maximum(left[:, None], left[together]) - np.minimum(right[:, None], right[together])
+        down = np.maximum(top[:, None], top[together]) - np.minimum(bottom[:, None], bottom[together])
+        near = (weights > SPECK * weights[main]) & (np.maximum(across, down).min(1) <= reach)
+        if not (near & ~together).any():
+            break
+        together |= near
+    edges = left[together].min(), top[together].min(), right[together].max(), bottom[together].max()
+    return float(weights[together].sum()), (int(edges[0]), int(edges[1]), int(edges[2]), int(edges[3]))
+
+
+def _patch(grey: Grey, box: Floats) -> Grey:
+    around = _around(grey, box)
+    off = around - paper_of(around)
+    inside = off[_inside(box)]
+    darker, lighter = np.percentile(inside, [100 - DARKEST, DARKEST])
+    full = max(float(lighter), -float(darker), FAINTEST)
+    ink = (off if lighter >= -darker else -off) / np.float32(full)
+    ink = np.clip((ink - PAPER) / (1 - PAPER), 0, 1)
+    small = cv2.resize(ink, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    patch: Grey = np.round(255 * small).astype(np.uint8)
+    return patch
+
+
+def _around(grey: Grey, box: Floats) -> Floats:
+    """The square of the picture around a box, of FINER times a patch's side; what is beyond the edge is the edge's."""
+    x, y, wide, high = (float(number) for number in box)
+    reach = max(wide, high, 1.0) * SIDE / BOX / 2
+    left, top, right, bottom = int(x - reach) - 1, int(y - reach) - 1, int(x + reach) + 2, int(y + reach) + 2
+    cut = grey[max(0, top) : max(0, bottom), max(0, left) : max(0, right)]
+    if cut.size == 0:
+        return np.zeros((FINER * SIDE, FINER * SIDE), np.float32)
+    side = FINER * SIDE
+    scale = side / (2 * reach)
+    if scale < 1:  # every pixel counts, not those alone that lie where a new one is
+        size = max(1, round(scale * cut.shape[1])), max(1, round(scale * cut.shape[0]))
+        to_x, to_y = size[0] / cut.shape[1], size[1] / cut.shape[0]
+        cut = cv2.resize(cut, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    else:
+        to_x = to_y = 1.0
+    across, down = scale / to_x, scale / to_y
+    to = np.array(
+        [
+            [across, 0, across * (max(0, left) * to_x + 0.5) - scale * (x - reach) - 0.5],
+            [0, down, down * (max(0, top) * to_y + 0.5) - scale * (y - reach) - 0.5],
+        ]
+    )
+    warped = cv2.warpAffine(cut, to, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return warped.astype(np.float32)
+
+
+def _inside(box: Floats) -> tuple[slice, slice]:
+    """Rows and columns of the enlarged patch that the box covers."""
+    scale = FINER * BOX / max(float(box[2]), float(box[3]), 1.0)
+    middle = FINER * SIDE / 2
+    halves = [max(2.0, scale * float(length) / 2) for length in (box[3], box[2])]
+    down, across = (slice(round(middle - half), round(middle + half) + 1) for half in halves)
+    return down, across
+
+
+def paper_of(around: Floats) -> Floats:
+    """The grey of the paper of a picture, (H, W): a plane through most pixels; what fits it worst is left out."""
+    terms, across, down = _terms(*around.shape)
+    grey = around[::EVERY, ::EVERY].ravel()
+    plane = np.array([0, 0, np.median(grey)], np.float32)
+    for _ in range(PLANE_ROUNDS):
+        off = np.abs(grey - terms @ plane)
+        kept = off <= max(1.0, OUTLIERS * float(np.median(off)))
+        chosen = terms[kept]
+        plane = np.linalg.solve(chosen.T @ chosen + 1e-3 * np.eye(3, dtype=np.float32), chosen.T @ grey[kept])
+    paper: Floats = plane[0] * across + plane[1] * down[:, None] + plane[2]
+    return paper
+
+
+@lru_cache(maxsize=16)
+def _terms(height: int, width: int) -> tuple[Floats, Floats, Floats]:
+    """For the pixels that are asked about x, y and 1, float32 (n, 3), -0.5 to 0.5; and all x, all y."""
+    across, down = (np.linspace(-0.5, 0.5, side, dtype=np.float32) for side in (width, height))
+    x, y = (places.ravel() for places in np.meshgrid(across[::EVERY], down[::EVERY]))
+    return np.stack([x, y, np.ones_like(x)], 1), across, down
 
 
 def _start(profile: npt.NDArray[np.uint64]) -> int:

@@ -16,6 +16,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import BinaryIO, cast
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, TiffImagePlugin
@@ -71,6 +72,11 @@ class Picture:
     width: int
     """Of the picture as it is seen, before it was reduced: boxes are told in these pixels."""
     height: int
+
+    @property
+    def grey(self) -> npt.NDArray[np.uint8]:
+        """Its pixels' lightness: (h, w)."""
+        return np.asarray(cv2.cvtColor(self.pixels, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def open_picture(source: str | Path | bytes, max_pixels: int = MAX_PIXELS) -> Picture:

@@ -1,225 +1,251 @@
-"""A picture of any kind to the digits on it."""
+"""A picture of any kind to the digits on it: a page detector finds them, a classifier gives a second opinion."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import islice
-from math import prod
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from digits.reading.components import Piece
-from digits.reading.crop import SPAN, whole_digits
-from digits.reading.lines import find_lines
-from digits.reading.model.net import Net
-from digits.reading.patch import as_mnist
+from digits.reading.boxes import Floats, Found, wholes, without_repetitions
+from digits.reading.detect import LONGEST, Grey, Net, find
+from digits.reading.linking import text_lines
+from digits.reading.model.metadata import DIGITS
+from digits.reading.model.net import SHIPPED, SHIPPED_DETECTOR, Classifier, load
+from digits.reading.patch import box_patches
 from digits.reading.pictures import Picture, from_array, from_image, open_picture
 from digits.reading.result import Digit, Reading
-from digits.reading.segment import SQUARE, Candidate, Row, cut_doubtful, parse, start
-from digits.reading.writing import find_writing
 
 Source = str | Path | bytes | Image.Image | npt.NDArray[np.uint8] | Picture
+Model = str | Path
+Classify = Callable[[Grey], Floats]
+"""A classifier: patches uint8 (n, 28, 28) to probabilities (n, 11), of 0..9 and of no digit."""
 
-DIGITS = "0123456789"
-PRIOR = 0.6
-"""How much likelier the net takes what stands in a line for no digit than it is."""
-UNLIKELY = 0.1
-"""Nothing is taken for a digit below this probability."""
-ONE = 0.5
-"""The only thing on a picture is one digit, not several, if it is at most so likely none, as several would be."""
-SMALL, LEAST = 112, 0.003
-"""A picture of at most so many pixels a side was taken of a digit: the only thing on it is one down to this."""
-LIKELIER = 0.8
-"""A picture is taken for one digit that fills it if that is so many times as likely as what else is read."""
-SURE, SURER = 0.9, 0.97
-"""What is so certain and lies within the picture may have paper around it: the whole must then be so certain."""
-MOST_CUT = 200.0
-"""How much of a page is looked at for digits that touch, in lengths of writing as long as they are high; a page of
-scribbles would take long, and has none."""
-CHUNK = 64
-"""Pictures whose digits the net sees in one batch."""
+CANDIDATES = 0.15
+"""Objectness from which on what the detector finds is shown to the classifier, chosen by
+`python -m benchmarks.reading.constants`."""
+
+MOST_CANDIDATES = 1000
+"""As many are shown, those of the most objectness: a page has fewer digits."""
+
+GATE = 0.02
+"""Finer levels are looked at as long as the detector says with this probability that smaller digits are there: the
+largest with which no more composed pages are read with a fault than without it (`python -m benchmarks.reading.choose`).
+"""
 
 
-@dataclass(eq=False)
-class _Page:
-    picture: Picture
-    factor: float
-    """Pixels of the original to one of those that are read."""
-    rows: list[Row]
-    wholes: list[Row]
-    """The whole picture as one digit, if dark and if light, where it may be one that was cut out along its box."""
-    small: bool
-    """Whether it has room for a digit only."""
-    left_out: int
+class Weights(NamedTuple):
+    """How much the classifier's opinion counts, chosen on composed pages by `python -m benchmarks.reading.choose`."""
+
+    label: float = 0.5  # beside the detector's, of the class: 0 is the detector alone, 1 the classifier alone
+    digit: float = 0.15  # likewise, of whether it is a digit at all
+    threshold: float = 0.6  # what is less surely a digit is left out
+    surest: float = 0.75  # nothing is read of a picture on which nothing is as surely a digit, or agreed upon
+    agreed: float = 0.9  # of the classifier's probability of the class that the detector names, too: that is agreed
+
+
+class Calibration(NamedTuple):
+    """Logistic regressions on logarithms of odds, fitted to composed pages by the same command."""
+
+    right: tuple[float, float, float] = (-1.894, 1.473, 0.536)
+    """That a digit is one and its class is right: a constant, and weights of its objectness and its likeliest class."""
+    missed: tuple[float, float] = (-1.382, 2.381)
+    """That what was left out is a digit: a constant, and the weight of its objectness."""
+    whole: tuple[float, float] = (0.091, 0.826)
+    """That a picture is read without a fault: a constant, and the weight of the product of all the others."""
+
+
+CHOSEN = Weights()
+CALIBRATED = Calibration()
 
 
 class Reader:
-    """Reads the digits on pictures."""
+    """Reads the digits on pictures. Several threads may share one."""
 
-    def __init__(self, model: str | Path | None = None, threads: int = 1) -> None:
-        """`model` is an exported ONNX file or an exported run's directory, by default the net that the package ships.
+    def __init__(self, model: Model | Sequence[Model] | None = None, threads: int = 1) -> None:
+        """`model` is a page detector or a classifier, or one of each: ONNX files, or directories of exported runs.
 
-        Raises ModelError where it can't be used.
+        What is not named is the one that ships. Raises ModelError where one can't be used.
         """
-        self.net = Net(Path(model) if model is not None else None, threads)
-        self._columns = [self.net.classes.index(digit) for digit in DIGITS]
+        names = [] if model is None else [model] if isinstance(model, str | Path) else list(model)
+        self.detector, self.classifier = load(*names, threads=threads)
+        self._classify = opinion_of(self.classifier)
+
+    @property
+    def models(self) -> str:
+        """Which files are read with, in a line for people."""
+        ships = {SHIPPED_DETECTOR: "the one that ships", SHIPPED: "the one that ships"}
+        detector, classifier = (ships.get(net.path, net.path) for net in (self.detector, self.classifier))
+        return f"page detector: {detector}; classifier: {classifier}"
 
     def read(self, picture: Source) -> Reading:
-        """The digits on one picture: a path, the bytes of a file, a PIL image, a `Picture`, or an array.
+        """The digits on a picture: a path, the bytes of a file, a PIL image, a `Picture`, or an array.
 
-        Arrays are uint8 (H, W), (H, W, 3) in RGB or (H, W, 4). Raises PictureError where it can't be read.
+        Arrays are uint8 (H, W), (H, W, 3) in RGB or (H, W, 4). Raises PictureError where it can't be read, ModelError
+        where a net's answers are no numbers.
         """
-        return self.read_many([picture])[0]
-
-    def read_many(self, pictures: Iterable[Source]) -> list[Reading]:
-        """The digits on each of many pictures; the net sees those of 64 pictures at a time."""
-        readings: list[Reading] = []
-        remaining = iter(pictures)
-        while chunk := [_page(picture) for picture in islice(remaining, CHUNK)]:
-            readings += self._read(chunk)
-        return readings
-
-    def _read(self, pages: Sequence[_Page]) -> list[Reading]:
-        wholes = [row for page in pages for row in page.wholes]
-        rows = [row for page in pages for row in page.rows]
-        scored = self._scored([*wholes, *rows])
-        one, uncut = iter(scored[: len(wholes)]), scored[len(wholes) :]
-        unread = iter(uncut)
-        cut = [row for page in pages for row in _cut([next(unread) for _ in page.rows])]
-        anew = iter(self._scored([row for row in cut if row is not None]))
-        pairs = iter([(each, each if row is None else next(anew)) for row, each in zip(cut, uncut, strict=True)])
-        return [_reading(page, [next(pairs) for _ in page.rows], [next(one) for _ in page.wholes]) for page in pages]
-
-    def _scored(self, rows: Sequence[Row]) -> list[_Scored]:
-        candidates = [row.candidates() for row in rows]
-        patches = [as_mnist(candidate.whole.ink) for each in candidates for candidate in each]
-        stacked = np.stack(patches) if patches else np.zeros((0, 28, 28), np.uint8)
-        probabilities = self.net.probabilities(stacked)
-        digits = probabilities[:, self._columns]
-        # where the net has no class for it, its doubt stands in for "none"
-        none = 1 - digits.max(1, initial=0) if self.net.none is None else probabilities[:, self.net.none]
-        ends = np.cumsum([len(each) for each in candidates])
-        parts = [slice(end - len(each), end) for each, end in zip(candidates, ends, strict=True)]
-        return [
-            _Scored(row, each, digits[part], none[part], stacked[part])
-            for row, each, part in zip(rows, candidates, parts, strict=True)
-        ]
+        opened = _opened(picture)
+        return reading_of(look(self.detector, self._classify, opened.grey, GATE), opened.width, opened.height)
 
 
-@dataclass(frozen=True, eq=False)
-class _Found:
-    whole: Piece
-    probabilities: npt.NDArray[np.float32]
-    """Of 0..9."""
-    patch: npt.NDArray[np.uint8]
+def opinion_of(classifier: Classifier) -> Classify:
+    """A classifier as it is asked: where it has no class for what is no digit, its doubt stands in for that."""
+    columns = [classifier.classes.index(digit) for digit in DIGITS]
+
+    def answers(patches: Grey) -> Floats:
+        if not len(patches):
+            return np.empty((0, len(DIGITS) + 1), np.float32)
+        told = classifier.probabilities(patches)
+        digits = told[:, columns]
+        none = told[:, classifier.none] if classifier.none is not None else 1 - digits.max(1)
+        return np.column_stack([digits, none])
+
+    return answers
 
 
-@dataclass(frozen=True, eq=False)
-class _Scored:
-    row: Row
-    candidates: list[Candidate]
-    digits: npt.NDArray[np.float32]
-    """Of each candidate the probabilities of 0..9: (N, 10)."""
-    rejected: npt.NDArray[np.float32]
-    """And that it is no digit."""
-    patches: npt.NDArray[np.uint8]
-
-    @property
-    def digit(self) -> npt.NDArray[np.float32]:
-        """The probability of the likeliest digit."""
-        return np.asarray(self.digits.max(1, initial=0), np.float32)
-
-    @property
-    def none(self) -> npt.NDArray[np.float32]:
-        """The probability of no digit, for what stands in a line of writing."""
-        return self.rejected * np.float32(PRIOR)
-
-    def parse(self) -> list[_Found]:
-        """The digits of the likeliest way to read the row."""
-        digit = self.digit
-        taken = parse(self.row, self.candidates, digit, self.none)
-        return [self._found(index) for index in taken if digit[index] >= UNLIKELY]
-
-    def only(self, small: bool, read: bool) -> _Found | None:
-        """The one digit of a picture on which there is no other row: where its pieces together look like one.
-
-        Where no digit was `read`, they are taken for one even if they are likelier none.
-        """
-        for index, candidate in enumerate(self.candidates):
-            if candidate.last - candidate.first == len(self.row.pieces):
-                one = candidate.whole.width <= SQUARE * candidate.whole.height and self.rejected[index] < ONE
-                if one or (not read and self.digit[index] >= (LEAST if small else UNLIKELY)):
-                    return self._found(index)
-        return None
-
-    def _found(self, index: int) -> _Found:
-        return _Found(self.candidates[index].whole, self.digits[index], self.patches[index])
+# ---- What both nets say -----------------------------------------------------------------------------
 
 
-def _cut(rows: Sequence[_Scored]) -> list[Row | None]:
-    """The rows of a page with their doubtful pieces cut, None for those without; so much of them as is allowed."""
-    cut: list[Row | None] = []
-    left = MOST_CUT
-    for scored in rows:
-        row, spent = cut_doubtful(scored.row, scored.candidates, scored.digit, scored.none, left)
-        left -= spent
-        cut.append(row)
-    return cut
+class Seen(NamedTuple):
+    """What a detector finds on a picture, and what a classifier says of it: n candidates, the most certain first."""
+
+    size: tuple[int, int]  # height and width of the picture that was looked at
+    found: Found
+    patches: Grey  # (n, 28, 28)
+    told: Floats  # (n, 11)
+    left_out: int  # how many more there were
 
 
-def _reading(page: _Page, rows: Sequence[tuple[_Scored, _Scored]], wholes: Sequence[_Scored]) -> Reading:
-    """The digits of a page, whose rows are given without cuts and with them."""
-    lines = [line for _, row in rows if (line := row.parse())]
-    if len(rows) == 1 and (only := rows[0][0].only(page.small, bool(lines))):
-        lines = [[only]]
-    if best := _whole(page, wholes, [found for line in lines for found in line]):
-        lines = [[best]]
-    digits = [
+def look(detector: Net, classify: Classify, grey: Grey, gate: float | None = None, longest: int = LONGEST) -> Seen:
+    """Both nets' opinions of a picture, uint8 (H, W); `gate` and `longest` as `digits.reading.detect.find` has them."""
+    found = without_repetitions(find(detector, grey, CANDIDATES, longest, gate))
+    shown = found.only(np.arange(min(MOST_CANDIDATES, len(found.boxes))))
+    patches = box_patches(grey, shown.boxes)
+    height, width = grey.shape
+    return Seen((height, width), shown, patches, classify(patches), len(found.boxes) - len(shown.boxes))
+
+
+def combined(found: Found, told: Floats, weights: Weights = CHOSEN) -> Found:
+    """What a detector found with what the classifier says of it, (n, 11), in the same order."""
+    digits = told[:, :10].sum(1)
+    second = told[:, :10] / np.maximum(digits[:, None], 1e-6)
+    mixed = (1 - weights.label) * _log(found.probabilities) + weights.label * _log(second)
+    probabilities = np.exp(mixed - mixed.max(1, keepdims=True, initial=-np.inf))
+    odds = (1 - weights.digit) * log_odds(found.objectness) + weights.digit * log_odds(digits)
+    return found._replace(
+        objectness=_probability(odds),
+        probabilities=(probabilities / probabilities.sum(1, keepdims=True)).astype(np.float32),
+    )
+
+
+def once_each(found: Found) -> npt.NDArray[np.intp]:
+    """The places of what is a digit or may be one, the most certain first, without parts of others.
+
+    Of a box around several digits the classifier says that it is none, so wholes and parts compete after it is heard.
+    """
+    order = np.argsort(-found.objectness, kind="stable")
+    return order[wholes(found.only(order))]
+
+
+def agreed_of(found: Found, told: Floats, weights: Weights = CHOSEN) -> npt.NDArray[np.bool_]:
+    """Of which findings the classifier is as good as certain that they are what the detector takes them for: (n,)."""
+    label = found.probabilities.argmax(1)
+    return told[np.arange(len(told)), label] >= weights.agreed
+
+
+def are_read(objectness: Floats, agreed: npt.NDArray[np.bool_], weights: Weights = CHOSEN) -> npt.NDArray[np.bool_]:
+    """Which of what was found on a picture are read: (n,). Where none is certain, or agreed upon, none is."""
+    read = objectness >= weights.threshold
+    return read & bool((read & (agreed | (objectness >= weights.surest))).any())
+
+
+# ---- What is read -----------------------------------------------------------------------------------
+
+
+def reading_of(seen: Seen, width: int, height: int, calibration: Calibration = CALIBRATED) -> Reading:
+    """What is read on a picture that was `width` by `height` pixels before it was reduced."""
+    both = combined(seen.found, seen.told)
+    places = once_each(both)
+    certain = are_read(both.objectness[places], agreed_of(seen.found, seen.told)[places])
+    read, missed = places[certain], both.only(places[~certain])
+    found, right = both.only(read), sure_of(both.only(read), calibration)
+    scale = np.array([width / seen.size[1], height / seen.size[0]] * 2, np.float32)
+    corners = _corners(found.boxes * scale, width, height)
+    digits = tuple(
         Digit(
-            int(found.probabilities.argmax()),
-            float(found.probabilities.max()),
-            tuple(float(value) for value in found.probabilities),
-            _box(found.whole, page),
-            number,
-            found.patch,
+            int(found.probabilities[place].argmax()),
+            float(right[place]),
+            _shared_out(found.probabilities[place], float(right[place]), float(found.objectness[place])),
+            corners[place],
+            line,
+            seen.patches[read[place]],
         )
-        for number, line in enumerate(lines)
-        for found in line
-    ]
-    return Reading(tuple(digits), page.picture.width, page.picture.height, page.left_out)
+        for line, line_places in enumerate(text_lines(found.boxes))
+        for place in line_places
+    )
+    return Reading(digits, width, height, whole_of(right, missed_of(missed, calibration), calibration), seen.left_out)
 
 
-def _whole(page: _Page, wholes: Sequence[_Scored], rivals: Sequence[_Found]) -> _Found | None:
-    """The one digit that fills the picture, None where what else was read is likelier."""
-    found = [whole for scored in wholes if (whole := scored.only(page.small, False))]
-    if not found:
-        return None
-    best = max(found, key=_certainty)
-    within = any(_certainty(each) >= SURE for each in rivals) and not any(_fills(each.whole, page) for each in rivals)
-    least = SURER if within else LIKELIER * prod(_certainty(each) for each in rivals)
-    if not rivals and page.small:
-        least = 0.0
-    return best if _certainty(best) >= least else None
+def sure_of(found: Found, calibration: Calibration = CALIBRATED) -> Floats:
+    """The probability of each digit that it is one and its class right: (n,)."""
+    constant, objectness, label = calibration.right
+    likeliest = found.probabilities.max(1, initial=0)
+    return _probability(constant + objectness * log_odds(found.objectness) + label * log_odds(likeliest))
 
 
-def _certainty(found: _Found) -> float:
-    return float(found.probabilities.max())
+def missed_of(found: Found, calibration: Calibration = CALIBRATED) -> Floats:
+    """The probability of each thing that was left out that it is a digit: (n,)."""
+    constant, objectness = calibration.missed
+    return _probability(constant + objectness * log_odds(found.objectness))
 
 
-def _fills(piece: Piece, page: _Page) -> bool:
-    return max(piece.height * page.factor / page.picture.height, piece.width * page.factor / page.picture.width) >= SPAN
+def product(right: Floats, missed: Floats) -> float:
+    """The probability that all digits are right and none is missed, if each were so for itself."""
+    return float(np.prod(right, dtype=np.float64) * np.prod(1 - missed.astype(np.float64)))
 
 
-def _page(source: Source) -> _Page:
-    picture = _opened(source)
-    pieces, left_out, frame = find_writing(picture.pixels)
-    rows = [start(line) for line in find_lines(pieces, frame)]
-    wholes = [start([piece]) for piece in whole_digits(picture.pixels)]
-    return _Page(picture, picture.width / frame[1], rows, wholes, max(frame) <= SMALL, left_out)
+def whole_of(right: Floats, missed: Floats, calibration: Calibration = CALIBRATED) -> float:
+    """The probability that a whole picture is read without a fault."""
+    constant, weight = calibration.whole
+    return float(_probability(constant + weight * log_odds(np.array(product(right, missed), np.float32))))
+
+
+def log_odds(probability: Floats) -> Floats:
+    """The logarithm of the odds, of a probability that is taken to be neither 0 nor 1."""
+    clipped = np.clip(probability, 1e-4, 1 - 1e-4)
+    odds: Floats = np.log(clipped / (1 - clipped))
+    return odds
+
+
+def _probability(log_odds: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-log_odds)), np.float32)
+
+
+def _log(probabilities: Floats) -> Floats:
+    return np.log(np.maximum(probabilities, np.float32(1e-5)))
+
+
+def _shared_out(probabilities: Floats, right: float, digit: float) -> tuple[float, ...]:
+    """The likeliest class gets its calibrated probability, the others what is left of that of a digit at all."""
+    others = probabilities.astype(np.float64)
+    label = int(others.argmax())
+    others[label] = 0
+    others *= max(0.0, digit - right) / max(float(others.sum()), 1e-9)
+    others[label] = right
+    return tuple(others.tolist())
+
+
+def _corners(boxes: Floats, width: int, height: int) -> list[tuple[int, int, int, int]]:
+    """Boxes (n, 4) by their left, top, width and height in whole pixels of a picture, within it."""
+    told = []
+    for x, y, wide, high in boxes.tolist():
+        left, top = min(max(0, round(x - wide / 2)), width - 1), min(max(0, round(y - high / 2)), height - 1)
+        right, bottom = min(width, round(x + wide / 2)), min(height, round(y + high / 2))
+        told.append((left, top, max(1, right - left), max(1, bottom - top)))
+    return told
 
 
 def _opened(source: Source) -> Picture:
@@ -230,10 +256,3 @@ def _opened(source: Source) -> Picture:
     if isinstance(source, Image.Image):
         return from_image(source)
     return open_picture(source if isinstance(source, bytes) else Path(source))
-
-
-def _box(piece: Piece, page: _Page) -> tuple[int, int, int, int]:
-    left, top = round(piece.left * page.factor), round(piece.top * page.factor)
-    right = min(page.picture.width, round(piece.right * page.factor))
-    bottom = min(page.picture.height, round(piece.bottom * page.factor))
-    return left, top, max(1, right - left), max(1, bottom - top)

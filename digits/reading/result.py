@@ -11,10 +11,14 @@ import numpy.typing as npt
 DOUBTFUL = 0.8
 """Below this confidence a digit is marked: at least one in five of such answers is expected to be wrong."""
 
+SURE = 0.5
+"""Below this confidence a whole picture is marked: it is likelier to have a fault than not. What else would be marked
+`python -m benchmarks.reading.choose` says."""
+
 
 @dataclass(frozen=True)
 class Digit:
-    """One digit that was found on a picture, and what the net says of it."""
+    """One digit that was found on a picture, and what the nets say of it."""
 
     label: int
     """0..9: the likeliest."""
@@ -25,9 +29,9 @@ class Digit:
     box: tuple[int, int, int, int]
     """x, y, width, height in pixels of the picture as it is seen, that is after the rotation that its EXIF asks for."""
     line: int
-    """Which line of writing it stands in, from 0 at the top."""
+    """Which text line it stands in, from 0 at the top."""
     patch: npt.NDArray[np.uint8]
-    """What the net sees: (28, 28), white ink on black."""
+    """What the classifier sees: (28, 28), white ink on black."""
 
     @property
     def doubtful(self) -> bool:
@@ -43,8 +47,15 @@ class Reading:
     width: int
     """Of the picture as it is seen, in pixels."""
     height: int
+    confidence: float
+    """Calibrated probability, 0..1, that the whole picture is read without a fault: no digit wrong, missed, or none."""
     left_out: int = 0
-    """How many marks were not looked at: more than a thousand on a page are too many, and the smallest are left."""
+    """How many marks were not looked at: more than a thousand are too many, and the least likely digits are left."""
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether a person should look at the picture."""
+        return self.confidence < SURE or self.left_out > 0 or any(digit.doubtful for digit in self.digits)
 
     @property
     def text(self) -> str:

@@ -1,4 +1,4 @@
-"""The ASGI application: the page, `POST /api/read` and `GET /health`."""
+"""The ASGI application: the page, `POST /api/read`, `GET /health`, and `POST /api/correct` where that was asked for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import asyncio
 import base64
 import hashlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
+from functools import partial
 from importlib.resources import files
 
 import cv2
@@ -21,6 +23,8 @@ from starlette.types import ASGIApp
 
 from digits.reading.pictures import PictureError
 from digits.reading.result import Digit, Reading
+from digits.serving.alignment import right_text
+from digits.serving.corrections import Collection
 from digits.serving.limits import Limits
 from digits.serving.read_queue import Desk, RefusedError
 from digits.serving.security import Guard
@@ -31,6 +35,7 @@ PAGE = {
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
     "/paper.js": ("paper.js", "text/javascript; charset=utf-8"),
     "/answer.js": ("answer.js", "text/javascript; charset=utf-8"),
+    "/correct.js": ("correct.js", "text/javascript; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 """The files of the page by the address they are served at, with their types."""
@@ -38,25 +43,27 @@ PAGE = {
 
 def make_app(
     read: Callable[[bytes], Reading],
-    classes: tuple[str, ...],
-    sha256: str,
+    nets: Mapping[str, str],
     limits: Limits | None = None,
     loopback: bool = True,
+    collect: Collection | None = None,
 ) -> ASGIApp:
     """The application around a reader.
 
-    `read` is called by several threads at once, with the bytes of a picture. `classes` and `sha256` are the net's, for
-    `/health`. With `loopback` only requests for localhost are answered.
+    `read` is called by several threads at once, with the bytes of a picture. `nets` are the SHA-256 of its nets, for
+    `/health`. With `loopback` only requests for localhost are answered. Corrections are taken where there is a
+    collection to keep them in.
     """
     limits = limits or Limits()
-    desk = Desk(read, limits)
+    desk = Desk(limits)
 
-    async def answer(request: Request) -> Response:
+    async def answered(request: Request, work: Callable[[bytes], dict[str, object]]) -> Response:
+        """What is made of the picture that a request brings, or why there is nothing."""
         announced = request.headers.get("content-length")
         try:
             async with desk.received(request.stream(), int(announced) if announced else None) as body:
                 begun = time.perf_counter()
-                reading = await desk.read(body)
+                made = await desk.run(partial(work, body))
         except RefusedError as error:
             headers = {"retry-after": str(error.again)} if error.again else {}
             if error.status == 408:  # its body is still to come
@@ -69,15 +76,24 @@ def make_app(
             return Response(status_code=400)  # to nobody
         except asyncio.CancelledError:  # only when the server is told to stop, and has waited
             return JSONResponse({"error": "The server has been stopped."}, 503, {"connection": "close"})
-        return JSONResponse(as_plain(reading) | {"milliseconds": round(1000 * (time.perf_counter() - begun), 2)})
+        return JSONResponse(made | {"milliseconds": round(1000 * (time.perf_counter() - begun), 2)})
+
+    async def answer(request: Request) -> Response:
+        return await answered(request, lambda body: as_plain(read(body)))
+
+    async def correct(request: Request) -> Response:
+        assert collect is not None  # there is no route to here without
+        return await answered(request, partial(_corrected, read, collect, request.query_params.getlist("text")))
 
     async def health(_: Request) -> Response:
-        model = {"classes": classes, "sha256": sha256}
-        return JSONResponse({"status": "ready", "model": model, "limits": {"body_bytes": limits.body_bytes}})
+        bounds = {"body_bytes": limits.body_bytes}
+        kept = collect is not None
+        return JSONResponse({"status": "ready", "nets": dict(nets), "limits": bounds, "corrections": kept})
 
     pages = [Route(address, _page(*file)) for address, file in PAGE.items()]
+    taken = [Route("/api/correct", correct, methods=["POST"])] if collect else []
     app = Starlette(
-        routes=[*pages, Route("/health", health), Route("/api/read", answer, methods=["POST"])],
+        routes=[*pages, Route("/health", health), Route("/api/read", answer, methods=["POST"]), *taken],
         exception_handlers={HTTPException: _not_here, Exception: _failed},
     )
     app.router.redirect_slashes = False  # a redirect would repeat whatever Host was sent
@@ -88,11 +104,25 @@ def as_plain(reading: Reading) -> dict[str, object]:
     """A reading as JSON has it."""
     return {
         "text": reading.text,
+        "confidence": round(reading.confidence, 5),
+        "doubtful": reading.doubtful,
         "width": reading.width,
         "height": reading.height,
         "digits": [_digit(digit) for digit in reading.digits],
         "left_out": reading.left_out,
     }
+
+
+def _corrected(
+    read: Callable[[bytes], Reading], collection: Collection, texts: list[str], body: bytes
+) -> dict[str, object]:
+    """What was read on a picture, and what was kept of it, as JSON has it."""
+    if len(texts) != 1:
+        sentence = "Say once what is right, as in /api/correct?text=2026; an empty text says that there is no digit."
+        raise RefusedError(422, sentence)
+    right = right_text(texts[0])
+    reading = read(body)
+    return {"text": reading.text} | asdict(collection.keep(body, reading, right))
 
 
 def _digit(digit: Digit) -> dict[str, object]:

@@ -7,9 +7,11 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
-from digits.reading.result import Reading
 from digits.serving.limits import MEGABYTE, Limits
+
+Answer = TypeVar("Answer")
 
 
 class RefusedError(Exception):
@@ -23,9 +25,8 @@ class RefusedError(Exception):
 class Desk:
     """Receives pictures for one event loop, and has them read by threads."""
 
-    def __init__(self, read: Callable[[bytes], Reading], limits: Limits) -> None:
+    def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._read = read
         self._threads = ThreadPoolExecutor(limits.at_once, thread_name_prefix="reading")
         # Given back by the thread, not by the request: a reading that takes too long still has its thread
         self._places = threading.Semaphore(limits.at_once + limits.waiting)
@@ -58,11 +59,11 @@ class Desk:
         finally:
             self._pending_bytes -= size
 
-    async def read(self, body: bytes) -> Reading:
-        """Read a picture; raises RefusedError when too many wait or it takes too long, and whatever the reader does."""
+    async def run(self, read: Callable[[], Answer]) -> Answer:
+        """Call it in a thread; raises RefusedError where too many wait or it takes too long, and whatever it does."""
         if not self._places.acquire(blocking=False):
             raise _busy()
-        future = self._threads.submit(self._read, body)
+        future = self._threads.submit(read)
         future.add_done_callback(self._leave)
         try:
             async with asyncio.timeout(self.limits.reading_seconds) as clock:
@@ -73,7 +74,7 @@ class Desk:
             seconds = f"{self.limits.reading_seconds:g}"
             raise RefusedError(503, f"The picture was not read within {seconds} s; send a smaller one.", 1) from error
 
-    def _leave(self, _: Future[Reading]) -> None:
+    def _leave(self, _: Future[Answer]) -> None:
         self._places.release()
 
 

@@ -1,8 +1,10 @@
-"""Scores of a reader on pictures: errors counted by hand, a reader whose answers are known, and the command."""
+"""Scores of readers on pictures: errors counted by hand, answers that are known, and the command."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +23,21 @@ from benchmarks.reading.pictures import (
     read_all,
     stability_table,
 )
-from benchmarks.reading.readers import Answer, learned
-from digits.reading.boxes import CHANNELS
-from digits.reading.model.net import SHIPPED
+from benchmarks.reading.readers import NOTHING, Answer, Read, of_checkout, of_package
+from digits.reading.model.net import SHIPPED, SHIPPED_DETECTOR
+from digits.reading.reader import Reader
+from digits.reading.result import Digit, Reading
+from tests.reading.drawing import draw
+
+ROOT = Path(__file__).parents[2]
+
+
+def answer(text: str, *confidences: float, marked: bool = False) -> Answer:
+    digits = tuple(
+        Digit(int(digit), sure, (0.0,) * 10, (0, 0, 1, 1), 0, np.zeros((28, 28), np.uint8))
+        for digit, sure in zip(text, confidences, strict=True)
+    )
+    return Answer(Reading(digits, 50, 40, 0.5), marked, 0.01)
 
 
 @pytest.mark.parametrize(
@@ -64,12 +78,12 @@ def test_tables(tmp_path: Path) -> None:
     for name, level in grey.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (50, 40), (level, level, level)).save(tmp_path / name)
-    answers = {10: Answer("12", (0.9, 0.9)), 20: Answer("84", (0.6, 0.9)), 30: Answer("1", (0.9,))}
+    answers = {10: answer("12", 0.9, 0.9), 20: answer("84", 0.6, 0.9, marked=True), 30: answer("1", 0.9)}
 
     def read(source: Path | Pixels) -> Answer:
         pixels = np.asarray(Image.open(source)) if isinstance(source, Path) else source
         wider = pixels.shape[1] > 90 and pixels[0, 0, 0] == 10  # the first, twice as large
-        return Answer("7", (0.5,)) if wider else answers[int(pixels[0, 0, 0])]
+        return answer("7", 0.5) if wider else answers[int(pixels[0, 0, 0])]
 
     results = list(read_all(read, pictures_in(tmp_path), changes=True))
     accuracy = [row.split("|")[1:-2] for row in accuracy_table(results).splitlines()[2:]]
@@ -106,68 +120,83 @@ def test_changes_keep_the_picture() -> None:
         assert (changed[..., 0] < 128).sum() == pytest.approx(800 * larger, rel=0.05)
 
 
-def test_the_answer_of_a_detector() -> None:
-    def net(image: np.typing.NDArray[np.float32]) -> np.typing.NDArray[np.float32]:
-        maps = np.full((1, CHANNELS, image.shape[2] // 4, image.shape[3] // 4), -9.0, np.float32)
-        if max(image.shape) == 64 + 32:  # two digits of 24 pixels on the level whose longest side is 64
-            for column, label in ((8, 3), (15, 5)):
-                maps[0, 0, 12, column] = np.log(0.8 / 0.2)
-                maps[0, 1 + label, 12, column] = 9.0
-                maps[0, 11:15, 12, column] = 0
-        return maps
+# ---- Readers ----------------------------------------------------------------------------------------
 
-    answer = learned(net)(np.full((64, 64, 3), 255, np.uint8))
-    assert answer.text == "35"
-    assert answer.confidences == pytest.approx((0.8, 0.8), abs=1e-3)
+
+def test_another_checkout_reads_the_same_pictures(tmp_path: Path) -> None:
+    """Here this checkout itself: what it answers there is what it answers here."""
+    drawn = draw("2048")
+    Image.fromarray(drawn.pixels).save(tmp_path / "year.png")
+    (tmp_path / "none.png").write_bytes(b"no picture")
+    here = of_package(Reader())
+    with of_checkout(ROOT) as there:
+        for source in (tmp_path / "year.png", drawn.pixels):
+            one, other = here(source), there(source)
+            assert one.reading.text == other.reading.text
+            assert [digit.box for digit in one.reading.digits] == [digit.box for digit in other.reading.digits]
+            assert one.reading.confidence == pytest.approx(other.reading.confidence)
+            assert one.marked == other.marked
+            assert other.seconds > 0
+        assert there(tmp_path / "none.png").reading.text == here(tmp_path / "none.png").reading.text == ""
+
+
+def test_what_is_no_checkout_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="git worktree add"), of_checkout(tmp_path):
+        pass
+
+
+# ---- The command ------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
-    """The sections that the command writes: title, command, text. Its detectors find nothing."""
-
-    def nothing(image: np.typing.NDArray[np.float32]) -> np.typing.NDArray[np.float32]:
-        return np.full((1, CHANNELS, image.shape[2] // 4, image.shape[3] // 4), -9.0, np.float32)
-
+    """The sections that the command writes: title, command, text. Its readers read nothing."""
     sections: list[tuple[str, str, str]] = []
-    monkeypatch.setattr(command, "detector_of", lambda _: nothing)
+
+    @contextmanager
+    def of_nothing(models: Sequence[Path], beside: Path | None) -> Iterator[dict[str, Read]]:
+        Reader(models)
+        yield {name: lambda _: NOTHING for name in ("The reader", "The reader of abc")[: 1 + (beside is not None)]}
+
+    monkeypatch.setattr(command, "readers", of_nothing)
     monkeypatch.setattr(command, "replace_section", lambda *section: sections.append(section))
     return sections
 
 
 @pytest.fixture
 def white(tmp_path: Path) -> list[str]:
-    """The arguments for two white pictures, one of which is said to have digits, and a detector."""
+    """The argument for two white pictures, one of which is said to have digits."""
     for name in ("strings/one/0_12.png", "blank/one/1_none.png"):
         (tmp_path / name).parent.mkdir(parents=True)
         Image.new("RGB", (60, 40), (250, 250, 250)).save(tmp_path / name)
-    (tmp_path / "detector.onnx").write_bytes(b"a detector")
-    return [str(tmp_path), "--detector", str(tmp_path / "detector.onnx")]
+    return [str(tmp_path)]
 
 
 def test_the_command_writes_what_it_measured_and_of_which_models(
     white: list[str], written: list[tuple[str, str, str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert command.main([*white, "--changes"]) == 0
+    assert command.main([*white, "--changes", "--beside", str(ROOT), "--model", str(SHIPPED)]) == 0
     ((title, line, text),) = written
-    assert (title, line) == ("Reading pictures", "python -m benchmarks.reading DIR --detector RUN --changes")
-    for content in (b"a detector", SHIPPED.read_bytes()):
-        assert f" {hashlib.sha256(content).hexdigest()[:8]}" in text
+    assert title == "Reading pictures"
+    assert line == "python -m benchmarks.reading DIR --model RUN --changes --beside CHECKOUT"
+    for file in (SHIPPED, SHIPPED_DETECTOR):
+        assert f" {hashlib.sha256(file.read_bytes()).hexdigest()[:8]}" in text
     assert white[0] not in text, "where the pictures lie is nobody's business"
-    assert text.count("| blank | one | 1 | 1 | 100.00 | 0 | 0 | 0 |") == 3
-    assert text.count("| strings | one | 0 | 1 | 0.00 | 0 | 2 | 0 |") == 3
-    assert text.count("twice as large") == 3
+    assert text.count("| blank | one | 1 | 1 | 100.00 | 0 | 0 | 0 |") == 2
+    assert text.count("| strings | one | 0 | 1 | 0.00 | 0 | 2 | 0 |") == 2
+    assert text.count("twice as large") == 2
     assert text in capsys.readouterr().out
 
 
 def test_the_command_prints_only_what_would_be_less_than_is_written(
     white: list[str], written: list[tuple[str, str, str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for arguments in (white, [white[0], "--changes"], [white[0], "--failures"]):
+    for arguments in (white, [*white, "--changes"], [*white, "--failures"], [*white, "--beside", str(ROOT)]):
         assert command.main(arguments) == 0
         assert "| blank | one | 1 | 1 | 100.00 |" in capsys.readouterr().out
     assert not written
 
 
 def test_the_command_says_which_file_is_missing(white: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main([*white[:2], f"{white[0]}/absent.onnx"]) == 2
+    assert command.main([*white, "--model", f"{white[0]}/absent.onnx"]) == 2
     assert "absent.onnx" in capsys.readouterr().err

@@ -21,6 +21,15 @@ def test_a_desktop_shows_all_without_scrolling(visiting: Visiting) -> None:
     assert size == [1280, 800]
 
 
+def test_nothing_can_be_corrected_unless_that_was_asked_for(visiting: Visiting) -> None:
+    visit = visiting()
+    visit.draw(SEVEN)
+    expect(visit.text).to_have_text("7")
+    expect(visit.page.locator("#correct")).to_be_hidden()
+    words = "No picture is kept, and nothing is loaded from elsewhere."
+    expect(visit.page.locator("footer p").first).to_have_text(words, use_inner_text=True)
+
+
 KEEP_SENT = """() => {
   const real = window.fetch;
   window.fetch = (where, how) => { window.sent = how.body; return real(where, how); };

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from digits.predict import BATCH
 from tests.reading.drawing import draw
 from tests.reading.test_hostile import BOMBS
 from tests.reading.test_pictures import saved
 
 COMMAND = [sys.executable, "-m", "digits.predict"]
+SEVERAL = 3
 PICTURE = saved(Image.fromarray(draw("2026", 40, 4).pixels), "PNG")
 
 
@@ -84,12 +84,12 @@ def test_a_picture_on_standard_input() -> None:
 
 
 def started(picture: Path) -> subprocess.Popen[bytes]:
-    """A command that has printed a batch, each of its lines read here, and now waits for its standard input."""
-    command = [*COMMAND, *[str(picture)] * BATCH, "-", "--json"]
+    """A command that has printed several answers, each of its lines read here, and now waits for its standard input."""
+    command = [*COMMAND, *[str(picture)] * SEVERAL, "-", "--json"]
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)
     assert process.stdout is not None
-    for _ in range(BATCH):
+    for _ in range(SEVERAL):
         assert json.loads(process.stdout.readline())["text"] == "2026"
     return process
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from digits.data import ImageFolder
 from digits.data.datasets import DataError, fault_in
 from digits.data.image_folder import held_out, read_folder
+from digits.reading.patch import one_digit
 from digits.reading.pictures import open_picture
-from digits.reading.single import one_digit
 from tests.data.folders import draw, picture
 
 pytestmark = pytest.mark.usefixtures("folders_read_anew")
@@ -57,7 +57,7 @@ def test_each_picture_is_what_the_reader_would_see_with_the_label_of_its_folder(
         for row in split.rows.tolist():
             file = data.files[part][row]
             assert data.classes[int(split.labels[row])] == Path(file).parent.name
-            assert np.array_equal(split.images[row].numpy(), one_digit(open_picture(root / file).pixels))
+            assert np.array_equal(split.images[row].numpy(), one_digit(open_picture(root / file).grey))
 
 
 def test_any_number_and_kind_of_file_names(tmp_path: Path) -> None:

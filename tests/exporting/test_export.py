@@ -20,7 +20,7 @@ from digits.config.types import Tree
 from digits.data import MNISTDataModule
 from digits.data.datasets import Arrays, read_dataset
 from digits.export import main
-from digits.reading.model.net import ModelError, Net
+from digits.reading.model.net import Classifier, ModelError
 from digits.runs.read import read_result
 from tests.support.runs import train
 
@@ -43,19 +43,19 @@ def exported(run: Path) -> Path:
 
 
 def test_the_exported_net_reads_as_the_run_was_tested(exported: Path) -> None:
-    net, images = Net(exported), read_dataset("optdigits", "data", None)
+    net, images = Classifier(exported), read_dataset("optdigits", "data", None)
     guesses = net.probabilities(images.test_images).argmax(1)
     tested = read_result(exported).metrics["test/accuracy"]
     assert int((guesses == images.test_labels).sum()) == round(360 * tested)
     assert 0 < tested < 1
-    small = Net(exported / "export" / "model.int8.onnx").probabilities(images.test_images).argmax(1)
+    small = Classifier(exported / "export" / "model.int8.onnx").probabilities(images.test_images).argmax(1)
     assert (small == guesses).mean() > 0.95
 
 
 def test_its_probabilities_are_those_of_pytorch_at_the_temperature(exported: Path) -> None:
     import torch
 
-    net, images = Net(exported), read_dataset("optdigits", "data", None).test_images
+    net, images = Classifier(exported), read_dataset("optdigits", "data", None).test_images
     with torch.no_grad():
         logits = digits.load(exported)(torch.from_numpy(images))
     assert net.temperature is not None
@@ -107,7 +107,7 @@ def test_without_validation_images_it_says_that_it_is_not_calibrated(
         "note: not calibrated, confidences are softmax's own: the run kept no validation images (data.val_size is 0)"
         in capsys.readouterr().out
     )
-    assert Net(other).temperature is None
+    assert Classifier(other).temperature is None
 
 
 class Letters(MNISTDataModule):
@@ -129,7 +129,7 @@ def test_a_net_for_other_things_is_exported_and_said_not_to_be_for_pictures_of_d
     assert found["classes"] == list("abcdefghij")
     assert found["notes"] == ["predict and serve do not take this net: they want 0 to 9, then perhaps none, on 28x28"]
     with pytest.raises(ModelError, match="and the reader wants 0 to 9"):
-        Net(copy)
+        Classifier(copy)
 
 
 def test_a_quantised_net_that_is_much_worse_is_not_kept(
@@ -155,7 +155,7 @@ def test_a_quantised_net_that_is_much_worse_is_not_kept(
         rf"the {tested:.2%} of model\.onnx; use that one\n", printed.err)  # fmt: skip
     assert "model.int8.onnx" not in printed.out
     assert {path.name for path in (copy / "export").iterdir()} == {"model.onnx", "model.safetensors", "model.json"}
-    assert Net(copy).classes == tuple("0123456789")
+    assert Classifier(copy).classes == tuple("0123456789")
 
 
 # ---- Wrong questions ------------------------------------------------------------------------------

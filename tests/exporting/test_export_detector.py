@@ -25,7 +25,7 @@ from digits.exporting.onnx_graph import ExportError, detector_to_onnx
 from digits.models import Detector
 from digits.reading.detect import Net as Answering
 from digits.reading.detect import detect
-from digits.reading.model.net import ModelError, Net
+from digits.reading.model.net import SHIPPED, load
 from digits.runs.read import read_result
 from tests.support.drawn_mnist import take_files
 
@@ -95,7 +95,7 @@ def test_what_is_measured_is_the_file_itself(
     assert counted.hits
     assert file["counts"] == vars(counted)
     assert file["largest_difference"] < 1e-4
-    assert found["notes"] == ["predict and serve do not take this net: they want one that tells single digits apart"]
+    assert found["notes"] == []
 
 
 def pages_of(run: Path) -> list[Composed]:
@@ -146,13 +146,9 @@ def test_it_is_not_quantised_which_is_said_before_torch(eager_run: Path) -> None
     assert done.stderr == f"{eager_run} was trained for detection; only classifiers are quantised: leave out --int8\n"
 
 
-def test_the_reader_of_single_digits_refuses_it(exported: Path, tmp_path: Path) -> None:
-    said = "was trained for 'detection', and only nets that tell single digits apart are; name a run"
-    with pytest.raises(ModelError, match=said):
-        Net(exported / "model.onnx")
-    (tmp_path / "run").mkdir()
+def test_the_reader_takes_it_beside_the_classifier_that_ships(exported: Path, tmp_path: Path) -> None:
     shutil.copytree(exported, tmp_path / "run" / "export")
-    command = [sys.executable, "-m", "digits.predict", "--model", str(tmp_path / "run"), str(tmp_path / "a.png")]
-    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert said in done.stderr
+    detector, classifier = load(tmp_path / "run")
+    assert (detector.path, classifier.path) == (tmp_path / "run" / "export" / "model.onnx", SHIPPED)
+    images = np.random.default_rng(0).random((1, 1, 48, 64), np.float32)
+    np.testing.assert_array_equal(detector(images), answers_of(exported / "model.onnx")(images))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits.reading.annotate import SURE, UNSURE, AnnotationFolder, annotated
+from digits.reading.output import CERTAIN, UNCERTAIN, AnnotationFolder, annotated
 from digits.reading.pictures import Picture, from_array
 from digits.reading.result import Digit, Reading
 from tests.reading.drawing import Box, Pixels
@@ -19,7 +19,7 @@ PAPER = np.full((600, 800, 3), 230, np.uint8)
 
 def reading(*boxes: Box, confidence: float = 0.9, size: tuple[int, int] = (800, 600)) -> Reading:
     patch = np.zeros((28, 28), np.uint8)
-    return Reading(tuple(Digit(3, confidence, (0.1,) * 10, box, 0, patch) for box in boxes), *size)
+    return Reading(tuple(Digit(3, confidence, (0.1,) * 10, box, 0, patch) for box in boxes), *size, 0.9)
 
 
 def coloured(pixels: Pixels, colour: tuple[int, int, int]) -> Box:
@@ -32,7 +32,7 @@ def test_a_box_is_drawn_where_the_digit_is() -> None:
     drawn = annotated(from_array(PAPER), reading((300, 200, 50, 80)))
     assert drawn.shape == PAPER.shape
     frame = drawn[200:280, 300:350]
-    assert all((edge == SURE).all() for edge in (frame[0], frame[-1], frame[:, 0], frame[:, -1]))
+    assert all((edge == CERTAIN).all() for edge in (frame[0], frame[-1], frame[:, 0], frame[:, -1]))
     assert (frame[5:-5, 5:-5] == 230).all()
     assert (drawn[290:] == 230).all()
     assert (drawn[:, :295] == 230).all()
@@ -41,8 +41,8 @@ def test_a_box_is_drawn_where_the_digit_is() -> None:
 
 def test_a_doubtful_one_has_another_colour() -> None:
     drawn = annotated(from_array(PAPER), reading((300, 200, 50, 80), confidence=0.5))
-    assert (drawn[200, 300:350] == UNSURE).all()
-    assert not (drawn == SURE).all(2).any()
+    assert (drawn[200, 300:350] == UNCERTAIN).all()
+    assert not (drawn == CERTAIN).all(2).any()
 
 
 def test_the_answer_stays_on_the_picture() -> None:
@@ -57,15 +57,15 @@ def test_the_answer_stays_on_the_picture() -> None:
 def test_a_small_picture_is_enlarged() -> None:
     drawn = annotated(from_array(np.zeros((28, 28), np.uint8)), reading((4, 6, 10, 12), size=(28, 28)))
     assert drawn.shape == (504, 504, 3)
-    assert (drawn[6 * 18, 4 * 18 : 14 * 18] == SURE).all()
-    assert (drawn[18 * 18 - 1, 4 * 18 : 14 * 18] == SURE).all()
+    assert (drawn[6 * 18, 4 * 18 : 14 * 18] == CERTAIN).all()
+    assert (drawn[18 * 18 - 1, 4 * 18 : 14 * 18] == CERTAIN).all()
 
 
 def test_of_a_reduced_picture_the_boxes_are_reduced_too() -> None:
     drawn = annotated(Picture(PAPER, 3200, 2400), reading((1200, 800, 200, 320), size=(3200, 2400)))
     assert drawn.shape == PAPER.shape
-    assert (drawn[200, 300:350] == SURE).all()
-    assert (drawn[279, 300:350] == SURE).all()
+    assert (drawn[200, 300:350] == CERTAIN).all()
+    assert (drawn[279, 300:350] == CERTAIN).all()
 
 
 # ---- Files ----------------------------------------------------------------------------------------

@@ -10,8 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from digits.reading.boxes import CHANNELS, REFERENCE, STRIDE, Found, decode, joined, sizes, suppress
-from digits.reading.detect import detect, text_of
-from digits.reading.pyramid import PADDING, Grey, levels
+from digits.reading.detect import PADDING, Grey, detect, levels, text_of
 
 Box = tuple[float, float, float, float]
 Floats = npt.NDArray[np.float32]

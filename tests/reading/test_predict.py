@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -18,8 +17,8 @@ import pytest
 from onnx import numpy_helper
 from PIL import Image
 
-from digits.predict import BATCH, find_pictures, main, predict
-from digits.reading.model.net import SHIPPED
+from digits.predict import find_pictures, main, predict
+from digits.reading.model.net import SHIPPED, SHIPPED_DETECTOR
 from digits.reading.pictures import Picture
 from digits.reading.reader import Reader
 from digits.reading.result import Digit, Reading
@@ -126,7 +125,16 @@ def test_a_net_of_ones_own(folder: Path, tmp_path: Path, capsys: pytest.CaptureF
     net = tmp_path / "run" / "export" / "model.onnx"
     shutil.copy(SHIPPED, net)
     shipped = printed(capsys, folder)
-    assert printed(capsys, folder, "--model", net) == printed(capsys, folder, "--model", tmp_path / "run") == shipped
+    for model in (net, tmp_path / "run"):
+        assert main([str(folder), "--json", "--model", str(model)]) == 0
+        told = capsys.readouterr()
+        assert [json.loads(line) for line in told.out.splitlines()] == shipped
+        assert told.err == f"page detector: the one that ships; classifier: {net}\n"
+    both = ["--model", str(net), "--model", str(SHIPPED_DETECTOR)]
+    assert main([str(folder), "--json", *both]) == 0
+    assert capsys.readouterr().err == f"page detector: the one that ships; classifier: {net}\n"
+    assert main([str(folder), "--model", str(net), "--model", str(SHIPPED)]) == 2
+    assert "name at most one page detector and one classifier" in capsys.readouterr().err
     net.unlink()
     (tmp_path / "run" / "result.json").write_text("{}")
     assert main([str(folder), "--model", str(tmp_path / "run")]) == 2
@@ -153,7 +161,9 @@ def test_a_net_that_gives_no_numbers_prints_nothing_else(
     assert main([str(folder), "--model", str(tmp_path / "net.onnx"), *form]) == 2
     told = capsys.readouterr()
     assert told.out == ""
-    assert told.err == f"{tmp_path / 'net.onnx'} answers with what are no numbers; train it again, and export it\n"
+    assert told.err.splitlines()[1:] == [
+        f"{tmp_path / 'net.onnx'} answers with what are no numbers; train it again, and export it"
+    ]
 
 
 # ---- What is printed ------------------------------------------------------------------------------
@@ -167,7 +177,7 @@ def drawing() -> Drawing:
 def test_json(drawing: Drawing, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.fromarray(drawing.pixels).save(tmp_path / "year.png")
     (found,) = printed(capsys, tmp_path / "year.png")
-    assert list(found) == ["path", "text", "digits"]
+    assert list(found) == ["path", "text", "confidence", "doubtful", "digits"]
     assert (found["path"], found["text"]) == (str(tmp_path / "year.png"), "2026\n31")
     digits = found["digits"]
     assert isinstance(digits, list)
@@ -219,28 +229,44 @@ def test_the_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 class Doubter:
-    """A reader that finds one digit on every picture and isn't sure of it."""
+    """A reader that finds one digit on every picture, and isn't sure of it on every second."""
 
-    def read_many(self, pictures: Sequence[Picture]) -> list[Reading]:
-        unsure = Digit(7, 0.64, (0.04,) * 7 + (0.64, 0.04, 0.04), (1, 2, 3, 4), 0, np.zeros((28, 28), np.uint8))
-        return [Reading((unsure,), picture.width, picture.height) for picture in pictures]
+    def __init__(self) -> None:
+        self.sure = True
+
+    def read(self, picture: Picture) -> Reading:
+        self.sure = not self.sure
+        confidence = 0.99 if self.sure else 0.64
+        digit = Digit(7, confidence, (0.0,) * 7 + (confidence, 0.0, 0.0), (1, 2, 3, 4), 0, np.zeros((28, 28), np.uint8))
+        return Reading((digit,), picture.width, picture.height, confidence)
+
+
+def asked(**flags: bool) -> argparse.Namespace:
+    return argparse.Namespace(**({"json": False, "csv": False, "only_sure": False} | flags), annotate=None)
 
 
 def test_a_digit_that_is_doubtful_is_marked(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    given = argparse.Namespace(json=False, csv=False, annotate=None)
-    assert predict(find_pictures([str(folder)]), cast(Reader, Doubter()), given) == 0
+    assert predict(find_pictures([str(folder)]), cast(Reader, Doubter()), asked()) == 0
     _, _, *rows, gap, legend = capsys.readouterr().out.splitlines()
-    assert [row.split()[-2:] for row in rows] == [["64%", "7?"]] * 4
-    assert (gap, legend) == ("", "? follows a digit that is less than 80% sure")
+    assert [row.split()[-2:] for row in rows] == [["64%?", "7?"], ["99%", "7"]] * 2
+    assert gap == ""
+    assert legend.startswith("? follows a digit that is less than 80% sure, and the share of a picture")
 
 
-def test_more_pictures_than_one_batch_keep_their_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    wanted = [str(number % 10) for number in range(BATCH + 5)]
-    for number, text in enumerate(wanted):
-        save(tmp_path / f"{number:03}.png", text)
-    (tmp_path / "010.png").write_bytes(b"")
-    wanted[10] = "None"
-    assert [str(line.get("text")) for line in printed(capsys, tmp_path, code=1)] == wanted
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_only_what_is_sure(folder: Path, capsys: pytest.CaptureFixture[str], form: str) -> None:
+    given = asked(only_sure=True, **{form: True})
+    assert predict(find_pictures([str(folder)]), cast(Reader, Doubter()), given) == 3
+    told = capsys.readouterr()
+    lines = told.out.splitlines()[form == "csv" :]
+    assert ["b.png" in lines[0], "d.tiff" in lines[1], len(lines)] == [True, True, 2]
+    assert ["a.JPG" in told.err, "c.webp" in told.err] == [True, True]
+    one = find_pictures([str(folder / "a.JPG"), str(folder / "b.png")])[1:]
+    sure = Doubter()
+    sure.sure = False
+    assert predict(one, cast(Reader, sure), given) == 0, "nothing was left out"
+    (folder / "aa.png").write_bytes(b"")
+    assert predict(find_pictures([str(folder)]), cast(Reader, Doubter()), given) == 1, "it could not be read, above all"
 
 
 # ---- Standard input -------------------------------------------------------------------------------

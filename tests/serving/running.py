@@ -35,7 +35,7 @@ def stand_in(body: bytes) -> Reading:
     patch = np.zeros((28, 28), np.uint8)
     patch[5:20, 12] = 255
     digit = Digit(7, 0.75, (0.0,) * 7 + (0.75, 0.05, 0.1), (1, 2, 30, 40), 0, patch)
-    return Reading((digit,) * int(body[:1].decode() if body[:1].isdigit() else 1), 64, 48)
+    return Reading((digit,) * int(body[:1].decode() if body[:1].isdigit() else 1), 64, 48, confidence=0.6)
 
 
 @dataclass(frozen=True)
@@ -78,4 +78,4 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     listening = bind("127.0.0.1", 0)
     print(address_of(listening), flush=True)
-    run_server(make_app(stand_in, tuple("0123456789"), "abc", SHORT), listening, SHORT)
+    run_server(make_app(stand_in, {}, SHORT), listening, SHORT)

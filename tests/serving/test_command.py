@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from digits.reading.reader import Reader
 from digits.serving.server import GOODBYE_SECONDS
 from tests.serving.running import IMAGE, SHORT, Running, running
 from tests.serving.test_app import seven
@@ -61,6 +62,33 @@ def test_a_port_in_use_is_told_in_one_sentence(server: Running) -> None:
     done = serve("--port", str(server.port))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"port {server.port} is in use; choose another with --port, or --port 0 for any\n"
+
+
+def test_a_folder_for_corrections_that_can_not_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = serve("--port", "0", "--collect", str(tmp_path / "file" / "under"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"corrections can't be kept in .*under: .*; choose another .* with --collect\n", done.stderr)
+    assert serve("--port", "0", "--collect", "").returncode == 2  # of a variable that isn't set
+
+
+def test_corrections_are_kept_where_it_says(tmp_path: Path) -> None:
+    folder = tmp_path / "corrected"
+    with running("digits.serve", "--port", "0", "--collect", str(folder)) as server:
+        assert server.process.stdout is not None
+        said = server.process.stdout.readline()
+        assert said == f"what is corrected there is kept in {folder}, which holds 0 digits of at most 20,000\n"
+        correct = f"{server.address}/api/correct"
+        answer = httpx.post(correct, params={"text": "7"}, content=seven(), headers=IMAGE, timeout=30)
+        assert (answer.status_code, answer.json()["kept"]) == (200, {"7": 1})
+        assert str(tmp_path) not in f"{answer.headers} {answer.text} {httpx.get(f'{server.address}/health').text}"
+    (kept,) = (folder / "7").iterdir()
+    assert Reader().read(kept).text == "7"
+
+
+def test_nothing_is_kept_unless_that_was_asked_for(server: Running) -> None:
+    answer = httpx.post(f"{server.address}/api/correct", params={"text": "7"}, content=seven(), headers=IMAGE)
+    assert answer.status_code == 404
 
 
 def test_a_model_that_is_not_there(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 import pytest
@@ -16,7 +16,7 @@ from digits.serving.read_queue import Desk, RefusedError
 
 SMALL = Limits(body_bytes=1000, pending_bytes=1500, at_once=2, waiting=3)
 HASTY = replace(SMALL, waiting=1, body_seconds=0.2, reading_seconds=0.3)
-NOTHING = Reading((), 1, 1)
+NOTHING = Reading((), 1, 1, confidence=1.0)
 
 
 async def chunks(
@@ -30,7 +30,7 @@ async def chunks(
 
 
 def desk(limits: Limits = SMALL) -> Desk:
-    return Desk(lambda _: NOTHING, limits)
+    return Desk(limits)
 
 
 async def size_of(desk: Desk, body: AsyncIterator[bytes], announced: int | None = None) -> int:
@@ -88,7 +88,7 @@ class Slow:
         self.seconds, self.let_go = seconds, threading.Event()
         self.lock, self.now, self.most, self.done = threading.Lock(), 0, 0, 0
 
-    def __call__(self, _: bytes) -> Reading:
+    def __call__(self) -> Reading:
         with self.lock:
             self.now += 1
             self.most = max(self.most, self.now)
@@ -99,13 +99,13 @@ class Slow:
         return NOTHING
 
 
-async def all_at_once(desk: Desk, number: int) -> list[Reading | BaseException]:
-    return await asyncio.gather(*(desk.read(b"") for _ in range(number)), return_exceptions=True)
+async def all_at_once(desk: Desk, read: Callable[[], Reading], number: int) -> list[Reading | BaseException]:
+    return await asyncio.gather(*(desk.run(read) for _ in range(number)), return_exceptions=True)
 
 
 def test_so_many_read_so_many_wait_and_the_rest_are_told_to_come_back() -> None:
     slow = Slow(0.05)
-    answers = asyncio.run(all_at_once(Desk(slow, SMALL), 9))
+    answers = asyncio.run(all_at_once(desk(), slow, 9))
     refused = [one for one in answers if isinstance(one, RefusedError)]
     assert [(error.status, error.again) for error in refused] == [(503, 1)] * 4
     assert refused[0].sentence == "Too many pictures are being read; try again in a moment."
@@ -115,12 +115,12 @@ def test_so_many_read_so_many_wait_and_the_rest_are_told_to_come_back() -> None:
 
 def test_a_reading_that_takes_too_long_is_told_and_keeps_its_place_until_it_ends() -> None:
     slow = Slow(20)
-    busy = Desk(slow, HASTY)
-    first = [one for one in asyncio.run(all_at_once(busy, 3)) if isinstance(one, RefusedError)]
+    busy = desk(HASTY)
+    first = [one for one in asyncio.run(all_at_once(busy, slow, 3)) if isinstance(one, RefusedError)]
     assert [error.status for error in first] == [503] * 3
     assert first[0].sentence == "The picture was not read within 0.3 s; send a smaller one."
     # Two threads are still at it, and hold two of the three places; the third, which had waited, is free
-    second = [one for one in asyncio.run(all_at_once(busy, 2)) if isinstance(one, RefusedError)]
+    second = [one for one in asyncio.run(all_at_once(busy, slow, 2)) if isinstance(one, RefusedError)]
     assert sorted(error.sentence[:8] for error in second) == ["The pict", "Too many"]
     assert slow.done == 0
     slow.let_go.set()
@@ -128,13 +128,13 @@ def test_a_reading_that_takes_too_long_is_told_and_keeps_its_place_until_it_ends
     while slow.done < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
     time.sleep(0.1)  # their places are given back just after
-    assert asyncio.run(all_at_once(busy, 2)) == [NOTHING] * 2
+    assert asyncio.run(all_at_once(busy, slow, 2)) == [NOTHING] * 2
     assert slow.done == 4  # who was told to come back while waiting is not read afterwards
 
 
 def test_the_readers_own_errors_come_through() -> None:
-    def late(_: bytes) -> Reading:
+    def late() -> Reading:
         raise TimeoutError("the reader's own")
 
     with pytest.raises(TimeoutError, match="the reader's own"):
-        asyncio.run(Desk(late, SMALL).read(b""))
+        asyncio.run(desk().run(late))

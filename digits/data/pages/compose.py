@@ -7,8 +7,9 @@ import numpy as np
 from digits.data.pages.layouts.catalogue import BLANK, LAYOUTS, RAW, SCREEN
 from digits.data.pages.layouts.writing import Scribe
 from digits.data.pages.page import UNCLEAR, Composed, Grey, Page, Random
+from digits.data.pages.paper.blank import nothing
 from digits.data.pages.paper.guides import annotate, guilloche, rule
-from digits.data.pages.paper.render import Writing, nothing, render, screen
+from digits.data.pages.paper.render import Writing, render, screen
 from digits.data.pages.paper.scenery import Scenery, cover
 from digits.data.pages.stamps.stock import Stock
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from digits.data.pages.page import UNCLEAR, Composed, Grey, Random
 from digits.reading.boxes import LARGEST, SMALLEST, sizes
-from digits.reading.pyramid import border_level
+from digits.reading.detect import border_level
 
 KINDS = {"fitting": 0.65, "too large": 0.17, "too small": 0.06, "anywhere": 0.12}
 """Shares of crops of a page with digits: one of them gets a size of the detector's range, or another, or none does.

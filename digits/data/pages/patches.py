@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digits.data.pages.page import UNCLEAR, Composed, Random
-from digits.reading.box_patch import box_patches
+from digits.reading.patch import box_patches
 
 MOVED, RESIZED, STRETCHED = 0.04, 0.08, 0.07
 """How far boxes are off, as standard deviations: of a centre in shares of the size, of the size and of the aspect as

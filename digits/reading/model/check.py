@@ -1,7 +1,7 @@
 """An ONNX file that a stranger may have made: looked at before anything is built from it.
 
-A file is a graph of plain operators on plain tensors, whose sizes are worked out, by ONNX's own rules, for the largest
-batch it will be given. What is not on the list, or too large, is refused with one sentence.
+A file is a graph of plain operators on plain tensors, whose sizes are worked out, by ONNX's own rules, for the most
+that it will be given at once. What is not on the list, or too large, is refused with one sentence.
 """
 
 from __future__ import annotations
@@ -11,38 +11,25 @@ import os
 import re
 from pathlib import Path
 from stat import S_ISREG
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from digits.reading.model.metadata import CLASSIFICATION, Description, parse
-from digits.reading.model.size import BATCH, KINDS, measure
+import numpy as np
+
+from digits.reading.boxes import CHANNELS, STRIDE
+from digits.reading.model.encoding import DAMAGED, check_parts
+from digits.reading.model.metadata import DETECTION, DIGITS, Description, parse
+from digits.reading.model.size import BATCH, CLASSIFIER, DETECTOR, KINDS, PAGE, Bounds, measure
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import Descriptor  # type: ignore[import-untyped]  # protobuf ships no types
     from onnx import GraphProto, NodeProto, TensorProto
 
 LARGEST_FILE = 64 << 20
 """Bytes: 16 million weights, where the largest net of conf/experiment has 6 million."""
 
-MOST_PARTS = 1 << 18
-"""Nodes, tensors, attributes and their entries. `model=resnet` has 1,000, but two bytes in a file can stand for an
-empty part, which takes 200 bytes of memory."""
-
-DEEPEST = 16
-"""Parts inside one another; a graph without graphs inside has 7."""
-
 MOST_NODES = 2_000
 """Operations; `model=resnet` has 28."""
 
 MOST_DIMENSIONS = 8
-
-VARINT, BYTES, FIXED = 0, 2, {1: 8, 5: 4}
-"""Protobuf's wire types, https://protobuf.dev/programming-guides/encoding: what follows, and of how many bytes."""
-
-TEXT = 9
-"""Protobuf's type of a string, whose bytes it does not look at."""
-
-WHOLE_NUMBERS = {1, 2, 3, 4, 7, 8}
-"""Protobuf's C++ types of numbers that are written as varints: int32, int64, uint32, uint64, bool and enum."""
 
 OWN_DOMAINS = ("", "ai.onnx")
 
@@ -63,11 +50,6 @@ DIVISORS = ("strides", "dilations", "kernel_shape", "group", "blocksize")
 LARGEST = 1 << 20
 """Of an attribute's whole numbers: no sum or product of a few can overflow."""
 
-DAMAGED = "it is no ONNX file, or is damaged"
-
-BEGINNING = b"\x08"
-"""Of every ONNX file: the version of its format is the first part, and a number."""
-
 FIX = "name a run, or a file that `python -m digits.export RUN` made"
 
 OPERATORS = frozenset(re.findall(r"\w+", """
@@ -78,6 +60,23 @@ OPERATORS = frozenset(re.findall(r"\w+", """
 """))  # fmt: skip
 """What nets for small pictures are made of, and their quantised forms. None of them has a graph inside, reads a file,
 loops, or makes a tensor as large as a number that it is given says (as Expand, Tile, Resize and ConstantOfShape do)."""
+
+OF_DETECTORS = OPERATORS | {"Max", "Resize", "Split"}
+"""What page detectors are made of. Resize is run by factors alone, not to a size, and they have to stand in the file:
+else `measure` refuses it, since the size of what it makes is not known beforehand."""
+
+RESIZES: dict[str, tuple[bytes | int, ...]] = {
+    "mode": (b"nearest", b"linear"),  # cubic takes fifty times as long
+    "coordinate_transformation_mode": (b"half_pixel", b"pytorch_half_pixel", b"asymmetric", b"align_corners"),
+    "nearest_mode": (b"floor", b"ceil", b"round_prefer_floor", b"round_prefer_ceil"),
+    "antialias": (0,),
+    "exclude_outside": (0,),
+    "keep_aspect_ratio_policy": (b"stretch",),
+}
+"""Attributes of Resize, with the values that are run."""
+
+UNUSED = ("cubic_coeff_a", "extrapolation_value")
+"""Attributes of Resize that only other values of those look at."""
 
 
 class ModelError(ValueError):
@@ -109,7 +108,8 @@ def read_bytes(path: Path) -> bytes:
 def check_model(content: bytes, name: str) -> Description:
     """Refuse, with ModelError, an ONNX file that is not like those of `digits.export`, or that would take too much.
 
-    The graph takes one `images`, uint8 (N, 1, side, side), and gives one `logits`, float32 (N, classes).
+    A classifier takes one `images`, uint8 (N, 1, side, side), and gives one `logits`, float32 (N, classes); a detector
+    takes float32 (1, 1, H, W) and gives one `maps`, float32 (1, CHANNELS, H / STRIDE, W / STRIDE), for any H and W.
     Gives what the file says of itself.
     """
     try:
@@ -119,94 +119,67 @@ def check_model(content: bytes, name: str) -> Description:
         raise ModelError(f"{name} is not run: {error if told else DAMAGED}; {FIX}") from None
 
 
+class _Ends(NamedTuple):
+    """What goes into a graph, and what comes out of it."""
+
+    kind: str  # of the numbers that go in, by NumPy's name
+    takes: list[int]  # their shape; 0: any
+    most: list[int]  # their shape at most
+    output: str
+    gives: tuple[int, ...]  # the shape of what then comes out, float32
+    bounds: Bounds
+
+
+def _ends(described: Description) -> _Ends:
+    classes, side = len(described.classes), described.image_size
+    if described.task == DETECTION:
+        maps = (1, CHANNELS - len(DIGITS) + classes, PAGE // STRIDE, PAGE // STRIDE)
+        return _Ends("float32", [1, 1, 0, 0], [1, 1, PAGE, PAGE], "maps", maps, DETECTOR)
+    return _Ends("uint8", [0, 1, side, side], [BATCH, 1, side, side], "logits", (BATCH, classes), CLASSIFIER)
+
+
 def _check(content: bytes) -> Description:
-    if not content.startswith(BEGINNING):
-        raise ValueError("it is no ONNX file")
+    check_parts(content)
     import onnx
 
-    _count_parts(memoryview(content), onnx.ModelProto.DESCRIPTOR, MOST_PARTS, 0)
     model = onnx.ModelProto()
     model.ParseFromString(content)
     graph = model.graph
     if not graph.node:
         raise ValueError(DAMAGED)
-    task = next((entry.value for entry in model.metadata_props if entry.key == "task"), CLASSIFICATION)
-    if task != CLASSIFICATION:
-        raise ValueError(f"it was trained for {task!r:.80}, and only nets that tell single digits apart are")
+    keys = [entry.key for entry in model.metadata_props]
+    if len(set(keys)) < len(keys):
+        raise ValueError("its metadata have an entry twice")
+    described = parse({entry.key: entry.value for entry in model.metadata_props})
     if model.functions or model.training_info or graph.sparse_initializer:
         raise ValueError("it has functions of its own, sparse tensors or a graph for training, which are not run")
     if foreign := [opset.domain for opset in model.opset_import if opset.domain not in OWN_DOMAINS]:
         raise ValueError(f"it has operators of {foreign[0]!r:.80}, and only ONNX's own are run")
     if len(graph.node) > MOST_NODES:
         raise ValueError(f"it has {len(graph.node):,} nodes, more than the {MOST_NODES:,} that are run")
+    operators = OF_DETECTORS if described.task == DETECTION else OPERATORS
     for node in graph.node:
-        _check_node(node)
+        _check_node(node, operators)
     for tensor in graph.initializer:
         _check_tensor(tensor)
     names = [name for part in graph.node for name in part.output if name]
     names += [tensor.name for tensor in graph.initializer] + [value.name for value in graph.input]
     if len(set(names)) < len(names):
         raise ValueError("two of its values have the same name")
-    keys = [entry.key for entry in model.metadata_props]
-    if len(set(keys)) < len(keys):
-        raise ValueError("its metadata have an entry twice")
-    described = parse({entry.key: entry.value for entry in model.metadata_props})
-    _check_ends(graph, described)
-    values = measure(model)
-    if values["logits"].shape != (BATCH, len(described.classes)) or values["logits"].kind != onnx.TensorProto.FLOAT:
-        wrong = " x ".join(map(str, values["logits"].shape))
-        raise ValueError(f"for {BATCH} pictures of {len(described.classes)} classes it gives {wrong} numbers")
+    ends = _ends(described)
+    _check_ends(graph, ends)
+    found = measure(model, ends.most, ends.bounds)[ends.output]
+    if found.shape != ends.gives or found.kind != onnx.TensorProto.FLOAT:
+        wrong, right = (" x ".join(map(str, shape)) for shape in (found.shape, ends.gives))
+        what = f"{wrong} numbers of type {found.kind}, and not {right} of type 1 (float32)"
+        raise ValueError(f"for {ends.bounds.given} and {len(described.classes)} classes it gives {what}")
     return described
 
 
-def _count_parts(content: memoryview, kind: Descriptor, left: int, depth: int) -> int:
-    """Walk through protobuf's encoding without building anything; gives how many parts there may still be."""
-    if depth > DEEPEST:
-        raise ValueError(f"its parts are nested deeper than {DEEPEST} levels")
-    place = 0
-    while place < len(content):
-        tag, place = _varint(content, place)
-        field, wire, length = kind.fields_by_number.get(tag >> 3), tag & 7, 0
-        left -= 1
-        if field is None:
-            raise ValueError(f"it has a part {tag >> 3} in {kind.name}, which the installed onnx does not know")
-        if wire == VARINT:
-            _, place = _varint(content, place)
-        elif wire == BYTES:
-            length, place = _varint(content, place)
-            inside = content[place : place + length]
-            if field.message_type is not None:
-                left = _count_parts(inside, field.message_type, left, depth + 1)
-            elif field.type == TEXT:
-                str(inside, "utf-8")
-            elif field.cpp_type in WHOLE_NUMBERS:  # packed: a byte can stand for eight
-                left -= length
-        elif wire in FIXED:
-            length = FIXED[wire]
-        else:
-            raise ValueError(DAMAGED)
-        place += length
-        if left < 0:
-            raise ValueError(f"it has more than {MOST_PARTS:,} parts")
-    if place > len(content):
-        raise ValueError(DAMAGED)
-    return left
-
-
-def _varint(content: memoryview, place: int) -> tuple[int, int]:
-    """A number as protobuf writes it, seven bits a byte, and where the next thing begins."""
-    number = 0
-    for i, byte in enumerate(content[place : place + 10]):
-        number |= (byte & 127) << 7 * i
-        if byte < 128:
-            return number, place + i + 1
-    raise ValueError(DAMAGED)
-
-
-def _check_node(node: NodeProto) -> None:
+def _check_node(node: NodeProto, operators: frozenset[str]) -> None:
     from onnx import AttributeProto
 
-    if node.domain not in OWN_DOMAINS or node.op_type not in OPERATORS or node.overload or not node.output:
+    if node.domain not in OWN_DOMAINS or node.op_type not in operators or node.overload or not node.output:
         domain = f" of {node.domain!r:.80}" if node.domain not in OWN_DOMAINS else ""
         raise ValueError(f"it has the operator {node.op_type!r:.80}{domain}, which is not among those that are run")
     for attribute in node.attribute:
@@ -219,6 +192,18 @@ def _check_node(node: NodeProto) -> None:
             raise ValueError(f"its operator {node.op_type} has {attribute.name!r:.80} out of range")
         if attribute.HasField("t"):
             _check_tensor(attribute.t)
+    if node.op_type == "Resize":
+        _check_resize(node)
+
+
+def _check_resize(node: NodeProto) -> None:
+    """Refuse to make a size that is wished for, to look at a region, and what is slow."""
+    if len(node.input) != 3 or node.input[1]:  # what is resized, a region, factors, a size
+        raise ValueError("its operator Resize has other inputs than factors, which are not run")
+    for attribute in node.attribute:
+        value = attribute.s or attribute.i
+        if attribute.name not in UNUSED and value not in RESIZES.get(attribute.name, ()):
+            raise ValueError(f"its operator Resize has {attribute.name!r:.80} as {value!r:.80}, which is not run")
 
 
 def _check_tensor(tensor: TensorProto) -> None:
@@ -239,17 +224,16 @@ def _check_tensor(tensor: TensorProto) -> None:
         raise ValueError(f"{name} says that it has {math.prod(tensor.dims):,} numbers, and has {has:,}")
 
 
-def _check_ends(graph: GraphProto, described: Description) -> None:
-    """What goes in and what comes out."""
-    from onnx import TensorProto
+def _check_ends(graph: GraphProto, ends: _Ends) -> None:
+    """What goes in and what comes out, as the graph says it."""
+    from onnx.helper import np_dtype_to_tensor_dtype
 
-    for values, name in ((graph.input, "images"), (graph.output, "logits")):
+    for side, values, name in (("input", graph.input, "images"), ("output", graph.output, ends.output)):
         if [value.name for value in values] != [name]:
             found = ", ".join(f"{value.name!r:.40}" for value in values[:3])
-            raise ValueError(f"its {'input' if name == 'images' else 'output'} is {found or 'missing'}, and not {name}")
-    kind = graph.input[0].type.tensor_type
+            raise ValueError(f"its {side} is {found or 'missing'}, and not {name}")
+    kind, wanted = graph.input[0].type.tensor_type, np_dtype_to_tensor_dtype(np.dtype(ends.kind))
     sizes = [dim.dim_value if dim.HasField("dim_value") else 0 for dim in kind.shape.dim]
-    side = described.image_size
-    if kind.elem_type != TensorProto.UINT8 or sizes != [0, 1, side, side]:
+    if kind.elem_type != wanted or sizes != ends.takes:
         found = f"numbers of type {kind.elem_type} and shape {sizes[: MOST_DIMENSIONS + 1]}"
-        raise ValueError(f"it takes {found}, and not of type 2 (uint8) and shape [0, 1, {side}, {side}] (0: any)")
+        raise ValueError(f"it takes {found}, and not of type {wanted} ({ends.kind}) and shape {ends.takes} (0: any)")

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 FORMAT = "1"
 
 CLASSIFICATION = "classification"
-"""The task of a net whose file does not name another (`task`): a page detector's says detection."""
+"""The task of a net whose file names none (`task`): one that tells single digits, or other things, apart."""
+
+DETECTION = "detection"
+"""The task of a net that finds digits on pages."""
 
 DIGITS = tuple("0123456789")
 
@@ -30,19 +33,24 @@ MOST_CLASSES = 1_000
 class Description:
     """The entries that a reader needs; `provenance` and what else there is are for people."""
 
+    task: str
+    """CLASSIFICATION or DETECTION."""
     classes: tuple[str, ...]
     mean: float
     """Of the training pixels scaled to 0..1; the graph has it inside, as it has `std`."""
     std: float
     image_size: int
+    """A side of the images, in pixels; a detector was trained on crops of it, and takes any size."""
     temperature: float | None
-    """What logits are divided by before softmax; None where the net was not calibrated."""
+    """What logits are divided by before softmax; None where the net was not calibrated, as no detector is."""
     accuracy: float
-    """On the test images of its data set, as this file."""
+    """On the test images of its data set, as this file; a detector's, of the digits that it finds."""
 
     @property
     def reads_digits(self) -> bool:
         """Whether the reader can use it."""
+        if self.task == DETECTION:
+            return self.classes == DIGITS
         return self.classes in (DIGITS, (*DIGITS, NONE)) and self.image_size == SIDE
 
 
@@ -52,6 +60,11 @@ def parse(entries: Mapping[str, str]) -> Description:
         raise ValueError(f"its metadata have the format {_shown(entries.get('format'))}, and not {FORMAT}")
     if sum(map(len, entries.values())) > LONGEST or any(len(key) > 100 for key in entries):
         raise ValueError(f"its metadata have more than {LONGEST:,} characters")
+    task = entries.get("task", CLASSIFICATION)
+    if task not in (CLASSIFICATION, DETECTION):
+        raise ValueError(
+            f"it was trained for {_shown(task)}, and only nets for {CLASSIFICATION} or {DETECTION} are run"
+        )
     classes = _json(entries, "classes")
     if (
         not isinstance(classes, list)
@@ -62,12 +75,14 @@ def parse(entries: Mapping[str, str]) -> Description:
         raise ValueError(f"its metadata's classes are {_shown(entries.get('classes'))}, which is no list of names")
     if not isinstance(_json(entries, "provenance"), dict):
         raise ValueError("its metadata's provenance is no JSON object")  # noqa: TRY004 (a file's fault, as the others)
+    calibrated = task == CLASSIFICATION and "temperature" in entries
     return Description(
+        task=task,
         classes=tuple(classes),
         mean=_number(entries, "mean", 0, 1),
         std=_number(entries, "std", 1e-6, 1),
         image_size=int(_number(entries, "image_size", 1, 4096)),
-        temperature=_number(entries, "temperature", 0.01, 100) if "temperature" in entries else None,
+        temperature=_number(entries, "temperature", 0.01, 100) if calibrated else None,
         accuracy=_number(entries, "accuracy", 0, 1),
     )
 

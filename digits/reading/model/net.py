@@ -1,71 +1,127 @@
-"""An exported net, run by onnxruntime: patches in, calibrated probabilities out. No torch."""
+"""Exported nets, run by onnxruntime: a detector of digits on pages and a classifier of single ones. No torch."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from digits.reading.boxes import CHANNELS, STRIDE
+from digits.reading.detect import MULTIPLE
 from digits.reading.model.check import FIX, ModelError, check_model, read_bytes
-from digits.reading.model.metadata import NONE, SIDE, parse
+from digits.reading.model.metadata import CLASSIFICATION, DETECTION, NONE, SIDE, Description, parse
 from digits.reading.model.size import BATCH
 
-__all__ = ["ModelError", "Net"]
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
-SHIPPED = Path(__file__).resolve().parents[1] / "pretrained" / "classifier" / "model.onnx"
+__all__ = ["Classifier", "Detector", "ModelError", "load"]
+
+PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
+
+SHIPPED = PRETRAINED / "classifier" / "model.onnx"
+
+SHIPPED_DETECTOR = PRETRAINED / "detector" / "model.onnx"
 
 QUIET = 4
 """onnxruntime's level of messages: fatal ones only; what fails is raised anyway."""
 
+KINDS = {DETECTION: "page detector", CLASSIFICATION: "classifier of single digits"}
 
-class Net:
-    """A net that reads single digits.
 
-    `path` is a file, or a run's directory, in which `export/model.onnx` is meant; without one, the net that ships.
+def load(*names: str | Path, threads: int = 1) -> tuple[Detector, Classifier]:
+    """Both nets of the reader. Each name is a run's directory or a file, of either kind, as its metadata say.
+
+    The net that is not named is the one that ships. Raises ModelError as the nets do, and where two are of one kind.
+    """
+    found: dict[str, Opened] = {}
+    for name in names:
+        opened = _open(name, threads)
+        task = opened.described.task
+        if task in found:
+            both = f"{found[task].path} and {opened.path} are each a {KINDS[task]}"
+            raise ModelError(f"{both}; name at most one {KINDS[DETECTION]} and one {KINDS[CLASSIFICATION]}")
+        found[task] = opened
+    return Detector(found.get(DETECTION), threads), Classifier(found.get(CLASSIFICATION), threads)
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A file that was looked at, and is ready to be run."""
+
+    path: Path
+    sha256: str
+    described: Description
+    session: InferenceSession
+
+    def run(self, images: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+        """What the net answers to `images`. Raises ModelError where that fails, or gives NaN or infinity."""
+        try:
+            answers: npt.NDArray[np.float32] = self.session.run(None, {"images": np.ascontiguousarray(images)})[0]
+        except Exception as error:  # what onnxruntime raises has no common base
+            raise ModelError(f"{self.path} can't be run: {_reason(error)}; {FIX}") from None
+        if not np.isfinite(answers).all():
+            raise ModelError(f"{self.path} answers with what are no numbers; train it again, and export it")
+        return answers
+
+
+class Detector:
+    """A net that finds the digits on a page, as `digits.reading.detect` asks it.
+
+    `model` is a file, or a run's directory, in which `export/model.onnx` is meant; without one, the net that ships.
     It runs on `threads` threads of its own, which sleep when there is nothing to do; several callers may share it.
     Raises ModelError where there is no such file, or it is one that is not run (`digits.reading.model.check`).
     """
 
+    path: Path
+    sha256: str
+    """Of the file, in hexadecimal digits."""
+
+    def __init__(self, model: str | Path | Opened | None = None, threads: int = 1) -> None:
+        self._opened = _of_task(DETECTION, model, threads)
+        self.path, self.sha256 = self._opened.path, self._opened.sha256
+
+    def __call__(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Grey 0..1, float32 (1, 1, H, W), to maps, float32 (1, CHANNELS, H / STRIDE, W / STRIDE).
+
+        H and W are multiples of MULTIPLE; a stranger's net was measured for up to PAGE. Raises ModelError when the
+        net's answers are no numbers, or of another shape.
+        """
+        height, width = images.shape[2:] if images.shape[:2] == (1, 1) and images.ndim == 4 else (0, 0)
+        if images.dtype != np.float32 or not height * width or height % MULTIPLE or width % MULTIPLE:
+            found = f"but these are {images.dtype} {images.shape}"
+            raise ValueError(f"images are float32 (1, 1, H, W), sides multiples of {MULTIPLE}, {found}")
+        maps = self._opened.run(images)
+        if maps.shape != (shape := (1, CHANNELS, height // STRIDE, width // STRIDE)):
+            raise ModelError(
+                f"{self.path} answers with the shape {maps.shape}, and not {shape}, to {height} x {width} pixels; {FIX}"
+            )
+        return maps
+
+
+class Classifier:
+    """A net that reads single digits; `model`, `threads` and what is raised are as `Detector` has them."""
+
+    path: Path
     classes: tuple[str, ...]
     """What the columns of the probabilities stand for: "0" to "9", and "none" for no digit where the net has it."""
     none: int | None
     """The column of "none"."""
+    temperature: float | None
+    """What its logits are divided by before softmax; None where it was not calibrated."""
     sha256: str
     """Of the file, in hexadecimal digits."""
 
-    def __init__(self, path: str | Path | None = None, threads: int = 1) -> None:
-        import onnxruntime
-
-        file = find_model(path)
-        content = read_bytes(file)
-        if path is not None:  # the file that ships is as much to be trusted as the code beside it
-            check_model(content, str(file))
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # else a file that also begins as one of onnxruntime's own format is run as that, which was not looked at
-        options.add_session_config_entry("session.load_model_format", "ONNX")
-        options.log_severity_level = QUIET
-        try:
-            # without a fallback, which would print and try the same again
-            self._session = onnxruntime.InferenceSession(
-                content, options, providers=["CPUExecutionProvider"], enable_fallback=0
-            )
-            described = parse(self._session.get_modelmeta().custom_metadata_map)
-        except Exception as error:  # what onnxruntime raises has no common base
-            raise ModelError(f"{file} can't be run: {_reason(error)}; {FIX}") from None
-        if not described.reads_digits:
-            names, side = ", ".join(described.classes), described.image_size
-            raise ModelError(
-                f"{file} tells {names!r:.80} apart on {side}x{side} pixels, and the reader wants 0 to 9, then none if "
-                "a net has that, on 28x28; such a net serves `python -m digits.evaluate`, not the reader, for which "
-                "train one with data=mnist, and export it"
-            )
-        self.path, self.classes, self.temperature = file, described.classes, described.temperature
-        self.sha256 = hashlib.sha256(content).hexdigest()
+    def __init__(self, model: str | Path | Opened | None = None, threads: int = 1) -> None:
+        self._opened = _of_task(CLASSIFICATION, model, threads)
+        described = self._opened.described
+        self.path, self.sha256 = self._opened.path, self._opened.sha256
+        self.classes, self.temperature = described.classes, described.temperature
         self.none = self.classes.index(NONE) if NONE in self.classes else None
 
     def probabilities(self, patches: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -79,22 +135,63 @@ class Net:
         found = np.empty((len(patches), len(self.classes)), np.float32)
         for start in range(0, len(patches), BATCH):
             chunk = slice(start, start + BATCH)
-            found[chunk] = self._logits(patches[chunk, None])
+            found[chunk] = self._opened.run(patches[chunk, None])  # (B, 1, 28, 28) to logits (B, classes)
         found /= self.temperature or 1.0
         found -= found.max(1, keepdims=True, initial=-np.inf)
         np.exp(found, out=found)
         found /= found.sum(1, keepdims=True)
         return found
 
-    def _logits(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Images (B, 1, 28, 28), B <= BATCH, to logits (B, classes)."""
-        try:
-            logits: npt.NDArray[np.float32] = self._session.run(None, {"images": np.ascontiguousarray(images)})[0]
-        except Exception as error:  # what onnxruntime raises has no common base
-            raise ModelError(f"{self.path} can't be run: {_reason(error)}; {FIX}") from None
-        if not np.isfinite(logits).all():
-            raise ModelError(f"{self.path} answers with what are no numbers; train it again, and export it")
-        return logits
+
+def _of_task(task: str, model: str | Path | Opened | None, threads: int) -> Opened:
+    """The net that is meant; raises ModelError where it is not one of the reader's for a task."""
+    if model is None:  # what ships is as much to be trusted as the code beside it
+        return _ready(SHIPPED_DETECTOR if task == DETECTION else SHIPPED, threads, checked=False)
+    opened = model if isinstance(model, Opened) else _open(model, threads)
+    if opened.described.task != task:
+        raise ModelError(f"{opened.path} is a {KINDS[opened.described.task]}; name a {KINDS[task]} here")
+    return opened
+
+
+def _open(name: str | Path, threads: int) -> Opened:
+    """A net of either kind that the reader can use. Raises ModelError."""
+    opened = _ready(find_model(name), threads)
+    described = opened.described
+    names, side = ", ".join(described.classes), described.image_size
+    if described.reads_digits:
+        return opened
+    if described.task == DETECTION:
+        raise ModelError(
+            f"{opened.path} finds {names!r:.80} on pages, and the reader wants 0 to 9; train one with "
+            "experiment=page_reader, and export it"
+        )
+    raise ModelError(
+        f"{opened.path} tells {names!r:.80} apart on {side}x{side} pixels, and the reader wants 0 to 9, then none if "
+        "a net has that, on 28x28; such a net serves `python -m digits.evaluate`, not the reader, for which "
+        "train one with data=mnist, and export it"
+    )
+
+
+def _ready(file: Path, threads: int, *, checked: bool = True) -> Opened:
+    """A file made ready to be run, after a look at it. Raises ModelError."""
+    import onnxruntime
+
+    content = read_bytes(file)
+    if checked:
+        check_model(content, str(file))
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # else a file that also begins as one of onnxruntime's own format is run as that, which was not looked at
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    options.log_severity_level = QUIET
+    try:
+        # without a fallback, which would print and try the same again
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+        described = parse(session.get_modelmeta().custom_metadata_map)
+    except Exception as error:  # what onnxruntime raises has no common base
+        raise ModelError(f"{file} can't be run: {_reason(error)}; {FIX}") from None
+    return Opened(file, hashlib.sha256(content).hexdigest(), described, session)
 
 
 def _reason(error: Exception) -> str:
@@ -102,16 +199,14 @@ def _reason(error: Exception) -> str:
     return f"{' '.join(str(error).split()).rpartition('&) ')[2]!r:.200}"
 
 
-def find_model(path: str | Path | None) -> Path:
+def find_model(name: str | Path) -> Path:
     """The ONNX file that a name means; raises ModelError where a directory holds none."""
-    if path is None:
-        return SHIPPED
-    path = Path(path)
+    path = Path(name)
     if not os.path.isdir(path):  # noqa: PTH112 (Path's raises for a name too long)
         return path
-    for name in ("export/model.onnx", "model.onnx"):
-        if os.path.exists(path / name):  # noqa: PTH110 (likewise)
-            return path / name
+    for file in (path / "export" / "model.onnx", path / "model.onnx"):
+        if os.path.exists(file):  # noqa: PTH110 (likewise)
+            return file
     if os.path.exists(path / "result.json"):  # noqa: PTH110 (likewise)
         raise ModelError(f"{path} has no export/model.onnx; python -m digits.export {path} makes it")
     raise ModelError(f"{path} is neither a run nor an exported net; name a run's directory or an ONNX file")

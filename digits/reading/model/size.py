@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from digits.reading.detect import LONGEST, MULTIPLE, PADDING
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, ValueInfoProto
@@ -13,16 +16,43 @@ KINDS = (1, 2, 3, 6, 7, 9)
 """Of onnx.TensorProto.DataType: FLOAT, UINT8, INT8, INT32, INT64 and BOOL, of at most eight bytes each."""
 
 BATCH = 64
-"""Images that a stranger's net is given at once, so that what it needs is known beforehand."""
+"""Images that a stranger's classifier is given at once, so that what it needs is known beforehand."""
 
-LARGEST_TENSOR = 16 << 20
-"""Numbers in any one tensor, for a whole batch: 64 MB as float32; `model=resnet` has 0.4 million."""
+PAGE = -(-(LONGEST + 2 * PADDING) // MULTIPLE) * MULTIPLE
+"""Pixels of a side of the largest image that a page detector is given."""
 
-MOST_NUMBERS = 128 << 20
-"""Numbers in all tensors together, for a whole batch: 0.5 GB if none were freed before the end."""
 
-MOST_WORK = BATCH << 30
-"""Multiplications for a whole batch, a billion an image: 0.8 s on a core of a Xeon; `model=resnet` has 10 million."""
+@dataclass(frozen=True)
+class Bounds:
+    """What a net may take at most for the most that it is given at once. A number is of four bytes as float32."""
+
+    given: str  # in words
+    tensor: int  # numbers in any one tensor
+    numbers: int  # in all tensors together, if none were freed before the end
+    views: int  # of a convolution's places, side by side, for one image
+    work: int  # multiplications, or what takes as long
+
+
+CLASSIFIER = Bounds(
+    given=f"{BATCH} pictures",
+    tensor=16 << 20,  # 64 MB; `model=resnet` has 0.4 million
+    numbers=128 << 20,  # 0.5 GB
+    views=16 << 20,
+    work=BATCH << 30,  # a billion an image: 0.8 s on a core of a Xeon; `model=resnet` has 17 million
+)
+DETECTOR = Bounds(
+    given=f"a page of {PAGE} x {PAGE} pixels",
+    tensor=32 << 20,  # 128 MB; `model=detector` has 4.5 million
+    numbers=256 << 20,  # 1 GB; `model=detector` has 70 million
+    views=128 << 20,  # `model=detector` has 30 million
+    work=64 << 30,  # as for a batch of 64 images; `model=detector` has a sixth of it
+)
+
+MOVED = 16
+"""Multiplications of a convolution that take as long as to read or to write a number."""
+
+AVERAGED = 64
+"""Multiplications of a convolution that take as long as a number under the kernel of a pooling."""
 
 SHORT = 1024
 """Bytes of a tensor that sizes could follow from, such as the shape that something is brought to."""
@@ -42,9 +72,10 @@ class Value:
         return math.prod(self.shape)
 
 
-def measure(model: ModelProto) -> dict[str, Value]:
-    """Every value of a graph for a batch of BATCH images. Raises ValueError where it would be too large or too slow.
+def measure(model: ModelProto, images: Sequence[int], bounds: Bounds) -> dict[str, Value]:
+    """Every value of a graph for `images` of the largest shape. Raises ValueError where it is too large or too slow.
 
+    For less it takes less: of what `digits.reading.model.check` lets through, nothing makes more out of fewer numbers.
     What the file itself says of the shapes in between is not believed. The model is used up: its weights are dropped.
     """
     from onnx.shape_inference import InferenceError, infer_shapes
@@ -55,7 +86,8 @@ def measure(model: ModelProto) -> dict[str, Value]:
             for field in ("raw_data", "float_data", "int32_data", "int64_data"):
                 tensor.ClearField(field)
     del graph.value_info[:]
-    graph.input[0].type.tensor_type.shape.dim[0].dim_value = BATCH
+    for dim, size in zip(graph.input[0].type.tensor_type.shape.dim, images, strict=True):
+        dim.dim_value = size
     graph.output[0].type.tensor_type.ClearField("shape")
     try:
         found = infer_shapes(model, check_type=True, strict_mode=True, data_prop=True).graph
@@ -69,11 +101,14 @@ def measure(model: ModelProto) -> dict[str, Value]:
             raise ValueError(f"the size of its value {unknown[0]!r:.80} can't be known before it is run")
         outputs = [values[name] for name in node.output if name]
         for value in outputs:
-            _check(value.numbers, LARGEST_TENSOR, f"numbers in the tensor {node.output[0]!r:.80}")
-        total += sum(value.numbers for value in outputs)
-        work += _work(node, values) + sum(values[name].numbers for name in node.input if name)
-    _check(total, MOST_NUMBERS, "numbers in all its tensors")
-    _check(work, MOST_WORK, "multiplications")
+            _check(value.numbers, bounds.tensor, f"numbers in the tensor {node.output[0]!r:.80}", bounds)
+        written = sum(value.numbers for value in outputs)
+        total += written
+        work += _work(node, values, bounds) + MOVED * (
+            written + sum(values[name].numbers for name in node.input if name)
+        )
+    _check(total, bounds.numbers, "numbers in all its tensors", bounds)
+    _check(work, bounds.work, "multiplications", bounds)
     return values
 
 
@@ -87,21 +122,22 @@ def _value(info: ValueInfoProto) -> Value:
     return Value(kind.elem_type, shape)
 
 
-def _check(found: int, most: int, what: str) -> None:
+def _check(found: int, most: int, what: str, bounds: Bounds) -> None:
     if found > most:
-        raise ValueError(f"for {BATCH} pictures it has {found:,} {what}, more than the {most:,} that are run")
+        raise ValueError(f"for {bounds.given} it has {found:,} {what}, more than the {most:,} that are run")
 
 
-def _work(node: NodeProto, values: dict[str, Value]) -> int:
-    """Multiplications of a node, or what takes as long."""
+def _work(node: NodeProto, values: Mapping[str, Value], bounds: Bounds) -> int:
+    """Multiplications of a node, or what takes as long, beside its reading and writing."""
     out = values[node.output[0]]
     if node.op_type == "Conv":
         kernel = math.prod(values[node.input[1]].shape[1:])
-        # a kernel's view of every place, side by side: made for one image at a time
-        _check(kernel * math.prod(out.shape[2:]), LARGEST_TENSOR, f"numbers side by side for {node.output[0]!r:.80}")
-        return out.numbers * kernel
+        views = kernel * math.prod(out.shape[2:])  # of every place, side by side: made for one image at a time
+        _check(views, bounds.views, f"numbers side by side for {node.output[0]!r:.80}", bounds)
+        groups = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
+        return out.numbers * kernel + MOVED * out.shape[0] * groups * views
     if node.op_type in ("Gemm", "MatMul"):
         first = values[node.input[0]]
         return out.numbers * max(first.shape[-2:], default=1)
     kernels = [math.prod(attribute.ints) for attribute in node.attribute if attribute.name == "kernel_shape"]
-    return out.numbers * max(kernels, default=1)
+    return AVERAGED * out.numbers * max(kernels, default=0)

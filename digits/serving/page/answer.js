@@ -1,5 +1,7 @@
 // What was read: the text, one digit looked at closely, all digits as the net sees them, and boxes on the picture.
 
+import { withdraw } from "./correct.js";
+
 const at = (id) => document.getElementById(id);
 const [text, patch, bars, lines, boxes] = ["text", "patch", "bars", "lines", "boxes"].map(at);
 
@@ -25,8 +27,6 @@ const rows = [..."0123456789", "no digit"].map((label, index) => {
 let shown = null; // { reading, where, chosen }
 let picked = null; // a point of the digit that was clicked: later answers about the same picture keep to it
 
-export function hasNone(there) { rows[10].row.hidden = !there; } // whether the net can say "no digit"
-
 export function showNothing(words = "") {
   shown = null;
   text.className = words ? "words" : "none";
@@ -34,6 +34,7 @@ export function showNothing(words = "") {
   boxes.replaceChildren();
   lines.replaceChildren();
   look(null);
+  withdraw();
 }
 
 export function forgetPicked() { picked = null; }

@@ -1,6 +1,7 @@
 // The page: what is drawn or dropped is sent, one picture at a time and always the newest, and the answer is shown.
 
-import { forgetPicked, hasNone, percent, place, show, showNothing } from "./answer.js";
+import { forgetPicked, percent, place, show, showNothing } from "./answer.js";
+import { allow, forgetTyped, offer } from "./correct.js";
 import { Paper, WIDTH } from "./paper.js";
 
 const PAUSE = 50; // ms between an answer and the next question: 10 to 15 a second while one draws
@@ -22,6 +23,7 @@ const paper = new Paper(at("paper"), {
     if (gone) age += 1;
     refused = "";
     forgetPicked();
+    forgetTyped();
     buttons();
     ask();
   },
@@ -53,9 +55,9 @@ async function ask() {
 
 async function askOnce(since) { // gives how long to wait before the same is asked again; 0: it was answered
   const point = paper.last, photographed = dropped;
-  let reply, answer;
+  let body, reply, answer;
   try {
-    const body = photographed ?? (await paper.picture());
+    body = photographed ?? (await paper.picture());
     const type = body.type.startsWith("image/") ? body.type : "application/octet-stream";
     reply = await fetch("api/read", { method: "POST", body, headers: { "Content-Type": type } });
     answer = await reply.json();
@@ -76,11 +78,13 @@ async function askOnce(since) { // gives how long to wait before the same is ask
   say(reply.ok ? refused : answer.error);
   if (!reply.ok) showNothing();
   else {
-    at("took").textContent = `Read in ${Math.max(1, Math.round(answer.milliseconds))} ms.`;
+    const look = answer.doubtful ? "; have a look" : "";
+    at("took").textContent = `Read in ${Math.max(1, Math.round(answer.milliseconds))} ms, ${percent(answer.confidence)} sure of the whole${look}.`;
     if (!answer.digits.length) showNothing(photographed || paper.strokes.flat().length > 12 ? "no digit found" : "");
     else {
       const scale = answer.width / WIDTH;
       show(answer, whereItLies, photographed ? null : point?.map((value) => value * scale));
+      if (!changed) offer(body, answer.text); // else it is of a digit half drawn
     }
     speak(spoken(answer));
   }
@@ -154,6 +158,7 @@ function refuse(why) { // the drawing is there again, and is read again, under t
 function drop() { // the photo; the drawing under it is there again
   age += 1;
   forgetPicked();
+  forgetTyped();
   if (!dropped) return;
   URL.revokeObjectURL(photo.src);
   photo.removeAttribute("src");
@@ -194,6 +199,7 @@ at("paper").addEventListener("keydown", (event) => {
   else if (key === "p") file.click();
 });
 addEventListener("keydown", (event) => {
+  if (event.target.closest?.("form")) return; // what is typed has an undo of its own
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && !event.shiftKey) {
     event.preventDefault();
     dropped ? empty() : paper.undo();
@@ -209,8 +215,8 @@ for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
 addEventListener("drop", (event) => take(event.dataTransfer.files[0]));
 new ResizeObserver(place).observe(stage);
 
-fetch("health").then((reply) => reply.json()).then(({ model, limits }) => {
+fetch("health").then((reply) => reply.json()).then(({ limits, corrections }) => {
   mostBytes = limits.body_bytes;
-  hasNone(model.classes.includes("none"));
+  if (corrections) allow();
 }).catch(() => say("The server does not answer; is it still running?"));
 showNothing();

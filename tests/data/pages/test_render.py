@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from digits.data.pages.page import UNCLEAR, Grey, Page, Random
+from digits.data.pages.paper.blank import nothing
 from digits.data.pages.paper.guides import ANNOTATIONS, add_clear, annotate, guilloche, rule, strike
-from digits.data.pages.paper.render import board, nothing, photograph, render, scan, screen
+from digits.data.pages.paper.render import board, photograph, render, scan, screen
 from digits.data.pages.paper.scenery import OPAQUE, Scenery, cover, texture, things
 
 BAR = np.s_[40:120, 76:84]

@@ -44,6 +44,11 @@ def whole(name: str, *numbers: int) -> onnx.TensorProto:
     return numpy_helper.from_array(np.array(numbers, np.int64), name)
 
 
+def numbers(name: str, *found: float) -> onnx.TensorProto:
+    """A tensor of these numbers."""
+    return numpy_helper.from_array(np.array(found, np.float32), name)
+
+
 def sound(outputs: int = 10, entries: Mapping[str, str | None] | None = None) -> onnx.ModelProto:
     """A linear classifier of pixels scaled to 0..1, with its metadata; None leaves an entry out."""
     nodes = [
@@ -65,11 +70,37 @@ def sound(outputs: int = 10, entries: Mapping[str, str | None] | None = None) ->
     return model
 
 
+def sound_detector(channels: int = 16, entries: Mapping[str, str | None] | None = None) -> onnx.ModelProto:
+    """A page detector of what those of this project are made of: how far a cell is from its surroundings, convolved."""
+    nodes = [
+        helper.make_node("AveragePool", ["images"], ["cells"], kernel_shape=[4, 4], strides=[4, 4]),
+        helper.make_node("AveragePool", ["cells"], ["coarse"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("Resize", ["coarse", "", "factors"], ["fine"], mode="linear"),
+        helper.make_node("Sub", ["cells", "fine"], ["difference"]),
+        helper.make_node("Max", ["difference", "floor"], ["scaled"]),
+        helper.make_node("Conv", ["scaled", "weight", "bias"], ["answers"], pads=[1, 1, 1, 1]),
+        helper.make_node("Split", ["answers", "parts"], ["objectness", "rest"], axis=1),
+        helper.make_node("Concat", ["objectness", "rest"], ["maps"], axis=1),
+    ]
+    graph = helper.make_graph(
+        nodes, "graph",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 1, "height", "width"])],
+        [helper.make_tensor_value_info("maps", TensorProto.FLOAT, [1, channels, None, None])],
+        [numbers("factors", 1, 1, 2, 2), numbers("floor", -0.5), whole("parts", 1, channels - 1),
+         weights("weight", channels, 1, 3, 3), weights("bias", channels)],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    given = {**ENTRIES, "task": "detection", "mean": "0.0", "std": "1.0", "image_size": "128", **(entries or {})}
+    helper.set_model_props(model, {key: value for key, value in given.items() if value is not None})
+    return model
+
+
 def between(model: onnx.ModelProto, *nodes: onnx.NodeProto, tensors: tuple[onnx.TensorProto, ...] = ()) -> None:
     """Put nodes between "scaled" and the rest; the first takes "scaled", the last gives "then"."""
-    model.graph.node[2].input[0] = "then"
-    rest = list(model.graph.node[2:])
-    del model.graph.node[2:]
+    place = next(place for place, node in enumerate(model.graph.node) if "scaled" in node.input)
+    model.graph.node[place].input[0] = "then"
+    rest = list(model.graph.node[place:])
+    del model.graph.node[place:]
     model.graph.node.extend([*nodes, *rest])
     model.graph.initializer.extend(tensors)
 
@@ -86,8 +117,8 @@ def refusal(model: onnx.ModelProto | bytes) -> str:
     return text.removeprefix("x.onnx is not run: ").removesuffix(FIX)
 
 
-def spoilt(change: Callable[[onnx.ModelProto], object]) -> str:
+def spoilt(change: Callable[[onnx.ModelProto], object], make: Callable[[], onnx.ModelProto] = sound) -> str:
     """Why a sound file is refused once it has been changed."""
-    model = sound()
+    model = make()
     change(model)
     return refusal(model)

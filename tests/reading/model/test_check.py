@@ -11,8 +11,8 @@ import onnx
 import pytest
 from onnx import AttributeProto, TensorProto, helper
 
-from digits.reading.model import check as model_file
 from digits.reading.model.check import LARGEST_FILE, ModelError, check_model, read_bytes
+from digits.reading.model.encoding import DAMAGED
 from tests.reading.model.onnx_files import FIX, between, refusal, sound, spoilt, weights
 
 
@@ -123,8 +123,17 @@ def test_answers_that_are_not_one_row_a_picture_are_refused() -> None:
         model.graph.node[3].output[0] = "gemm"
         model.graph.node.append(helper.make_node("Transpose", ["gemm"], ["logits"], perm=[1, 0]))
 
-    assert spoilt(columns) == "for 64 pictures of 10 classes it gives 10 x 64 numbers"
-    assert refusal(sound(11)) == "for 64 pictures of 10 classes it gives 64 x 11 numbers"
+    assert spoilt(columns) == (
+        "for 64 pictures and 10 classes it gives 10 x 64 numbers of type 1, and not 64 x 10 of type 1 (float32)"
+    )
+    assert "it gives 64 x 11 numbers of type 1, and not 64 x 10" in refusal(sound(11))
+
+    def whole(model: onnx.ModelProto) -> None:
+        model.graph.node[3].output[0] = "gemm"
+        model.graph.node.append(helper.make_node("Cast", ["gemm"], ["logits"], to=TensorProto.INT64))
+        model.graph.output[0].type.tensor_type.elem_type = TensorProto.INT64
+
+    assert "it gives 64 x 10 numbers of type 7, and not 64 x 10 of type 1 (float32)" in spoilt(whole)
 
 
 # ---- Metadata -------------------------------------------------------------------------------------
@@ -135,6 +144,9 @@ def test_answers_that_are_not_one_row_a_picture_are_refused() -> None:
     [
         ({"format": None}, "its metadata have the format missing, and not 1"),
         ({"format": "2"}, "its metadata have the format '2', and not 1"),
+        ({"task": "segmentation"},
+         "it was trained for 'segmentation', and only nets for classification or detection are run"),
+        ({"task": "detection"}, "its output is 'logits', and not maps"),
         ({"classes": None}, "its metadata's classes are missing, which is no JSON"),
         ({"classes": "[" * 5000}, "which is no JSON"),
         ({"classes": '["0", "0"]'}, "which is no list of names"),
@@ -172,7 +184,7 @@ def test_what_is_no_onnx_is_refused(content: bytes) -> None:
 
 
 def test_what_is_cut_short_is_refused() -> None:
-    assert refusal(sound().SerializeToString()[:-100]) == model_file.DAMAGED
+    assert refusal(sound().SerializeToString()[:-100]) == DAMAGED
 
 
 def test_parts_that_onnx_does_not_know_are_refused() -> None:

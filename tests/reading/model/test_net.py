@@ -1,4 +1,4 @@
-"""The net that reads patches: calibrated probabilities, any number of patches in little memory, clear refusals."""
+"""Exported nets: probabilities that are calibrated, many patches in little memory, which file a name means."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from digits.reading.model.net import ModelError, Net
+from digits.reading.model.net import SHIPPED, Classifier, Detector, ModelError, load
 from digits.reading.model.size import BATCH
-from tests.reading.model.onnx_files import between, sound
+from tests.reading.model.onnx_files import between, sound, sound_detector
 
 
 def write(path: Path, model: onnx.ModelProto) -> Path:
@@ -37,37 +37,37 @@ def test_probabilities_are_softmax_of_the_logits_over_the_temperature(
     weight, bias = (numpy_helper.to_array(tensor).astype(float) for tensor in model.graph.initializer[2:])
     logits = patches.reshape(len(patches), -1) / 255 @ weight.T + bias
     expected = np.exp(logits / 2.5) / np.exp(logits / 2.5).sum(1, keepdims=True)
-    found = Net(write(tmp_path / "x.onnx", model)).probabilities(patches)
+    found = Classifier(write(tmp_path / "x.onnx", model)).probabilities(patches)
     assert found.dtype == np.float32
     assert found.shape == (len(patches), 10)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
-    uncalibrated = Net(write(tmp_path / "x.onnx", sound())).probabilities(patches)
+    uncalibrated = Classifier(write(tmp_path / "x.onnx", sound())).probabilities(patches)
     np.testing.assert_array_equal(uncalibrated.argmax(1), logits.argmax(1))
     assert (uncalibrated.max(1) > found.max(1)).all()
 
 
 def test_no_patches_are_no_probabilities(tmp_path: Path, patches: npt.NDArray[np.uint8]) -> None:
-    assert Net(write(tmp_path / "x.onnx", sound())).probabilities(patches[:0]).shape == (0, 10)
+    assert Classifier(write(tmp_path / "x.onnx", sound())).probabilities(patches[:0]).shape == (0, 10)
 
 
 def test_patches_of_another_kind_are_refused(tmp_path: Path, patches: npt.NDArray[np.uint8]) -> None:
-    net = Net(write(tmp_path / "x.onnx", sound()))
+    net = Classifier(write(tmp_path / "x.onnx", sound()))
     for wrong in (patches.astype(np.float32), patches[:, :20], patches[0]):
         with pytest.raises(ValueError, match=r"^patches are uint8 \(N, 28, 28\), but these are "):
             net.probabilities(wrong)  # type: ignore[arg-type]  # which is what is refused
 
 
 def test_a_net_may_know_what_is_no_digit(tmp_path: Path) -> None:
-    net = Net(write(tmp_path / "x.onnx", sound(11, {"classes": json.dumps([*"0123456789", "none"])})))
+    net = Classifier(write(tmp_path / "x.onnx", sound(11, {"classes": json.dumps([*"0123456789", "none"])})))
     assert net.none == 10
     assert net.classes[net.none] == "none"
-    assert Net(write(tmp_path / "x.onnx", sound())).none is None
+    assert Classifier(write(tmp_path / "x.onnx", sound())).none is None
 
 
 def test_a_net_for_other_things_is_refused(tmp_path: Path) -> None:
     fashion = write(tmp_path / "x.onnx", sound(2, {"classes": '["coat", "bag"]'}))
     with pytest.raises(ModelError) as caught:
-        Net(fashion)
+        Classifier(fashion)
     assert str(caught.value) == (
         f"{fashion} tells 'coat, bag' apart on 28x28 pixels, and the reader wants 0 to 9, then none if a net has that, "
         "on 28x28; such a net serves `python -m digits.evaluate`, not the reader, for which train one with data=mnist, "
@@ -77,33 +77,69 @@ def test_a_net_for_other_things_is_refused(tmp_path: Path) -> None:
 
 def test_a_run_is_a_name_for_its_exported_net(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
-        Net(tmp_path)
+        Classifier(tmp_path)
     assert str(caught.value) == (
         f"{tmp_path} is neither a run nor an exported net; name a run's directory or an ONNX file"
     )
     (tmp_path / "result.json").write_text("{}")
     with pytest.raises(ModelError) as caught:
-        Net(tmp_path)
+        Classifier(tmp_path)
     assert str(caught.value) == f"{tmp_path} has no export/model.onnx; python -m digits.export {tmp_path} makes it"
     write(tmp_path / "model.onnx", sound())
-    assert Net(tmp_path).path == tmp_path / "model.onnx"
+    assert Classifier(tmp_path).path == tmp_path / "model.onnx"
     (tmp_path / "export").mkdir()
     file = write(tmp_path / "export" / "model.onnx", sound())
-    assert Net(tmp_path).sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
-    assert Net(str(tmp_path)).path == tmp_path / "export" / "model.onnx"
+    assert Classifier(tmp_path).sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert Classifier(str(tmp_path)).path == tmp_path / "export" / "model.onnx"
+
+
+def test_each_name_is_the_net_that_its_metadata_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finds, tells = write(tmp_path / "finds.onnx", sound_detector()), write(tmp_path / "tells.onnx", sound())
+    (tmp_path / "run" / "export").mkdir(parents=True)
+    in_run = write(tmp_path / "run" / "export" / "model.onnx", sound_detector(entries={"provenance": '{"seed": 1}'}))
+    ships = write(tmp_path / "ships.onnx", sound_detector())
+    monkeypatch.setattr("digits.reading.model.net.SHIPPED_DETECTOR", ships)
+
+    def paths(*names: str | Path) -> tuple[Path, Path]:
+        detector, classifier = load(*names)
+        assert detector.sha256 == hashlib.sha256(detector.path.read_bytes()).hexdigest()
+        return detector.path, classifier.path
+
+    assert paths() == (ships, SHIPPED)
+    assert paths(finds) == (finds, SHIPPED)
+    assert paths(str(tells)) == (ships, tells)
+    assert paths(finds, tells) == paths(tells, finds) == (finds, tells)
+    assert paths(tmp_path / "run", tells) == (in_run, tells)
+
+
+def test_two_nets_of_a_kind_or_one_of_the_other_are_refused(tmp_path: Path) -> None:
+    finds, tells = write(tmp_path / "finds.onnx", sound_detector()), write(tmp_path / "tells.onnx", sound())
+    for names, kind in (((finds, tells, finds), "page detector"), ((tells, tells), "classifier of single digits")):
+        with pytest.raises(ModelError) as caught:
+            load(*names)
+        assert str(caught.value) == (
+            f"{names[0]} and {names[0]} are each a {kind}; name at most one page detector and one classifier of single "
+            "digits"
+        )
+    with pytest.raises(ModelError, match=r"finds\.onnx is a page detector; name a classifier of single digits here$"):
+        Classifier(finds)
+    with pytest.raises(ModelError, match=r"tells\.onnx is a classifier of single digits; name a page detector here$"):
+        Detector(tells)
+    with pytest.raises(ModelError, match="tells 'coat, bag' apart"):
+        load(finds, write(tmp_path / "x.onnx", sound(2, {"classes": '["coat", "bag"]'})))
 
 
 def test_names_of_no_file_are_told(tmp_path: Path) -> None:
     for name in (tmp_path / "none", tmp_path / ("x" * 300), "a\0b"):
         with pytest.raises(ModelError, match="; name a run, or a file that "):
-            Net(name)
+            Classifier(name)
 
 
 def test_a_strangers_file_is_looked_at_before_it_is_run(tmp_path: Path) -> None:
     model = sound()
     between(model, helper.make_node("Tile", ["scaled", "rows"], ["then"]))
     with pytest.raises(ModelError, match=r"x\.onnx is not run: it has the operator 'Tile'"):
-        Net(write(tmp_path / "x.onnx", model))
+        Classifier(write(tmp_path / "x.onnx", model))
 
 
 def test_a_file_is_onnx_even_where_it_begins_as_onnxruntimes_own_format(
@@ -114,20 +150,20 @@ def test_a_file_is_onnx_even_where_it_begins_as_onnxruntimes_own_format(
     model.producer_name = "ORTMan"
     path = write(tmp_path / "x.onnx", model)
     assert path.read_bytes()[4:8] == b"ORTM"
-    assert Net(path).probabilities(patches[:1]).shape == (1, 10)
+    assert Classifier(path).probabilities(patches[:1]).shape == (1, 10)
 
 
 def test_what_onnxruntime_can_not_run_is_told(tmp_path: Path) -> None:
     model = sound()
     model.ir_version = 1_000
     with pytest.raises(ModelError, match=r"x\.onnx can't be run: 'Unsupported model IR version: 1000, .*'; name a"):
-        Net(write(tmp_path / "x.onnx", model))
+        Classifier(write(tmp_path / "x.onnx", model))
 
 
 def test_answers_that_are_no_numbers_are_told(tmp_path: Path, patches: npt.NDArray[np.uint8]) -> None:
     model = sound()
     model.graph.initializer[3].CopyFrom(numpy_helper.from_array(np.full(10, np.nan, np.float32), "bias"))
-    net = Net(write(tmp_path / "x.onnx", model))
+    net = Classifier(write(tmp_path / "x.onnx", model))
     with pytest.raises(ModelError, match=r"x\.onnx answers with what are no numbers; train it again, and export it$"):
         net.probabilities(patches)
 
@@ -147,9 +183,9 @@ def test_many_patches_take_the_memory_of_a_batch(tmp_path: Path) -> None:
     path = write(tmp_path / "x.onnx", sound())
     code = f"""
 import numpy as np
-from digits.reading.model.net import Net
+from digits.reading.model.net import Classifier
 from tests.reading.model.onnx_files import peak
-net, patches = Net({str(path)!r}), np.ones((20_000, 28, 28), np.uint8)
+net, patches = Classifier({str(path)!r}), np.ones((20_000, 28, 28), np.uint8)
 net.probabilities(patches[:64])
 before = peak()
 net.probabilities(patches)

@@ -1,9 +1,10 @@
-"""The net that ships: small, one net in both its forms, and made by a recorded experiment of this project."""
+"""The nets that ship: small, each the same in both its forms, and made by a recorded experiment of this project."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -16,9 +17,10 @@ from safetensors.torch import load_file
 from digits.config.types import Tree
 from digits.exporting import onnx_export
 from digits.models import CNN
+from digits.models import Detector as PageNet
 from digits.reading.model import metadata as description
 from digits.reading.model.check import check_model
-from digits.reading.model.net import SHIPPED, Net
+from digits.reading.model.net import SHIPPED, SHIPPED_DETECTOR, Classifier, Detector
 from digits.reading.patch import as_mnist
 from digits.runs import init_from
 from tests.reading.drawing import STROKES, draw
@@ -51,9 +53,13 @@ def test_both_layers_that_know_of_it_mean_the_same() -> None:
     assert SHIPPED.name == onnx_export.FLOAT
 
 
-def test_it_is_small_and_no_file_lies_beside_it() -> None:
-    assert {path.name for path in FOLDER.iterdir()} == {"model.json", "model.onnx", "model.safetensors"}
-    assert sum(path.stat().st_size for path in FOLDER.glob("model.[os]*")) < 2_000_000
+def test_they_are_small_and_no_file_lies_beside_them() -> None:
+    for folder in (FOLDER, SHIPPED_DETECTOR.parent):
+        assert {path.name for path in folder.iterdir()} == {"model.json", "model.onnx", "model.safetensors"}
+    files = [path.stat().st_size for path in FOLDER.parent.rglob("model.[os]*")]
+    onnx_bytes = SHIPPED.stat().st_size + SHIPPED_DETECTOR.stat().st_size
+    assert onnx_bytes < 4_000_000
+    assert sum(files) - onnx_bytes < 3_000_000
 
 
 def test_a_strangers_rules_hold_for_it_too() -> None:
@@ -62,6 +68,8 @@ def test_a_strangers_rules_hold_for_it_too() -> None:
     assert described.reads_digits
     assert described.classes == (*"0123456789", description.NONE)
     assert described.accuracy > 0.99
+    described = check_model(SHIPPED_DETECTOR.read_bytes(), "model.onnx")
+    assert (described.task, described.reads_digits) == ("detection", True)
 
 
 def test_what_both_files_say_of_it_agrees(metadata: dict[str, str], record: Tree) -> None:
@@ -73,13 +81,31 @@ def test_what_both_files_say_of_it_agrees(metadata: dict[str, str], record: Tree
     assert cast(Tree, record["model"])["num_classes"] == 11
 
 
-def test_it_says_where_it_comes_from(metadata: dict[str, str]) -> None:
-    provenance = json.loads(metadata["provenance"])
-    assert "experiment=reader" in provenance["overrides"]
+@pytest.mark.parametrize(
+    ("file", "experiment"),
+    [(SHIPPED, "page_digits"), (SHIPPED_DETECTOR, "page_reader")],
+    ids=["classifier", "detector"],
+)
+def test_they_say_where_they_come_from(file: Path, experiment: str) -> None:
+    told = {entry.key: entry.value for entry in onnx.load(file).metadata_props}
+    provenance = json.loads(told["provenance"])
+    assert f"experiment={experiment}" in provenance["overrides"]
     assert len(provenance["commit"]["id"]) == 40
     assert provenance["commit"]["dirty"] is False
-    assert provenance["weights_sha256"] == hashlib.sha256((FOLDER / "model.safetensors").read_bytes()).hexdigest()
-    assert 0.1 < float(metadata["temperature"]) < 10
+    weights = file.with_name("model.safetensors").read_bytes()
+    assert provenance["weights_sha256"] == hashlib.sha256(weights).hexdigest()
+
+
+def test_the_detectors_files_give_the_same_answers() -> None:
+    """The net as PyTorch rebuilds it, its weights of half precision made float32 again, against onnxruntime's."""
+    record = json.loads(SHIPPED_DETECTOR.with_name("model.json").read_text(encoding="utf-8"))
+    rebuilt = PageNet(**{key: value for key, value in record["model"].items() if key != "_target_"})
+    rebuilt.load_state_dict(load_file(SHIPPED_DETECTOR.with_name("model.safetensors")))
+    rebuilt.eval()
+    images = np.random.default_rng(0).random((1, 1, 96, 128), np.float32)
+    with torch.no_grad():
+        expected = rebuilt(torch.from_numpy(images)).numpy()
+    np.testing.assert_allclose(Detector()(images), expected, atol=1e-3)
 
 
 def test_both_files_give_the_same_answers(record: Tree, patches: npt.NDArray[np.uint8]) -> None:
@@ -89,7 +115,7 @@ def test_both_files_give_the_same_answers(record: Tree, patches: npt.NDArray[np.
     rebuilt = CNN(**model)  # type: ignore[arg-type]  # plain data of any type, as a record has it
     rebuilt.load_state_dict(load_file(FOLDER / "model.safetensors"))
     rebuilt.eval()
-    shipped = Net()
+    shipped = Classifier()
     assert shipped.temperature is not None
     images = (torch.from_numpy(patches).float().unsqueeze(1) / 255 - takes["mean"]) / takes["std"]  # (N, 1, 28, 28)
     with torch.no_grad():

@@ -10,8 +10,7 @@ import torch
 from digits.data.pages.crops import random_crop
 from digits.data.pages.page import Composed
 from digits.reading.boxes import BOX, CHANNELS, CLASSES, OBJECTNESS, STRIDE, Found, decode, sizes
-from digits.reading.detect import detect
-from digits.reading.pyramid import PADDING, levels
+from digits.reading.detect import PADDING, detect, levels
 from digits.training.detection.targets import make_targets
 
 Floats = npt.NDArray[np.float32]

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from digits.data.datasets import DataError
 from digits.data.pages.page import Grey, Random
 from digits.data.pages.paper.light import Field, log_uniform
 from digits.data.pages.paper.scenery import lay, shadow_of
@@ -32,7 +33,7 @@ def photographs(folder: Path | None) -> tuple[Path, ...]:
 
 
 def photographed(random: Random, height: int, width: int, paths: tuple[Path, ...]) -> Field:
-    """A picture (H, W), 0..1, of what is on some of these: they have to be at least one."""
+    """A picture (H, W), 0..1, of what is on some of these: at least one. Raises DataError where one can't be read."""
     grey, opacity = _read(paths[int(random.integers(len(paths)))])
     if opacity.min() == 255:
         return _part(random, height, width, grey)
@@ -47,13 +48,16 @@ def _read(path: Path) -> tuple[Grey, Grey]:
     """A picture's grey levels and its opacity, both uint8 (H, W), made smaller if it is large."""
     image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
-        raise ValueError(f"{path} is a picture that can't be read; take it out of the folder")
-    image = (image >> 8).astype(np.uint8) if image.dtype == np.uint16 else image
-    scale = LONGEST / max(image.shape[:2])
+        raise DataError(f"{path} is a picture that can't be read; take it out of the folder")
+    deep = image.dtype == np.uint16
+    pixels = np.asarray(np.right_shift(image, 8, dtype=np.uint16) if deep else image, np.uint8)
+    scale = LONGEST / max(pixels.shape[:2])
     if scale < 1:
-        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    opacity = image[..., 3] if image.ndim == 3 and image.shape[2] == 4 else np.full(image.shape[:2], 255, np.uint8)
-    return image if image.ndim == 2 else cv2.cvtColor(image[..., :3], cv2.COLOR_BGR2GRAY), opacity
+        pixels = np.asarray(cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+    if pixels.ndim == 2:
+        return pixels, np.full(pixels.shape, 255, np.uint8)
+    grey = np.asarray(cv2.cvtColor(pixels[..., :3], cv2.COLOR_BGR2GRAY), np.uint8)
+    return grey, pixels[..., 3] if pixels.shape[2] == 4 else np.full(grey.shape, 255, np.uint8)
 
 
 def _part(random: Random, height: int, width: int, whole: Grey) -> Field:
@@ -75,7 +79,9 @@ def _laid(random: Random, picture: Field, grey: Grey, opacity: Grey) -> Field:
     scale = log_uniform(random, 0.12, 1.3) * max(height, width) / max(high, wide)
     if scale < 0.5:  # a mean of its pixels first, since the warp looks at four of them only
         small = max(1, round(wide * scale * 1.5)), max(1, round(high * scale * 1.5))
-        grey, opacity = (cv2.resize(each, small, interpolation=cv2.INTER_AREA) for each in (grey, opacity))
+        grey, opacity = (
+            np.asarray(cv2.resize(each, small, interpolation=cv2.INTER_AREA), np.uint8) for each in (grey, opacity)
+        )
         scale, (high, wide) = scale * wide / small[0], grey.shape
     place = random.uniform(-0.05, 1.05) * width, random.uniform(-0.05, 1.05) * height
     turn = float(random.normal(0, 0.3)) if random.random() < 0.7 else float(random.uniform(0, 2 * math.pi))

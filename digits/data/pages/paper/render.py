@@ -8,7 +8,6 @@ their standard deviation, and by `LEAST_STEP` grey levels where the light is wea
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -29,16 +28,11 @@ from digits.data.pages.paper.light import (
     shade,
     to_grey,
 )
-from digits.data.pages.paper.photographs import photographed
-from digits.data.pages.paper.scenery import Scenery, cover, drawing, lay, things
-from digits.data.pages.paper.textures import rough_paper, scraps, texture
+from digits.data.pages.paper.scenery import Scenery
 
 CLEAR = 4.0  # standard deviations of the noise, averaged over a piece of a stroke, that the ink's contrast is at least
 LEAST_STEP = 8.0  # of 255 grey levels
 MOST_BLUR = 0.05  # of the digits' height: the most that a stroke is blurred by; neither by more than the pen
-
-PHOTOGRAPHS = 0.6
-"""Share of pictures of things that are made of photographs, where there are any."""
 
 KINDS = {"photograph": 0.65, "screen": 0.2, "scan": 0.07, "board": 0.08}
 """Shares of pictures of pages."""
@@ -277,30 +271,3 @@ def smears(page: Page, random: Random) -> Field:
     long = 2 * (max(height, width) // 10) + 1
     drawn_out = cv2.blur(page.ink, (long, long // 3)).astype(np.float32)
     return clouds * streaks + np.float32(random.uniform(0, 2)) * drawn_out
-
-
-def nothing(random: Random, height: int, width: int, photos: tuple[Path, ...] = ()) -> Grey:
-    """A picture (H, W) in which nothing is written: textures, things, photographs, empty paper and empty boards."""
-    photo = bool(photos) and random.random() < PHOTOGRAPHS
-    kind, page = random.random(), Page(height, width)
-    if photo:
-        image = photographed(random, height, width, photos)
-    elif kind < 0.15:  # empty paper, lying somewhere
-        return photograph(page, cover(page, random), random)
-    elif kind < 0.22:
-        return render(page, Scenery(), random)
-    elif kind < 0.45:
-        image = rough_paper(random, height, width)
-    elif kind < 0.61:
-        image = things(random, height, width)
-    elif kind < 0.66:
-        image = drawing(random, height, width)
-    else:
-        image = texture(random, height, width)
-        for _ in range(int(random.choice([0, 0, 1, 2, 3]))):
-            mask = ((scraps(random, height, width, int(random.integers(1, 8))) > 0.5) * 255).astype(np.uint8)
-            image = lay(image, mask, texture(random, height, width))
-    if random.random() < 0.6:
-        image = image * shade(random, height, width)
-    image = blur(image, log_uniform(random, 0.2, 2)) if random.random() < 0.5 else image
-    return developed(image, random, Writing(20, 3), 0.3, inverted=random.random() < 0.25)

@@ -1,11 +1,11 @@
-"""The levels of a picture: how large they are, and where things are on them."""
+"""The levels of a picture: how large they are, and where things are on them; digits are found at each."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from digits.reading.pyramid import PADDING, border_level, levels, longest_sides
+from digits.reading.detect import PADDING, border_level, levels, longest_sides
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,13 @@ def test_levels_go_from_coarse_to_fine_and_the_net_can_take_them(shape: tuple[in
 def test_levels_of_a_strip_are_high_enough_for_digits() -> None:
     heights = [round(40 * level.scale[1]) for level in levels(np.zeros((40, 900), np.uint8))]
     assert heights == [23, 46]
+
+
+def test_a_one_may_fill_a_narrow_picture() -> None:
+    """However narrow it is: it is as large as it is high."""
+    shapes = [level.image.shape[2] - 2 * PADDING for level in levels(np.zeros((250, 36), np.uint8))]
+    assert shapes[0] == 32
+    assert len(shapes) == len(list(levels(np.zeros((250, 250), np.uint8))))
 
 
 @pytest.mark.parametrize("times", [1, 3])

@@ -1,0 +1,77 @@
+"""What a person says is right, and which of it each digit that was read is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import accumulate, groupby
+
+import numpy as np
+
+from digits.reading.result import Digit
+from digits.serving.read_queue import RefusedError
+
+NONE = "none"
+"""The class of what was read as a digit and is none."""
+
+MOST_DIGITS = 1000  # in what is right: the reader gives no more of a picture
+REPLACE, DROP, ADD = range(3)
+BREAK = 0.75  # of an edit: to move a line break costs less than two wrong digits, and more than one
+DOUBT, UNLIKELIEST = 1e-5, 1e-6  # of an edit, a nat of doubt, so that a thousand digits' is no edit; and its bound
+
+
+def right_text(typed: str) -> str:
+    """What is right as lines of digits, "" where there is no digit; raises RefusedError where it has other characters.
+
+    Spaces and empty lines don't count.
+    """
+    lines = ["".join(line.split()) for line in typed.splitlines()]
+    text = "\n".join(line for line in lines if line)
+    if set(text) - set("0123456789\n"):
+        raise RefusedError(422, "What is right has digits, spaces and line breaks only; take out everything else.")
+    if len(text.replace("\n", "")) > MOST_DIGITS:
+        raise RefusedError(422, f"More than {MOST_DIGITS:,} digits are too many; cut the picture up.")
+    return text
+
+
+def align(digits: Sequence[Digit], right: str) -> tuple[list[str], int]:
+    """The class of each digit that was read, in reading order, and how many of those that are `right` were not read.
+
+    By the fewest edits (Wagner and Fischer 1974) that make what is right of what was read. A line break stands for a
+    line break only: a digit that was missed in one line shifts no other line. Of equally few edits, those are taken
+    that the digits' probabilities make the likeliest.
+    """
+    read = [part for _, line in groupby(digits, lambda digit: digit.line) for part in (None, *line)][1:]
+    added = [BREAK if other == "\n" else 1.0 for other in right]
+    above = [0.0, *accumulate(added)]
+    moves = np.full((len(read) + 1, len(right) + 1), ADD, np.uint8)
+    for i, one in enumerate(read, 1):
+        dropped = BREAK if one is None else 1 + _doubt(1 - sum(one.probabilities))
+        replaced = {other: _replaced(one, other) for other in set(right)}
+        row = [above[0] + dropped]
+        moves[i, 0] = DROP
+        for j, other in enumerate(right, 1):
+            costs = above[j - 1] + replaced[other], above[j] + dropped, row[j - 1] + added[j - 1]
+            row.append(min(costs))
+            moves[i, j] = costs.index(row[j])
+        above = row
+    classes = list[str]()
+    missing, i, j = 0, len(read), len(right)
+    while i or j:
+        move = int(moves[i, j])
+        i, j = i - (move != ADD), j - (move != DROP)
+        if move == ADD:
+            missing += right[j] != "\n"
+        elif read[i] is not None:
+            classes.append(right[j] if move == REPLACE else NONE)
+    return classes[::-1], missing
+
+
+def _replaced(one: Digit | None, other: str) -> float:
+    if one is None or other == "\n":
+        return 0.0 if one is None and other == "\n" else math.inf
+    return (str(one.label) != other) + _doubt(one.probabilities[int(other)])
+
+
+def _doubt(probability: float) -> float:
+    return -DOUBT * math.log(max(probability, UNLIKELIEST))
