@@ -3,7 +3,7 @@
     python -m benchmarks.reading.sheet FILE.png                           one page of each layout
     python -m benchmarks.reading.sheet FILE.png --seed 7                  others
     python -m benchmarks.reading.sheet FILE.png --layout table --pages 12
-    python -m benchmarks.reading.sheet FILE.png --fonts DIR               with digits and words of handwriting fonts
+    python -m benchmarks.reading.sheet FILE.png --material DIR            with what is in a folder of fonts and pictures
 
 The pages are composed of MNIST's validation digits, and kept nowhere else. A box has its class above it; a grey one is
 a digit that is cut off or covered, which counts nowhere. Small pages are enlarged, their own size stands above them.
@@ -33,12 +33,12 @@ COLUMNS = 6
 CAPTION, SCALE = 20, 0.45  # height of a line of text in pixels, and its size as OpenCV takes it
 
 
-def stock_of(fonts: Path | None) -> Stock:
-    """2,500 digits and the fonts of a folder; raises ValueError where there is no such folder."""
-    if fonts is not None and not fonts.is_dir():
-        raise ValueError(f"there is no folder of fonts {fonts}; without --fonts it is done without")
+def stock_of(material: Path | None) -> Stock:
+    """2,500 digits and the material of a folder; raises ValueError where there is no such folder."""
+    if material is not None and not material.is_dir():
+        raise ValueError(f"there is no folder {material}; without --material it is done without")
     images, labels = validation_digits("val")
-    return Stock(images, labels, distance_maps(images), fonts)
+    return Stock(images, labels, distance_maps(images), material)
 
 
 def pages_of(stock: Stock, layout: str, number: int, seed: int) -> list[Composed]:
@@ -68,20 +68,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--layout", metavar="NAME", choices=LAYOUTS, help="pages of this layout only (default: of each)"
     )
-    parser.add_argument("--fonts", metavar="DIR", type=Path, help="a folder of handwriting fonts (default: none)")
+    parser.add_argument(
+        "--material", metavar="DIR", type=Path, help="a folder of handwriting fonts and pictures (default: none)"
+    )
     parser.add_argument("--pages", metavar="N", type=int, default=1, help="how many of each layout (default: 1)")
     given = parser.parse_args(arguments)
     if given.pages < 1 or given.seed < 0:
         parser.error("--pages is at least 1, and --seed at least 0")
     layouts = list(LAYOUTS) if given.layout is None else [given.layout]
     try:
-        stock = stock_of(given.fonts)
+        stock = stock_of(given.material)
         pages = [page for layout in layouts for page in pages_of(stock, layout, given.pages, given.seed)]
         write_bytes(given.file, png(side_by_side([shown(page) for page in pages], COLUMNS)))
     except (OSError, ValueError, DataError) as error:
         print(error, file=sys.stderr)
         return 2
-    print(f"{given.file}: {len(pages)} pages; {len(stock.fonts)} handwriting fonts")
+    print(f"{given.file}: {len(pages)} pages; {len(stock.fonts)} handwriting fonts, {len(stock.photographs)} pictures")
     return 0
 
 

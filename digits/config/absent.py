@@ -24,7 +24,7 @@ THEN: dict[str, Tree] = {
 """Arguments of schedules that older records lack, with torch's defaults, which were in force."""
 
 READER = "digits.data.ReaderDataModule"
-NO_PAGES: Tree = {"pages": 0, "pages_seed": 0, "fonts": None, "cache": "pages"}
+NO_PAGES: Tree = {"pages": 0, "pages_seed": 0, "material": None, "cache": "pages"}
 """Keys of `data=reader` that older records lack: nothing was cut out of composed pages."""
 
 TOP_LEVEL: Tree = {"task": {"_target_": CLASSIFIER}, "test_views": 1, "init_from": None, "teachers": []}

@@ -60,7 +60,7 @@ class Reader(Data):
     nondigits: float = Field(ge=0, le=10, description="pictures of no digit, for each of MNIST's")
     pages: int = Field(ge=0, le=10_000, description="composed pages to cut patches out of, for a thousand of MNIST's")
     pages_seed: int = Field(ge=0, description="which pages; apart from seed and split_seed")
-    fonts: Name | None = Field(description="folder of handwriting fonts, written with beside the digits; null: none")
+    material: Name | None = Field(description="folder of handwriting fonts, and pictures without digits; null: none")
     cache: Name = Field(description="folder in which composed pages are kept")
 
 
@@ -90,7 +90,7 @@ class Pages(DataSet):
     test_pages: Count = Field(description="pages to test on")
     crops: Count = Field(description="crops of each page in an epoch")
     pages_seed: int = Field(ge=0, description="which pages; apart from seed and split_seed")
-    fonts: Name | None = Field(description="folder of handwriting fonts, written with beside the digits; null: none")
+    material: Name | None = Field(description="folder of handwriting fonts, and pictures without digits; null: none")
     cache: Name = Field(description="folder in which composed pages are kept")
 
 

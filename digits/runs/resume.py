@@ -20,7 +20,7 @@ from digits.runs.schema import RecordedConfig, RunRecord
 LENGTHS = {"trainer.max_epochs"}
 """What may be given anew to a run that goes on; not max_steps, with which Lightning 2.6 repeats an epoch on resume."""
 
-PLACES = {"data.root", "data.mirrors", "data.cache", "data.fonts"}
+PLACES = {"data.root", "data.mirrors", "data.cache", "data.material"}
 """Where the data lie: on another machine a run that goes on finds them elsewhere."""
 
 ANEW = {"seed", "test", "checkpoints", *PLACES}

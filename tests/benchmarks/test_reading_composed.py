@@ -214,7 +214,7 @@ def boxed(path: Path) -> npt.NDArray[np.bool_]:
 def test_a_sheet_has_its_pages_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "sheet.png"
     assert sheet.main([str(path), "--layout", "mnist", "--pages", "2"]) == 0
-    assert capsys.readouterr().out == f"{path}: 2 pages; 0 handwriting fonts\n"
+    assert capsys.readouterr().out == f"{path}: 2 pages; 0 handwriting fonts, 0 pictures\n"
     high, wide = sheet.CAPTION + 13 * 28 + GAP, 13 * 28 + GAP  # enlarged to 364 pixels
     cells = boxed(path)
     assert cells.shape == (high, 2 * wide)
@@ -246,6 +246,6 @@ def test_a_sheet_of_nothing_is_refused(arguments: list[str], tmp_path: Path) -> 
 
 
 def test_a_sheet_needs_its_fonts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert sheet.main([str(tmp_path / "sheet.png"), "--fonts", str(tmp_path / "absent")]) == 2
+    assert sheet.main([str(tmp_path / "sheet.png"), "--material", str(tmp_path / "absent")]) == 2
     assert "absent" in capsys.readouterr().err
     assert not (tmp_path / "sheet.png").exists()

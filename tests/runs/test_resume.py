@@ -87,7 +87,7 @@ def test_anything_else_is_refused_by_its_key(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         once_more(run, "optimizer.lr=0.1", "model=mlp", "seed=1", "+trainer.max_steps=3")
     assert [fault.key for fault in caught.value.faults] == ["model", "optimizer.lr", "trainer.max_steps"]
-    can = "checkpoints, data.cache, data.fonts, data.mirrors, data.root, seed, test"
+    can = "checkpoints, data.cache, data.material, data.mirrors, data.root, seed, test"
     assert f"can't be changed with config_from, only {can} can" in str(caught.value)
 
 

@@ -1,6 +1,6 @@
 """Composed pages on a disk: made once, by every core, then read where they are needed and never all held in memory.
 
-A folder belongs to what its pages follow from: the digits, the seed, the fonts, the composer's own source and the
+A folder belongs to what its pages follow from: the digits, the seed, the material, the composer's own source and the
 libraries that it draws with. Its pages are in shards, each written whole or not at all, so what was interrupted goes on
 where it was.
 """
@@ -36,7 +36,7 @@ if TYPE_CHECKING:  # the composer comes with matplotlib and Pillow: imported whe
 log = logging.getLogger(__name__)
 
 COMPOSER = 1
-"""Raised where the same digits, seed and fonts come to give other pages: runs on record tell theirs by it."""
+"""Raised where the same digits, seed and material come to give other pages: runs on record tell theirs by it."""
 
 SHARD = 50
 """Pages of a shard: a second or so of work."""
@@ -66,21 +66,21 @@ class Work(NamedTuple):
 
     split: str
     seed: tuple[int, int]
-    fonts: Path | None
+    material: Path | None  # a folder of fonts and pictures
     folder: Path  # of the pages
     digits: Path  # folder of the digits and their skeletons
     origin: str  # a name for what the pages follow from, wherever and by whichever release they are composed
 
 
-def work_of(cache_folder: Path, split: str, seed: int, digits: Digits, fonts: Path | None) -> Work:
+def work_of(cache_folder: Path, split: str, seed: int, digits: Digits, material: Path | None) -> Work:
     """The pages of a split that follow from these; page i from its number too."""
     drawn = _digest(*(np.ascontiguousarray(array).tobytes() for array in digits))
-    fonts_digest = "" if fonts is None else _digest_of_fonts(fonts)
+    extra = "" if material is None else _digest_of_material(material)
     versions = [f"{library} {import_module(library).__version__}" for library in DRAWN_WITH]
-    name = _digest(f"{drawn} {split} {seed} {fonts_digest} {versions}".encode(), *_source())
+    name = _digest(f"{drawn} {split} {seed} {extra} {versions}".encode(), *_source())
     folder, digits_folder = cache_folder / f"{split}-{name}", cache_folder / f"digits-{drawn}"
-    origin = _digest(f"{COMPOSER} {drawn} {seed} {fonts_digest}".encode())
-    return Work(split, (seed, int.from_bytes(split.encode())), fonts, folder, digits_folder, origin)
+    origin = _digest(f"{COMPOSER} {drawn} {seed} {extra}".encode())
+    return Work(split, (seed, int.from_bytes(split.encode())), material, folder, digits_folder, origin)
 
 
 def shards_of(number: int) -> list[Shard]:
@@ -124,11 +124,13 @@ def _source() -> list[bytes]:
     return [path.read_bytes() for path in files if path.stem not in NOT_COMPOSING]
 
 
-def _digest_of_fonts(folder: Path) -> str:
-    """A name for the fonts of a folder that are written with."""
+def _digest_of_material(folder: Path) -> str:
+    """A name for the fonts and pictures of a folder that are used."""
+    from digits.data.pages.paper.photographs import photographs
     from digits.data.pages.stamps.lettering import handwriting_fonts
 
-    named = ((font.relative_to(folder).as_posix(), font.read_bytes()) for font in handwriting_fonts(folder))
+    used = handwriting_fonts(folder) + photographs(folder)
+    named = ((path.relative_to(folder).as_posix(), path.read_bytes()) for path in used)
     return _digest(*(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode() for name, content in named))
 
 
@@ -163,7 +165,7 @@ def _keep_digits(folder: Path, digits: Callable[[], Digits]) -> None:
 
 
 @lru_cache(maxsize=1)
-def _stock(digits: Path, fonts: Path | None) -> Stock:
+def _stock(digits: Path, material: Path | None) -> Stock:
     """What pages are composed of; once per process.
 
     Raises DataError where the files are damaged, or the digits too few.
@@ -177,7 +179,7 @@ def _stock(digits: Path, fonts: Path | None) -> Stock:
     except DAMAGES as error:
         raise damaged(digits, error) from None
     try:
-        return Stock(images, labels, distances, fonts)
+        return Stock(images, labels, distances, material)
     except ValueError as error:
         why = f"no pages can be composed of {len(labels):,} digits: {error}"
         raise DataError(f"{why}; by data.val_size they are parted among the splits") from None
@@ -192,7 +194,7 @@ def _compose_shard(work: Work, shard: Shard) -> int:
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # the pages are small, and every core has some of its own
     try:
-        stock = _stock(work.digits, work.fonts)
+        stock = _stock(work.digits, work.material)
         indices = range(shard.start, shard.start + shard.pages)
         pages = [compose(np.random.default_rng([*work.seed, index]), stock) for index in indices]
     finally:

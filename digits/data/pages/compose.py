@@ -21,7 +21,7 @@ NARROWEST = 2.0
 RULED, PATTERNED, ANNOTATED = 0.35, 0.05, 0.14
 """Shares of photographed pages with printed lines, with a pattern as on cheques, with something drawn by hand."""
 
-UNRULED = ("table", "form", "single", "cut single", "thin", "tiny", "mnist", "pixels", f"{BLANK}pixels")
+UNRULED = ("table", "form", "single", "cut single", "thin", "tiny", "mnist", "mnist row", "pixels", f"{BLANK}pixels")
 """Layouts that seldom stand on ruled paper, or have rules of their own."""
 
 LOOKS = ("photo", SCREEN, RAW)
@@ -34,7 +34,7 @@ def compose(random: Random, stock: Stock, layout: str | None = None) -> Composed
         layout = list(LAYOUTS)[int(random.choice(len(shares), p=shares / shares.sum()))]
     kind = LAYOUTS[layout]
     if kind.write is None:
-        return Page(1, 1).composed(nothing(random, *kind.size(random)), layout)
+        return Page(1, 1).composed(nothing(random, *kind.size(random), stock.photographs), layout)
     look = LOOKS[int(random.choice(len(LOOKS), p=kind.looks))]
     for attempt in range(TRIES):
         page = Page(*kind.size(random))

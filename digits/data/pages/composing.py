@@ -16,19 +16,19 @@ COMPOSED = "composed pages"
 class Composing:
     """What the pages of a data set follow from, beside its digits, and where they are kept; as in a configuration.
 
-    Fonts are written with on pages to train on, never on those for validation and the test: who evaluates a run needs
-    none of them.
+    The folder of material, fonts and pictures, is used for pages to train on, never for those of validation and the
+    test: who evaluates a run needs none of it.
     """
 
-    def __init__(self, seed: int, fonts: str | None, cache: str) -> None:
+    def __init__(self, seed: int, material: str | None, cache: str) -> None:
         self.seed, self.cache = seed, Path(cache).expanduser()
-        self.fonts = None if fonts is None else Path(fonts).expanduser()
+        self.material = None if material is None else Path(material).expanduser()
         self._works: dict[tuple[int, int, str], Work] = {}
 
     def compose(self, arrays: Arrays, val_size: int, split_seed: int, name: str, number: int) -> None:
         """Compose `number` pages of a split, train, val or test, as far as they are not kept.
 
-        Raises DataError when there is no folder of fonts, the cache can't be written, or the digits are too few.
+        Raises DataError when there is no folder of that name, the cache can't be written, or the digits are too few.
         """
         work = self._work(arrays, val_size, split_seed, name)
         try:
@@ -50,11 +50,11 @@ class Composing:
         """What it takes a second to find out, once."""
         key = (val_size, split_seed, name)
         if key not in self._works:
-            fonts = self.fonts if name == "train" else None
-            if fonts is not None and not fonts.is_dir():
-                raise DataError(f"there is no folder of fonts {fonts}; with data.fonts=null it is done without")
+            material = self.material if name == "train" else None
+            if material is not None and not material.is_dir():
+                raise DataError(f"there is no folder {material}; with data.material=null it is done without")
             digits = digits_of(arrays, val_size, split_seed, name)
-            self._works[key] = work_of(self.cache, name, self.seed, digits, fonts)
+            self._works[key] = work_of(self.cache, name, self.seed, digits, material)
         return self._works[key]
 
 

@@ -21,8 +21,8 @@ class PagesDataModule(SplitsDataModule[PageBatch]):
     of each of `pages` pages, of `image_size` pixels; no two epochs have the same.
 
     The pages are composed once, by every core, and lie in the folder `cache`. They follow from `pages_seed` and, with
-    `fonts`, from the handwriting fonts in that folder, in which some digits, letters and words of the training pages
-    are written; pages for validation and the test have none of them.
+    `material`, from what is in that folder: handwriting fonts, in which some digits, letters and words of the training
+    pages are written, and pictures without digits. Pages for validation and the test have none of it.
 
     Raises ConfigError for transforms of the group `augment`, which would leave the boxes behind.
     """
@@ -50,7 +50,7 @@ class PagesDataModule(SplitsDataModule[PageBatch]):
         test_pages: int,
         crops: int,
         pages_seed: int,
-        fonts: str | None,
+        material: str | None,
         cache: str,
         seed: int = 0,
         augment: Sequence[nn.Module] = (),
@@ -64,7 +64,7 @@ class PagesDataModule(SplitsDataModule[PageBatch]):
         self.numbers = {"train": pages, "val": val_pages, "test": test_pages}
         if limit is not None:
             self.numbers = {split: min(number, limit) for split, number in self.numbers.items()}
-        self.crops, self.composing = crops, Composing(pages_seed, fonts, cache)
+        self.crops, self.composing = crops, Composing(pages_seed, material, cache)
         self.classes = DIGITS
 
     def prepare_data(self) -> None:
@@ -83,7 +83,7 @@ class PagesDataModule(SplitsDataModule[PageBatch]):
     def split(self, name: str) -> PageRows:
         """A split by name: train, val or test. Its pages are composed if need be, and no others; `setup` does it too.
 
-        Raises DataError when MNIST can't be had, there is no folder of fonts, or the cache is damaged or can't be
+        Raises DataError when MNIST can't be had, there is no folder of that name, or the cache is damaged or can't be
         written.
         """
         training = name == "train"

@@ -21,7 +21,7 @@ class ReaderDataModule(MNISTDataModule):
     To the training and the validation split are added, as shares of their number, `drawn` digits in many styles,
     `altered` digits of the split's own (crossed, slashed, with flags, feet, specks and rules) and `nondigits`; and what
     is cut out of so many composed `pages` for each thousand of their images, digits, letters and boxes that fit
-    neither (`pages_seed`, `fonts` and `cache` as `data=pages` has them). No picture of one split goes into one of the
+    neither (`pages_seed`, `material` and `cache` as `data=pages` has them). No picture of one split goes into one of the
     other. The test split is MNIST's own, and nothing else. What is made follows from `split_seed`.
 
     To test, nothing is made, and to validate, only what the validation split has (`setup`'s stages, as Lightning's).
@@ -46,7 +46,7 @@ class ReaderDataModule(MNISTDataModule):
         nondigits: float,
         pages: int = 0,
         pages_seed: int = 0,
-        fonts: str | None = None,
+        material: str | None = None,
         cache: str = "data/pages",
         seed: int = 0,
         augment: Sequence[nn.Module] = (),
@@ -56,7 +56,7 @@ class ReaderDataModule(MNISTDataModule):
             eval_batch_size, seed, augment,
         )  # fmt: skip
         self.drawn, self.altered, self.nondigits = drawn, altered, nondigits
-        self.pages, self.composing = pages, Composing(pages_seed, fonts, cache)
+        self.pages, self.composing = pages, Composing(pages_seed, material, cache)
         self._made = set[str]()  # splits that have got what is added
 
     def setup(self, stage: str | None = None) -> None:

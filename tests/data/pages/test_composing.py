@@ -60,7 +60,7 @@ def test_official_test_digits_are_not_read(tmp_path: Path, drawn: Arrays, monkey
     data = PagesDataModule(
         name="pages", root="", mirrors=None, mean=0.0, std=1.0, num_classes=10, image_size=64, val_size=100,
         split_seed=0, limit=2, batch_size=4, eval_batch_size=2, pages=10, val_pages=1, test_pages=3, crops=3,
-        pages_seed=0, fonts=None, cache=str(tmp_path),
+        pages_seed=0, material=None, cache=str(tmp_path),
     )  # fmt: skip
     data.prepare_data()
     data.setup()
@@ -86,12 +86,12 @@ def test_pages_are_prepared_without_reading_them(
         composing.pages(drawn, 100, 0, "val", 2)
 
 
-def test_fonts_are_for_pages_to_train_on(tmp_path: Path, drawn: Arrays) -> None:
-    without, with_fonts = Composing(0, None, str(tmp_path)), Composing(0, str(tmp_path / "none"), str(tmp_path))
+def test_material_is_for_pages_to_train_on(tmp_path: Path, drawn: Arrays) -> None:
+    without, with_material = Composing(0, None, str(tmp_path)), Composing(0, str(tmp_path / "none"), str(tmp_path))
     for name in ("val", "test"):
-        assert_same(with_fonts.pages(drawn, 100, 0, name, 1), without.pages(drawn, 100, 0, name, 1))
-    with pytest.raises(DataError, match="there is no folder of fonts"):
-        with_fonts.pages(drawn, 100, 0, "train", 1)
+        assert_same(with_material.pages(drawn, 100, 0, name, 1), without.pages(drawn, 100, 0, name, 1))
+    with pytest.raises(DataError, match="there is no folder .*none"):
+        with_material.pages(drawn, 100, 0, "train", 1)
 
 
 def test_to_train_on_all_none_is_kept() -> None:
@@ -124,7 +124,7 @@ def test_sizes_that_can_not_be_are_told_at_once(composed: Compose, overrides: li
 
 def test_what_is_not_there_is_told(tmp_path: Path) -> None:
     arrays = numbered(100)
-    with pytest.raises(DataError, match=r"there is no folder of fonts .*/none; with data\.fonts=null"):
+    with pytest.raises(DataError, match=r"there is no folder .*/none; with data\.material=null"):
         Composing(0, str(tmp_path / "none"), str(tmp_path)).pages(arrays, 20, 0, "train", 1)
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"pages can't be kept in .*/file: .* choose another folder with data\.cache"):

@@ -124,12 +124,12 @@ def test_with_nothing_added_it_is_mnist(place: Callable[[Images], str]) -> None:
 
 def with_pages(
     root: Path | str, stage: str | None = None, *, val_size: int = 200, limit: int | None = None,
-    fonts: str | None = None, cache: Path | None = None,
+    material: str | None = None, cache: Path | None = None,
 ) -> ReaderDataModule:  # fmt: skip
     """MNIST, and what is cut out of a composed page for each 50 of its digits."""
     data = ReaderDataModule(
         "reader", str(root), None, 0.13, 0.31, 11, 28, val_size, 0, limit, 64, 64, drawn=0, altered=0, nondigits=0,
-        pages=20, fonts=fonts, cache=str(cache or Path(root) / "pages"),
+        pages=20, material=material, cache=str(cache or Path(root) / "pages"),
     )  # fmt: skip
     data.prepare_data()
     data.setup(stage)
@@ -186,12 +186,12 @@ def test_patches_of_one_split_show_no_digit_of_the_other(place: Callable[[Images
 
 
 def test_only_what_a_stage_needs_is_made(drawn_mnist: Path, tmp_path: Path) -> None:
-    data = with_pages(drawn_mnist, "test", cache=tmp_path, fonts=str(tmp_path / "none"))
+    data = with_pages(drawn_mnist, "test", cache=tmp_path, material=str(tmp_path / "none"))
     assert kept_in(tmp_path) == set()
     data.setup("validate")
-    assert kept_in(tmp_path) == {"digits", "val"}, "for which no fonts are needed"
+    assert kept_in(tmp_path) == {"digits", "val"}, "for which no material is needed"
     assert [len(split) > own for split, own in ((data.train, 400), (data.split("val"), 200))] == [False, True]
-    with pytest.raises(DataError, match="there is no folder of fonts"):
+    with pytest.raises(DataError, match="there is no folder .*none"):
         data.setup("fit")
     whole = with_pages(drawn_mnist)
     before = whole.train
@@ -204,7 +204,7 @@ def test_a_split_is_read_without_the_pages_of_others(drawn_mnist: Path, tmp_path
     section = RecordedData.model_validate({
         "_target_": "digits.data.ReaderDataModule", "name": "reader", "root": str(drawn_mnist), "mirrors": None,
         "mean": 0.13, "std": 0.31, "num_classes": 11, "image_size": 28, "val_size": 200, "split_seed": 0, "limit": None,
-        "batch_size": 64, "eval_batch_size": 64, "drawn": 0, "altered": 0, "nondigits": 0, "pages": 20, "fonts": None,
+        "batch_size": 64, "eval_batch_size": 64, "drawn": 0, "altered": 0, "nondigits": 0, "pages": 20, "material": None,
         "cache": str(tmp_path),
     })  # fmt: skip
     assert len(read_data([section], (), "test")[0].split("test")) == 20

@@ -70,6 +70,11 @@ def mnist(_: Random) -> tuple[int, int]:
     return singles.MNIST, singles.MNIST
 
 
+def mnist_row(random: Random) -> tuple[int, int]:
+    """Two to twelve of them side by side."""
+    return singles.MNIST, singles.MNIST * int(random.integers(2, 13))
+
+
 def canvas(random: Random) -> tuple[int, int]:
     """A canvas of so few pixels that each is seen."""
     side = int(random.integers(16, 41))
@@ -101,6 +106,7 @@ LAYOUTS: dict[str, Layout] = {
     "thin": Layout(3.5, singles.write_thin, large, (0.5, 0.5, 0)),
     "tiny": Layout(2.5, singles.write_tiny, tiny, (0.25, 0.6, 0.15)),
     "mnist": Layout(2, singles.write_mnist, mnist, (0.05, 0.15, 0.8)),
+    "mnist row": Layout(1.5, singles.write_mnist_row, mnist_row, (0.05, 0.15, 0.8)),
     "pixels": Layout(2, singles.write_pixels, canvas, (0, 0.6, 0.4)),
     BLANK + "words": Layout(5, wordings.write_words, whole),
     BLANK + "letters": Layout(4, wordings.write_letters, whole),
@@ -110,6 +116,6 @@ LAYOUTS: dict[str, Layout] = {
     BLANK + "print": Layout(2, wordings.write_print, whole),
     BLANK + "shapes": Layout(2.5, wordings.write_shapes, whole),
     BLANK + "paper": Layout(2, wordings.write_nothing, whole, (0.95, 0.05, 0)),
-    BLANK + "things": Layout(4, None, any_size),
+    BLANK + "things": Layout(6, None, any_size),
 }
 """By name."""

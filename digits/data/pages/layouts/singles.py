@@ -75,19 +75,34 @@ def write_thin(scribe: Scribe) -> None:
 
 def write_mnist(scribe: Scribe) -> None:
     """MNIST's own form: 20 pixels high, grey, the middle of its ink in the middle of 28 by 28."""
-    writer = scribe.stock.new_writer(scribe.random, 20.0, 0.0)
+    put_mnist(scribe, mnist_writer(scribe), scribe.page.new_line())
+    if scribe.chance(0.25):
+        cut_to_ink(scribe)
+
+
+def write_mnist_row(scribe: Scribe) -> None:
+    """Such pictures side by side: the plainest way to make a number of a data set."""
+    writer, line = mnist_writer(scribe), scribe.page.new_line()
+    for left in range(0, scribe.page.size[1], MNIST):
+        put_mnist(scribe, writer, line, left)
+
+
+def mnist_writer(scribe: Scribe) -> Writer:
+    """A writer of digits as they are in MNIST, or drawn as large."""
     kinds = (0.0, 1.0, 0.0, 0.0) if scribe.chance(0.6) else (0.5, 0.0, 0.5, 0.0)
+    return replace(scribe.stock.new_writer(scribe.random, 20.0, 0.0), kinds=kinds)
+
+
+def put_mnist(scribe: Scribe, writer: Writer, line: int, begin: int = 0) -> None:
+    """A digit in the 28 pixels that begin there."""
     label = scribe.number(0, 9)
-    stamp = fitted(scribe.stock.digit(scribe.random, label, replace(writer, kinds=kinds)), 20, 20)
+    stamp = fitted(scribe.stock.digit(scribe.random, label, writer), 20, 20)
     high, wide = stamp.shape
     mass = float(stamp.sum())
     x = float(stamp.sum(axis=0) @ np.arange(wide)) / mass
     y = float(stamp.sum(axis=1) @ np.arange(high)) / mass
     left, top = (min(max(0, round(MNIST / 2 - at)), MNIST - side) for at, side in ((x, wide), (y, high)))
-    line = scribe.page.new_line()
-    scribe.page.put(stamp, left + wide / 2, top + high / 2, label, line=line, overlap=None)
-    if scribe.chance(0.25):
-        cut_to_ink(scribe)
+    scribe.page.put(stamp, begin + left + wide / 2, top + high / 2, label, line=line, overlap=None)
 
 
 def write_tiny(scribe: Scribe) -> None:

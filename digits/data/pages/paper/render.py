@@ -8,6 +8,7 @@ their standard deviation, and by `LEAST_STEP` grey levels where the light is wea
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -28,12 +29,16 @@ from digits.data.pages.paper.light import (
     shade,
     to_grey,
 )
+from digits.data.pages.paper.photographs import photographed
 from digits.data.pages.paper.scenery import Scenery, cover, drawing, lay, things
 from digits.data.pages.paper.textures import rough_paper, scraps, texture
 
 CLEAR = 4.0  # standard deviations of the noise, averaged over a piece of a stroke, that the ink's contrast is at least
 LEAST_STEP = 8.0  # of 255 grey levels
 MOST_BLUR = 0.05  # of the digits' height: the most that a stroke is blurred by; neither by more than the pen
+
+PHOTOGRAPHS = 0.6
+"""Share of pictures of things that are made of photographs, where there are any."""
 
 KINDS = {"photograph": 0.65, "screen": 0.2, "scan": 0.07, "board": 0.08}
 """Shares of pictures of pages."""
@@ -274,14 +279,17 @@ def smears(page: Page, random: Random) -> Field:
     return clouds * streaks + np.float32(random.uniform(0, 2)) * drawn_out
 
 
-def nothing(random: Random, height: int, width: int) -> Grey:
-    """A picture (H, W) in which nothing is written: textures, things, empty paper and empty boards."""
+def nothing(random: Random, height: int, width: int, photos: tuple[Path, ...] = ()) -> Grey:
+    """A picture (H, W) in which nothing is written: textures, things, photographs, empty paper and empty boards."""
+    photo = bool(photos) and random.random() < PHOTOGRAPHS
     kind, page = random.random(), Page(height, width)
-    if kind < 0.15:  # empty paper, lying somewhere
+    if photo:
+        image = photographed(random, height, width, photos)
+    elif kind < 0.15:  # empty paper, lying somewhere
         return photograph(page, cover(page, random), random)
-    if kind < 0.22:
+    elif kind < 0.22:
         return render(page, Scenery(), random)
-    if kind < 0.45:
+    elif kind < 0.45:
         image = rough_paper(random, height, width)
     elif kind < 0.61:
         image = things(random, height, width)

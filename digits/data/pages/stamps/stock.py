@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digits.data.pages.page import Ink, Random, Writer
+from digits.data.pages.paper.photographs import photographs
 from digits.data.pages.stamps import alphabet, lettering, pen, skeleton
 from digits.data.pages.stamps.pen import Hand
 from digits.data.synthetic import strokes
@@ -57,7 +58,9 @@ Drawing: TypeAlias = Callable[[float, float, Hand], Ink]
 
 
 class Stock:
-    """What pages are composed of: MNIST's digits with the maps of their skeletons, forms of strokes, and fonts.
+    """What pages are composed of: MNIST's digits with the maps of their skeletons, forms of strokes, and material.
+
+    The material is a folder of handwriting fonts, and of pictures in which no digit is; any or none of them.
 
     Raises ValueError when the pictures lack a class, or don't go with the labels or maps.
     """
@@ -67,7 +70,7 @@ class Stock:
         images: npt.NDArray[np.uint8],  # (N, 28, 28)
         labels: npt.NDArray[np.int64],  # (N,)
         distances: npt.NDArray[np.uint8],  # (N, 56, 56), of `skeleton.distance_maps`
-        fonts: Path | None = None,
+        material: Path | None = None,
     ) -> None:
         if images.shape != (len(labels), 28, 28) or distances.shape != (len(labels), skeleton.SIDE, skeleton.SIDE):
             raise ValueError(f"{len(labels)} labels don't go with pictures {images.shape} and maps {distances.shape}")
@@ -77,7 +80,8 @@ class Stock:
         self.drawable = [rows[drawable[rows]] for rows in self.rows]
         if not all(map(len, self.drawable)):
             raise ValueError("there are too few pictures of some class, or none with a skeleton; give more of them")
-        self.fonts = lettering.handwriting_fonts(fonts)
+        self.fonts = lettering.handwriting_fonts(material)
+        self.photographs = photographs(material)
         self.printed = lettering.printed_fonts()
         self.forms = [_digit_forms(label) for label in range(10)]
         self.chances = [_chances(label) for label in range(10)]
