@@ -153,7 +153,8 @@ def once_each(found: Found) -> npt.NDArray[np.intp]:
 def agreed_of(found: Found, told: Floats, weights: Weights = CHOSEN) -> npt.NDArray[np.bool_]:
     """Of which findings the classifier is as good as certain that they are what the detector takes them for: (n,)."""
     label = found.probabilities.argmax(1)
-    return told[np.arange(len(told)), label] >= weights.agreed
+    agreed: npt.NDArray[np.bool_] = told[np.arange(len(told)), label] >= weights.agreed
+    return agreed
 
 
 def are_read(objectness: Floats, agreed: npt.NDArray[np.bool_], weights: Weights = CHOSEN) -> npt.NDArray[np.bool_]:
