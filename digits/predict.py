@@ -11,9 +11,10 @@
 --json prints one object a line as soon as it is read: {"path": …, "text": "2026", "confidence": 0.97, "doubtful":
 false, "digits": [{"label": 2, "confidence": 0.99, "box": [x, y, width, height]}, …]}, text lines separated by \\n in
 text; a picture that can't be read is {"path": …, "error": …}. --csv prints a row for each picture: path, text, the
-lowest confidence, each digit's confidence and box, error, the confidence of the whole. Boxes are in pixels of the
-picture as one sees it. The confidence of a picture is how likely every digit on it was found and is right; a ? follows
-it, or a digit, where a person should look. --only-sure prints such pictures on standard error instead.
+lowest confidence, each digit's confidence and box, error, the confidence of the whole, ? if doubtful. Boxes are in
+pixels of the picture as one sees it. The confidence of a picture is how likely every digit on it was found and is
+right; a ? follows it, or a digit, where a person should look. --only-sure prints such pictures on standard error
+instead.
 
 --model takes a page detector, a classifier of single digits, or one of each (given twice), and says which are used.
 
@@ -173,7 +174,7 @@ def predict(sources: Sequence[Source], reader: Reader, given: argparse.Namespace
         if isinstance(result, str) or picture is None:
             failed += 1
             continue
-        doubtful |= result.doubtful
+        doubtful |= result.doubtful and not left_out
         unsure += left_out
         if folder is not None:
             folder.leave(source.label, annotated(picture, result))

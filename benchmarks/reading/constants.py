@@ -125,7 +125,7 @@ def tried_with(detector: Net, classify: Classify, pages: Sequence[Composed]) -> 
         }),
         Tried(patches, lambda: ones_found(ones), len(ones), {
             "LOOKED_AT": (96, 192, 384), "ABOVE": (2.5, 4.0, 6.0), "INKED": (0.25, 0.4, 0.55),
-            "SPECK": (0.003, 0.01, 0.03), "GAP": (0.15, 0.3, 0.5),
+            "SPECK": (0.003, 0.01, 0.03), "LEAST": (0.05, 0.1, 0.2), "GAP": (0.15, 0.3, 0.5),
         }),
     ]  # fmt: skip
 

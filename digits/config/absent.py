@@ -27,6 +27,9 @@ READER = "digits.data.ReaderDataModule"
 NO_PAGES: Tree = {"pages": 0, "pages_seed": 0, "material": None, "cache": "pages"}
 """Keys of `data=reader` that older records lack: nothing was cut out of composed pages."""
 
+OF_PAGES = (READER, "digits.data.PagesDataModule")
+"""Data sets whose `material` was called `fonts` before it held pictures too."""
+
 TOP_LEVEL: Tree = {"task": {"_target_": CLASSIFIER}, "test_views": 1, "init_from": None, "teachers": []}
 """Keys of the top level that older records lack."""
 
@@ -40,6 +43,9 @@ def completed(recorded: Tree) -> Tree:
     if isinstance(scheduler, dict):
         recorded = recorded | {"scheduler": THEN.get(str(scheduler.get("_target_")), {}) | scheduler}
     data = recorded.get("data")
+    if isinstance(data, dict) and data.get("_target_") in OF_PAGES and "fonts" in data:
+        data = {"material" if key == "fonts" else key: value for key, value in data.items()}
+        recorded = recorded | {"data": data}
     if isinstance(data, dict) and data.get("_target_") == READER:
         recorded = recorded | {"data": NO_PAGES | data}
     return TOP_LEVEL | recorded

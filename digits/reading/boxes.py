@@ -15,14 +15,15 @@ REFERENCE = 24.0  # the maps hold the logarithm of widths and heights by this ma
 OBJECTNESS, CLASSES, BOX, SMALLER = 0, slice(1, 11), slice(11, 15), 15  # the maps' channels
 CHANNELS = 16
 
-# Chosen by `python -m benchmarks.reading.constants`, but for THRESHOLD.
-BREADTH = 0.9  # a digit's size is its height, or this share of its width where that is more
+BREADTH = 0.9  # a digit's size is its height, or this share of its width where that is more; training has it too
+THRESHOLD = 0.6  # objectness from which on it is a digit to the detector alone
+MOST = 1500  # boxes looked at; of more, those of least objectness are left
+
+# Chosen by `python -m benchmarks.reading.constants`.
 TOLERATED = 11.0, 46.0  # sizes that are still believed, in pixels of a level; beyond them another level sees the digit
 OVERLAP = 0.45  # intersection over union from which two boxes are one digit found twice
 INSIDE = 0.7  # share of a box within another from which it is a part of that, or that is no digit
 NARROWEST = 0.35  # boxes are compared as if they were at least so wide, of their height: a stick's own width is nothing
-THRESHOLD = 0.6  # objectness from which on it is a digit: most composed pages right (`benchmarks.reading.choose`)
-MOST = 1500  # boxes looked at; of more, those of least objectness are left
 
 Floats = npt.NDArray[np.float32]
 

@@ -145,4 +145,4 @@ def _smaller_digits(maps: Floats, level: Level, grey: Grey) -> float:
         start + -(-round(scale * side) // STRIDE) for scale, side in zip(level.scale[::-1], grey.shape, strict=True)
     )
     logit = float(maps[0, SMALLER, start:rows, start:columns].max())
-    return float(1 / (1 + np.exp(-logit)))
+    return float(1 / (1 + np.exp(-np.clip(logit, -30, 30))))

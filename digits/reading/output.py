@@ -21,7 +21,7 @@ import numpy.typing as npt
 from digits.reading.pictures import Picture
 from digits.reading.result import DOUBTFUL, Digit, Reading
 
-CSV_COLUMNS = ("path", "text", "confidence", "confidences", "boxes", "error", "sure")
+CSV_COLUMNS = ("path", "text", "confidence", "confidences", "boxes", "error", "sure", "doubtful")
 LEGEND = (
     f"? follows a digit that is less than {DOUBTFUL:.0%} sure, and the share of a picture that a person should look at"
 )
@@ -63,12 +63,12 @@ def as_csv(name: str, result: Reading | str) -> str:
     if name.startswith(FORMULA) and name != "-":
         name = "'" + name
     if isinstance(result, str):
-        return _row([name, "", "", "", "", result, ""])
+        return _row([name, "", "", "", "", result, "", ""])
     confidences = [f"{digit.confidence:.4f}" for digit in result.digits]
     boxes = [" ".join(map(str, digit.box)) for digit in result.digits]
     unseen = f"{result.left_out} marks more were not looked at" if result.left_out else ""
     digits = [result.text, min(confidences, default=""), " ".join(confidences), "; ".join(boxes)]
-    return _row([name, *digits, unseen, f"{result.confidence:.4f}"])
+    return _row([name, *digits, unseen, f"{result.confidence:.4f}", "?" * result.doubtful])
 
 
 def csv_header() -> str:

@@ -14,8 +14,8 @@ Floats = npt.NDArray[np.float32]
 BOX, SIDE = 20, 28
 """MNIST's digits are scaled to fit a box of 20 pixels, and placed on 28 by 28."""
 
-# Chosen by `python -m benchmarks.reading.constants`.
 FINER = 2  # the ink is told from the paper on a patch so many times as large as the classifier's
+# Chosen by `python -m benchmarks.reading.constants`, but for EVERY, which is for speed.
 PLANE_ROUNDS = 4  # of fitting the paper: each leaves out more of what is ink
 OUTLIERS = 1.5  # pixels that are further from the plane than so many median distances are no paper
 DARKEST = 97  # percentile of the distances from the paper that is full ink
@@ -27,6 +27,7 @@ LOOKED_AT = 192  # longest side at which a whole picture's ink is looked for, in
 ABOVE = 4.0  # median distances from the paper from which on it is no grain
 INKED = 0.4  # of the strongest ink's distance from the paper: a thing's edge
 SPECK = 0.01  # of the ink of the largest piece: less is none of a digit's strokes
+LEAST = 0.1  # of the picture: what reaches its edge is left out if a thing so large does not
 GAP = 0.3  # what is farther than this from a digit's other strokes, in sizes of the largest one, is no part of it
 
 
@@ -102,7 +103,8 @@ def _main_thing(ink: Floats) -> tuple[float, tuple[int, int, int, int]] | None:
     left, top, wide, high = stats[1:, :4].T
     right, bottom = left + wide, top + high
     inside = (left > 0) & (top > 0) & (right < ink.shape[1]) & (bottom < ink.shape[0])
-    weights = np.where(inside, weights, 0) if inside.any() else weights
+    large = np.maximum(wide, high) >= LEAST * max(ink.shape)
+    weights = np.where(inside, weights, 0) if (inside & large).any() else weights
     if not len(weights):
         return None
     main = int(weights.argmax())

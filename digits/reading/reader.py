@@ -130,8 +130,8 @@ def look(detector: Net, classify: Classify, grey: Grey, gate: float | None = Non
 
 def combined(found: Found, told: Floats, weights: Weights = CHOSEN) -> Found:
     """What a detector found with what the classifier says of it, (n, 11), in the same order."""
-    digits = told[:, :10].sum(1)
-    second = told[:, :10] / np.maximum(digits[:, None], 1e-6)
+    digits = 1 - told[:, 10]
+    second = told[:, :10] / np.maximum(told[:, :10].sum(1, keepdims=True), 1e-6)
     mixed = (1 - weights.label) * _log(found.probabilities) + weights.label * _log(second)
     probabilities = np.exp(mixed - mixed.max(1, keepdims=True, initial=-np.inf))
     odds = (1 - weights.digit) * log_odds(found.objectness) + weights.digit * log_odds(digits)
@@ -230,11 +230,15 @@ def _log(probabilities: Floats) -> Floats:
 
 
 def _shared_out(probabilities: Floats, right: float, digit: float) -> tuple[float, ...]:
-    """The likeliest class gets its calibrated probability, the others what is left of that of a digit at all."""
+    """The likeliest class gets its calibrated probability, the others what is left of that of a digit at all.
+
+    None of them gets more than the likeliest: the rest is that it is no digit.
+    """
     others = probabilities.astype(np.float64)
     label = int(others.argmax())
     others[label] = 0
-    others *= max(0.0, digit - right) / max(float(others.sum()), 1e-9)
+    left, most = max(0.0, digit - right) / max(float(others.sum()), 1e-9), right / max(float(others.max()), 1e-9)
+    others *= min(left, most)
     others[label] = right
     return tuple(others.tolist())
 

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 DOUBTFUL = 0.8
-"""Below this confidence a digit is marked: at least one in five of such answers is expected to be wrong."""
+"""Below this confidence a digit is marked: since it is calibrated, at least one in five
+of such answers is expected to be wrong."""
 
 SURE = 0.5
 """Below this confidence a whole picture is marked: it is likelier to have a fault than not. What else would be marked

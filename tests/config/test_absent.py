@@ -20,6 +20,16 @@ CHECKPOINT = (
 )
 
 
+@pytest.mark.parametrize("target", ["digits.data.ReaderDataModule", "digits.data.PagesDataModule"])
+def test_fonts_are_material_by_their_former_name(target: str) -> None:
+    data = cast(Tree, completed({"data": {"_target_": target, "fonts": "hands", "pages": 3}})["data"])
+    assert data["material"] == "hands"
+    assert "fonts" not in data
+    assert completed({"data": {"_target_": "mine.Data", "fonts": "hands"}})["data"] == {
+        "_target_": "mine.Data", "fonts": "hands",
+    }  # fmt: skip
+
+
 def mode(config: Experiment, name: str) -> object:
     return config.callbacks[name].tree()["mode"]
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import pytest
 
 from digits.reading.boxes import Found, joined, suppress
+from digits.reading.model.net import Classifier
 from digits.reading.reader import (
     CHOSEN,
     Calibration,
@@ -17,6 +20,7 @@ from digits.reading.reader import (
     log_odds,
     missed_of,
     once_each,
+    opinion_of,
     product,
     reading_of,
     sure_of,
@@ -142,6 +146,42 @@ def test_what_both_nets_say_is_agreed() -> None:
     both = joined([found(0.7, 1, 0.9)] * 3)
     second = np.concatenate([told(1, 0.99, 0.0), told(7, 0.99, 0.0), told(1, 0.8, 0.0)])
     assert agreed_of(both, second).tolist() == [True, False, False]
+
+
+def test_no_class_is_shown_as_likelier_than_the_one_that_is_read() -> None:
+    torn = seen((50, 50, 0.95, 3))
+    both = np.full((1, 11), 0.0, np.float32)
+    both[0, 3], both[0, 8] = 0.51, 0.49
+    probabilities = both[:, :10].copy()
+    (digit,) = reading_of(
+        torn._replace(found=torn.found._replace(probabilities=probabilities), told=both), 100, 100
+    ).digits
+    assert digit.label == 3
+    assert max(digit.probabilities) == digit.confidence
+    assert sum(digit.probabilities) <= 1 + 1e-6
+
+
+def test_a_classifier_without_a_class_for_none_is_in_doubt_instead() -> None:
+    """Of ten equal classes it says that it is a digit with a tenth, not for certain."""
+
+    class Even:
+        classes, none = tuple("0123456789"), None
+
+        def probabilities(self, patches: np.ndarray) -> np.ndarray:
+            return np.full((len(patches), 10), 0.1, np.float32)
+
+    second = opinion_of(cast(Classifier, Even()))(np.zeros((1, 28, 28), np.uint8))
+    assert second[0, 10] == pytest.approx(0.9)
+    both = combined(found(0.5, 1, 0.9), second, Weights(digit=0.5))
+    assert both.objectness[0] < 0.3
+    assert both.probabilities.sum() == pytest.approx(1, rel=1e-5)
+
+
+def test_what_is_nearly_a_digit_makes_the_picture_doubtful() -> None:
+    near = 0.35  # and 0.54 with the classifier, which takes it for a digit
+    reading = reading_of(seen((20, 20, 0.99, 1), *((20 + 30 * i, 70, near, 7) for i in range(3))), 100, 100)
+    assert reading.text == "1"
+    assert reading.doubtful
 
 
 def test_boxes_stay_on_the_picture() -> None:

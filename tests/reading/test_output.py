@@ -58,6 +58,7 @@ def test_csv_is_a_row_for_a_picture() -> None:
     assert read_back(as_csv("a, b.png", READING)) == {
         "path": "a, b.png", "text": "20\n7", "confidence": "0.6100", "confidences": "0.9876 0.6100 1.0000",
         "boxes": "20 5 8 30; 0 5 8 30; 70 45 8 30", "error": "", "sure": "0.5500",
+        "doubtful": "?",
     }  # fmt: skip
     empty = dict.fromkeys(CSV_COLUMNS, "") | {"path": "a.png"}
     assert read_back(as_csv("a.png", NOTHING)) == empty | {"sure": "0.9800"}

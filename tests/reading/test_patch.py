@@ -145,6 +145,15 @@ def test_what_reaches_in_from_the_edge_is_no_digit() -> None:
     assert box == pytest.approx([72, 80, 32, 81], abs=2)
 
 
+def test_a_digit_up_to_the_edge_is_taken_rather_than_a_dot_inside() -> None:
+    tight = np.full((40, 30), 255, np.uint8)
+    tight[0:30, 12:17] = 0
+    tight[34:37, 20:23] = 0
+    box = ink_box(tight)
+    assert box is not None
+    assert box[3] > 25
+
+
 def test_specks_are_left_out() -> None:
     specked = np.asarray(page((60, 40, 120, 150))).copy()
     specked[100:102, 50:52] = 0

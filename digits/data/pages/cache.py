@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # the composer comes with matplotlib and Pillow: imported whe
 
 log = logging.getLogger(__name__)
 
-COMPOSER = 1
+COMPOSER = 2
 """Raised where the same digits, seed and material come to give other pages: runs on record tell theirs by it."""
 
 SHARD = 50

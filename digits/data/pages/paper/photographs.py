@@ -53,7 +53,8 @@ def _read(path: Path) -> tuple[Grey, Grey]:
     pixels = np.asarray(np.right_shift(image, 8, dtype=np.uint16) if deep else image, np.uint8)
     scale = LONGEST / max(pixels.shape[:2])
     if scale < 1:
-        pixels = np.asarray(cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+        high, wide = (max(1, round(scale * side)) for side in pixels.shape[:2])
+        pixels = np.asarray(cv2.resize(pixels, (wide, high), interpolation=cv2.INTER_AREA), np.uint8)
     if pixels.ndim == 2:
         return pixels, np.full(pixels.shape, 255, np.uint8)
     grey = np.asarray(cv2.cvtColor(pixels[..., :3], cv2.COLOR_BGR2GRAY), np.uint8)
