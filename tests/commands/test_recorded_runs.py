@@ -130,8 +130,9 @@ def test_a_run_on_a_folder_of_pictures_is_done_once_more(here: Path) -> None:
     data = before["config"]["data"] | {"root": str(here / "pictures")}
     assert after["config"] == before["config"] | YOUNGER | {"config_from": "folder", "data": data}
     assert after["data"] == before["data"]
+    # Not the same patches: a digit lies by the middle of its box now, as the reader has it, and lay by that of its ink
     for now, then in zip(after["history"], before["history"], strict=True):
-        assert now["train/loss"] == pytest.approx(then["train/loss"], abs=0.05)
+        assert now["train/loss"] == pytest.approx(then["train/loss"], rel=0.1)
 
 
 def test_a_run_begins_with_one_and_learns_from_two(here: Path) -> None:
