@@ -120,7 +120,8 @@ def test_reading_alone_takes_a_model_file_that_it_does_not_hold(seven: Path) -> 
     (seven / "mine.onnx").write_bytes((nets_of(LIGHT) / "classifier" / "model.onnx").read_bytes())
     command = str(Path(LIGHT).with_name("digits-predict"))
     done = run(command, "seven.png", "--model", "mine.onnx", "--json", "--annotate", "read", cwd=seven)
-    assert (done.returncode, done.stderr) == (0, "")
+    told = "page detector: the one that ships; classifier: mine.onnx\n"
+    assert (done.returncode, done.stderr) == (0, told)
     assert json.loads(done.stdout)["text"] == "7"
     assert len(list((seven / "read").iterdir())) == 1
 
