@@ -15,7 +15,7 @@ from digits.reading.detect import LONGEST, Grey, Net, find
 from digits.reading.linking import text_lines
 from digits.reading.model.metadata import DIGITS
 from digits.reading.model.net import SHIPPED, SHIPPED_DETECTOR, Classifier, load
-from digits.reading.patch import box_patches
+from digits.reading.patch import box_patches, tightened
 from digits.reading.pictures import Picture, from_array, from_image, open_picture
 from digits.reading.result import Digit, Reading
 
@@ -32,8 +32,9 @@ MOST_CANDIDATES = 1000
 """As many are shown, those of the most objectness: a page has fewer digits."""
 
 GATE = 0.02
-"""Finer levels are looked at as long as the detector says with this probability that smaller digits are there: the
-largest with which no more composed pages are read with a fault than without it (`python -m benchmarks.reading.choose`).
+"""Finer levels are looked at as long as the detector says with this probability that smaller digits are there. No
+composed page is read with a fault for it (`python -m benchmarks.reading.choose`), nor is one with 0.2; but those pages
+are small, and large pictures have more levels to lose.
 """
 
 
@@ -88,7 +89,8 @@ class Reader:
         where a net's answers are no numbers.
         """
         opened = _opened(picture)
-        return reading_of(look(self.detector, self._classify, opened.grey, GATE), opened.width, opened.height)
+        grey = opened.grey
+        return reading_of(look(self.detector, self._classify, grey, GATE), grey, opened.width, opened.height)
 
 
 def opinion_of(classifier: Classifier) -> Classify:
@@ -112,7 +114,6 @@ def opinion_of(classifier: Classifier) -> Classify:
 class Seen(NamedTuple):
     """What a detector finds on a picture, and what a classifier says of it: n candidates, the most certain first."""
 
-    size: tuple[int, int]  # height and width of the picture that was looked at
     found: Found
     patches: Grey  # (n, 28, 28)
     told: Floats  # (n, 11)
@@ -124,8 +125,7 @@ def look(detector: Net, classify: Classify, grey: Grey, gate: float | None = Non
     found = without_repetitions(find(detector, grey, CANDIDATES, longest, gate))
     shown = found.only(np.arange(min(MOST_CANDIDATES, len(found.boxes))))
     patches = box_patches(grey, shown.boxes)
-    height, width = grey.shape
-    return Seen((height, width), shown, patches, classify(patches), len(found.boxes) - len(shown.boxes))
+    return Seen(shown, patches, classify(patches), len(found.boxes) - len(shown.boxes))
 
 
 def combined(found: Found, told: Floats, weights: Weights = CHOSEN) -> Found:
@@ -166,15 +166,15 @@ def are_read(objectness: Floats, agreed: npt.NDArray[np.bool_], weights: Weights
 # ---- What is read -----------------------------------------------------------------------------------
 
 
-def reading_of(seen: Seen, width: int, height: int, calibration: Calibration = CALIBRATED) -> Reading:
-    """What is read on a picture that was `width` by `height` pixels before it was reduced."""
+def reading_of(seen: Seen, grey: Grey, width: int, height: int, calibration: Calibration = CALIBRATED) -> Reading:
+    """What is read on a picture, uint8 (H, W), that was `width` by `height` pixels before it was reduced."""
     both = combined(seen.found, seen.told)
     places = once_each(both)
     certain = are_read(both.objectness[places], agreed_of(seen.found, seen.told)[places])
     read, missed = places[certain], both.only(places[~certain])
     found, right = both.only(read), sure_of(both.only(read), calibration)
-    scale = np.array([width / seen.size[1], height / seen.size[0]] * 2, np.float32)
-    corners = _corners(found.boxes * scale, width, height)
+    scale = np.array([width / grey.shape[1], height / grey.shape[0]] * 2, np.float32)
+    corners = _corners(tightened(grey, found.boxes) * scale, width, height)
     digits = tuple(
         Digit(
             int(found.probabilities[place].argmax()),

@@ -234,7 +234,7 @@ FIXED = {
 
 
 def looked(at: Composed, detected: Found, second: Floats) -> Looked:
-    return Looked(at, Seen((64, 64), detected, np.zeros((len(second), 28, 28), np.uint8), second, 0))
+    return Looked(at, Seen(detected, np.zeros((len(second), 28, 28), np.uint8), second, 0))
 
 
 def test_weights_decide_whose_class_is_taken_and_what_is_a_digit() -> None:

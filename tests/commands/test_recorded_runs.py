@@ -130,9 +130,13 @@ def test_a_run_on_a_folder_of_pictures_is_done_once_more(here: Path) -> None:
     data = before["config"]["data"] | {"root": str(here / "pictures")}
     assert after["config"] == before["config"] | YOUNGER | {"config_from": "folder", "data": data}
     assert after["data"] == before["data"]
-    # Not the same patches: a digit lies by the middle of its box now, as the reader has it, and lay by that of its ink
-    for now, then in zip(after["history"], before["history"], strict=True):
-        assert now["train/loss"] == pytest.approx(then["train/loss"], rel=0.1)
+    losses = [epoch["train/loss"] for epoch in after["history"]]
+    assert losses == pytest.approx(TODAY, abs=0.05)
+
+
+TODAY = [1.073, 1.006, 0.993, 0.960, 0.908, 0.874]
+"""The record has 1.081, 1.028, 0.998, 1.014, 0.936 and 0.885, of patches in which a digit lies by its ink's middle;
+now it lies by that of its box, as the reader has it."""
 
 
 def test_a_run_begins_with_one_and_learns_from_two(here: Path) -> None:

@@ -102,17 +102,20 @@ def test_odds_of_what_is_certain_are_finite() -> None:
 # ---- What becomes of it -----------------------------------------------------------------------------
 
 
-def seen(*digits: tuple[float, float, float, int], size: tuple[int, int] = (100, 100)) -> Seen:
+BLANK = np.full((100, 100), 255, np.uint8)
+
+
+def seen(*digits: tuple[float, float, float, int]) -> Seen:
     """Digits of 16 by 30 pixels: centre x, centre y, objectness, label; the classifier agrees."""
     both = joined([found(objectness, label, 0.95) for _, _, objectness, label in digits])
     boxes = np.array([[x, y, 16, 30] for x, y, _, _ in digits], np.float32).reshape(-1, 4)
     second = np.concatenate([np.empty((0, 11), np.float32), *(told(label, 0.95, 0.01) for *_, label in digits)])
     patches = np.arange(len(digits), dtype=np.uint8)[:, None, None] * np.ones((1, 28, 28), np.uint8)
-    return Seen(size, both._replace(boxes=boxes), patches, second, 0)
+    return Seen(both._replace(boxes=boxes), patches, second, 0)
 
 
 def test_digits_come_in_reading_order_with_their_own_patches_and_boxes() -> None:
-    reading = reading_of(seen((60, 20, 0.9, 2), (20, 21, 0.95, 1), (20, 70, 0.99, 3)), 200, 100)
+    reading = reading_of(seen((60, 20, 0.9, 2), (20, 21, 0.95, 1), (20, 70, 0.99, 3)), BLANK, 200, 100)
     assert reading.text == "12\n3"
     assert [digit.patch[0, 0] for digit in reading.digits] == [1, 0, 2]
     assert [digit.line for digit in reading.digits] == [0, 0, 1]
@@ -125,8 +128,8 @@ def test_digits_come_in_reading_order_with_their_own_patches_and_boxes() -> None
 def test_what_is_less_surely_a_digit_is_left_out_and_makes_the_picture_less_sure() -> None:
     low = CHOSEN.threshold - 0.2
     alone, beside = (
-        reading_of(seen((20, 20, 0.99, 1)), 100, 100),
-        reading_of(seen((20, 20, 0.99, 1), (60, 20, low, 7)), 100, 100),
+        reading_of(seen((20, 20, 0.99, 1)), BLANK, 100, 100),
+        reading_of(seen((20, 20, 0.99, 1), (60, 20, low, 7)), BLANK, 100, 100),
     )
     assert alone.text == beside.text == "1"
     assert beside.confidence < alone.confidence
@@ -154,7 +157,7 @@ def test_no_class_is_shown_as_likelier_than_the_one_that_is_read() -> None:
     both[0, 3], both[0, 8] = 0.51, 0.49
     probabilities = both[:, :10].copy()
     (digit,) = reading_of(
-        torn._replace(found=torn.found._replace(probabilities=probabilities), told=both), 100, 100
+        torn._replace(found=torn.found._replace(probabilities=probabilities), told=both), BLANK, 100, 100
     ).digits
     assert digit.label == 3
     assert max(digit.probabilities) == digit.confidence
@@ -179,18 +182,18 @@ def test_a_classifier_without_a_class_for_none_is_in_doubt_instead() -> None:
 
 def test_what_is_nearly_a_digit_makes_the_picture_doubtful() -> None:
     near = 0.35  # and 0.54 with the classifier, which takes it for a digit
-    reading = reading_of(seen((20, 20, 0.99, 1), *((20 + 30 * i, 70, near, 7) for i in range(3))), 100, 100)
+    reading = reading_of(seen((20, 20, 0.99, 1), *((20 + 30 * i, 70, near, 7) for i in range(3))), BLANK, 100, 100)
     assert reading.text == "1"
     assert reading.doubtful
 
 
 def test_boxes_stay_on_the_picture() -> None:
-    (digit,) = reading_of(seen((2, 98, 0.95, 1)), 100, 100).digits
+    (digit,) = reading_of(seen((2, 98, 0.95, 1)), BLANK, 100, 100).digits
     assert digit.box == (0, 83, 10, 17)
 
 
 def test_of_nothing_nothing_is_read() -> None:
-    reading = reading_of(seen(), 10, 10)
+    reading = reading_of(seen(), BLANK, 100, 100)
     assert (reading.text, reading.digits) == ("", ())
     assert len(once_each(joined([]))) == 0
     assert 0.5 < reading.confidence <= 1

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from digits.data.datasets import read_dataset
-from digits.reading.patch import as_mnist, box_patches, ink_box, one_digit, paper_of
+from digits.reading.patch import as_mnist, box_patches, ink_box, one_digit, paper_of, tightened
 
 Grey = npt.NDArray[np.uint8]
 
@@ -119,6 +119,18 @@ def test_paper_is_a_plane_that_ink_does_not_tilt() -> None:
     inked = plane.copy()
     cv2.line(inked, (28, 5), (28, 50), 0.0, 6)
     assert np.abs(paper_of(inked) - plane).max() < 2
+
+
+def test_a_box_ends_where_the_ink_does_but_not_where_it_goes_on() -> None:
+    page = bar(200, 20)
+    page[60:64, 65:90] = 20  # another's stroke, which touches on the right
+    loose = np.array([[61, 59, 12, 44], [61, 59, 12, 44]], np.float32)
+    for x, y, wide, high in tightened(page, loose).tolist():
+        assert (x - wide / 2, y - high / 2, y + high / 2) == (55, 40, 80)
+        assert x + wide / 2 == 67, "as it was"
+    assert tightened(255 - page, loose) == pytest.approx(tightened(page, loose))
+    blank = np.full((100, 100), 255, np.uint8)
+    assert np.array_equal(tightened(blank, loose), loose)
 
 
 # ---- The one thing on a picture ---------------------------------------------------------------------

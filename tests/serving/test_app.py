@@ -18,7 +18,6 @@ from digits.reading.result import Reading
 from digits.serving.app import PAGE, make_app
 from digits.serving.corrections import Collection
 from digits.serving.limits import Limits
-from tests.reading.drawing import overlap
 from tests.serving.running import IMAGE, stand_in
 
 
@@ -86,7 +85,9 @@ def test_an_answer_has_all_that_the_page_shows() -> None:
 def test_the_real_reader_reads_pictures_of_every_kind(kind: str) -> None:
     answer = Client(Reader().read).read(seven(kind))
     assert answer.json()["text"] == "7"
-    assert overlap(answer.json()["digits"][0]["box"], (118, 76, 128, 188)) > 0.75
+    x, y, width, height = answer.json()["digits"][0]["box"]
+    assert (x, y) == (pytest.approx(118, abs=5), pytest.approx(76, abs=5))
+    assert (width, height) == (pytest.approx(128, abs=8), pytest.approx(188, abs=8))
 
 
 def test_no_digit_is_an_answer_too() -> None:
