@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from digits.data.pages.page import UNCLEAR, Composed, Random
+from digits.data.pages.paper.light import log_uniform
 from digits.reading.patch import box_patches
 
 MOVED, RESIZED, STRETCHED = 0.04, 0.08, 0.07
@@ -24,6 +26,12 @@ NEAR = 0.4
 AS_LARGE = 0.6
 """Share of a digit's height from which on a box may still be the digit's; a lower one holds a part of it."""
 
+ON_THINGS = 12
+"""Boxes on a picture in which nothing is written: on its edges, where a detector's false findings lie."""
+
+SMALLEST = 8
+"""Pixels that such a box is high, at least."""
+
 NO_DIGIT = -1
 """The label of a patch that shows none."""
 
@@ -36,13 +44,15 @@ class Patches(NamedTuple):
 
 
 def cut_patches(pages: Sequence[Composed], random: Random) -> Patches:
-    """A patch of every clear digit, of everything else that was written, and of boxes that fit nothing."""
+    """A patch of every clear digit, of all else that was written, of boxes that fit nothing, and of things."""
     images, labels = [np.empty((0, 28, 28), np.uint8)], [np.empty(0, np.int64)]
     for page in pages:
         clear = page.labels != UNCLEAR
         digits = page.boxes[clear]
-        misfits = _misfits(digits, page.boxes, random)
-        boxes = np.concatenate([_jittered(np.concatenate([digits, page.others]), random), misfits])
+        written = np.concatenate([digits, page.others])
+        nothing = len(page.boxes) + len(page.others) == 0
+        misfits = _on_things(page.pixels, random) if nothing else _misfits(digits, page.boxes, random)
+        boxes = np.concatenate([_jittered(written, random), misfits])
         images.append(box_patches(page.pixels, boxes))
         labels.append(np.full(len(boxes), NO_DIGIT, np.int64))
         labels[-1][: len(digits)] = page.labels[clear]
@@ -77,3 +87,14 @@ def _misfits(
     fitting = ((off <= NEAR) & as_large).any(1)
     misfits: npt.NDArray[np.float32] = chosen[~fitting]
     return misfits
+
+
+def _on_things(grey: npt.NDArray[np.uint8], random: Random) -> npt.NDArray[np.float32]:
+    """Boxes as high and wide as digits of any size, their middles where a picture's grey levels change."""
+    height, width = grey.shape
+    soft = cv2.GaussianBlur(grey, (0, 0), 1.5).astype(np.float32)
+    change = np.hypot(cv2.Sobel(soft, cv2.CV_32F, 1, 0), cv2.Sobel(soft, cv2.CV_32F, 0, 1)).ravel() + 0.1
+    places = random.choice(change.size, ON_THINGS, p=change / change.sum())
+    highs = np.array([log_uniform(random, SMALLEST, max(SMALLEST, height)) for _ in places])
+    wides = np.minimum(highs * np.exp(random.normal(np.log(0.65), 0.35, ON_THINGS)), width)
+    return np.stack([places % width, places // width, wides, highs], 1).astype(np.float32)

@@ -38,6 +38,16 @@ def test_a_box_that_fits_an_unclear_digit_is_no_misfit() -> None:
     assert (np.abs(beside[:, 1] - below[0, 1]) > 0.4 * 40).all()
 
 
+def test_where_nothing_is_written_boxes_lie_on_things() -> None:
+    pixels = np.full((200, 300), 200, np.uint8)
+    pixels[80:140, 100:180] = 60
+    nothing = page()._replace(pixels=pixels, boxes=page().boxes[:0], labels=page().labels[:0], others=page().others[:0])
+    cut = cut_patches([nothing] * 20, np.random.default_rng(0))
+    assert len(cut.labels) >= 100
+    assert (cut.labels == NO_DIGIT).all()
+    assert (cut.images.max((1, 2)) > 150).mean() > 0.8, "nearly all of them show an edge of the thing"
+
+
 def test_boxes_are_off_by_as_much_as_a_detectors() -> None:
     cut = cut_patches([page()] * 50, np.random.default_rng(0))
     ones = cut.images[cut.labels == 1].astype(float)
