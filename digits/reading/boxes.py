@@ -52,11 +52,13 @@ def sizes(boxes: Floats) -> Floats:
     return size
 
 
-def decode(maps: Floats, threshold: float, scale: tuple[float, float] = (1.0, 1.0), padding: int = 0) -> Found:
+def decode(
+    maps: Floats, threshold: float, scale: tuple[float, float] = (1.0, 1.0), start: tuple[int, int] = (0, 0)
+) -> Found:
     """The digits of one level: peaks of objectness of at least `threshold`, each the highest of its 3 x 3 cells.
 
     `maps` are (1, CHANNELS, H / STRIDE, W / STRIDE); `scale` is pixels of the level to one of the picture, across and
-    down; `padding` pixels lie left of the picture and above it.
+    down; `start` is where the maps begin, in pixels of the level.
     """
     objectness = np.ascontiguousarray(maps[0, OBJECTNESS])
     rows, columns = np.nonzero(objectness >= cv2.dilate(objectness, np.ones((3, 3), np.uint8)))
@@ -66,7 +68,7 @@ def decode(maps: Floats, threshold: float, scale: tuple[float, float] = (1.0, 1.
     peaks = maps[0][:, rows, columns]  # (CHANNELS, n)
 
     dx, dy, *logarithms = peaks[BOX]
-    x, y = (columns + 0.5 + dx) * STRIDE - padding, (rows + 0.5 + dy) * STRIDE - padding
+    x, y = (columns + 0.5 + dx) * STRIDE + start[0], (rows + 0.5 + dy) * STRIDE + start[1]
     wide, tall = REFERENCE * np.exp(np.clip(logarithms, -5, 5))  # clipped, lest it overflow
     boxes = np.stack([x, y, wide, tall], 1)
     across, down = scale

@@ -1,8 +1,8 @@
 """A picture at several scales, each a factor of two finer, and what a page detector finds at them.
 
 The longest sides are `longest`, half of it, a quarter, … whatever the picture's own: so a picture and the same one
-enlarged are seen alike. It is looked at from coarse to fine, and finer only as long as the net says that smaller digits
-are there.
+enlarged are seen alike. It is looked at from coarse to fine, and finer only as long and where the net says that smaller
+digits are.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from digits.reading.boxes import (
 from digits.reading.linking import text_lines
 
 Grey = npt.NDArray[np.uint8]  # (H, W)
+Part = tuple[float, float, float, float]  # left, top, right, bottom of a part of a picture, in its pixels
 Net = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 """A page detector: float32 (1, 1, H, W), 0..1, to maps (1, CHANNELS, H / STRIDE, W / STRIDE)."""
 
@@ -38,15 +39,18 @@ MULTIPLE = 16  # of which the net wants the sides of what it takes
 # ENLARGED and UNGATED were chosen by `python -m benchmarks.reading.constants`.
 ENLARGED = 1.4  # a small picture's finest level is at least so many times as large: its digits may have few pixels
 HALVED_TO = LARGEST  # longest side of the coarsest level, at most: there a digit that fills the picture is in range
+MARGIN = 24  # pixels of a level around cells that say so in which smaller digits are looked for
+CONTEXT = 48  # pixels of the finer level around that part: what the net knows of a digit's surroundings
 UNGATED = 256  # longest side of levels that are always looked at: they cost little, and digits may be too small to see
 
 
 class Level(NamedTuple):
-    """A picture at one scale. A point (x, y) of the picture is at (across * x + PADDING, down * y + PADDING) of it."""
+    """A picture at one scale, or a part of it. A point (x, y) of the picture is at scale * (x, y) - start."""
 
     image: npt.NDArray[np.float32]  # (1, 1, H, W): 0..1, both sides multiples of MULTIPLE
     scale: tuple[float, float]  # across, down: pixels of the level to one of the picture
     longest: int  # the picture's longest side here
+    start: tuple[int, int] = (-PADDING, -PADDING)  # x, y: where the image begins, in pixels of the level
 
 
 def levels(grey: Grey, longest: int = LONGEST) -> Iterator[Level]:
@@ -97,14 +101,19 @@ def find(
     """What a page detector takes for a digit at any level of a picture, uint8 (H, W); a digit may be found twice.
 
     `threshold` is the least objectness, `longest` the longest side of the finest level. With a `gate`, 0..1, finer
-    levels are looked at only as long as the net says with at least this probability that smaller digits are there.
+    levels are looked at only as long as the net says with at least this probability that smaller digits are there, and
+    of them the part alone that holds them.
     """
     found = []
-    for level in levels(grey, longest):
+    part: Part | None = (0, 0, grey.shape[1], grey.shape[0])
+    for whole in levels(grey, longest):
+        level = _cut(whole, part)
         maps = net(level.image)
-        found.append(_on_picture(decode(maps, threshold, level.scale, PADDING), grey))
-        if gate is not None and level.longest >= UNGATED and _smaller_digits(maps, level, grey) < gate:
-            break
+        found.append(_within(decode(maps, threshold, level.scale, level.start), part))
+        if gate is not None and level.longest >= UNGATED:
+            part = _with_smaller_digits(maps, level, part, gate)
+            if part is None:
+                break
     return joined(found)
 
 
@@ -131,18 +140,40 @@ def _scaled(grey: Grey, longest: int) -> list[Grey]:
     return scaled
 
 
-def _on_picture(found: Found, grey: Grey) -> Found:
-    """Without boxes whose centre is beyond the edge."""
-    height, width = grey.shape
+def _cut(level: Level, part: Part) -> Level:
+    """What a level has of a part of the picture, and CONTEXT around it."""
+    ends = []
+    for axis, scale in enumerate(level.scale):
+        side = level.image.shape[3 - axis]
+        first = int(scale * part[axis]) - CONTEXT - level.start[axis]
+        last = int(scale * part[axis + 2]) + CONTEXT - level.start[axis]
+        ends.append((max(0, first // MULTIPLE * MULTIPLE), min(side, -(-last // MULTIPLE) * MULTIPLE)))
+    (left, right), (top, bottom) = ends
+    image = np.ascontiguousarray(level.image[:, :, top:bottom, left:right])
+    return level._replace(image=image, start=(level.start[0] + left, level.start[1] + top))
+
+
+def _within(found: Found, part: Part) -> Found:
+    """Those whose centre lies in a part of the picture."""
     x, y = found.boxes[:, 0], found.boxes[:, 1]
-    return found.only((x >= 0) & (x < width) & (y >= 0) & (y < height))
+    left, top, right, bottom = part
+    return found.only((x >= left) & (x < right) & (y >= top) & (y < bottom))
 
 
-def _smaller_digits(maps: Floats, level: Level, grey: Grey) -> float:
-    """The highest probability, 0..1, in any cell of the picture that it holds smaller digits."""
-    start = PADDING // STRIDE
-    rows, columns = (
-        start + -(-round(scale * side) // STRIDE) for scale, side in zip(level.scale[::-1], grey.shape, strict=True)
-    )
-    logit = float(maps[0, SMALLER, start:rows, start:columns].max())
-    return float(1 / (1 + np.exp(-np.clip(logit, -30, 30))))
+def _with_smaller_digits(maps: Floats, level: Level, part: Part, gate: float) -> Part | None:
+    """What of a part of the picture holds smaller digits, by a probability of at least `gate` in each cell."""
+    likely = 1 / (1 + np.exp(-np.clip(maps[0, SMALLER], -30, 30))) >= gate
+    places = [  # x of each column, y of each row
+        ((np.arange(cells) + 0.5) * STRIDE + start) / scale
+        for cells, start, scale in zip(likely.shape[::-1], level.start, level.scale, strict=True)
+    ]
+    inside_x, inside_y = ((at >= part[axis]) & (at < part[axis + 2]) for axis, at in enumerate(places))
+    likely &= inside_y[:, None] & inside_x
+    if not likely.any():
+        return None
+    spans = []
+    for axis, cells in enumerate((likely.any(0), likely.any(1))):
+        there, reach = places[axis][cells], MARGIN / level.scale[axis]
+        spans.append((max(part[axis], there[0] - reach), min(part[axis + 2], there[-1] + reach)))
+    (left, right), (top, bottom) = spans
+    return left, top, right, bottom

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -84,8 +85,8 @@ def test_one_cell_by_hand() -> None:
     maps[0, 1:11, 2, 5] = 0.0
     maps[0, 4, 2, 5] = math.log(11.0)  # 3, of ten classes: 11 / (11 + 9)
     maps[0, 11:15, 2, 5] = [0.25, -0.5, math.log(12 / REFERENCE), math.log(36 / REFERENCE)]
-    digits = decode(maps, 0.5, (2.0, 0.5), padding=3)
-    assert digits.boxes == pytest.approx(np.array([[(5.75 * 4 - 3) / 2, (2 * 4 - 3) / 0.5, 12 / 2, 36 / 0.5]]))
+    digits = decode(maps, 0.5, (2.0, 0.5), (-3, 7))
+    assert digits.boxes == pytest.approx(np.array([[(5.75 * 4 - 3) / 2, (2 * 4 + 7) / 0.5, 12 / 2, 36 / 0.5]]))
     assert digits.objectness == pytest.approx([0.8])
     assert digits.probabilities[0] == pytest.approx([0.05] * 3 + [0.55] + [0.05] * 6)
     assert len(decode(maps, 0.81).boxes) == 0
@@ -168,6 +169,43 @@ def test_finer_levels_are_looked_at_where_smaller_digits_are() -> None:
     oracle = Oracle(grey, [(400, 400, 200, 300), (100, 100, 10, 16)], [5, 2])
     assert len(detect(oracle, grey, gate=0.5).boxes) == 2
     assert oracle.asked[-1] == 1024 + 2 * PADDING
+
+
+class Seeing:
+    """A net that takes dark rectangles for digits of the class 5, and says where smaller ones are."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, int]] = []
+
+    def __call__(self, image: Floats) -> Floats:
+        dark = (image[0, 0] < 0.5).astype(np.uint8)
+        _, _, stats, _ = cv2.connectedComponentsWithStats(dark)
+        boxes = [(x + w / 2, y + h / 2, w, h) for x, y, w, h, _ in stats[1:].tolist()]
+        right = [box for box in boxes if 15 <= max(box[3], 0.9 * box[2]) <= 36]
+        maps = paint(dark.shape, right, [5] * len(right))
+        for x, y, wide, high in boxes:
+            if max(high, 0.9 * wide) < 12:
+                maps[0, 15, int(y) // STRIDE, int(x) // STRIDE] = 8.0
+        self.asked.append(dark.shape)
+        return maps
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_of_finer_levels_the_part_with_smaller_digits_is_looked_at(flipped: bool) -> None:
+    grey = np.full((700, 1000), 255, np.uint8)
+    boxes = [(150, 300, 90, 200), (700, 150, 12, 20), (800, 152, 12, 20), (760, 420, 14, 22)]
+    for x, y, wide, high in boxes:
+        grey[y - high // 2 : y + high // 2, x - wide // 2 : x + wide // 2] = 0
+    grey = np.ascontiguousarray(grey[::-1, ::-1]) if flipped else grey
+    places = {(1000 - x, 700 - y) if flipped else (x, y) for x, y, _, _ in boxes}
+    gated, whole = Seeing(), Seeing()
+    digits = detect(gated, grey, gate=0.5)
+    assert all(min(math.dist(place, box[:2]) for box in digits.boxes.tolist()) < 4 for place in places)
+    everywhere = detect(whole, grey)
+    assert np.sort(digits.boxes, axis=0) == pytest.approx(np.sort(everywhere.boxes, axis=0), abs=0.01)
+    high, wide = gated.asked[-1]
+    assert high * wide < 0.4 * whole.asked[-1][0] * whole.asked[-1][1]
+    assert high % 16 == wide % 16 == 0
 
 
 # ---- Suppression ------------------------------------------------------------------------------------
