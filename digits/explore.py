@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from digits.config import training_packages  # noqa: F401 (first: it says what to install where they are missing)
+from digits.processes.streams import print_all
 
 if TYPE_CHECKING:
     from digits.exploring.findings import Findings
@@ -26,6 +27,7 @@ EVENTS = ".explore"
 
 def main() -> None:
     """The command."""
+    print_all()
     from digits.hydra_app.paths import conf_directory
 
     choices = sorted(path.stem for path in Path(conf_directory(), "data").glob("*.yaml"))
@@ -63,7 +65,7 @@ def explore(name: str, root: str | None, out: Path) -> int:
     from digits.data import MNISTDataModule, RandomAffine
     from digits.data.datasets import DataError
     from digits.exploring.findings import examine, statistics
-    from digits.exploring.page import FIGURES, make_page, render_all
+    from digits.exploring.page import make_page, render_all
     from digits.runs.atomic import write_json, write_text
 
     data = cast(MNISTDataModule, instantiate(data_section))
@@ -80,7 +82,7 @@ def explore(name: str, root: str | None, out: Path) -> int:
         out.mkdir(parents=True, exist_ok=True)
         write_text(out / "index.html", make_page(found, images, augment, out))
         write_json(out / "statistics.json", statistics(found))
-        write_events(out, {name: images[name, "light"] for name in FIGURES if (name, "light") in images})
+        write_events(out, images)
     except OSError as error:
         print(f"{out} can't be written: {error}; choose another folder with --out DIR", file=sys.stderr)
         return 1
@@ -107,18 +109,18 @@ def write_events(out: Path, images: dict[str, bytes]) -> None:
 
 def summary(found: Findings) -> str:
     """Counts and moments as a table for the terminal."""
-    from tabulate import tabulate
+    from digits.runs.table import Table
 
-    rows = [[name, *(int(count[i]) for count in found.counts.values())] for i, name in enumerate(found.classes)]
-    rows.append(["all", *(int(count.sum()) for count in found.counts.values())])
-    moments = [[name, *pair] for name, pair in found.moments.items()]
-    moments += [["train + val", *found.official], ["configured", *found.configured]]
+    rows = [[name, *(f"{count[i]:,}" for count in found.counts.values())] for i, name in enumerate(found.classes)]
+    rows.append(["all", *(f"{count.sum():,}" for count in found.counts.values())])
+    measured = {**found.moments, "train + val": found.official, "configured": found.configured}
+    moments = [[name, f"{mean:.4f}", f"{sd:.4f}"] for name, (mean, sd) in measured.items()]
     repeated = sum(found.copies.counts.values())
     return "\n".join(
         [
-            tabulate(rows, headers=["class", *found.splits], intfmt=","),
+            Table(["class", *found.splits], rows).text(),
             "",
-            tabulate(moments, headers=["pixels", "mean", "sd"], floatfmt=".4f"),
+            Table(["pixels", "mean", "sd"], moments).text(),
             "" if found.agrees else "The configured mean and sd differ from the recomputed ones.",
             f"exact copies: {repeated:,}; under more than one label: {found.copies.conflicts:,}",
         ]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from math import ceil
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -18,35 +16,18 @@ from torch import Tensor
 from digits.data import Split
 from digits.evaluating.predictions import Predictions
 from digits.evaluating.scores import Bin, Scores, reliability, wilson_interval, worst_mistakes
+from digits.plots import drawing
+from digits.plots.drawing import STYLE
+from digits.plots.theme import ACCENT, BLUE, FAINT, INK, PAPER, SOFT
 
-INK, GREY, FAINT = "#1f2933", "#7b8794", "#e4e7eb"
-RIGHT, WRONG = "#2f6f9f", "#c0392b"
-BLUES = LinearSegmentedColormap.from_list("right", ["#ffffff", RIGHT])
-REDS = LinearSegmentedColormap.from_list("wrong", ["#ffffff", WRONG])
-
-STYLE = rc_context(
-    {
-        "figure.dpi": 120,
-        "font.size": 9,
-        "text.color": INK,
-        "axes.edgecolor": GREY,
-        "axes.labelcolor": INK,
-        "axes.linewidth": 0.8,
-        "axes.spines.right": False,
-        "axes.spines.top": False,
-        "axes.titlelocation": "left",
-        "axes.titlepad": 10,
-        "axes.titlesize": 10,
-        "xtick.color": GREY,
-        "xtick.labelcolor": INK,
-        "ytick.color": GREY,
-        "ytick.labelcolor": INK,
-    }
-)
+RIGHT, WRONG = BLUE, ACCENT
+BLUES = LinearSegmentedColormap.from_list("right", [PAPER, RIGHT])
+REDS = LinearSegmentedColormap.from_list("wrong", [PAPER, WRONG])
 
 READABLE_CLASSES = 20
 """With more classes than this, the cells of a confusion matrix are too small for numbers."""
 
+png = STYLE(drawing.png)  # ticks take their style when they are drawn
 AXIS_STARTS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
 
 
@@ -110,7 +91,7 @@ def class_accuracy(scores: Scores) -> Figure:
     start = max(s for s in AXIS_STARTS if s <= max(lowest - 0.1 * (1 - lowest), 0.0))
     axes.barh(places, recalls - start, left=start, height=0.62, color=RIGHT, alpha=0.75)
     axes.hlines(places, np.maximum(intervals[:, 0], start), intervals[:, 1], color=INK, linewidth=0.9)
-    axes.axvline(scores.accuracy, color=GREY, linewidth=0.9, linestyle=(0, (4, 3)))
+    axes.axvline(scores.accuracy, color=SOFT, linewidth=0.9, linestyle=(0, (4, 3)))
     for place, recall in enumerate(recalls):
         axes.text(1.02, place, f"{recall:.1%}", transform=axes.get_yaxis_transform(), va="center", ha="left")
     axes.set_yticks(places, [c.name for c in scores.classes])
@@ -136,7 +117,7 @@ def mistakes(images: Tensor, scores: Scores) -> Figure:
     for axes, image, mistake in zip(grid, images, scores.mistakes, strict=False):
         axes.imshow(image.numpy(), cmap="gray_r", vmin=0, vmax=255)
         axes.set_title(mistake.truth, fontsize=8, loc="left", pad=3)
-        axes.set_title(f"#{mistake.index}", fontsize=6, loc="right", pad=3, color=GREY)
+        axes.set_title(f"#{mistake.index}", fontsize=6, loc="right", pad=3, color=SOFT)
         axes.set_xlabel(f"{mistake.guess}  {mistake.confidence:.0%}", fontsize=8, color=WRONG, loc="left", labelpad=3)
     shown = "all" if len(scores.mistakes) == scores.images - scores.correct else f"the worst {len(scores.mistakes)}"
     figure.suptitle(f"{_wrong(scores).capitalize()}; {shown}: truth above, guess below", fontsize=10, x=0.02, ha="left")
@@ -167,7 +148,7 @@ def reliability_diagram(bins: Sequence[Bin], calibration_error: float) -> Figure
     intervals = np.array([wilson_interval(b.correct, b.images) for b in bins])  # (K, 2)
     figure = Figure(figsize=(4.6, 5.4), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[4.4, 1])
-    top.plot([0, 1], [0, 1], color=GREY, linewidth=0.9, linestyle=(0, (4, 3)))
+    top.plot([0, 1], [0, 1], color=SOFT, linewidth=0.9, linestyle=(0, (4, 3)))
     top.vlines(confidences, intervals[:, 0], intervals[:, 1], color=RIGHT, linewidth=1.2, alpha=0.5)
     top.plot(confidences, accuracies, "o", color=RIGHT, markersize=5)
     top.set(xlim=(0, 1.02), ylim=(-0.02, 1.02), ylabel="accuracy")
@@ -179,14 +160,6 @@ def reliability_diagram(bins: Sequence[Bin], calibration_error: float) -> Figure
         axis.set_major_formatter(PercentFormatter(1.0))
     top.set_title(f"Expected calibration error {calibration_error:.2%}")
     return figure
-
-
-@STYLE
-def png(figure: Figure) -> bytes:
-    """A figure as a PNG file's content; drawn here, because ticks take their style when they are drawn."""
-    content = io.BytesIO()
-    figure.savefig(content, format="png")
-    return content.getvalue()
 
 
 def _wrong(scores: Scores) -> str:

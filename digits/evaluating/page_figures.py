@@ -11,11 +11,12 @@ import numpy.typing as npt
 
 from digits.data.pages.page import UNCLEAR, Grey
 from digits.evaluating.pages import NONE, PageScore, worst_first
+from digits.plots.theme import ACCENT, BLUE, rgb
 
 Picture: TypeAlias = npt.NDArray[np.uint8]
 """(H, W, 3), RGB."""
 
-RIGHT, WRONG, MISSED, FAINT = (47, 111, 159), (192, 57, 43), (224, 142, 11), (150, 150, 150)
+RIGHT, WRONG, MISSED, FAINT = rgb(BLUE), rgb(ACCENT), (224, 142, 11), (150, 150, 150)
 """Colours of a digit that was read, of what was read wrongly, of a digit that was missed, and of what doesn't count."""
 
 GAP = 6

@@ -1,4 +1,4 @@
-"""What every figure has in common: its colours, and pictures in rows."""
+"""What every figure has in common: its settings, and pictures in rows."""
 
 from __future__ import annotations
 
@@ -13,22 +13,31 @@ from matplotlib.figure import Figure
 
 from digits.exploring.describe import Bytes, Real
 from digits.exploring.findings import Findings
-from digits.plots.theme import THEMES, WIDTH, png
+from digits.plots.drawing import STYLE, png
+from digits.plots.theme import ACCENT, BLUE, INK
 
 PALETTE = mpl.colormaps["tab10"]
 
+WIDTH = 6.4
+"""Inches of every figure; with text of 11 points it is still readable on a phone."""
 
-def render(draw: Callable[[Findings], Figure], found: Findings, theme: str) -> bytes:
-    """One figure as a PNG in a theme's colours."""
-    colours = THEMES[theme]
-    more = {
-        "xtick.color": colours.ink,
-        "ytick.color": colours.ink,
-        "grid.color": colours.faint,
-        "axes.prop_cycle": cycler(color=[colours.accent, "#5b8db8", "#8a8f3c", colours.ink]),
-        "image.cmap": {"light": "gray_r", "dark": "gray"}[theme],
+LARGER = mpl.rc_context(
+    {
+        "figure.dpi": 160,
+        "figure.constrained_layout.use": True,
+        "font.size": 11,
+        "axes.titlesize": 11,
+        "axes.prop_cycle": cycler(color=[ACCENT, BLUE, "#8a8f3c", INK]),
+        "image.cmap": "gray_r",
     }
-    return png(lambda: draw(found), colours, 11, more)
+)
+
+
+@STYLE
+@LARGER
+def render(draw: Callable[[Findings], Figure], found: Findings) -> bytes:
+    """One figure as a PNG."""
+    return png(draw(found))
 
 
 def name_classes(axes: Axes, classes: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""What is in a data set, as figures: pure functions to matplotlib's Figure, in the colours of the theme around them."""
+"""What is in a data set, as figures: pure functions to matplotlib's Figure, in the colours of the theme."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import numpy as np
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from digits.exploring.canvas import PALETTE, gallery, name_classes, rows
+from digits.exploring.canvas import PALETTE, WIDTH, gallery, name_classes, rows
 from digits.exploring.findings import Findings
-from digits.plots.theme import WIDTH
 
 
 def counts(found: Findings) -> Figure:

@@ -7,10 +7,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from digits.exploring.canvas import name_classes, rows, tile
+from digits.exploring.canvas import WIDTH, name_classes, rows, tile
 from digits.exploring.demonstrate import RATES, TURNS, shift, turn
 from digits.exploring.findings import Findings
-from digits.plots.theme import WIDTH
 
 
 def numbers(found: Findings) -> Figure:
@@ -26,10 +25,8 @@ def numbers(found: Findings) -> Figure:
     axes.set_axis_off()
     axes = figure.add_subplot(1, 2, 2)
     axes.imshow(part, vmin=0, vmax=255)
-    light = mpl.rcParams["image.cmap"] == "gray"
     for (y, x), value in np.ndenumerate(part):
-        bright = (value > 127) == light
-        axes.text(x, y, str(value), ha="center", va="center", fontsize=6, color="black" if bright else "white")
+        axes.text(x, y, str(value), ha="center", va="center", fontsize=6, color="white" if value > 127 else "black")
     axes.set_axis_off()
     return figure
 

@@ -1,54 +1,18 @@
-"""The colours of the pages, light and dark, and a figure drawn in them as a PNG.
+"""The colours of every plot and page.
 
-Never pyplot: it keeps every figure it made, and asks for a screen.
+Plots have those of the light page only; on a dark one the filter `DARK_PLOT` inverts their lightness and keeps hues.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+PAPER, INK, SOFT, FAINT = "#fdfcf9", "#26241f", "#6b675e", "#c9c5ba"
+ACCENT, BLUE = "#b3401f", "#2f6f9f"  # also what is wrong, and what is right
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
-
-WIDTH = 6.4  # inches; with 10 or 11 points the text is still readable on a phone
+DARK = {"paper": "#1a1917", "ink": "#dcd8cf", "soft": "#9b978e", "faint": "#4a4b50", "accent": "#f0875f"}
+DARK_PLOT = "invert(.91) hue-rotate(180deg)"  # white paper becomes that of the page
 
 
-class Theme(NamedTuple):
-    """Ink is dark on light paper and light on dark paper, like the text around it."""
-
-    paper: str
-    ink: str
-    faint: str
-    accent: str
-
-
-THEMES = {
-    "light": Theme("#fdfcf9", "#26241f", "#c9c5ba", "#b3401f"),
-    "dark": Theme("#17181b", "#dcd8cf", "#4a4b50", "#f0875f"),
-}
-
-
-def png(draw: Callable[[], Figure], theme: Theme, points: int, more: Mapping[str, object]) -> bytes:
-    """What a function draws in a theme's colours, with text of so many points and `more` of matplotlib's settings."""
-    settings = {
-        "figure.facecolor": theme.paper,
-        "axes.facecolor": theme.paper,
-        "savefig.facecolor": theme.paper,
-        "text.color": theme.ink,
-        "axes.labelcolor": theme.ink,
-        "axes.edgecolor": theme.faint,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.titlesize": points,
-        "axes.titlelocation": "left",
-        "font.size": points,
-        "legend.frameon": False,
-        "figure.constrained_layout.use": True,
-        **more,
-    }
-    with mpl.rc_context(settings):  # type: ignore[arg-type]  # its keys are typed one by one
-        buffer = io.BytesIO()
-        draw().savefig(buffer, format="png", dpi=160)
-    return buffer.getvalue()
+def rgb(colour: str) -> tuple[int, int, int]:
+    """A colour of the theme as red, green and blue, 0..255."""
+    red, green, blue = bytes.fromhex(colour[1:])
+    return red, green, blue

@@ -1,0 +1,45 @@
+"""Matplotlib in the colours of the theme, and a figure as a PNG.
+
+Never pyplot: it keeps every figure it made, and asks for a screen.
+"""
+
+from __future__ import annotations
+
+import io
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from digits.plots.theme import FAINT, INK, PAPER, SOFT
+
+STYLE = rc_context(
+    {
+        "figure.dpi": 120,
+        "figure.facecolor": PAPER,
+        "axes.facecolor": PAPER,
+        "font.size": 9,
+        "text.color": INK,
+        "axes.edgecolor": SOFT,
+        "axes.labelcolor": INK,
+        "axes.linewidth": 0.8,
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "axes.titlelocation": "left",
+        "axes.titlepad": 10,
+        "axes.titlesize": 10,
+        "grid.color": FAINT,
+        "legend.frameon": False,
+        "xtick.color": SOFT,
+        "xtick.labelcolor": INK,
+        "ytick.color": SOFT,
+        "ytick.labelcolor": INK,
+    }
+)
+"""Decorates whatever makes a figure or draws one: ticks take their style when they are drawn."""
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as a PNG file's content."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    return content.getvalue()

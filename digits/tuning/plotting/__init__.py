@@ -1,1 +1,0 @@
-"""A study's plots and its page."""
