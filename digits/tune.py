@@ -13,8 +13,11 @@ the choices, `--cfg job` the configuration; what a space looks like stands in `c
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digits.config import training_packages  # noqa: F401 (first: it says what to install where they are missing)
@@ -26,55 +29,59 @@ from omegaconf import DictConfig
 from digits.hydra_app.help import help_text
 from digits.hydra_app.launchers import be_on_its_own
 from digits.hydra_app.paths import as_path, conf_directory
+from digits.processes.streams import print_all
 
 if TYPE_CHECKING:
-    from digits.tuning.worker import Tell, TrialJob, Winner
+    from digits.tuning.worker import TrialJob
 
 
 @hydra.main(version_base="1.3", config_path=conf_directory(), config_name="tune")
 def _tune(config: DictConfig) -> None:
     from digits.config.faults import ConfigError
+    from digits.config.trust import own_packages
     from digits.hydra_app.hooks import BEGUN
     from digits.hydra_app.job import this_job
     from digits.hydra_app.tune_config import plan
-    from digits.tuning.run import run_search
-    from digits.tuning.worker import Work
+    from digits.processes.cores import cores
+    from digits.tuning.run import Work, run_search
 
     job = this_job()
     search = BEGUN.search or plan(config, job.overrides)  # whoever left our hook out has none
+    threads = max(1, cores() // search.tune.workers)
+    test = partial(_test, tuple(own_packages(search.base.tree())))  # what a command names it trusts
     try:
-        sys.exit(run_search(search, job.directory, Work(_prepare, _work)))
+        sys.exit(run_search(search, job.directory, Work(_prepare, partial(_train, threads), test)))
     except ConfigError as error:  # what only the study could tell: another search of that name, no such database
         print(error, file=sys.stderr)
         sys.exit(2)
 
 
 def _prepare() -> None:
-    """Import torch before the first trial's process is forked."""
+    """Import torch before the first process is forked."""
     import digits.training.job  # noqa: F401 (imported for what it imports)
 
 
-def _work(task: TrialJob | Winner, tell: Tell) -> None:
-    """What a trainer does with a trial, in the trial's own process."""
+def _train(threads: int, job: TrialJob) -> None:
+    """Train a trial, in the trial's own process."""
+    import torch
+
     from digits.processes.claim import claimed
     from digits.runs.layout import SIGN_OF_LIFE, JobFailed, RunError
     from digits.training.callbacks import Pruning
     from digits.training.job import run_job
-    from digits.tuning.worker import Winner
 
-    if isinstance(task, Winner):
-        _test(task)
-        return
-    pruning = None if task.watched is None else Pruning(tell, task.watched)
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(threads)
+    pruning = None if job.objective is None else Pruning(job.report, job.objective)
     with ExitStack() as held:
         try:
-            held.enter_context(claimed(task.directory, wait=7 * SIGN_OF_LIFE))
+            held.enter_context(claimed(job.directory, wait=7 * SIGN_OF_LIFE))
         except RunError as error:
             raise JobFailed(str(error), code=2) from None
-        run_job(task.experiment, task.directory, task.overrides, task.trial, pruning)
+        run_job(job.experiment, job.directory, job.overrides, job.trial, pruning)
 
 
-def _test(winner: Winner) -> None:
+def _test(trust: tuple[str, ...], run: Path, directory: Path) -> None:
     """Evaluate the best trial on its test split, as `digits.evaluate` does; what it prints goes to the winner's log."""
     from digits.config.faults import ConfigError, TargetError
     from digits.config.files import FileError
@@ -84,9 +91,9 @@ def _test(winner: Winner) -> None:
     from digits.hydra_app.data_sets import named_data_set
     from digits.runs.layout import JobFailed, RunError
 
-    asked = Question()
+    asked = Question(trust=trust)
     try:
-        print(judge(plan_all([str(winner.run)], asked, named_data_set), asked, winner.directory).text)
+        print(judge(plan_all([str(run)], asked, named_data_set), asked, directory).text)
     except (RunError, ConfigError, FileError, TargetError, DataError, OSError) as error:
         print(error, file=sys.stderr)
         code = 1 if isinstance(error, DataError | OSError) else 2
@@ -107,14 +114,16 @@ Search hyperparameters with Optuna.
 
 def main() -> None:
     """The command."""
+    print_all()
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(help_text(USAGE, sys.argv[1:], without=()))
         return
     from digits.hydra_app.app import run_command
 
-    sys.argv[1:] = map(as_path, sys.argv[1:])
+    sweep = bool({"-m", "--multirun"} & set(sys.argv[1:]))
+    sys.argv[1:] = [as_path(argument, sweep=sweep) for argument in sys.argv[1:]]
     be_on_its_own()
-    run_command(_tune, after_sweep=lambda _: None)
+    run_command("tune", _tune, after_sweep=lambda _: None)
 
 
 if __name__ == "__main__":

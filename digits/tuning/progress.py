@@ -1,4 +1,4 @@
-"""What a search shows while it runs: a line for each trial that has ended, and a bar with those that run."""
+"""What a search shows while it runs, read from its study: a row for each trial that has ended, and a bar."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from tqdm import tqdm
 
 from digits.tuning.results import STATES, Objective, setting_text
 from digits.tuning.space import Space
-from digits.tuning.storage import number_of
+from digits.tuning.storage import COMMAND, DIED, LEFT, REASON, counted, is_cut_off, number_of
 
 log = logging.getLogger(__name__)
 
@@ -23,71 +24,72 @@ WIDTH = 12
 
 
 class Progress:
-    """The table of a search, row by row as its trials end; safe to be called by several threads."""
+    """The table of a search, row by row as this command's trials end."""
 
-    def __init__(self, space: Space, objectives: Sequence[Objective]) -> None:
-        self._space, self._objectives = space, objectives
-        self._lock = threading.Lock()
-        self._running: dict[int, str] = {}
-        self._begun, self._before, self._finished, self._most = time.monotonic(), 0, 0, 0
-        self._bar: tqdm[None] | None = None
+    def __init__(self, study: Study, command: str, space: Space, objectives: Sequence[Objective], most: int) -> None:
+        self._study, self._command, self._space = study, command, space
+        self._objectives, self._most = objectives, most
+        self._shown: set[int] = set()
+        self._begun, self._before = time.monotonic(), _finished(study.get_trials(deepcopy=False))
+        self.finished = self._before  # trials, those of other commands included
         self._headed = False
-
-    def begin(self, finished: int, most: int) -> None:
-        """Say how many trials there are already, and how many there will be."""
-        self._begun, self._before, self._finished, self._most = time.monotonic(), finished, finished, most
+        # tqdm's own lock is shared by all forked processes: a trial that is killed with it would keep it
+        tqdm.set_lock(threading.RLock())
+        tqdm.monitor_interval = 0  # no thread in a process that forks
         bar = "{l_bar}{bar}| {n_fmt}/{total_fmt} trials{postfix}"
-        self._bar = tqdm(total=most, initial=finished, bar_format=bar, disable=not sys.stderr.isatty(), leave=False)
+        hidden = not sys.stderr.isatty()
+        self._bar: tqdm[None] = tqdm(total=most, initial=self._before, bar_format=bar, disable=hidden, leave=False)
+
+    def show(self) -> None:
+        """A row for each trial that has ended since the last call, and the bar as it is now."""
+        trials = self._study.get_trials(deepcopy=False)
+        self.finished = _finished(trials)
+        own = [trial for trial in trials if trial.user_attrs.get(COMMAND) == self._command]
+        ended = [trial for trial in own if trial.state.is_finished() and trial.number not in self._shown]
+        for trial in sorted(ended, key=_end):
+            self._shown.add(trial.number)
+            if not is_cut_off(trial):
+                before = [
+                    other for other in trials if other.state == TrialState.COMPLETE and _end(other) <= _end(trial)
+                ]
+                self._ended(trial, before)
+            elif LEFT not in trial.user_attrs:
+                why = trial.user_attrs.get(DIED, "it had no heartbeat for too long, and is retried")
+                self.say(f"{number_of(trial):>5}  cut off: {why}")
+        running = [trial for trial in own if trial.state == TrialState.RUNNING and trial.intermediate_values]
+        self._bar.n = min(self.finished, self._most)
+        self._bar.set_postfix_str(", ".join(map(self._epoch, running)))
 
     def close(self) -> None:
         """Take the bar away."""
-        if self._bar is not None:
-            self._bar.close()
+        self._bar.close()
 
-    def epoch(self, number: int, epochs: int, value: float) -> None:
-        """Say how far a trial is."""
-        with self._lock:
-            self._running[number] = f"trial {number}: epoch {epochs} {self._objectives[0].text(value)}"
-            self._show_running()
+    def _epoch(self, trial: FrozenTrial) -> str:
+        epochs, value = max(trial.intermediate_values.items())
+        return f"trial {number_of(trial)}: epoch {epochs} {self._objectives[0].text(value)}"
 
-    def cut_off(self, number: int, why: str) -> None:
-        """A trial has left and is to be begun again; `why` is empty where it was asked to."""
-        with self._lock:
-            self._running.pop(number, None)
-            if why:
-                self.say(f"{number:>5}  cut off: {why}")
-            self._show_running()
-
-    def ended(self, trial: FrozenTrial, best: FrozenTrial | None, finished: int) -> None:
-        """A row for a trial that has ended; `finished` counts those of other workers too."""
-        with self._lock:
-            self._running.pop(number_of(trial), None)
-            self._finished = finished
-            if not self._headed:
-                names = [objective.name for objective in self._objectives]
-                self.say(self._row("trial", "", *names, "best", "epochs", "left", *self._space))
-                self._headed = True
-            values = [aim.text(value) for aim, value in zip(self._objectives, trial.values or [], strict=False)]
-            values += ["–"] * (len(self._objectives) - len(values))
-            lead = "–" if best is None else "front" if len(values) > 1 else self._objectives[0].text(best.values[0])
-            parameters = [setting_text(trial.params[name]) if name in trial.params else "" for name in self._space]
-            epochs = "–" if (epochs := trial.user_attrs.get("epochs")) is None else str(epochs)
-            state = STATES[trial.state]
-            self.say(self._row(str(number_of(trial)), state, *values, lead, epochs, self._left(), *parameters))
-            if trial.state == TrialState.FAIL and "reason" in trial.user_attrs:
-                self.say(f"       {str(trial.user_attrs['reason']).splitlines()[0]}")
-            if self._bar is not None:
-                self._bar.n = min(finished, self._most)
-            self._show_running()
+    def _ended(self, trial: FrozenTrial, complete: list[FrozenTrial]) -> None:
+        """A trial's row; `complete` are the trials that the best is one of."""
+        if not self._headed:
+            names = [objective.name for objective in self._objectives]
+            self.say(self._row("trial", "", *names, "best", "epochs", "left", *self._space))
+            self._headed = True
+        aim, several = self._objectives[0], len(self._objectives) > 1
+        values = [aim.text(value) for aim, value in zip(self._objectives, trial.values or [], strict=False)]
+        values += ["–"] * (len(self._objectives) - len(values))
+        best = min((other.values[0] for other in complete), key=aim.badness, default=None)
+        lead = "–" if best is None else "front" if several else aim.text(best)
+        parameters = [setting_text(trial.params[name]) if name in trial.params else "" for name in self._space]
+        epochs = "–" if (epochs := trial.user_attrs.get("epochs")) is None else str(epochs)
+        state = STATES[trial.state]
+        self.say(self._row(str(number_of(trial)), state, *values, lead, epochs, self._left(), *parameters))
+        if trial.state == TrialState.FAIL:
+            self.say(f"       {str(trial.user_attrs[REASON]).splitlines()[0]}")
 
     def say(self, text: str) -> None:
         """A line above the bar."""
         with tqdm.external_write_mode():
             log.info("%s", text)
-
-    def _show_running(self) -> None:
-        if self._bar is not None:
-            self._bar.set_postfix_str(", ".join(self._running.values()))
 
     def _row(self, number: str, state: str, *cells: str) -> str:
         widths = [max(len(objective.name), 9) for objective in self._objectives] + [9, 6, 8]
@@ -97,8 +99,17 @@ class Progress:
 
     def _left(self) -> str:
         """What the rest will take at the pace so far."""
-        done = self._finished - self._before
-        if not done:
+        done = self.finished - self._before
+        if done <= 0:
             return "–"
-        seconds = (time.monotonic() - self._begun) / done * max(self._most - self._finished, 0)
+        seconds = (time.monotonic() - self._begun) / done * max(self._most - self.finished, 0)
         return str(timedelta(seconds=round(seconds)))
+
+
+def _finished(trials: list[FrozenTrial]) -> int:
+    return sum(trial.state.is_finished() and not is_cut_off(trial) for trial in counted(trials))
+
+
+def _end(trial: FrozenTrial) -> datetime:
+    assert trial.datetime_complete is not None  # it has ended
+    return trial.datetime_complete

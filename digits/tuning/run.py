@@ -3,28 +3,45 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
+import os
 import signal
-import threading
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 
+from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import SQLAlchemyError
 
-from digits.config.faults import ConfigError
-from digits.config.tune import Tune
-from digits.processes.signals import handle_in_search
+from digits.processes.child import CAN_FORK
+from digits.processes.signals import blocked, handle_in_search
 from digits.tuning import table
+from digits.tuning.page import write_page
 from digits.tuning.plan import Plan
-from digits.tuning.plotting.page import write_page
 from digits.tuning.progress import Progress
 from digits.tuning.results import Objective, outcome_of
-from digits.tuning.samplers import engines
-from digits.tuning.search import Search
-from digits.tuning.storage import counted, first_line, is_cut_off, note
-from digits.tuning.study import Memory, definition
-from digits.tuning.winner import best_trials, test_winner
-from digits.tuning.worker import Trainer, Work, start
+from digits.tuning.storage import note, sentence_on_failure
+from digits.tuning.study import SharedStudy, definition
+from digits.tuning.winner import Test, best_trials, keep_best, test_winner
+from digits.tuning.worker import Train, Worker, given_up
 
 log = logging.getLogger(__name__)
+
+LOOK = 0.5
+"""Seconds between two looks at the study, for the table and the bar."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a search has done: the first once, before it forks, so that every process has what was imported."""
+
+    prepare: Callable[[], None]
+    train: Train
+    test: Test
 
 
 def run_search(plan: Plan, directory: Path, work: Work) -> int:
@@ -32,107 +49,101 @@ def run_search(plan: Plan, directory: Path, work: Work) -> int:
 
     Raises ConfigError where the study is another's, or its database isn't there.
     """
-    try:
-        return _run(plan, directory, work)
-    except ConfigError:
-        raise
-    except Exception as error:  # Optuna asserts where its storage fails: what it failed of is told, if it did
-        lost = _of_storage(error)
-        if lost is None:
-            raise
-        log.error("the search can't be written down any more: %s; when it can be, the same command goes on", lost)  # noqa: TRY400 (the traceback helps nobody)
-        return 1
-
-
-def _of_storage(error: BaseException | None) -> str | None:
-    """What a storage or a disk said, if an error comes of that."""
-    while error is not None:
-        if isinstance(error, SQLAlchemyError | OSError):
-            return first_line(error)
-        error = error.__cause__ or error.__context__
-    return None
+    return sentence_on_failure(lambda: _run(plan, directory, work))
 
 
 def _run(plan: Plan, directory: Path, work: Work) -> int:
     tune = plan.tune
-    memory = Memory(directory, tune.name, tune.storage, tune.heartbeat, tune.retries, tune.workers)
+    shared = SharedStudy(directory, tune.name, tune.storage, tune.heartbeat, tune.retries)
     space = {name: parameter.model_dump() for name, parameter in plan.space.items()}
     what = definition(list(tune.objective), space, plan.base.tree(), plan.pruner.tree())
     what |= {"heartbeat": tune.heartbeat, "base": list(plan.asked)}
-    study = memory.create(what)
+    study = shared.create(what)
     note(directory, tune.name, tune.storage)
-    progress = Progress(plan.space, [Objective.named(name, plan.task) for name in tune.objective])
-    search = Search(memory, tune, plan.space, lambda n: engines(plan, n), plan.take_up, progress, plan.most)
-    trials = counted(study.get_trials(deepcopy=False))
-    finished = sum(trial.state.is_finished() and not is_cut_off(trial) for trial in trials)
-    log.info("search %s: %s of %s trials are done; %s", tune.name, finished, search.most, directory)
-    progress.begin(finished, search.most)
-    workers = Workers(search, work, tune)
-    try:
-        remarks = workers.run()
-    finally:
-        progress.close()
-    study = memory.study()
-    for remark in remarks:
+    objectives = [Objective.named(name, plan.task) for name in tune.objective]
+    progress = Progress(study, shared.command, plan.space, objectives, plan.most)
+    progress.say(f"search {tune.name}: {progress.finished} of {plan.most} trials are done; {directory}")
+    workers = Workers(Worker(shared, plan, work.train), tune.workers)
+    why = remark = ""
+    with handle_in_search(workers.save):
+        try:
+            work.prepare()
+            workers.run(progress.show)
+            if workers.code == 1:  # one of them has said why
+                return 1
+            progress.show()
+            why = given_up(study.get_trials(deepcopy=False), shared.command)
+            if not workers.code and not why:
+                with shared.alone():
+                    keep_best(directory, study, tune.keep)
+                remark = test_winner(shared, work.test) if tune.test else ""
+        except SystemExit as left:  # a signal came while this process itself trained or tested
+            workers.code = int(left.code or 0)
+        finally:
+            progress.close()
+    if remark:
         log.info("%s", remark)
     outcome = outcome_of(study)
     log.info("\n%s\n%s", table.counted(outcome), table.closing(outcome, directory))
     if outcome.trials:
         log.info("\npictures  %s", write_page(study, directory))
-    if workers.signal is not None:
-        log.info("interrupted; the same command goes on")
-        return 128 + workers.signal
-    if search.given_up:
-        log.error("given up: %s; once that is mended, the same command goes on", search.given_up)
+    if workers.code:
+        log.info("interrupted; run the same command again to resume")
+        return workers.code
+    if why:
+        log.error("given up: %s; once that is mended, run the same command again to resume", why)
         return 1
     return 0 if best_trials(study) else 1
 
 
 class Workers:
-    """The threads of a search, each with a trainer process; on a signal all trials save and leave."""
+    """The worker processes of a command. `code` is what it exits with: 1 where one of them could not go on."""
 
-    def __init__(self, search: Search, work: Work, tune: Tune) -> None:
-        self._search, self._work, self._tune = search, work, tune
-        self._trainers: list[Trainer] = []
-        self._remarks: list[str] = []
-        self.signal: int | None = None
-        self.error: Exception | None = None
+    def __init__(self, worker: Worker, count: int) -> None:
+        self._worker, self._count = worker, count
+        self._running: list[ForkProcess] = []
+        self.code = 0
 
-    def run(self) -> list[str]:
-        """Work until all trials are done; returns what is to be told afterwards."""
-        threads = [threading.Thread(target=self._one, name=f"worker {i}") for i in range(self._tune.workers)]
-        with handle_in_search(self._save):
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-        if self.error is not None:
-            raise self.error
-        return list(dict.fromkeys(self._remarks))
-
-    def _one(self) -> None:
+    def run(self, look: Callable[[], None]) -> None:
+        """Work until all trials are done, `look` at them now and then; a worker that was killed is replaced."""
+        if not CAN_FORK:
+            while not self.code and self._worker.step():
+                look()
+            return
         try:
-            while not self._search.stopping.is_set():
-                trainer = start(self._work, self._tune.workers)
-                self._trainers.append(trainer)
-                try:
-                    if self._search.work(trainer):
-                        if self._tune.test and not self._search.stopping.is_set():
-                            self._remarks += filter(None, [test_winner(self._search.memory, trainer)])
-                        return
-                finally:
-                    self._trainers.remove(trainer)
-                    trainer.close()
-        except Exception as error:  # of the storage, say; the other workers would meet it too
-            self.error = error
-            self._leave(signal.SIGTERM)
+            for _ in range(self._count):
+                self._start()
+            while self._running:
+                wait([process.sentinel for process in self._running], LOOK)
+                with suppress(StorageInternalError, SQLAlchemyError):  # the workers decide whether it is gone for good
+                    look()
+                for process in [process for process in self._running if process.exitcode is not None]:
+                    self._running.remove(process)
+                    if process.exitcode == 1 and not self.code:
+                        self.code = 1
+                        self._forward(signal.SIGTERM)
+                    elif process.exitcode:  # it was killed
+                        self._start()
+        finally:
+            self._forward(signal.SIGTERM)  # none is left, unless this process has failed
 
-    def _save(self, number: int) -> None:
-        self.signal = number
-        log.info("leaving when the trials have saved (%s); once more to leave at once", signal.Signals(number).name)
-        self._leave(number)
+    def save(self, number: int) -> None:
+        """A signal came: all trials save and exit."""
+        self.code = 128 + number
+        log.info("exiting when the trials have saved (%s); once more to exit at once", signal.Signals(number).name)
+        self._forward(number)
 
-    def _leave(self, number: int) -> None:
-        self._search.stopping.set()
-        for trainer in list(self._trainers):
-            trainer.leave(number)
+    def _start(self) -> None:
+        """Fork a worker, unless all are to exit."""
+        process = multiprocessing.get_context("fork").Process(target=self._worker.be_the_process, args=(os.getpid(),))
+        self._worker.shared.disconnect()
+        with blocked(), warnings.catch_warnings():  # a signal waits until it can be forwarded
+            warnings.simplefilter("ignore", DeprecationWarning)  # of threads: a library's, whose locks nobody needs
+            if not self.code:
+                process.start()
+                self._running.append(process)
+
+    def _forward(self, number: int) -> None:
+        for process in self._running:
+            with suppress(ProcessLookupError):
+                os.kill(process.pid or 0, number)

@@ -4,14 +4,16 @@ outputs/tune/NAME/
   search.json     which study this is, and where it is kept
   search.sqlite   the study, unless it is in PostgreSQL
   trials/0000/    each trial's run directory, as `digits.runs.layout` describes it
-  figures/, search.html, tune.log
+  search.html, tune.log
 """
 
 from __future__ import annotations
 
+import logging
 import re
 import sqlite3
 import warnings
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -23,10 +25,13 @@ from sqlalchemy import util
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from digits.config.faults import ConfigError
 from digits.config.files import shown
 from digits.runs.atomic import write_json
 from digits.runs.layout import SEARCH, RunError
 from digits.runs.read import read_search_note
+
+log = logging.getLogger(__name__)
 
 FILE, TRIALS = "search.sqlite", "trials"
 
@@ -37,11 +42,14 @@ WAIT = 60.0
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+warnings.filterwarnings("ignore", message="Heartbeat of storage is supposed to be used with Study.optimize")
 
+REASON, DIED, LEFT = "reason", "died", "left"
+"""User attributes of a trial that failed: why it did by itself; what its process died of; that it was asked to exit,
+with a text where a full disk did."""
 
-REASON, LEFT, DIRECTORY, OVERRIDES = "reason", "left", "directory", "overrides"
-"""User attributes of a trial: why it failed by itself; that it was asked to leave; where it is; and what one would type
-for it, which is the last that is written while it is claimed."""
+COMMAND, DIRECTORY, OVERRIDES = "command", "directory", "overrides"
+"""And of one that is claimed: whose workers train it; where; and what one would type for it, the last to be written."""
 
 DEATHS, KNOWN = "deaths", "known"
 """And of one that was begun again: how often it died without an epoch more, and how many figures it began with."""
@@ -87,7 +95,7 @@ def read_search(directory: Path, storage: str | None = None) -> Study:
         raise RunError(f"{directory} is kept in a database, which you have to name: --storage {shown(url)}")
     url = None if url is None else storage
     try:
-        opened = RDBStorage(address(url), engine_kwargs=engine_arguments(directory, url, 1))
+        opened = RDBStorage(address(url), engine_kwargs=engine_arguments(directory, url))
         return optuna.load_study(study_name=name, storage=opened)
     except ImportError:
         raise RunError(NO_DRIVER) from None
@@ -117,20 +125,39 @@ def address(url: str | None) -> str:
     return rendered.replace("{", "{{").replace("}", "}}")
 
 
-def engine_arguments(directory: Path, url: str | None, workers: int) -> dict[str, object]:
-    """How SQLAlchemy connects: to the file, with patience for other processes, in any of its pool's threads.
-
-    To a database with a connection for each worker's trial, its heartbeat and the lock.
-    """
+def engine_arguments(directory: Path, url: str | None) -> dict[str, object]:
+    """How SQLAlchemy connects: to the file, with patience for other processes, or to a database."""
     if url is None:
         file = directory.absolute() / FILE
-        return {"creator": partial(sqlite3.connect, file, timeout=WAIT, check_same_thread=False)}
+        return {"creator": partial(sqlite3.connect, file, timeout=WAIT)}
     # a machine that lost its power gives up its locks after half a minute, not after the two hours of TCP
     alive = "-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
-    pool = {"pool_size": 3 * workers + 2, "max_overflow": workers, "pool_pre_ping": True}
-    return pool | {"connect_args": {"options": alive}}
+    return {"pool_pre_ping": True, "connect_args": {"options": alive}}
 
 
 def first_line(error: object) -> str:
     """The first line of what a library says."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def sentence_on_failure(do: Callable[[], int]) -> int:
+    """What `do` returns, or 1 where the study can't be written, which is logged in one sentence."""
+    try:
+        return do()
+    except ConfigError:
+        raise
+    except Exception as error:  # Optuna asserts where its storage fails: the sentence says what that failed of
+        why = _of_storage(error)
+        if why is None:
+            raise
+        log.error("can't write the study: %s; once that is mended, run the same command again to resume", why)  # noqa: TRY400 (the traceback helps nobody)
+        return 1
+
+
+def _of_storage(error: BaseException | None) -> str | None:
+    """What a storage or a disk reported, if an error comes of that."""
+    while error is not None:
+        if isinstance(error, SQLAlchemyError | OSError):
+            return first_line(error)
+        error = error.__cause__ or error.__context__
+    return None

@@ -1,11 +1,11 @@
-"""The memory of a search that runs: its study made or found, claimed by one worker at a time, its trials revived."""
+"""The study of a search that runs: made or found, claimed from by one worker at a time, its trials retried."""
 
 from __future__ import annotations
 
 import json
 import logging
+import secrets
 import sqlite3
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
@@ -17,7 +17,7 @@ from filelock import FileLock
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
 from digits.config.absent import completed
@@ -27,6 +27,7 @@ from digits.config.types import Tree
 from digits.runs.layout import RESULT, RunError
 from digits.tuning.results import directions
 from digits.tuning.storage import (
+    COMMAND,
     DEATHS,
     DIRECTORY,
     FILE,
@@ -49,14 +50,17 @@ FREE = {("data", "root"), ("data", "mirrors"), ("checkpoints",), ("checkpoint_mi
 """Keys of the configuration that another start, or another machine, may have otherwise: they change no figure."""
 
 
-class Memory:
-    """A study and the lock around what only one worker may do at a time, on this machine and on others."""
+class SharedStudy:
+    """A study and the lock around what only one worker may do at a time, on this machine and on others.
 
-    def __init__(self, directory: Path, name: str, url: str | None, heartbeat: int, retries: int, workers: int) -> None:
+    `command` is what the workers of one command know their own trials by.
+    """
+
+    def __init__(self, directory: Path, name: str, url: str | None, heartbeat: int, retries: int) -> None:
         self.directory, self.name, self._retries = directory, name, retries
-        self._local = threading.Lock()
-        self._file = None if url else FileLock(directory / f".{FILE}.lock")
-        self.storage = _storage(directory, url, heartbeat, workers)
+        self.command = secrets.token_hex(8)
+        self._lock = None if url else directory / f".{FILE}.lock"
+        self.storage = _storage(directory, url, heartbeat)
 
     def create(self, definition: Tree) -> Study:
         """The study, made if there is none yet; raises ConfigError where it is another search's."""
@@ -87,27 +91,34 @@ class Memory:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Nobody else is in here meanwhile: no other thread, process or machine that shares the storage."""
-        with self._local:
-            if self._file is not None:
-                with self._file:
-                    yield
-                return
-            with self.storage.engine.connect() as opened:  # of PostgreSQL; the lock ends with the connection
-                connection = opened.execution_options(isolation_level="AUTOCOMMIT")
-                key = {"name": f"digits search {self.name}"}
-                connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(hashtext(:name))"), key)
-                try:
-                    yield
-                finally:
-                    connection.execute(sqlalchemy.text("SELECT pg_advisory_unlock(hashtext(:name))"), key)
+        """No other process or machine that shares the storage is in here meanwhile."""
+        if self._lock is not None:
+            with FileLock(self._lock):  # a new one each time: filelock refuses one that was forked
+                yield
+            return
+        with self.storage.engine.connect() as opened:  # of PostgreSQL; the lock ends with the connection
+            connection = opened.execution_options(isolation_level="AUTOCOMMIT")
+            key = {"name": f"digits search {self.name}"}
+            connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(hashtext(:name))"), key)
+            try:
+                yield
+            finally:
+                connection.execute(sqlalchemy.text("SELECT pg_advisory_unlock(hashtext(:name))"), key)
 
-    def revive(self, study: Study) -> list[str]:
-        """Have trials begun again that were cut off. To be called alone, before a trial is claimed.
+    def disconnect(self) -> None:
+        """Close every connection, before this process forks; the next query opens one."""
+        self.storage.engine.dispose()
 
-        A trial that failed by itself says why. One that doesn't was asked to leave, or died with its process or its
-        machine; then its heartbeat has grown old. Each has at most one successor, however often this is interrupted.
-        One that has died too often, without an epoch more since it was begun again, has failed; returns why those did.
+    def beat(self, trial: Trial) -> None:
+        """Write a trial's heartbeat."""
+        self.storage.record_heartbeat(trial._trial_id)
+
+    def retry(self, study: Study) -> None:
+        """Queue trials that were interrupted for a retry. To be called alone, before a trial is claimed.
+
+        A trial that failed by itself says why. One that doesn't was asked to exit, or died with its process or its
+        machine; then its heartbeat has grown old. Each has at most one retry, however often this is interrupted.
+        One that has died too often, without an epoch more since it was retried, has failed.
         """
         optuna.storages.fail_stale_trials(study)
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
@@ -116,26 +127,24 @@ class Memory:
                 self.storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
         trials = study.get_trials(deepcopy=False)
         gone = superseded(trials)
-        given_up = []
         for trial in trials:
             if is_cut_off(trial) and trial.number not in gone:
                 died = LEFT not in trial.user_attrs
                 before = 0 if len(trial.intermediate_values) > trial.user_attrs.get(KNOWN, 0) else _deaths(trial)
                 if died and before + 1 > self._retries:
-                    given_up.append(f"its process or its machine died {before + 1} times, with no epoch in between")
-                    _succeed(study, trial, TrialState.FAIL, {REASON: given_up[-1]})
+                    why = f"its process or its machine died {before + 1} times, with no epoch in between"
+                    _add_retry(study, trial, TrialState.FAIL, {REASON: why, COMMAND: self.command})
                 else:
                     known = {KNOWN: len(trial.intermediate_values)}
-                    _succeed(study, trial, TrialState.WAITING, known | {DEATHS: before + died})
-        return given_up
+                    _add_retry(study, trial, TrialState.WAITING, known | {DEATHS: before + died})
 
 
 def _deaths(trial: FrozenTrial) -> int:
     return int(trial.user_attrs.get(DEATHS, 0))
 
 
-def _succeed(study: Study, trial: FrozenTrial, state: TrialState, told: Mapping[str, object]) -> None:
-    """Add a trial's successor, with its parameters, its directory and all that samplers and pruners know of it."""
+def _add_retry(study: Study, trial: FrozenTrial, state: TrialState, more: Mapping[str, object]) -> None:
+    """Add a trial in another's place, with its parameters, its directory and what samplers and pruners know of it."""
     history = [*trial.system_attrs.get("retry_history", []), trial.number]
     kept = {name: trial.user_attrs[name] for name in (DIRECTORY,) if name in trial.user_attrs}
     # The rungs of its halvings follow from its figures once more; copied, it would compete with itself
@@ -145,7 +154,7 @@ def _succeed(study: Study, trial: FrozenTrial, state: TrialState, told: Mapping[
             state=state,
             params=trial.params,
             distributions=trial.distributions,
-            user_attrs=kept | dict(told),
+            user_attrs=kept | dict(more),
             system_attrs=known | {"failed_trial": history[0], "retry_history": history},
             intermediate_values=trial.intermediate_values,
         )
@@ -211,19 +220,19 @@ ATTEMPTS = 10
 
 
 class Storage(RDBStorage):
-    """Optuna's, whose thread of heartbeats would end at the first that can't be written."""
+    """Optuna's, whose heartbeat may fail: the storage may be away for a moment."""
 
     def record_heartbeat(self, trial_id: int) -> None:
-        """Give a sign of life, unless the storage is away just now."""
+        """Write a heartbeat, unless the storage is away just now."""
         try:
             super().record_heartbeat(trial_id)
         except (StorageInternalError, SQLAlchemyError) as error:
-            log.warning("no sign of life could be written: %s", first_line(error))
+            log.warning("no heartbeat could be written: %s", first_line(error))
 
 
-def _opened(directory: Path, url: str | None, heartbeat: int, workers: int) -> Storage:
+def _opened(directory: Path, url: str | None, heartbeat: int) -> Storage:
     """The storage with its tables, which several processes may be making at the same moment."""
-    place, arguments = address(url), engine_arguments(directory, url, workers)
+    place, arguments = address(url), engine_arguments(directory, url)
     for _ in range(ATTEMPTS):
         with suppress(IntegrityError, ProgrammingError):  # another process was first with a table
             return Storage(place, arguments, heartbeat_interval=heartbeat, grace_period=3 * heartbeat)
@@ -231,12 +240,12 @@ def _opened(directory: Path, url: str | None, heartbeat: int, workers: int) -> S
     return Storage(place, arguments, heartbeat_interval=heartbeat, grace_period=3 * heartbeat)
 
 
-def _storage(directory: Path, url: str | None, heartbeat: int, workers: int) -> RDBStorage:
+def _storage(directory: Path, url: str | None, heartbeat: int) -> RDBStorage:
     """The storage; raises ConfigError where it can't be reached."""
     lock = FileLock(directory / f".{FILE}.lock") if url is None else nullcontext()
     try:
         with lock:
-            storage = _opened(directory, url, heartbeat, workers)
+            storage = _opened(directory, url, heartbeat)
     except ImportError:
         raise ConfigError(Fault("tune.storage", NO_DRIVER)) from None
     except (ArgumentError, ValueError):

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import shlex
 from pathlib import Path
 
-from tabulate import tabulate
-
 from digits.runs.layout import RunError
+from digits.runs.table import Table
 from digits.tuning.results import Outcome, Trial, outcome_of, setting_text
 from digits.tuning.storage import read_search
 
@@ -44,7 +41,9 @@ def text_of(outcome: Outcome, directory: Path, sort: int = 0, *, markdown: bool 
     aims = " and ".join(f"{'most' if aim.maximize else 'least'} {aim.name}" for aim in outcome.objectives)
     lines = [f"{outcome.name}, a search for {aims}, in {directory}", counted(outcome)]
     if outcome.trials:
-        lines += ["", _table(outcome, sort, markdown=markdown), ""]
+        rows = [cells(outcome, rank, trial) for rank, trial in ranks(outcome, sort)]
+        table = Table(columns(outcome), rows, "r" * (len(rows[0]) - 1) + "l")
+        lines += ["", table.markdown() if markdown else table.text(), ""]
         if any(trial.state == "pruned" and not math.isnan(trial.last) for trial in outcome.trials):
             lines.append(CUT)
     return "\n".join([*lines, closing(outcome, directory, sort, markdown=markdown)]).rstrip() + "\n"
@@ -64,20 +63,16 @@ def closing(outcome: Outcome, directory: Path, sort: int = 0, *, markdown: bool 
 
 def csv_of(outcome: Outcome, directory: Path, sort: int = 0) -> str:
     """One line for every trial, the best first; fractions in full precision."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    aims = [aim.name for aim in outcome.objectives]
-    writer.writerow(
-        ["rank", "trial", "state", *outcome.spans, *aims, "last", "epochs", "seconds", "directory", "reason"]
-    )
+    aims, rows = [aim.name for aim in outcome.objectives], list[list[object]]()
     for rank, trial in ranks(outcome, sort):
         values = trial.values or [None] * len(aims)
         last = None if math.isnan(trial.last) else trial.last
         where = directory / trial.directory if trial.directory else None
         settings = map(trial.settings.get, outcome.spans)
         rest = (trial.epochs, trial.seconds, where, trial.reason)
-        writer.writerow([rank, trial.number, trial.state, *settings, *values, last, *rest])
-    return file.getvalue()
+        rows.append([rank, trial.number, trial.state, *settings, *values, last, *rest])
+    head = ["rank", "trial", "state", *outcome.spans, *aims, "last", "epochs", "seconds", "directory", "reason"]
+    return Table(head, rows).csv()
 
 
 def ranks(outcome: Outcome, sort: int = 0) -> list[tuple[int | None, Trial]]:
@@ -128,15 +123,6 @@ def tested(outcome: Outcome) -> str:
     return f"test {', '.join(told)}" if told and outcome.tested is not None else ""
 
 
-def _table(outcome: Outcome, sort: int, *, markdown: bool) -> str:
-    rows = [cells(outcome, rank, trial) for rank, trial in ranks(outcome, sort)]
-    headers = columns(outcome)
-    if markdown:
-        rows, headers = [[_escaped(cell) for cell in row] for row in rows], [_escaped(name) for name in headers]
-    align = ["right", "right", *["right"] * (len(headers) - 3), "left"]
-    return tabulate(rows, headers, tablefmt="github" if markdown else "simple", colalign=align, disable_numparse=True)
-
-
 def _winner(outcome: Outcome, directory: Path, sort: int, *, markdown: bool) -> list[str]:
     best, lines = outcome.best(sort), list[str]()
     if best is None:
@@ -178,7 +164,3 @@ def _where(trial: Trial, directory: Path, *, markdown: bool) -> str:
     if trial.directory is None:
         return "without a directory"
     return f"`{directory / trial.directory}`" if markdown else str(directory / trial.directory)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("|", "\\|")

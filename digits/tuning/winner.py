@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+from collections.abc import Callable
+from pathlib import Path
 
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from digits.config.task import CLASSIFICATION
-from digits.runs.layout import BEST, MODEL, WEIGHTS
+from digits.processes.logged import LOG, run_logged
+from digits.runs.layout import BEST, MODEL, WEIGHTS, JobFailed
 from digits.runs.read import peek, status_of
 from digits.tuning.storage import counted, is_cut_off, number_of, place_of
-from digits.tuning.study import Memory
+from digits.tuning.study import SharedStudy
 from digits.tuning.table import LOOKS
-from digits.tuning.worker import LOG, Ended, Trainer, Winner
 
 TEST = "test"
 """Attribute of a study: what the best trial reached on the test set; and the folder in its directory that says more."""
+
+Test = Callable[[Path, Path], None]
+"""Tests a run, and writes what comes of it into a directory."""
 
 
 def best_trials(study: Study) -> list[FrozenTrial]:
@@ -30,23 +35,23 @@ def best_trials(study: Study) -> list[FrozenTrial]:
     return sorted(trials, key=lambda trial: (sign * trial.values[0], trial.number))
 
 
-def keep_best(memory: Memory, study: Study, number: int) -> None:
+def keep_best(directory: Path, study: Study, number: int) -> None:
     """Remove the weights and checkpoints of all trials but the best so many; of several objectives the front stays."""
     leaders, trials = best_trials(study), study.get_trials(deepcopy=False)
     needed = {place_of(trial) for trial in (leaders[:number] if len(study.directions) == 1 else leaders)}
     needed |= {place_of(trial) for trial in counted(trials) if not trial.state.is_finished() or is_cut_off(trial)}
-    for directory in {place_of(trial) for trial in trials} - needed - {None}:
-        place = memory.directory / str(directory)
+    for name in {place_of(trial) for trial in trials} - needed - {None}:
+        place = directory / str(name)
         if status_of(peek(place)) != "running":  # by a worker that was taken for dead
             shutil.rmtree((place / BEST).parent, ignore_errors=True)
-            for name in (WEIGHTS, MODEL):
-                (place / name).unlink(missing_ok=True)
+            for file in (WEIGHTS, MODEL):
+                (place / file).unlink(missing_ok=True)
 
 
-def test_winner(memory: Memory, trainer: Trainer) -> str:
+def test_winner(shared: SharedStudy, test: Test) -> str:
     """Test the best trial, once; returns what is to be said of it. Whoever comes first does it, the others find it."""
-    with memory.alone():
-        study = memory.study()
+    with shared.alone():
+        study = shared.study()
         if len(study.directions) > 1:
             return "several objectives have no one winner, so nothing was tested: evaluate the trial that you choose"
         leaders = best_trials(study)
@@ -58,7 +63,7 @@ def test_winner(memory: Memory, trainer: Trainer) -> str:
         directory = place_of(winner)
         if directory is None:
             return "the best trial has no directory, so it was not tested"
-        place = memory.directory / directory
+        place = shared.directory / directory
         task = peek(place).task
         if task.name != CLASSIFICATION.name:
             how = f"python -m digits.train config_from={place} test=true"
@@ -69,11 +74,8 @@ def test_winner(memory: Memory, trainer: Trainer) -> str:
                 return f"the best trial's net is gone from {place}, so it was not tested"
             return f"the best trial's net is on {host}; the same command there tests it"
         try:
-            trainer.line.send(Winner(place, place / TEST))
-            ended = trainer.line.recv()
-        except (EOFError, OSError):
-            ended = None
-        if not isinstance(ended, Ended) or ended.how != "done":
+            run_logged(lambda: test(place, place / TEST), place / TEST, [])
+        except JobFailed:
             return f"the best trial could not be tested: see {place / TEST / LOG}"
         found = json.loads((place / TEST / "evaluation.json").read_text(encoding="utf-8"))
         looks = int(known.get(LOOKS, 0)) + 1 if isinstance(known, dict) else 1

@@ -1,33 +1,64 @@
-"""The processes that train a search's trials: what they train with is imported once in each.
+"""A search's worker: a process that asks the study for a trial, forks the trial's own process, and tells the result.
 
-Every trial is a process of its own, forked from its trainer (`digits.processes.child`), so one that dies takes none
-with it. It tells each epoch's figure to the search and is told whether to go on; what came of it is in its run
-directory.
+The trial's process reports each epoch to the study itself, over a connection that it opens: no database's survives a
+fork, so a worker has none open when it forks.
 """
 
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import os
+import math
+import socket
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+import time
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
+from optuna.exceptions import StorageInternalError, TrialPruned, UpdateFinishedTrialError
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from digits.config.faults import ConfigError
 from digits.config.schema import Experiment
-from digits.processes.child import CAN_FORK, die_with, run_isolated
-from digits.processes.cores import cores
-from digits.processes.signals import blocked, handle_in_worker
-from digits.runs.layout import JobDied, JobFailed
+from digits.processes import child
+from digits.processes.logged import run_logged
+from digits.processes.signals import RECEIVED, handle_in_worker
+from digits.runs.layout import NONFINITE, JobDied, JobFailed
+from digits.runs.read import peek, status_of
 from digits.runs.schema import TrialOf
+from digits.tuning.plan import Plan
+from digits.tuning.samplers import engines
+from digits.tuning.space import draw, overrides, trial_of
+from digits.tuning.storage import (
+    COMMAND,
+    DIED,
+    DIRECTORY,
+    LEFT,
+    OVERRIDES,
+    REASON,
+    TRIALS,
+    counted,
+    first_line,
+    number_of,
+    place_of,
+    sentence_on_failure,
+)
+from digits.tuning.study import SharedStudy
+from digits.tuning.winner import keep_best
 
-LOG = "train.log"
+log = logging.getLogger(__name__)
+
+LOOK_AGAIN = 1.0
+"""Seconds until a worker that has nothing to do looks whether another worker's trial was interrupted."""
+
+HOPELESS = 3
+"""Trials of this command that fail before any has succeeded: the next would fail too."""
+
+Report = Callable[[int, float], bool]
+"""Reports the objective after so many epochs; returns whether to prune the trial here."""
 
 
 @dataclass(frozen=True)
@@ -38,142 +69,190 @@ class TrialJob:
     directory: Path
     overrides: list[str]
     trial: TrialOf  # what its record says of it
-    watched: str | None  # the figure that is told after every epoch; None: nobody listens
+    objective: str | None  # what is reported after every epoch; None: nothing is
+    report: Report
 
 
-@dataclass(frozen=True)
-class Winner:
-    """The winner, to be tested."""
-
-    run: Path
-    directory: Path  # for what the test gives
+Train = Callable[[TrialJob], None]
+"""Trains a trial, in the trial's own process."""
 
 
-@dataclass(frozen=True)
-class Told:
-    """A trial's figure after so many epochs; the answer is whether to end it."""
-
-    epochs: int
-    value: float
-
-
-How = Literal["done", "failed", "died", "left", "stuck"]
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A trial's process is gone, and how; what came of it is in its record.
-
-    `left` if a signal asked it to; `stuck` where its disk is full or gone, which is no fault of the trial's.
-    """
-
-    how: How = "done"
-    reason: str = ""
+def given_up(trials: list[FrozenTrial], command: str) -> str:
+    """Why a command starts no further trial; empty where it does. What stopped an earlier one may be mended."""
+    own = [trial for trial in trials if trial.user_attrs.get(COMMAND) == command]
+    stuck = [str(trial.user_attrs[LEFT]) for trial in own if trial.user_attrs.get(LEFT)]
+    failed = [trial for trial in own if trial.state == TrialState.FAIL and REASON in trial.user_attrs]
+    if stuck:
+        return stuck[0]
+    if len(failed) < HOPELESS or any(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in own):
+        return ""
+    return f"no trial succeeds: {failed[-1].user_attrs[REASON]}"
 
 
-Tell = Callable[[int, float], bool]
-"""Tells how many epochs are done, and the figure after them; whether to end the trial here."""
+class Worker:
+    """Trains one trial after another of a study that other workers, and other machines, work on too."""
 
+    def __init__(self, shared: SharedStudy, plan: Plan, train: Train) -> None:
+        self.shared, self._plan, self._train = shared, plan, train
+        objectives = plan.tune.objective
+        self._reported = objectives[0] if len(objectives) == 1 and objectives[0].startswith("val/") else None
 
-@dataclass(frozen=True)
-class Work:
-    """What a trainer does. Both functions are at the top level of a module, so that its process finds them."""
+    @cached_property
+    def _study(self) -> Study:
+        """Kept, as it remembers the trials that have ended; loaded by the process that uses it."""
+        return self.shared.study()
 
-    prepare: Callable[[], None]  # once, before the first trial: what it imports, every trial's process has
-    do: Callable[[TrialJob | Winner, Tell], None]  # in a process of the trial's own
+    def be_the_process(self, parent: int) -> None:
+        """In the worker's own process: work until all is done, and exit."""
+        child.die_with(parent)
+        handle_in_worker()
+        logging.getLogger(child.__name__).disabled = True  # how a trial died is in the search's table
+        sys.exit(sentence_on_failure(self._work))
 
+    def _work(self) -> int:
+        while RECEIVED.number is None and self.step():
+            pass
+        return 0 if RECEIVED.number is None else 128 + RECEIVED.number
 
-class Trainer:
-    """One trainer process, and this side of the line to it."""
+    def step(self) -> bool:
+        """Train one trial, or wait for one; False where nothing is left to do.
 
-    def __init__(self, process: SpawnProcess, line: Connection) -> None:
-        self.process, self.line = process, line
-
-    def leave(self, number: int) -> None:
-        """Pass a signal on; a trial that is being trained saves and leaves."""
-        with suppress(ProcessLookupError):
-            os.kill(self.process.pid or 0, number)
-
-    def close(self) -> None:
-        """Let it end, and wait."""
-        self.line.close()
-        self.process.join(timeout=20)
-        if self.process.is_alive():
-            self.process.kill()
-
-
-def start(work: Work, workers: int) -> Trainer:
-    """A trainer process, one of so many that share the cores between them."""
-    context = multiprocessing.get_context("spawn")  # this process may have threads already
-    threads = max(1, cores() // workers) if workers > 1 else None
-    ours, theirs = context.Pipe()
-    process = context.Process(target=serve, args=(work, theirs, threads, os.getpid()))
-    resource_tracker.ensure_running()  # which lets signals through as it starts
-    with blocked():  # Ctrl-C reaches all processes of a terminal; it waits until the new one can deal with it
-        process.start()
-    theirs.close()
-    return Trainer(process, ours)
-
-
-# ---- In a trainer's process ---------------------------------------------------------------------
-
-
-def serve(work: Work, line: Connection, threads: int | None, parent: int) -> None:
-    """Do what is asked for until the line is closed."""
-    if CAN_FORK:
-        die_with(parent)
-    handle_in_worker()
-    if threads is not None:
-        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-            os.environ.setdefault(name, str(threads))
-    logging.basicConfig(handlers=[logging.NullHandler()], force=True)  # the screen and the log are the search's
-    work.prepare()
-    while True:
+        Raises SystemExit where the trial was asked to exit.
+        """
+        with self.shared.alone():
+            study = self._study
+            self.shared.retry(study)
+            every = study.get_trials(deepcopy=False)
+            trials = counted(every)
+            finished = sum(trial.state.is_finished() for trial in trials)
+            if finished >= self._plan.most or given_up(every, self.shared.command):
+                return False
+            waiting = [trial.number for trial in trials if trial.state == TrialState.WAITING]
+            free = bool(waiting) or len(trials) < self._plan.most
+            if free:
+                # Seeded by the trial's own number, which a retry that was killed before it was drawn has for itself
+                study.sampler, study.pruner = engines(self._plan, waiting[0] if waiting else len(every))
+                study.stop = _nothing  # type: ignore[method-assign]  # a grid's sampler calls it, and it raises here
+                trial, own, of_search = self._claim(study)
+        if not free:
+            time.sleep(LOOK_AGAIN)
+            return True
         try:
-            task = line.recv()
-        except (EOFError, OSError):
-            sys.exit(0)
-        if not isinstance(task, TrialJob | Winner):
-            continue  # an answer that its trial did not live to hear
+            self._see_to_its_end(study, trial, own, of_search)
+        except UpdateFinishedTrialError:
+            return True  # its heartbeat was too old for another worker, which retries it
+        with self.shared.alone():
+            keep_best(self.shared.directory, study, self._plan.tune.keep)
+        return True
 
-        def job(task: TrialJob | Winner = task) -> None:
-            _to_its_log(task.directory)
-            work.do(task, lambda epochs, value: _tell(line, epochs, value))
+    def _claim(self, study: Study) -> tuple[Trial, list[str], TrialOf]:
+        """The next trial, its own overrides, and what its record says of it; to be called alone."""
+        trial = study.ask()
+        self.shared.beat(trial)  # from here on its death is noticed
+        claimed = study.get_trials(deepcopy=False)[trial.number]
+        values, number = draw(self._plan.space, trial), number_of(claimed)
+        own = overrides(self._plan.space, values)
+        said = {COMMAND: self.shared.command, "host": socket.gethostname(), DIRECTORY: self._places(claimed)[0]}
+        for name, value in (said | {OVERRIDES: own}).items():
+            trial.set_user_attr(name, value)
+        return trial, own, trial_of(self._plan.tune.name, number, self._plan.space, values)
 
-        task.directory.mkdir(parents=True, exist_ok=True)
+    def _places(self, trial: FrozenTrial) -> list[str]:
+        """Where a trial may go: where it was when it was interrupted, unless somebody may write there yet; or anew."""
+        anew, former = f"{TRIALS}/{trial.number:04d}", place_of(trial)
+        if former is None or former == anew or status_of(peek(self.shared.directory / former)) == "running":
+            return [anew]
+        return [former, anew]
+
+    def _see_to_its_end(self, study: Study, trial: Trial, own: list[str], of_search: TrialOf) -> None:
+        state, values, asked_to_exit = TrialState.FAIL, None, None
         try:
-            _see_to_its_end(job, task, line)
-        except BrokenPipeError:  # the search is gone, and has said why
-            sys.exit(0)
+            values = self._values(study, trial, own, of_search)
+            state = TrialState.COMPLETE
+        except TrialPruned:
+            state = TrialState.PRUNED
+        except JobFailed as failure:
+            kind = DIED if isinstance(failure, JobDied) else LEFT if failure.storage else REASON
+            trial.set_user_attr(kind, str(failure))
+        except SystemExit as left:
+            trial.set_user_attr(LEFT, "")
+            asked_to_exit = left
+        study.tell(trial, values, state, skip_if_finished=True)
+        if asked_to_exit is not None:
+            raise asked_to_exit
+
+    def _values(self, study: Study, trial: Trial, own: list[str], of_search: TrialOf) -> list[float]:
+        """Train a trial; returns its objectives. Raises JobFailed, TrialPruned, or SystemExit."""
+        claimed = study.get_trials(deepcopy=False)[trial.number]
+        places = self._places(claimed)
+        record = peek(self.shared.directory / places[0])
+        if record.status in ("done", "pruned") and record.trial == of_search:  # it was killed before it could tell
+            return self._outcome(trial, self.shared.directory / places[0])
+        experiment, typed, place = self._prepare(trial, own, places)
+        report = self._reporter(trial, set(claimed.intermediate_values))
+        self.shared.beat(trial)
+        self.shared.disconnect()
+        job = TrialJob(experiment, place, typed, of_search, self._reported, report)
+        try:
+            run_logged(
+                lambda: self._train(job), place, typed, lambda: self.shared.beat(trial), self._plan.tune.heartbeat
+            )
+        except JobDied:
+            raise
+        except JobFailed as failure:
+            if failure.storage or peek(place).status != "failed":  # there is no record, or an earlier start's
+                raise
+        return self._outcome(trial, place)
+
+    def _prepare(self, trial: Trial, own: list[str], places: list[str]) -> tuple[Experiment, list[str], Path]:
+        """A trial's Experiment, all its overrides, and the first place that it can be trained in."""
+        problem = ""
+        for directory in places:
+            place = self.shared.directory / directory
+            try:
+                experiment, typed = self._plan.take_up(own, place)
+            except ConfigError as error:
+                problem = str(error)
+                continue
+            if experiment is not None:
+                if directory != places[0]:
+                    trial.set_user_attr(DIRECTORY, directory)
+                return experiment, typed, place
+        raise JobFailed(problem or f"{places[-1]} holds another run; move it away")
+
+    def _reporter(self, trial: Trial, known: Collection[int]) -> Report:
+        def report(epochs: int, value: float) -> bool:
+            try:
+                if epochs not in known:  # else it was reported before the trial was interrupted
+                    trial.report(value, epochs)
+                return trial.should_prune()
+            except UpdateFinishedTrialError:  # another worker took us for dead; what is trained, that one will find
+                return False
+            except (StorageInternalError, SQLAlchemyError) as error:
+                log.warning("epoch %s could not be reported: %s", epochs, first_line(error))
+                return False
+
+        return report
+
+    def _outcome(self, trial: Trial, place: Path) -> list[float]:
+        """What a trial's record says."""
+        record = peek(place)
+        for name, value in (("epochs", record.epochs), ("steps", record.steps), ("seconds", record.seconds.get("fit"))):
+            trial.set_user_attr(name, value)
+        if (place / NONFINITE).exists():  # such values are hopeless, and the sampler should know it
+            trial.set_user_attr(REASON, str(record.error))
+            raise TrialPruned
+        if record.status == "pruned":
+            raise TrialPruned
+        if record.status != "done":
+            raise JobFailed(record.error or f"its record says {record.status}")
+        names = self._plan.tune.objective
+        values = [record.figures().get(name) for name in names]
+        found = [float(value) for value in values if value is not None and math.isfinite(value)]
+        if len(found) < len(names):
+            raise JobFailed(f"it has no {', '.join(names)} that is a number")
+        return found
 
 
-def _see_to_its_end(job: Callable[[], None], task: TrialJob | Winner, line: Connection) -> None:
-    """Do a job in its own process, and tell how it ended; raises SystemExit where it was asked to leave."""
-    ended = Ended()
-    try:
-        run_isolated(job, task.directory, task.overrides if isinstance(task, TrialJob) else [])
-    except JobFailed as failure:
-        how: How = "died" if isinstance(failure, JobDied) else "stuck" if failure.storage else "failed"
-        ended = Ended(how, str(failure))
-    except SystemExit:
-        line.send(Ended("left"))
-        raise
-    line.send(ended)
-
-
-def _tell(line: Connection, epochs: int, value: float) -> bool:
-    line.send(Told(epochs, value))
-    return bool(line.recv())
-
-
-def _to_its_log(directory: Path) -> None:
-    """Whatever a trial says, libraries and crashes included, goes to its log, not to the search's screen."""
-    log = os.open(directory / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    os.close(log)
-    handler = logging.FileHandler(directory / LOG, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+def _nothing() -> None:
+    """In place of what ends `Study.optimize`, which is not used."""

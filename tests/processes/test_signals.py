@@ -146,7 +146,7 @@ def test_slurm_is_asked_to_start_the_job_again(
         monkeypatch.setenv(name, value)
     config = experiment("data.batch_size=128", "data.limit=640")
     tree = config.tree()
-    bomb: Tree = {"_target_": "tests.runs.bomb.Bomb", "hook": "train", "at": 3, "signal_name": "SIGUSR1"}
+    bomb: Tree = {"_target_": "tests.support.bomb.Bomb", "hook": "train", "at": 3, "signal_name": "SIGUSR1"}
     run = tmp_path / "run"
     with pytest.raises(Interrupted):
         run_job(check(tree | {"callbacks": cast(Tree, tree["callbacks"]) | {"bomb": bomb}}), run, [])

@@ -1,34 +1,31 @@
-"""Searches without training: a trainer that answers at once, and the parts that a search is made of."""
+"""Searches without training: a function in place of it, and the parts that a search is made of."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-import optuna
-
 from digits.config.schema import Experiment
 from digits.config.tune import Tune
-from digits.config.types import Tree
+from digits.config.types import Target, Tree
 from digits.runs.atomic import write_json
 from digits.runs.layout import RESULT
+from digits.tuning.plan import Plan
 from digits.tuning.progress import Progress
 from digits.tuning.results import Objective
-from digits.tuning.search import Search
 from digits.tuning.space import Space, read_space
-from digits.tuning.study import Memory, definition
-from digits.tuning.worker import Ended, Told, Trainer, TrialJob
+from digits.tuning.study import SharedStudy, definition
+from digits.tuning.worker import Train, TrialJob, Worker
 
 WHATEVER = cast(Experiment, "what a trial would train; fakes train nothing")
 
 LINE: Tree = {"x": {"type": "float", "key": "some.x", "low": 0.0, "high": 1.0}}
 BASE: Tree = {"data": {"root": "data", "mirrors": None}, "trainer": {"max_epochs": 4}, "seed": 0}
+RANDOM: Tree = {"_target_": "optuna.samplers.RandomSampler"}
+NO_PRUNER: Tree = {"_target_": "optuna.pruners.NopPruner"}
 
-Train = Callable[[TrialJob, Connection], Ended]
+TakeUp = Callable[[list[str], Path], tuple[Experiment | None, list[str]]]
 
 
 def space_of(section: Tree) -> Space:
@@ -53,115 +50,78 @@ def tune_of(**other: object) -> Tune:
     return Tune.model_validate(values | other)
 
 
-def memory_in(directory: Path, tune: Tune, section: Tree = LINE, base: Tree = BASE) -> Memory:
-    memory = Memory(directory, tune.name, tune.storage, tune.heartbeat, tune.retries, tune.workers)
-    memory.create(definition(list(tune.objective), section, base, {}))
-    return memory
+def shared_in(directory: Path, tune: Tune, section: Tree = LINE, base: Tree = BASE) -> SharedStudy:
+    shared = SharedStudy(directory, tune.name, tune.storage, tune.heartbeat, tune.retries)
+    shared.create(definition(list(tune.objective), section, base, {}))
+    return shared
 
 
-def value_of(task: TrialJob) -> float:
-    return float(task.overrides[0].split("=")[1])
+def value_of(job: TrialJob) -> float:
+    return float(job.overrides[0].split("=")[1])
 
 
-def leave_record(task: TrialJob, status: str = "done", **other: object) -> None:
-    task.directory.mkdir(parents=True, exist_ok=True)
+def write_record(job: TrialJob, status: str = "done", **other: object) -> None:
     record: dict[str, object] = {
         "status": status,
         "epochs": 4,
         "steps": 40,
         "seconds": {"fit": 0.5},
         "parameters": 10,
-        "metrics": {"val/accuracy": value_of(task)},
-        "overrides": task.overrides,
-        "trial": task.trial.tree(),
+        "metrics": {"val/accuracy": value_of(job)},
+        "overrides": job.overrides,
+        "trial": job.trial.tree(),
         **other,
     }
-    write_json(task.directory / RESULT, cast(Tree, record))
-    (task.directory / "model.safetensors").touch()
+    write_json(job.directory / RESULT, cast(Tree, record))
+    (job.directory / "model.safetensors").touch()
 
 
-def at_once(task: TrialJob, _line: Connection) -> Ended:
+def at_once(job: TrialJob) -> None:
     """A trial whose accuracy is what was drawn."""
-    leave_record(task)
-    return Ended()
+    write_record(job)
 
 
-def epoch_by_epoch(task: TrialJob, line: Connection) -> Ended:
-    """A trial that tells an accuracy after each of four epochs, and ends where it is told to."""
+def epoch_by_epoch(job: TrialJob) -> None:
+    """A trial that reports an accuracy after each of four epochs, and ends where it is pruned."""
     for epoch in range(1, 5):
-        line.send(Told(epoch, value_of(task) * epoch / 4))
-        if line.recv():
-            leave_record(task, "pruned", epochs=epoch)
-            return Ended()
-    leave_record(task)
-    return Ended()
+        if job.report(epoch, value_of(job) * epoch / 4):
+            write_record(job, "pruned", epochs=epoch)
+            return
+    write_record(job)
 
 
-def without_data(task: TrialJob, _line: Connection) -> Ended:
-    """A trial that fails as all others will."""
-    leave_record(task, "failed", error="no MNIST here")
-    return Ended("failed", "no MNIST here")
+class Recorded(Worker):
+    """A worker that trains with a function, and remembers what it trained and what the search would have printed."""
 
-
-class Fake(Trainer):
-    """A thread in place of a process."""
-
-    def __init__(self, train: Train) -> None:
-        self.line, theirs = Pipe()
-        self.tasks: list[TrialJob] = []
-        self._thread = threading.Thread(target=self._serve, args=(train, theirs), daemon=True)
-        self._thread.start()
-
-    def _serve(self, train: Train, line: Connection) -> None:
-        while True:
-            try:
-                task = line.recv()
-            except (EOFError, OSError):
-                return
-            self.tasks.append(task)
-            ended = train(task, line)
-            if ended.reason == "the trainer too":
-                line.close()
-                return
-            line.send(ended)
-
-
-class Silent(Progress):
-    """Shows nothing, and remembers what it was told."""
-
-    def __init__(self, space: Space, objectives: Sequence[Objective] = (Objective("val/accuracy", True),)) -> None:
-        super().__init__(space, objectives)
+    def __init__(self, directory: Path, train: Train, plan: Plan, section: Tree) -> None:
+        super().__init__(shared_in(directory, plan.tune, section), plan, self._train_it)
+        self.jobs: list[TrialJob] = []
         self.rows: list[str] = []
+        self.do = train
+        objectives = [Objective.named(name) for name in plan.tune.objective]
+        self.progress = Progress(self.shared.study(), self.shared.command, plan.space, objectives, plan.most)
+        self.progress.say = self.rows.append  # type: ignore[assignment, method-assign]  # the rows as they are printed
 
-    def say(self, text: str) -> None:
-        self.rows.append(text)
+    def _train_it(self, job: TrialJob) -> None:
+        self.jobs.append(job)
+        self.do(job)
+
+    def work(self) -> None:
+        """Until all are done."""
+        while self.step():
+            self.progress.show()
+        self.progress.show()
 
 
-def search_in(
+def worker_in(
     directory: Path,
-    tune: Tune,
+    train: Train,
     section: Tree = LINE,
-    sampler: Callable[[int], optuna.samplers.BaseSampler] = lambda n: optuna.samplers.RandomSampler(seed=n),
-    pruner: optuna.pruners.BasePruner | None = None,
-    most: int | None = None,
-) -> Search:
-    space = space_of(section)
-    return Search(
-        memory_in(directory, tune, section),
-        tune,
-        space,
-        lambda n: (sampler(n), pruner or optuna.pruners.NopPruner()),
-        lambda own, _: (WHATEVER, own),
-        Silent(space),
-        most or tune.trials,
-    )
-
-
-def work(search: Search, *trainers: Fake) -> None:
-    """As many workers as there are trainers, until all are done."""
-    threads = [threading.Thread(target=search.work, args=(trainer,)) for trainer in trainers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=120)
-        assert not thread.is_alive(), "a worker never came to its end"
+    sampler: Tree = RANDOM,
+    pruner: Tree = NO_PRUNER,
+    take_up: TakeUp = lambda own, _: (WHATEVER, own),
+    **tune: object,
+) -> Recorded:
+    engines = Target.model_validate(sampler), Target.model_validate(pruner)
+    plan = Plan(tune_of(**tune), space_of(section), *engines, WHATEVER, [], take_up)
+    return Recorded(directory, train, plan, section)

@@ -23,13 +23,13 @@ from digits.tuning.storage import (
     place_of,
     read_search,
 )
-from digits.tuning.study import Memory, definition
-from tests.tuning.fakes import BASE, LINE, memory_in, tune_of
+from digits.tuning.study import SharedStudy, definition
+from tests.tuning.fakes import BASE, LINE, shared_in, tune_of
 
 
-def failed(memory: Memory, **attributes: object) -> int:
+def failed(shared: SharedStudy, **attributes: object) -> int:
     """A trial that was drawn and ended without success."""
-    study = memory.study()
+    study = shared.study()
     study.sampler = optuna.samplers.RandomSampler(seed=3)
     trial = study.ask()
     trial.suggest_float("x", 0, 1)
@@ -41,16 +41,16 @@ def failed(memory: Memory, **attributes: object) -> int:
     return trial.number
 
 
-def trials_of(memory: Memory) -> list[FrozenTrial]:
-    return memory.study().get_trials()
+def trials_of(shared: SharedStudy) -> list[FrozenTrial]:
+    return shared.study().get_trials()
 
 
-def test_a_trial_that_was_cut_off_is_begun_again_once(tmp_path: Path) -> None:
-    memory = memory_in(tmp_path, tune_of())
-    failed(memory)
+def test_a_trial_that_was_interrupted_is_retried_once(tmp_path: Path) -> None:
+    shared = shared_in(tmp_path, tune_of())
+    failed(shared)
     for _ in range(3):
-        memory.revive(memory.study())
-    first, second = trials_of(memory)
+        shared.retry(shared.study())
+    first, second = trials_of(shared)
     assert (first.state, second.state) == (TrialState.FAIL, TrialState.WAITING)
     assert second.params == first.params
     assert second.user_attrs["directory"] == "trials/0000"
@@ -60,90 +60,90 @@ def test_a_trial_that_was_cut_off_is_begun_again_once(tmp_path: Path) -> None:
 
 
 def test_a_trial_that_failed_by_itself_is_not(tmp_path: Path) -> None:
-    memory = memory_in(tmp_path, tune_of())
-    failed(memory, **{REASON: "no memory"})
-    memory.revive(memory.study())
-    assert len(trials_of(memory)) == 1
+    shared = shared_in(tmp_path, tune_of())
+    failed(shared, **{REASON: "no memory"})
+    shared.retry(shared.study())
+    assert len(trials_of(shared)) == 1
 
 
 def test_a_trial_that_dies_again_and_again_is_given_up(tmp_path: Path) -> None:
-    memory = memory_in(tmp_path, tune_of(retries=2))
-    failed(memory)
+    shared = shared_in(tmp_path, tune_of(retries=2))
+    failed(shared)
     for deaths in (1, 2):
-        study = memory.study()
-        memory.revive(study)
+        study = shared.study()
+        shared.retry(study)
         again = study.ask()  # takes the waiting one
         assert again.user_attrs[DEATHS] == deaths
         study.tell(again, state=TrialState.FAIL)
-    (why,) = memory.revive(memory.study())
-    assert memory.revive(memory.study()) == [], "once"
-    (given_up,) = counted(trials_of(memory))
+    for _ in range(2):  # and no more than once
+        shared.retry(shared.study())
+    (given_up,) = counted(trials_of(shared))
     assert given_up.state == TrialState.FAIL
-    assert given_up.user_attrs["reason"] == why == "its process or its machine died 3 times, with no epoch in between"
+    assert "died 3 times, with no epoch in between" in given_up.user_attrs[REASON]
     assert number_of(given_up) == 0
 
 
-def test_a_trial_that_dies_after_each_epoch_is_begun_again_as_often(tmp_path: Path) -> None:
+def test_a_trial_that_dies_after_each_epoch_is_retried_as_often(tmp_path: Path) -> None:
     """A search may be killed at any moment, however often."""
-    memory = memory_in(tmp_path, tune_of(retries=1))
-    failed(memory)
+    shared = shared_in(tmp_path, tune_of(retries=1))
+    failed(shared)
     for epoch in range(2, 8):
-        study = memory.study()
-        assert memory.revive(study) == []
+        study = shared.study()
+        shared.retry(study)
         again = study.ask()
         assert again.user_attrs[DEATHS] == 1
         again.report(0.5, epoch)
         study.tell(again, state=TrialState.FAIL)
 
 
-def test_being_asked_to_leave_is_no_death(tmp_path: Path) -> None:
-    memory = memory_in(tmp_path, tune_of(retries=0))
-    failed(memory, **{LEFT: True})
-    memory.revive(memory.study())
-    assert trials_of(memory)[1].user_attrs == {"directory": "trials/0000", DEATHS: 0, KNOWN: 1}
+def test_being_asked_to_exit_is_no_death(tmp_path: Path) -> None:
+    shared = shared_in(tmp_path, tune_of(retries=0))
+    failed(shared, **{LEFT: ""})
+    shared.retry(shared.study())
+    assert trials_of(shared)[1].user_attrs == {"directory": "trials/0000", DEATHS: 0, KNOWN: 1}
 
 
-def test_a_trial_without_a_sign_of_life_is_begun_again_when_it_is_old(tmp_path: Path) -> None:
-    memory = memory_in(tmp_path, tune_of(heartbeat=1))
-    study = memory.study()
+def test_a_trial_is_retried_when_its_heartbeat_is_old(tmp_path: Path) -> None:
+    shared = shared_in(tmp_path, tune_of(heartbeat=1))
+    study = shared.study()
     trial = study.ask()
-    memory.storage.record_heartbeat(trial._trial_id)
+    shared.beat(trial)
     trial.set_user_attr("overrides", [])
-    memory.revive(study)
-    assert [t.state for t in trials_of(memory)] == [TrialState.RUNNING]
+    shared.retry(study)
+    assert [t.state for t in trials_of(shared)] == [TrialState.RUNNING]
     time.sleep(5)  # three heartbeats and more; SQLite's clock has whole seconds
-    memory.revive(study)
-    assert [t.state for t in trials_of(memory)] == [TrialState.FAIL, TrialState.WAITING]
+    shared.retry(study)
+    assert [t.state for t in trials_of(shared)] == [TrialState.FAIL, TrialState.WAITING]
 
 
-def test_a_trial_that_was_killed_while_it_was_claimed_is_begun_again_at_once(tmp_path: Path) -> None:
+def test_a_trial_that_was_killed_while_it_was_claimed_is_retried_at_once(tmp_path: Path) -> None:
     """It has no heartbeat yet that could grow old."""
-    memory = memory_in(tmp_path, tune_of())
-    with memory.alone():
-        memory.study().ask()
-    memory.revive(memory.study())
-    assert [t.state for t in trials_of(memory)] == [TrialState.FAIL, TrialState.WAITING]
+    shared = shared_in(tmp_path, tune_of())
+    with shared.alone():
+        shared.study().ask()
+    shared.retry(shared.study())
+    assert [t.state for t in trials_of(shared)] == [TrialState.FAIL, TrialState.WAITING]
 
 
 def test_trials_of_a_search_that_is_lost_are_not_taken_for_new_ones(tmp_path: Path) -> None:
     (tmp_path / "trials" / "0000").mkdir(parents=True)
     (tmp_path / "trials" / "0000" / "result.json").write_text("{}")
     with pytest.raises(ConfigError, match=r"tune.name: .* holds trials that its storage doesn't know; move them"):
-        memory_in(tmp_path, tune_of())
+        shared_in(tmp_path, tune_of())
 
 
-def test_a_trial_that_is_begun_again_competes_in_no_halving_with_itself(tmp_path: Path) -> None:
-    memory = memory_in(tmp_path, tune_of())
+def test_a_trial_that_is_retried_competes_in_no_halving_with_itself(tmp_path: Path) -> None:
+    shared = shared_in(tmp_path, tune_of())
     pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=1)
-    study = memory.study()
+    study = shared.study()
     study.sampler, study.pruner = optuna.samplers.RandomSampler(seed=1), pruner
     trial = study.ask()
     trial.suggest_float("x", 0, 1)
     trial.report(0.5, 1)
     trial.should_prune()
-    assert "completed_rung_0" in trials_of(memory)[0].system_attrs
-    memory.revive(memory.study())
-    again = trials_of(memory)[1]
+    assert "completed_rung_0" in trials_of(shared)[0].system_attrs
+    shared.retry(shared.study())
+    again = trials_of(shared)[1]
     assert again.intermediate_values == {1: 0.5}
     assert set(again.system_attrs) == {"failed_trial", "retry_history"}
 
@@ -160,15 +160,15 @@ def test_a_trial_that_is_begun_again_competes_in_no_halving_with_itself(tmp_path
 def test_another_search_of_the_same_name_is_refused(
     tmp_path: Path, objective: list[str], space: object, base: dict[str, object], named: str
 ) -> None:
-    memory = memory_in(tmp_path, tune_of())
+    shared = shared_in(tmp_path, tune_of())
     with pytest.raises(ConfigError, match=rf"^tune.name: test was begun with another {named}; .* another name"):
-        memory.create(definition(objective, space, base, {}))  # type: ignore[arg-type]  # a tree
+        shared.create(definition(objective, space, base, {}))  # type: ignore[arg-type]  # a tree
 
 
 def test_what_changes_no_figure_may_change(tmp_path: Path) -> None:
-    memory = memory_in(tmp_path, tune_of())
+    shared = shared_in(tmp_path, tune_of())
     elsewhere = BASE | {"data": {"root": "elsewhere", "mirrors": ["http://localhost/"]}}
-    memory.create(definition(["val/accuracy"], LINE, elsewhere, {}))
+    shared.create(definition(["val/accuracy"], LINE, elsewhere, {}))
 
 
 def test_the_note_of_a_search_keeps_no_password(tmp_path: Path) -> None:
@@ -185,18 +185,18 @@ def test_the_note_of_a_search_keeps_no_password(tmp_path: Path) -> None:
 @pytest.mark.parametrize("url", ["postgres://u:secret@h:abc/db", "postgresql://u:secret@h:abc/db"])
 def test_an_address_that_is_none_is_told_without_its_password(tmp_path: Path, url: str) -> None:
     with pytest.raises(ConfigError, match=r"^tune.storage: is no address; give postgresql://USER@HOST:PORT/DATABASE$"):
-        Memory(tmp_path, "test", url, 5, 2, 1)
+        SharedStudy(tmp_path, "test", url, 5, 2)
 
 
 def test_no_directory_out_of_the_search_is_taken_for_a_trials(tmp_path: Path) -> None:
-    memory = memory_in(tmp_path, tune_of())
-    numbers = [failed(memory, directory=name) for name in ("/etc", "trials/../..", "trials/0001", "trials/0001/..")]
-    assert [place_of(trials_of(memory)[number]) for number in numbers] == [None, None, "trials/0001", None]
+    shared = shared_in(tmp_path, tune_of())
+    numbers = [failed(shared, directory=name) for name in ("/etc", "trials/../..", "trials/0001", "trials/0001/..")]
+    assert [place_of(trials_of(shared)[number]) for number in numbers] == [None, None, "trials/0001", None]
 
 
 def test_a_search_is_read_from_its_directory(tmp_path: Path) -> None:
-    memory = memory_in(tmp_path, tune_of())
-    failed(memory)
+    shared = shared_in(tmp_path, tune_of())
+    failed(shared)
     note(tmp_path, "test", None)
     study = read_search(tmp_path)
     assert study.study_name == "test"
@@ -213,7 +213,7 @@ def test_a_search_is_read_from_its_directory(tmp_path: Path) -> None:
     ],
 )
 def test_what_can_not_be_read_is_a_sentence(tmp_path: Path, break_it: object, message: str) -> None:
-    memory_in(tmp_path, tune_of())
+    shared_in(tmp_path, tune_of())
     note(tmp_path, "test", None)
     assert callable(break_it)
     break_it(tmp_path)
@@ -223,10 +223,10 @@ def test_what_can_not_be_read_is_a_sentence(tmp_path: Path, break_it: object, me
 
 def _claim(directory: Path, number: int) -> None:
     """One process of several that all want the same few trials."""
-    memory = Memory(directory, "test", None, 5, 2, 1)
+    shared = SharedStudy(directory, "test", None, 5, 2)
     while True:
-        with memory.alone():
-            study = memory.study()
+        with shared.alone():
+            study = shared.study()
             study.sampler = optuna.samplers.RandomSampler(seed=number)
             if len(study.get_trials(deepcopy=False)) >= 20:
                 return
@@ -236,7 +236,7 @@ def _claim(directory: Path, number: int) -> None:
 
 
 def test_processes_claim_exactly_as_many_trials_as_there_are(tmp_path: Path) -> None:
-    memory = memory_in(tmp_path, tune_of())
+    shared = shared_in(tmp_path, tune_of())
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=_claim, args=(tmp_path, number)) for number in range(3)]
     for process in processes:
@@ -244,14 +244,14 @@ def test_processes_claim_exactly_as_many_trials_as_there_are(tmp_path: Path) -> 
     for process in processes:
         process.join(timeout=120)
     assert [process.exitcode for process in processes] == [0, 0, 0]
-    assert sorted(trial.number for trial in trials_of(memory)) == list(range(20))
+    assert sorted(trial.number for trial in trials_of(shared)) == list(range(20))
 
 
 def test_a_database_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"^tune.storage: can't be reached: .*; start the server, or mend the address"
     ):
-        Memory(tmp_path, "test", "postgresql://nobody@127.0.0.1:9/digits", 5, 2, 1)
+        SharedStudy(tmp_path, "test", "postgresql://nobody@127.0.0.1:9/digits", 5, 2)
 
 
 def test_nobody_is_connected_to_a_server_that_only_a_file_names(tmp_path: Path) -> None:
