@@ -1,4 +1,4 @@
-"""Files that a stranger may have made: only plain ones are opened, JSON and YAML only up to a size and a depth.
+"""Files that a stranger may have made: only plain ones are opened, JSON only up to a size and a depth.
 
 What is too big, too deep, or neither file nor text is refused with one sentence, before it costs memory or time.
 """
@@ -10,7 +10,7 @@ import math
 import os
 import re
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from stat import S_ISREG
 from typing import TYPE_CHECKING, BinaryIO
@@ -24,17 +24,11 @@ RECORD_LIMIT = 32 << 20
 MODEL_LIMIT = 64 << 10
 """Bytes of a `model.json`; a net with a layer a line has 5,000 layers in it."""
 
-YAML_LIMIT = 256 << 10
-"""Bytes of a YAML file; the largest in conf/ has 2 KB. YAML is read at about 0.2 MB a second."""
-
 DEPTH = 32
 """Lists and sections inside one another; a configuration has 6 or 7."""
 
 LARGEST = 10**100
 """The largest whole number; no sum or mean of such overflows a float."""
-
-VALUES = 100_000
-"""Values of a YAML file, each alias counted as all that it stands for: nine of nine of nine … is a billion."""
 
 UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 """What a terminal would obey instead of showing it, and halves of characters, which can't be printed at all."""
@@ -86,7 +80,7 @@ def read_json(path: Path, limit: int, *, finite: bool) -> Tree:
     try:
         tree = _plain(json.loads(text, object_pairs_hook=_no_key_twice), 0, finite=finite)
     except RecursionError:
-        raise FileError(_too_deep(path)) from None
+        raise FileError(f"{path} is nested deeper than {DEPTH} levels, so it is not read") from None
     except ValueError as error:  # no JSON, a key twice, NaN, or a number of thousands of digits
         raise FileError(f"{path} is damaged: {error}") from None
     if not isinstance(tree, dict):
@@ -119,73 +113,18 @@ def _plain(value: Value, level: int, *, finite: bool) -> Value:
     return value
 
 
-def check_yaml(path: Path) -> None:
-    """Refuse a YAML file that is too big, too deep, explodes through its aliases, or has tags that build objects.
-
-    Looks at one event after another and builds nothing. Raises as `read_text`, and FileError.
-    """
-    import yaml
-
-    anchors: dict[str, _Extent] = {}
-    inside: list[tuple[str | None, _Extent]] = [(None, _Extent())]
-    text = read_text(path, YAML_LIMIT)
-    try:
-        for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-            name: str | None = getattr(event, "anchor", None)
-            tag: str | None = getattr(event, "tag", None)
-            if tag and not re.fullmatch(r"!|tag:yaml\.org,2002:\w+", tag):
-                raise FileError(f"{path} has the tag {tag}, which is not read; leave it out")
-            part: _Extent | None = None  # that ends here
-            if isinstance(event, yaml.CollectionStartEvent):
-                inside.append((name, _Extent(levels=1)))
-            elif isinstance(event, yaml.CollectionEndEvent):
-                name, part = inside.pop()
-            elif isinstance(event, yaml.ScalarEvent):
-                part = _Extent()
-            elif isinstance(event, yaml.AliasEvent):
-                if name is None or name not in anchors:
-                    raise FileError(f"{path} has *{name} where &{name} is not yet whole")
-                part = anchors[name]
-                name = None
-            if len(inside) - 1 + (part.levels if part else 0) > DEPTH:
-                raise FileError(_too_deep(path))
-            if part is None:
-                continue
-            if name is not None:
-                anchors[name] = part
-            inside[-1][1].hold(part)
-            if inside[-1][1].values > VALUES:
-                raise FileError(f"{path} stands for more than {VALUES:,} values, so it is not read")
-    except yaml.YAMLError as error:
-        if "maximum nesting depth" in str(error):  # PyYAML's own limit, since 6.0.4: it reads a piece ahead of us
-            raise FileError(_too_deep(path)) from None
-        raise FileError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
-
-
-@dataclass
-class _Extent:
-    """How much a part of a YAML file stands for once its aliases are filled in."""
-
-    values: int = 1
-    levels: int = 0  # of lists and sections
-
-    def hold(self, inner: _Extent) -> None:
-        """Have a part inside."""
-        self.values += inner.values
-        self.levels = max(self.levels, inner.levels + 1)
-
-
-def _too_deep(path: Path) -> str:
-    return f"{path} is nested deeper than {DEPTH} levels, so it is not read"
-
-
-def check_stays_inside(folder: Path, home: Path) -> None:
+def check_stays_inside(folder: Path, home: Path, written: Sequence[str] | None = None) -> None:
     """Refuse to write into a folder that lies outside of `home`, or holds a link that leads out of it.
 
-    Who packs a directory can put a link into it by the name of a file that will be written. Raises FileError.
+    Who packs a directory can put a link into it by the name of a file that will be written. Of the folders in `folder`
+    only those that are `written` into are gone through, where they are named. Raises FileError.
     """
     real_home = os.path.realpath(home)
-    entries = [Path(name, entry) for name, folders, files in os.walk(folder) for entry in (*folders, *files)]
+    entries = []
+    for name, folders, files in os.walk(folder):
+        entries += [Path(name, entry) for entry in (*folders, *files)]
+        if written is not None and Path(name) == folder:
+            folders[:] = [inner for inner in folders if inner in written]
     for path in [folder, *(entry for entry in entries if entry.is_symlink())]:
         if not Path(os.path.realpath(path)).is_relative_to(real_home):
             raise FileError(f"{path} leads to {os.path.realpath(path)}, outside of {home}; nothing is written there")

@@ -33,6 +33,13 @@ def packages_of(config: Tree) -> list[str]:
     return [str(package) for package in named] if isinstance(named, list) else []
 
 
+def own_packages(config: Tree) -> list[str]:
+    """The packages that a command trusts: those of `trust`, and those of what it names itself."""
+    named = sorted({str(section["_target_"]) for _, section in targets_in(config)})
+    own = [name.partition(".")[0] for name in named if not is_trusted(name)]
+    return [*dict.fromkeys([*packages_of(config), *own])]
+
+
 def is_trusted(target: str, packages: Sequence[str] = ()) -> bool:
     """Whether a target's name is one that a file may bring: ours, of a fixed list, or of a package the user named."""
     return target in TRUSTED_LOGGERS or target.startswith((*TRUSTED_PREFIXES, *(f"{package}." for package in packages)))

@@ -14,8 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from digits.data.download import LARGEST
-from digits.data.fetch import FetchError, fetch
+from digits.data.fetch import LARGEST, FetchError, fetch
 from digits.data.idx import parse_idx
 from digits.data.split import stratified_split
 from digits.reading.model.metadata import NONE as NONE

@@ -1,4 +1,4 @@
-"""Guards around Hydra's own reading of files: YAML within limits, no run's leftovers, no pickles."""
+"""Guards around Hydra's own reading of files: no run's leftovers, no pickles, one sentence for YAML that is damaged."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import yaml
 from hydra._internal.core_plugins import file_config_source
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra._internal.utils import get_args_parser
 from hydra.plugins.config_source import ConfigResult
 
 from digits.config.faults import ConfigError, Fault
-from digits.config.files import FileError, check_yaml
 from digits.hydra_app.search_path import users_first
 
 
@@ -33,18 +33,12 @@ class FileConfigSource(file_config_source.FileConfigSource):
         for folder in path.parents:
             if folder.name == ".hydra":
                 why = f"{path} is what Hydra noted of a run, and no record; take config_from={folder.parent}"
-                raise _refused(why)
+                raise ConfigError(Fault("", why))
         try:
-            check_yaml(path)
-        except FileError as error:
-            raise _refused(str(error)) from None
-        except OSError:
-            pass  # Hydra says what is missing
-        return super().load_config(config_path)
-
-
-def _refused(why: str) -> ConfigError:
-    return ConfigError(Fault("", why))
+            return super().load_config(config_path)
+        except (yaml.YAMLError, UnicodeError, RecursionError) as error:
+            why = " ".join(str(error).split())
+            raise ConfigError(Fault("", f"{path} is not YAML that can be read: {why:.300}")) from None
 
 
 class _Argument(str):
@@ -54,7 +48,7 @@ class _Argument(str):
 
 
 def guard_hydra(arguments: list[str], shipped: str, tell: Callable[[str], None]) -> list[str]:
-    """Have Hydra read YAML within limits, the user's before the `shipped`, and `tell` where one stands in for another.
+    """Have Hydra read the user's YAML before the `shipped`, and `tell` where one stands in for another.
 
     Exits with 2 where Hydra is asked to run what a pickle holds, or would write to another folder than this.
 

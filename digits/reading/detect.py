@@ -105,15 +105,16 @@ def find(
     of them the part alone that holds them.
     """
     found = []
-    part: Part | None = (0, 0, grey.shape[1], grey.shape[0])
+    part: Part = (0, 0, grey.shape[1], grey.shape[0])
     for whole in levels(grey, longest):
         level = _cut(whole, part)
         maps = net(level.image)
         found.append(_within(decode(maps, threshold, level.scale, level.start), part))
         if gate is not None and level.longest >= UNGATED:
-            part = _with_smaller_digits(maps, level, part, gate)
-            if part is None:
+            smaller = _with_smaller_digits(maps, level, part, gate)
+            if smaller is None:
                 break
+            part = smaller
     return joined(found)
 
 

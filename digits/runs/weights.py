@@ -134,6 +134,8 @@ def read_weights(source: Path) -> tuple[dict[str, torch.Tensor], Path]:
         raise RunError(f"{path} does not exist; the run was not trained to its end") from None
     except FileError as error:
         raise RunError(str(error)) from None
+    except MemoryError:
+        raise RunError(f"{path} asks for more memory than there is") from None
     except (SafetensorError, RuntimeError, OSError) as error:
         raise RunError(f"{path} does not fit the net: {_reason(error)}") from None
 

@@ -1,4 +1,4 @@
-"""Files of strangers: JSON and YAML that are too much, or no plain files at all, are refused in a sentence."""
+"""Files of strangers: JSON that is too much, or no plain file at all, is refused in a sentence."""
 
 from __future__ import annotations
 
@@ -13,13 +13,10 @@ from hypothesis import strategies as st
 from digits.config.files import (
     MODEL_LIMIT,
     RECORD_LIMIT,
-    YAML_LIMIT,
     FileError,
     check_stays_inside,
-    check_yaml,
     read_json,
 )
-from digits.hydra_app.paths import conf_directory
 from digits.runs.atomic import write_json
 from digits.runs.layout import RunError
 from digits.runs.read import read_model, read_result
@@ -136,54 +133,6 @@ def test_any_bytes_give_an_object_or_a_sentence(tmp_path_factory: pytest.TempPat
         assert isinstance(read_json(path, 100, finite=False), dict)
     except FileError as error:
         assert str(error).startswith(str(path))  # noqa: PT017 (either outcome is right)
-
-
-# ---- YAML -----------------------------------------------------------------------------------------
-
-LAUGHS = "a0: &a0 [ha, ha, ha, ha, ha, ha, ha, ha, ha]\n" + "".join(
-    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10)
-)
-"""A billion values in a kilobyte."""
-
-STAIRS = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 40))
-"""Flat to look at, 40 levels when its aliases are filled in."""
-
-
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        (LAUGHS, "stands for more than 100,000 values"),
-        ("a: &a [1, 2]\n" + "b: [" + "*a, " * 40_000 + "]\n", "stands for more than 100,000 values"),
-        (STAIRS, "is nested deeper than 32 levels"),
-        ("a: " + "[" * 100_000, "is nested deeper than 32 levels"),
-        ("a: &a [*a]", "has \\*a where &a is not yet whole"),
-        ("a: *b", "has \\*b where &b is not yet whole"),
-        ("a: 1 # " + "x" * YAML_LIMIT, "is larger than 262,144 bytes"),
-        ("a: !!python/object/apply:os.system [id]", "has the tag tag:yaml.org,2002:python/object/apply:os.system"),
-        ("a: !mine 1", "has the tag !mine"),
-        ("a: [1", "is no YAML: .* line 1"),
-        ("a: \x00", "is no YAML"),
-    ],
-)
-def test_yaml_that_is_not_read(tmp_path: Path, text: str, why: str) -> None:
-    path = tmp_path / "evil.yaml"
-    path.write_text(text)
-    with pytest.raises(FileError, match=rf"^{path} {why}"):
-        check_yaml(path)
-
-
-def test_yaml_that_people_write_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "mine.yaml"
-    path.write_text("# mine\na: &a {x: [1, !!str 2]}\nb: {<<: *a, y: [*a, *a]}\nc: !!null\n")
-    check_yaml(path)
-    for shipped in Path(conf_directory()).rglob("*.yaml"):
-        check_yaml(shipped)
-
-
-def test_yaml_that_is_no_file_is_not_opened(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe.yaml")
-    with pytest.raises(FileError, match=r"pipe\.yaml is not a plain file"):
-        check_yaml(tmp_path / "pipe.yaml")
 
 
 # ---- Folders --------------------------------------------------------------------------------------

@@ -14,16 +14,17 @@ import numpy as np
 import pytest
 from torchvision import datasets
 
-from digits.data import download, fetch
+from digits.data import fetch
 from digits.data.datasets import read_dataset
-from tests.data.files import NAMES, TEST, TRAIN, idx, resources_of
 from tests.data.mirrors import Server
+from tests.support.mnist_files import NAMES, TEST, TRAIN, idx, resources_of
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     fetch._failed.clear()
+    monkeypatch.setattr("urllib.request._opener", None)  # which keeps the proxies of its first use
     server = Server()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
@@ -36,8 +37,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "PATIENCE", 1.6)
-    monkeypatch.setattr(download, "STALL", 0.5)
+    monkeypatch.setattr(fetch, "TIMEOUT", 0.5)
 
 
 @pytest.fixture

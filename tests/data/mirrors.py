@@ -134,10 +134,6 @@ class Handler(BaseHTTPRequestHandler):
     def give_hang(self, server: Server) -> None:
         server.release.wait(30)
 
-    def give_headers(self, server: Server) -> None:  # the connection lives, the answer never comes
-        self.wfile.write(b"HTTP/1.0 200 OK\r\n")
-        self.drip(server, b"X-Patience: yes\r\n", 0.2)
-
     def give_stall(self, server: Server) -> None:
         self.answer(BODY[:1000], len(BODY))
         server.release.wait(30)
@@ -149,15 +145,6 @@ class Handler(BaseHTTPRequestHandler):
     def give_drop(self, server: Server) -> None:
         self.answer(b"", len(BODY))
         self.drip(server, b"x", 1)
-
-    def give_chunk_length(self, server: Server) -> None:  # no read of the body ever ends
-        self.answer_in_chunks(BODY[:1000])
-        self.drip(server, b"0", 0.02)
-
-    def give_trailers(self, server: Server) -> None:  # the body has ended, the answer never does
-        self.answer_in_chunks(BODY)
-        self.wfile.write(b"0\r\n")
-        self.drip(server, b"X-More: yes\r\n", 0.02)
 
     # ---- Dead halfway -----------------------------------------------------------------------------
 
@@ -202,10 +189,4 @@ class Handler(BaseHTTPRequestHandler):
 
     def give_announced_flood(self, server: Server) -> None:
         self.answer(b"", 10**13)
-        self.pour(server)
-
-    def give_redirect_with_a_flood(self, server: Server) -> None:
-        self.send_response(302)
-        self.send_header("Location", "/good/" + NAME)
-        self.end_headers()
         self.pour(server)

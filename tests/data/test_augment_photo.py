@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from digits.data import RandomBlur, RandomNoise, RandomResolution, RandomStretch, RandomTone
 from digits.data.augment import resolution
-from tests.data.pictures import Picture, digits, even, levels
+from tests.support.pictures import Picture, digits, even, levels
 
 
 def draw(monkeypatch: pytest.MonkeyPatch, value: float) -> None:

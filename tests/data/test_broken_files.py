@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from torchvision import datasets
 
 from digits.data.datasets import LARGEST_UNPACKED, Arrays, DataError, parse_checked, read_dataset
-from digits.data.download import LARGEST
-from tests.data.files import NAMES, TEST, TRAIN, idx, idx_bytes, resources_of
+from digits.data.fetch import LARGEST
 from tests.data.mirrors import md5
+from tests.support.mnist_files import NAMES, TEST, TRAIN, idx, idx_bytes, resources_of
 
 ANEW = "delete it, and it is fetched anew"
 

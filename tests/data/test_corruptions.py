@@ -13,7 +13,7 @@ from scipy import ndimage, stats
 from digits.data import corrupt
 from digits.data.corruptions import CHUNK, KINDS
 from digits.data.datasets import read_dataset
-from tests.data.pictures import digits, even, levels
+from tests.support.pictures import digits, even, levels
 
 # ---- All kinds ------------------------------------------------------------------------------------
 

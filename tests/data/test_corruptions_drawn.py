@@ -12,7 +12,7 @@ import torch
 from scipy import ndimage, stats
 
 from digits.data import corrupt
-from tests.data.pictures import Picture, digits, dots, even, levels
+from tests.support.pictures import Picture, digits, dots, even, levels
 
 # ---- Smeared --------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from digits.data import Batch, BatchLoader, MNISTDataModule
 from digits.data.datasets import Arrays, read_dataset
-from tests.data.files import NAMES, resources_of
+from tests.support.mnist_files import NAMES, resources_of
 
 
 def make(

@@ -40,9 +40,9 @@ def test_every_mirror_is_asked_and_named(server: Server, refusing: str, tmp_path
     mirrors = [server.mirror("missing"), refusing, "ftp//nonsense/"]
     with pytest.raises(FetchError) as caught:
         fetch(NAME, MD5, tmp_path, mirrors)
-    assert list(caught.value.answers) == [mirror + NAME for mirror in mirrors]
     lines = str(caught.value).splitlines()
-    assert lines[0] == f"  {server.mirror('missing')}{NAME}: HTTP 404 Not Found"
+    assert [line.split(": ")[0] for line in lines] == [f"  {mirror}{NAME}" for mirror in mirrors]
+    assert "404: Not Found" in lines[0]
     assert "Connection refused" in lines[1]
     assert "unknown url type" in lines[2]
     assert list(tmp_path.iterdir()) == []
@@ -51,30 +51,6 @@ def test_every_mirror_is_asked_and_named(server: Server, refusing: str, tmp_path
 def test_no_mirror_at_all(tmp_path: Path) -> None:
     with pytest.raises(FetchError, match="there is no mirror to ask"):
         fetch(NAME, MD5, tmp_path, [])
-
-
-def test_two_hanging_mirrors_cost_less_than_15_seconds(server: Server, tmp_path: Path) -> None:
-    begun = time.monotonic()
-    with pytest.raises(FetchError):
-        fetch(NAME, MD5, tmp_path, [server.mirror("hang"), server.mirror("headers")])
-    assert 5 < time.monotonic() - begun < 15
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.usefixtures("impatient")
-def test_name_server_that_never_answers(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("no_proxy", "*")
-
-    def resolve(*_: object, **__: object) -> list[object]:
-        server.release.wait(30)
-        raise socket.gaierror(-3, "Temporary failure in name resolution")
-
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    begun = time.monotonic()
-    with pytest.raises(FetchError, match=r"http://mnist\.invalid/pixels\.gz: no answer in 0\.8 s"):
-        fetch(NAME, MD5, tmp_path, ["http://mnist.invalid/"])
-    assert time.monotonic() - begun < 5
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_address_that_refuses_gives_way_to_the_next(
@@ -210,20 +186,21 @@ def test_disk_that_fills_is_one_sentence(server: Server, small_disk: Path, monke
 # ---- A mirror that was slow to fail -------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("impatient")
 def test_a_slow_failure_is_remembered_for_a_while(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in a sweep without a network, each of whose jobs would wait for every mirror."""
-    monkeypatch.setattr(module, "SLOW", 0.2)
+    monkeypatch.setattr(module, "TIMEOUT", 1.5)
     mirrors = [server.mirror("hang"), server.mirror("missing")]
     for asked in (["hang", "missing"], ["missing"]):
         server.asked.clear()
         with pytest.raises(FetchError) as caught:
             fetch(NAME, MD5, tmp_path, mirrors)
         assert server.asked == [f"/{kind}/{NAME}" for kind in asked], "what failed at once may be asked again at once"
-    assert caught.value.answers[mirrors[0] + NAME].endswith(" (0 s ago; it is asked again 120 s after that)")
-    assert f"{mirrors[1]}{NAME}: HTTP 404 Not Found" in str(caught.value)
+    first, second = str(caught.value).splitlines()
+    assert "timed out" in first
+    assert "asked again 120 s" in first
+    assert "404" in second
 
     monkeypatch.setattr(module, "ASK_AGAIN", 0.1)
     time.sleep(0.2)

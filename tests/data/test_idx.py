@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from digits.data.idx import parse_idx
-from tests.data.files import idx_bytes
+from tests.support.mnist_files import idx_bytes
 
 SHAPES = st.lists(st.integers(0, 9), min_size=1, max_size=3).map(tuple)
 UINT8 = arrays(np.uint8, SHAPES)

@@ -19,7 +19,7 @@ from digits.data.datasets import DataError, fault_in
 from digits.data.image_folder import held_out, read_folder
 from digits.reading.patch import one_digit
 from digits.reading.pictures import open_picture
-from tests.data.folders import draw, picture
+from tests.support.folders import draw, picture
 
 pytestmark = pytest.mark.usefixtures("folders_read_anew")
 

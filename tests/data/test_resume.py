@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 
 from digits.data import Batch, BatchLoader, MNISTDataModule
-from tests.data.test_loader import make_split, same
+from tests.support.batches import make_split, same
 
 
 class Case(NamedTuple):

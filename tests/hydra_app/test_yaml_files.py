@@ -231,6 +231,29 @@ def test_a_file_that_would_build_on_itself_is_one_sentence(
         composed("-cd", "mine", "model=mlp")
 
 
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (b"a: [1", "line 1"),
+        (b"a: *b", "alias"),
+        (b"a: &a [*a]", "recursion"),
+        (b"a: " + b"[" * 100_000, "recursion|nest"),
+        (b"a: \0", "x0000"),
+        (b"a: \xff", "0xff"),
+        (b"a: 1\na: 2", "duplicate"),
+        (b"a: !!python/object/apply:os.system [id]", "os.system"),
+    ],
+    ids=lambda part: None if isinstance(part, str) else part[:20],
+)
+def test_yaml_that_can_not_be_read_is_one_sentence(mine: Path, composed: Composed, content: bytes, word: str) -> None:
+    (mine / "model").mkdir()
+    (mine / "model" / "evil.yaml").write_bytes(content)
+    with pytest.raises(ConfigError, match=rf"model/evil\.yaml is not YAML .*({word})") as caught:
+        composed("-cd", "mine", "model=evil")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
 def test_a_file_of_another_name_builds_on_the_shipped(mine: Path, composed: Composed, told: list[str]) -> None:
     write(mine, "model/narrow.yaml", "defaults: [mlp, _self_]\nhidden: [7]\n")
     write(

@@ -12,7 +12,7 @@ from PIL import Image
 from digits.reading.output import CERTAIN, UNCERTAIN, AnnotationFolder, annotated
 from digits.reading.pictures import Picture, from_array
 from digits.reading.result import Digit, Reading
-from tests.reading.drawing import Box, Pixels
+from tests.support.drawing import Box, Pixels
 
 PAPER = np.full((600, 800, 3), 230, np.uint8)
 

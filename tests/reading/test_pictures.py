@@ -12,17 +12,11 @@ from PIL import Image, ImageOps
 
 from digits.reading.pictures import Picture, PictureError, from_array, from_image, open_picture
 from digits.reading.rgb import ENOUGH, as_rgb
-from tests.reading.drawing import Pixels, draw
+from tests.support.bombs import saved
+from tests.support.drawing import Pixels, draw
 
 DRAWING = draw("27")
 WHITE, BLACK = [255, 255, 255], [0, 0, 0]
-
-
-def saved(image: Image.Image, kind: str, **options: object) -> bytes:
-    """The bytes of a picture's file."""
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
 
 
 def grey(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:

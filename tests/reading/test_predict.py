@@ -22,8 +22,8 @@ from digits.reading.model.net import SHIPPED, SHIPPED_DETECTOR
 from digits.reading.pictures import Picture
 from digits.reading.reader import Reader
 from digits.reading.result import Digit, Reading
-from tests.reading.drawing import Drawing, draw, overlap
 from tests.reading.model.onnx_files import sound
+from tests.support.drawing import Drawing, draw, overlap
 
 
 def save(path: Path, text: str = "7") -> Path:

@@ -1,4 +1,4 @@
-"""An ONNX file that a stranger may have made: looked at before anything is built from it.
+"""An ONNX file that a stranger may have made: checked in a process of its own before it is run.
 
 A file is a graph of plain operators on plain tensors, whose sizes are worked out, by ONNX's own rules, for the most
 that it will be given at once. What is not on the list, or too large, is refused with one sentence.
@@ -6,9 +6,12 @@ that it will be given at once. What is not on the list, or too large, is refused
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from stat import S_ISREG
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,7 +19,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from digits.reading.boxes import CHANNELS, STRIDE
-from digits.reading.model.encoding import DAMAGED, check_parts
 from digits.reading.model.metadata import DETECTION, DIGITS, Description, parse
 from digits.reading.model.size import BATCH, CLASSIFIER, DETECTOR, KINDS, PAGE, Bounds, measure
 
@@ -26,6 +28,12 @@ if TYPE_CHECKING:
 LARGEST_FILE = 64 << 20
 """Bytes: 16 million weights, where the largest net of conf/experiment has 6 million."""
 
+MEMORY = 512 << 20
+"""Bytes that checking a file may take: two bytes of one can stand for an empty part, which takes 150 and more."""
+
+SECONDS = 120
+"""How long it may take; 64 MB of weights take 1."""
+
 MOST_NODES = 2_000
 """Operations; `model=resnet` has 28."""
 
@@ -33,22 +41,19 @@ MOST_DIMENSIONS = 8
 
 OWN_DOMAINS = ("", "ai.onnx")
 
-VALUES = {
-    "FLOAT": "f",
-    "INT": "i",
-    "STRING": "s",
-    "TENSOR": "t",
-    "FLOATS": "floats",
-    "INTS": "ints",
-    "STRINGS": "strings",
-}
-"""The types of an attribute that are plain, and where each has its value; the others hold graphs or refer to some."""
+PLAIN = {"name", "type", "doc_string", "f", "i", "s", "t", "floats", "ints", "strings"}
+"""Fields of an attribute that hold neither graphs nor other files, and refer to nothing."""
 
 DIVISORS = ("strides", "dilations", "kernel_shape", "group", "blocksize")
 """Attributes by which sizes are divided."""
 
 LARGEST = 1 << 20
 """Of an attribute's whole numbers: no sum or product of a few can overflow."""
+
+DAMAGED = "it is not an ONNX file, or is damaged"
+
+REFUSED = 2
+"""The exit code of the child when it says why."""
 
 FIX = "name a run, or a file that `python -m digits.export RUN` made"
 
@@ -85,21 +90,18 @@ class ModelError(ValueError):
 
 def read_bytes(path: Path) -> bytes:
     """The content of a plain file of at most LARGEST_FILE bytes, wherever a link may lead. Raises ModelError."""
+    content = None
     try:
-        # Asked before it is opened, since some devices act on being opened; without waiting for a pipe's other end
-        if not S_ISREG(path.stat().st_mode):
-            raise ModelError(f"{path} is not a plain file; {FIX}")
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
-            if not S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ModelError(f"{path} is not a plain file; {FIX}")
-            content = file.read(LARGEST_FILE + 1)
+        if S_ISREG(path.stat().st_mode):  # asked first: opening a pipe waits, and some devices act on it
+            with path.open("rb") as file:
+                content = file.read(LARGEST_FILE + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise ModelError(f"there is no file {path}; {FIX}") from None
     except (OSError, ValueError) as error:
-        if isinstance(error, ModelError):
-            raise
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ModelError(f"{str(path)!r:.300} can't be read: {reason}; {FIX}") from None
+    if content is None:
+        raise ModelError(f"{path} is not a plain file; {FIX}")
     if len(content) > LARGEST_FILE:
         raise ModelError(f"{path} is larger than {LARGEST_FILE >> 20} MB, so it is not read; take a smaller net")
     return content
@@ -110,13 +112,41 @@ def check_model(content: bytes, name: str) -> Description:
 
     A classifier takes one `images`, uint8 (N, 1, side, side), and gives one `logits`, float32 (N, classes); a detector
     takes float32 (1, 1, H, W) and gives one `maps`, float32 (1, CHANNELS, H / STRIDE, W / STRIDE), for any H and W.
-    Gives what the file says of itself.
+    Gives what the file says of itself. What fills the memory, or crashes onnx (1.23.2 aborts where a Split has more
+    outputs than it says), ends a child alone.
     """
+    # -P: modules in the working directory are imported only where it is in our own path
+    child = [sys.executable, "-X", "utf8", "-P", "-m", __name__]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
     try:
-        return _check(content)
-    except Exception as error:  # bytes that were damaged, or made to do damage, can raise anything
-        told = isinstance(error, ValueError) and not isinstance(error, UnicodeError)
-        raise ModelError(f"{name} is not run: {error if told else DAMAGED}; {FIX}") from None
+        done = subprocess.run(child, input=content, capture_output=True, timeout=SECONDS, env=environment, check=False)
+    except subprocess.TimeoutExpired:
+        raise ModelError(f"{name} is not run: checking it takes more than {SECONDS} s; {FIX}") from None
+    if done.returncode == 0:
+        return parse(json.loads(done.stdout))
+    why = f"checking it takes more than {MEMORY >> 20} MB of memory, or crashes"
+    if done.returncode == REFUSED:
+        why = done.stdout.decode()
+    raise ModelError(f"{name} is not run: {why}; {FIX}")
+
+
+def main() -> int:
+    """The child: the file's metadata, or why it is refused, from its content."""
+    import onnx.checker
+    import onnx.shape_inference  # noqa: F401 (both before there is a limit)
+
+    if sys.platform == "linux":
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        limit, hard = pages * resource.getpagesize() + MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]
+        resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+    try:
+        json.dump(check(sys.stdin.buffer.read()), sys.stdout)
+    except ValueError as error:
+        print(error, end="")
+        return REFUSED
+    return 0
 
 
 class _Ends(NamedTuple):
@@ -138,19 +168,32 @@ def _ends(described: Description) -> _Ends:
     return _Ends("uint8", [0, 1, side, side], [BATCH, 1, side, side], "logits", (BATCH, classes), CLASSIFIER)
 
 
-def _check(content: bytes) -> Description:
-    check_parts(content)
+def check(content: bytes) -> dict[str, str]:
+    """The metadata of a file that is run; raises ValueError, with what is wrong, where it is not, or MemoryError."""
+    try:
+        return _check(content)
+    except Exception as error:  # bytes that were damaged, or made to do damage, can raise anything
+        if "alloc failed" in str(error):  # protobuf's words, in a DecodeError
+            raise MemoryError from None
+        if isinstance(error, MemoryError) or (isinstance(error, ValueError) and not isinstance(error, UnicodeError)):
+            raise
+        raise ValueError(DAMAGED) from None
+
+
+def _check(content: bytes) -> dict[str, str]:
     import onnx
+    from onnx.checker import ValidationError, check_model
 
     model = onnx.ModelProto()
     model.ParseFromString(content)
-    graph = model.graph
+    graph, size = model.graph, model.ByteSize()
+    model.DiscardUnknownFields()
     if not graph.node:
         raise ValueError(DAMAGED)
-    keys = [entry.key for entry in model.metadata_props]
-    if len(set(keys)) < len(keys):
-        raise ValueError("its metadata have an entry twice")
-    described = parse({entry.key: entry.value for entry in model.metadata_props})
+    if model.ByteSize() < size:
+        raise ValueError("it has parts that the installed onnx does not know")
+    entries = {entry.key: entry.value for entry in model.metadata_props}
+    described = parse(entries)
     if model.functions or model.training_info or graph.sparse_initializer:
         raise ValueError("it has functions of its own, sparse tensors or a graph for training, which are not run")
     if foreign := [opset.domain for opset in model.opset_import if opset.domain not in OWN_DOMAINS]:
@@ -162,32 +205,29 @@ def _check(content: bytes) -> Description:
         _check_node(node, operators)
     for tensor in graph.initializer:
         _check_tensor(tensor)
-    names = [name for part in graph.node for name in part.output if name]
-    names += [tensor.name for tensor in graph.initializer] + [value.name for value in graph.input]
-    if len(set(names)) < len(names):
-        raise ValueError("two of its values have the same name")
     ends = _ends(described)
     _check_ends(graph, ends)
+    try:
+        check_model(content)
+    except ValidationError as error:
+        raise ValueError(f"ONNX's own check refuses it: {' '.join(str(error).split())!r:.200}") from None
     found = measure(model, ends.most, ends.bounds)[ends.output]
     if found.shape != ends.gives or found.kind != onnx.TensorProto.FLOAT:
         wrong, right = (" x ".join(map(str, shape)) for shape in (found.shape, ends.gives))
         what = f"{wrong} numbers of type {found.kind}, and not {right} of type 1 (float32)"
         raise ValueError(f"for {ends.bounds.given} and {len(described.classes)} classes it gives {what}")
-    return described
+    return entries
 
 
 def _check_node(node: NodeProto, operators: frozenset[str]) -> None:
-    from onnx import AttributeProto
-
-    if node.domain not in OWN_DOMAINS or node.op_type not in operators or node.overload or not node.output:
+    if node.domain not in OWN_DOMAINS or node.op_type not in operators or node.overload:
         domain = f" of {node.domain!r:.80}" if node.domain not in OWN_DOMAINS else ""
         raise ValueError(f"it has the operator {node.op_type!r:.80}{domain}, which is not among those that are run")
     for attribute in node.attribute:
-        value = VALUES.get(AttributeProto.AttributeType.Name(attribute.type))
-        if {field.name for field, _ in attribute.ListFields()} - {"name", "type", "doc_string"} - {value}:
-            raise ValueError(f"its operator {node.op_type} has {attribute.name!r:.80}, which is no plain value")
-        least = 1 if attribute.name in DIVISORS else -LARGEST
+        if not {field.name for field, _ in attribute.ListFields()} <= PLAIN:
+            raise ValueError(f"its operator {node.op_type} has {attribute.name!r:.80}, which is not a plain value")
         numbers = (*attribute.ints, *([attribute.i] if attribute.HasField("i") else []))
+        least = 1 if attribute.name in DIVISORS else -LARGEST
         if not all(least <= number <= LARGEST for number in numbers):
             raise ValueError(f"its operator {node.op_type} has {attribute.name!r:.80} out of range")
         if attribute.HasField("t"):
@@ -237,3 +277,7 @@ def _check_ends(graph: GraphProto, ends: _Ends) -> None:
     if kind.elem_type != wanted or sizes != ends.takes:
         found = f"numbers of type {kind.elem_type} and shape {sizes[: MOST_DIMENSIONS + 1]}"
         raise ValueError(f"it takes {found}, and not of type {wanted} ({ends.kind}) and shape {ends.takes} (0: any)")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

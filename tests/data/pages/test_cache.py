@@ -28,6 +28,7 @@ from digits.data.pages.shards import KeptPages, Shard, write_shard
 from digits.data.pages.stamps.skeleton import distance_maps
 from digits.data.pages.stamps.stock import Stock
 from digits.data.synthetic.draw import draw_digits
+from tests.support.pages import assert_same
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +39,6 @@ def digits() -> Digits:
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "SHARD", 2)
-
-
-def assert_same(pages: Sequence[Composed], others: Sequence[Composed]) -> None:
-    assert len(pages) == len(others)
-    for page, other in zip(pages, others, strict=True):
-        for part, same in zip(page, other, strict=True):
-            np.testing.assert_array_equal(part, same)
-            assert np.asarray(part).dtype == np.asarray(same).dtype
 
 
 def cached_pages(folder: Path, split: str, number: int, seed: int, digits: Digits) -> KeptPages:

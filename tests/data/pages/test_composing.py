@@ -17,7 +17,7 @@ from digits.data.pages.cache import Digits
 from digits.data.pages.composing import COMPOSED, Composing, digits_of
 from digits.data.synthetic.draw import draw_digits
 from tests.conftest import Compose
-from tests.data.pages.test_cache import assert_same
+from tests.support.pages import assert_same
 
 
 @pytest.fixture(scope="module")

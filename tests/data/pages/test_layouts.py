@@ -20,7 +20,7 @@ from digits.data.pages.layouts.writing import INK, Scribe, Style, write_line
 from digits.data.pages.page import UNCLEAR, Composed, Page, Random, Writer
 from digits.data.pages.stamps.skeleton import distance_maps
 from digits.data.pages.stamps.stock import Stock
-from tests.data.pictures import digits
+from tests.support.pictures import digits
 
 WRITTEN = [name for name in LAYOUTS if not name.startswith(BLANK)]
 BLANKS = [name for name in LAYOUTS if name.startswith(BLANK)]

@@ -21,8 +21,8 @@ from digits.data.synthetic.alter import FORMS, alter, box_of, chunk, cross, flag
 from digits.data.synthetic.nondigits import HALVES, beside, blot, half, make_nondigits
 from digits.evaluating.dataset import read_data
 from digits.runs.schema import RecordedData
-from tests.data.files import NAMES, idx, resources_of
-from tests.data.pictures import digits
+from tests.support.mnist_files import NAMES, idx, resources_of
+from tests.support.pictures import digits
 
 Labels = npt.NDArray[np.int64]
 Images = npt.NDArray[np.uint8]

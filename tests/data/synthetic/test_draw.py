@@ -11,7 +11,7 @@ from digits.data.synthetic import strokes
 from digits.data.synthetic.alter import box_of
 from digits.data.synthetic.draw import STEPS, draw, draw_digits, draw_symbols, parse
 from digits.reading.patch import as_mnist
-from tests.data.pictures import digits
+from tests.support.pictures import digits
 
 
 def random() -> np.random.RandomState:

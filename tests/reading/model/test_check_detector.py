@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import NodeProto, TensorProto, helper
 
+from digits.reading.model.check import ModelError, check_model
 from digits.reading.model.size import PAGE
 from tests.reading.model.onnx_files import between, numbers, refusal, sound, sound_detector, spoilt, weights, whole
 
@@ -86,6 +87,14 @@ def test_parts_of_an_impossible_size_are_refused() -> None:
     parts = helper.make_node("Split", ["scaled", "odd"], ["then", "other"], axis=1)
     for sizes in ((1 << 62, -(1 << 62) + 1), (2, -1), (3, 3)):
         assert inside([parts], whole("odd", *sizes))
+
+
+def test_a_file_that_crashes_onnx_itself_is_refused() -> None:
+    """Found by putting operators together at random: onnx 1.23.2 aborts where a Split has more outputs than it says."""
+    model = sound_detector()
+    between(model, helper.make_node("Split", ["scaled"], ["then", "more", "most"], num_outputs=2))
+    with pytest.raises(ModelError, match=r"^x\.onnx is not run: "):
+        check_model(model.SerializeToString(), "x.onnx")
 
 
 def test_other_ends_are_refused() -> None:

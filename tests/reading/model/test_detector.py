@@ -145,8 +145,9 @@ def test_files_with_bytes_changed_at_random_are_refused_or_work() -> None:
     code = """
 import pathlib, random, sys, tempfile
 import numpy as np
-from digits.reading.model.net import Detector, ModelError
+from digits.reading.model import check, net
 from tests.reading.model.onnx_files import sound_detector
+net.check_model = lambda content, name: check.check(content)  # not in a child each
 content, random_ = sound_detector().SerializeToString(), random.Random(0)
 refused = worked = 0
 page = np.random.RandomState(0).rand(1, 1, 32, 48).astype(np.float32)
@@ -157,9 +158,9 @@ for _ in range(400):
         changed[random_.randrange(len(content))] = random_.randrange(256)
     path.write_bytes(changed)
     try:
-        assert Detector(path)(page).shape == (1, 16, 8, 12)
+        assert net.Detector(path)(page).shape == (1, 16, 8, 12)
         worked += 1
-    except ModelError:
+    except ValueError:
         refused += 1
 path.unlink()
 path.parent.rmdir()

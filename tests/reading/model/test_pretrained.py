@@ -23,7 +23,7 @@ from digits.reading.model.check import check_model
 from digits.reading.model.net import SHIPPED, SHIPPED_DETECTOR, Classifier, Detector
 from digits.reading.patch import as_mnist
 from digits.runs import init_from
-from tests.reading.drawing import STROKES, draw
+from tests.support.drawing import STROKES, draw
 
 FOLDER = SHIPPED.parent
 

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from tests.reading.model.onnx_files import between, refusal, sound, spoilt, weights, whole
+from tests.reading.model.onnx_files import between, sound, spoilt, weights, whole
 
 
 def test_a_tensor_that_has_fewer_numbers_than_it_says_is_refused() -> None:
@@ -83,17 +83,15 @@ def test_work_is_measured_as_well_as_memory() -> None:
     assert "multiplications, more than" in spoilt(lambda model: between(model, *wide, tensors=tensors))
 
 
-def test_too_many_nodes_and_parts_are_refused() -> None:
+def test_too_many_nodes_are_refused() -> None:
     nodes = [helper.make_node("Identity", [f"i{n}" if n else "scaled"], [f"i{n + 1}"]) for n in range(3_000)]
     nodes.append(helper.make_node("Identity", ["i3000"], ["then"]))
     assert spoilt(lambda model: between(model, *nodes)) == "it has 3,005 nodes, more than the 2,000 that are run"
-    empty = b"\x08\x0a\x3a" + _length(2 * 5_000_000) + b"\x0a\x00" * 5_000_000  # ten MB that would become a gigabyte
-    assert refusal(empty) == "it has more than 262,144 parts"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_a_large_file_is_looked_at_in_little_memory(tmp_path: Path) -> None:
-    """38 MB of weights: the bytes themselves, once more as a message, and for a moment the largest tensor."""
+    """38 MB of weights: once more as a message here, and in ONNX's own check."""
     model, path = sound(), tmp_path / "x.onnx"
     nodes = [
         helper.make_node("Reshape", ["scaled", "rows"], ["a"]),
@@ -104,15 +102,15 @@ def test_a_large_file_is_looked_at_in_little_memory(tmp_path: Path) -> None:
     path.write_bytes(model.SerializeToString())
     code = f"""
 import pathlib
-from digits.reading.model.check import check_model
+from digits.reading.model.check import check
 from tests.reading.model.onnx_files import peak
 content = pathlib.Path({str(path)!r}).read_bytes()
 before = peak()
-check_model(content, "x.onnx")
+check(content)
 print(peak() - before)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert path.stat().st_size < int(done.stdout) < 2 * path.stat().st_size
+    assert path.stat().st_size < int(done.stdout) < 3 * path.stat().st_size
 
 
 def test_sizes_that_are_not_believed_or_not_known_are_refused() -> None:
@@ -128,11 +126,3 @@ def test_sizes_that_are_not_believed_or_not_known_are_refused() -> None:
         model.graph.value_info.append(helper.make_tensor_value_info("then", TensorProto.FLOAT, ["batch", 784]))
 
     assert spoilt(lied) == "the size of its value 'logits' can't be known before it is run"
-
-
-def _length(number: int) -> bytes:
-    found = bytearray()
-    while number > 127:
-        found.append(number & 127 | 128)
-        number >>= 7
-    return bytes([*found, number])
