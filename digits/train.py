@@ -27,6 +27,7 @@ from omegaconf import DictConfig
 from digits.hydra_app.help import help_text
 from digits.hydra_app.launchers import turn
 from digits.hydra_app.paths import as_path, conf_directory
+from digits.processes.streams import print_all
 
 if TYPE_CHECKING:
     from digits.hydra_app.job import Job
@@ -112,13 +113,15 @@ Train one digit classifier, or many with -m.
 
 def main() -> None:
     """The command."""
+    print_all()
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(help_text(USAGE, sys.argv[1:]))
         return
     from digits.hydra_app.app import run_command
 
-    sys.argv[1:] = map(as_path, sys.argv[1:])
-    run_command(_train, after_sweep=_rank)
+    sweep = bool({"-m", "--multirun"} & set(sys.argv[1:]))
+    sys.argv[1:] = [as_path(argument, sweep=sweep) for argument in sys.argv[1:]]
+    run_command("train", _train, after_sweep=_rank)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,10 @@ no library's default quietly replaces a value that was given. No torch.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from digits.config.faults import TargetError
-from digits.config.signatures import names, signature_of
 from digits.config.task import CLASSIFIER, Task, task_in
-from digits.config.types import TARGET, Tree, Value
+from digits.config.types import Tree, Value
 
 THEN: dict[str, Tree] = {
     "torch.optim.lr_scheduler.OneCycleLR": {"cycle_momentum": True},
@@ -22,6 +19,9 @@ THEN: dict[str, Tree] = {
     "torch.optim.lr_scheduler.PolynomialLR": {"total_iters": 5},
 }
 """Arguments of schedules that older records lack, with torch's defaults, which were in force."""
+
+NOW: Tree = {"cycle_momentum": False, "total_iters": None}
+"""The same where what is asked for now lacks them; null is the whole training, where torch would end after 5."""
 
 READER = "digits.data.ReaderDataModule"
 NO_PAGES: Tree = {"pages": 0, "pages_seed": 0, "material": None, "cache": "pages"}
@@ -59,22 +59,12 @@ def filled(asked: Tree) -> Tree:
     """
     scheduler, callbacks = asked.get("scheduler"), asked.get("callbacks")
     if isinstance(scheduler, dict):
-        asked = asked | {"scheduler": _open_arguments(scheduler) | scheduler}
+        left_open = THEN.get(str(scheduler.get("_target_")), {})
+        asked = asked | {"scheduler": {name: NOW[name] for name in left_open} | scheduler}
     if isinstance(callbacks, dict):
         task = task_in(asked)
         asked = asked | {"callbacks": {name: _with_mode(section, task) for name, section in callbacks.items()}}
     return asked
-
-
-def _open_arguments(scheduler: Tree) -> Tree:
-    target = str(scheduler.get("_target_"))
-    try:
-        signature = signature_of(target) if re.fullmatch(TARGET, target) else None
-    except TargetError:  # told by the check
-        return {}
-    known = [] if signature is None else names(signature)
-    # null is the whole training, where torch would end after 5
-    return {name: value for name, value in (("cycle_momentum", False), ("total_iters", None)) if name in known}
 
 
 def _with_mode(callback: Value, task: Task) -> Value:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from digits.config.types import Fraction, Target
+from digits.config.types import Fraction, Ours
 
 
-class RandomAffine(Target):
+class RandomAffine(Ours):
     """`augment.affine`: each image turned, moved, scaled and sheared on its own."""
 
     degrees: float = Field(ge=0, le=180, description="largest rotation, either way")
@@ -23,37 +23,37 @@ class RandomWarp(RandomAffine):
     smoothness: float = Field(ge=0.5, le=28, description="pixels that move alike (sigma of a Gaussian)")
 
 
-class RandomStroke(Target):
+class RandomStroke(Ours):
     """`augment.stroke`: thicker or thinner strokes."""
 
     width: float = Field(gt=0, le=1, description="largest growth or shrinking of each side of a stroke, in pixels")
 
 
-class RandomErase(Target):
+class RandomErase(Ours):
     """`augment.erase`: a blank rectangle."""
 
     size: float = Field(gt=0, le=28, description="largest side of the rectangle in pixels")
 
 
-class RandomStretch(Target):
+class RandomStretch(Ours):
     """`augment.stretch`: wider or narrower."""
 
     width: float = Field(ge=0, le=1, description="largest change of width; 0.1: by factors from exp(-0.1) to exp(0.1)")
 
 
-class RandomBlur(Target):
+class RandomBlur(Ours):
     """`augment.blur`: out of focus."""
 
     sigma: float = Field(ge=0, le=28, description="largest standard deviation of the Gaussian in pixels")
 
 
-class RandomResolution(Target):
+class RandomResolution(Ours):
     """`augment.resolution`: coarse pictures, enlarged."""
 
     smallest: int = Field(ge=1, le=28, description="fewest pixels across")
 
 
-class RandomTone(Target):
+class RandomTone(Ours):
     """`augment.tone`: brightness, gamma and contrast."""
 
     dimmest: float = Field(gt=0, le=1, description="least brightness of the brightest pixel, as a share of white")
@@ -61,7 +61,7 @@ class RandomTone(Target):
     steepest: float = Field(ge=1, le=1000, description="largest factor of the contrast between ink and paper")
 
 
-class RandomNoise(Target):
+class RandomNoise(Ours):
     """`augment.noise`: a camera's."""
 
     sigma: Fraction = Field(description="largest standard deviation, as a share of white")

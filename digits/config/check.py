@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import inspect
 import platform
 import re
 from collections.abc import Iterator
+from math import ceil
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from digits.config.absent import senseless_modes
-from digits.config.data import CLASSES, IMAGE_SIZE, TRAINING_IMAGES, DataSet
-from digits.config.faults import ConfigError, Fault, TargetError, explain, nearest
-from digits.config.schema import DESCRIBED, EarlyStopping, Experiment, Trainer, data_set, described
-from digits.config.signatures import HYDRAS_KEYS, names, signature_of, takes_anything
+from digits.config.data import CLASSES, IMAGE_SIZE, TRAINING_IMAGES, Data, DataSet
+from digits.config.faults import ConfigError, Fault, TargetError, explain
+from digits.config.schema import DESCRIBED, EarlyStopping, Experiment, data_set, described
 from digits.config.task import Task, task_of
 from digits.config.trust import is_trusted, packages_of
 from digits.config.types import TARGET, Target, Tree, Value, targets_in
 
-TRAINER = "lightning.pytorch.trainer.Trainer"
 OURS_TO_SET = {
     *("logger", "callbacks", "default_root_dir", "plugins", "enable_checkpointing", "barebones"),
     *("enable_progress_bar", "check_val_every_n_epoch"),
@@ -33,11 +31,14 @@ GIVEN_LATER = {
         *("num_classes", "teacher", "test_views", "background"),
     },
     "optimizer": {"params"},
-    "scheduler": {"optimizer", "total_steps", "T_max"},
+    "scheduler": {"optimizer"},
     "logger": {"save_dir", "run_directory"},
     "callbacks": {"run_directory"},
 }
 """Arguments that `training/build.py` and `experiment.py` fill in, by group."""
+
+SHORTEN = {"max_steps", "max_time", "limit_train_batches", "overfit_batches", "fast_dev_run", "num_nodes"}
+"""Arguments of Lightning's Trainer with which a training's length isn't known beforehand."""
 
 DEEPEST = 16
 """Levels of nesting that a configuration may have; those that ship have four."""
@@ -57,27 +58,32 @@ def check(config: Tree) -> Experiment:
     faults = list(_check_shape(config))
     if faults:  # what is not even a tree of plain data can't be looked at further
         raise ConfigError(*faults)
+    for key, section in targets_in(config):
+        faults += _check_target(key, section)
     experiment: Experiment | None = None
     try:
         experiment = Experiment.model_validate(config)
     except ValidationError as error:
-        faults += explain(Experiment, error, config)
-    told = {fault.key for fault in faults}
-    for key, section in targets_in(config):
-        faults += [fault for fault in _check_target(key, section) if fault.key not in told]
+        faults += _untold(faults, explain(Experiment, error, config))
     faults += _check_trainer(config.get("trainer"))
     faults += [Fault(key, problem) for key, problem in senseless_modes(config)]
-    told = {fault.key for fault in faults}
-    faults += [fault for fault in _check_task(config) if fault.key not in told]
+    faults += _untold(faults, _check_task(config))
     if experiment and not faults:
         faults += [
             *_check_data(experiment.data, experiment.model),
+            *_check_schedule(experiment),
             *_check_device(experiment),
             *_check_paths(experiment),
         ]
     if faults or experiment is None:
         raise ConfigError(*dict.fromkeys(faults))
     return experiment
+
+
+def _untold(told: list[Fault], faults: list[Fault]) -> list[Fault]:
+    """Faults of keys of which nothing is told yet."""
+    keys = {fault.key for fault in told}
+    return [fault for fault in faults if fault.key not in keys]
 
 
 def _check_shape(tree: Value, path: str = "", depth: int = 0) -> Iterator[Fault]:
@@ -99,37 +105,15 @@ def _check_target(key: str, section: Tree) -> list[Fault]:
     target = section["_target_"]
     if not isinstance(target, str) or not re.fullmatch(TARGET, target):
         return [Fault(f"{key}._target_", f"is {target!r}; it should be a dotted path such as torch.optim.Adam")]
-    schema = described(target)
     faults = [Fault(f"{key}.{k}", "is Hydra's own and not read here") for k in sorted(set(section) & UNREAD)]
-    if not re.fullmatch(SECTIONS, key):  # one within a section; the sections are checked as a whole
-        try:
-            schema.model_validate(section)
-        except ValidationError as error:
-            faults += explain(schema, error, prefix=key)
+    if re.fullmatch(SECTIONS, key):  # checked as a whole, by the Experiment
+        later = GIVEN_LATER.get(key.split(".")[0], set())
+        return faults + [Fault(f"{key}.{k}", "is set by digits") for k in sorted(set(section) & later)]
+    schema = described(target)
     try:
-        signature = signature_of(target)
-    except TargetError as error:
-        return [*faults, Fault(f"{key}._target_", str(error))]
-    group = key.split(".")[0]
-    later = GIVEN_LATER.get(group, set())
-    known = set[str]() if schema is Target else set(schema.model_fields)
-    ours = sorted(set(section) & later - known)
-    faults += [Fault(f"{key}.{k}", "is set by digits") for k in ours if k not in ("total_steps", "T_max")]
-    if signature is None:
-        return faults
-    given = set(section) - HYDRAS_KEYS
-    if group == "scheduler":
-        given -= {"interval"}
-    if not takes_anything(signature):
-        unknown = sorted(given - set(names(signature)))
-        faults += [Fault(f"{key}.{k}", f"{target} has no such argument{nearest(k, names(signature))}") for k in unknown]
-    missing = [
-        name
-        for name in names(signature)
-        if signature.parameters[name].default is inspect.Parameter.empty and name not in given | later
-    ]
-    if "_args_" not in section:
-        faults += [Fault(f"{key}.{k}", f"{target} needs this argument") for k in missing if k not in known]
+        schema.model_validate(section)
+    except ValidationError as error:
+        faults += _untold(faults, explain(schema, error, prefix=key))
     return faults
 
 
@@ -183,15 +167,8 @@ def _check_parts(config: Tree, task: Task) -> Iterator[Fault]:
 def _check_trainer(trainer: object) -> list[Fault]:
     if not isinstance(trainer, dict):
         return []
-    signature = signature_of(TRAINER)
-    assert signature is not None, "Lightning moved its Trainer"
-    allowed = sorted(set(names(signature)) - OURS_TO_SET)
-    faults = []
-    for key in trainer:
-        if key in OURS_TO_SET:
-            faults.append(Fault(f"trainer.{key}", "is set by digits, so that the run directory is complete"))
-        elif key not in Trainer.model_fields and key not in allowed:
-            faults.append(Fault(f"trainer.{key}", f"Lightning's Trainer has no such argument{nearest(key, allowed)}"))
+    why = "is set by digits, so that the run directory is complete"
+    faults = [Fault(f"trainer.{key}", why) for key in trainer if key in OURS_TO_SET]
     if isinstance(trainer.get("val_check_interval"), str | dict):
         why = "is a time, so the same command would not give the same; take a number of batches or a share of an epoch"
         faults.append(Fault("trainer.val_check_interval", why))
@@ -223,6 +200,25 @@ def _check_data(data: Target, model: Target) -> list[Fault]:
         why = f"is {val_size}; a stratified split needs one of each of {CLASSES} classes, or 0"
         faults.append(Fault("data.val_size", why))
     return faults
+
+
+def _check_schedule(experiment: Experiment) -> list[Fault]:
+    """A schedule that ends before the training does, as far as that is known: some raise then, some start again."""
+    scheduler, trainer, data = experiment.scheduler, experiment.trainer, experiment.data
+    recorded = experiment.resume is not None or experiment.config_from is not None  # a record keeps what it has
+    if recorded or SHORTEN & set(trainer.model_extra or ()):
+        return []
+    length, interval = trainer.max_epochs, scheduler.get("interval")
+    if interval == "step":
+        size, val_size = TRAINING_IMAGES.get(str(data.get("name"))), data.get("val_size")
+        if type(data) is not Data or size is None or not isinstance(val_size, int) or trainer.devices != 1:
+            return []
+        images = min(size - val_size, data.limit or size)
+        images -= images > 1 and images % data.batch_size == 1  # a lone one joins the last batch
+        length *= ceil(ceil(images / data.batch_size) / trainer.accumulate_grad_batches)
+    given = {key: value for key in ("total_steps", "T_max") if isinstance(value := scheduler.get(key), int)}
+    why = f"but the training has {length:,} {interval}s; give as many, or null for all of it"
+    return [Fault(f"scheduler.{key}", f"is {value}, {why}") for key, value in given.items() if value < length]
 
 
 def _check_device(experiment: Experiment) -> list[Fault]:

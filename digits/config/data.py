@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
-from digits.config.types import Count, Fraction, Name, Share, Target
+from digits.config.types import Count, Fraction, Name, Ours, Share
 
 Mirrors: TypeAlias = list[Annotated[str, Field(pattern=r"^https?://.+/$")]] | None
 
@@ -23,7 +23,7 @@ NONDIGITS = 0.15
 """Share of pictures made for it: what the reader's net was trained with, 0.35 beside 2.3 (`conf/data/reader.yaml`)."""
 
 
-class DataSet(Target):
+class DataSet(Ours):
     """A data set that ships: what its kind means to others, beside its keys."""
 
     users_own: ClassVar[bool] = False  # pictures of the user's own: counted, and normalised as a net's that begins

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, get_args, get_origin
 
@@ -36,9 +37,28 @@ class ConfigError(ValueError):
 
 
 def nearest(word: str, known: list[str]) -> str:
-    """A guess at what was meant, as a sentence to append; else all that is known."""
+    """A guess at what was meant, as a sentence to append; else all that is known, if anything is."""
+    if not known:
+        return ""
     close = difflib.get_close_matches(word, known, n=1)
     return f"; did you mean {close[0]}?" if close else f"; there is {', '.join(known)}"
+
+
+def near_key(key: str, section: Value, whole: Value) -> str:
+    """The same for a key that a section lacks: one like it there, those of its name elsewhere, or all there."""
+    leaf = key.rpartition(".")[2]
+    beside = [name for name in section if name not in (leaf, "_target_")] if isinstance(section, dict) else []
+    elsewhere = [other for other in _keys(whole) if other.rpartition(".")[2] == leaf and other != key]
+    if 0 < len(elsewhere) < 4 and not difflib.get_close_matches(leaf, beside, n=1):
+        return f"; did you mean {' or '.join(elsewhere)}?"
+    return nearest(leaf, beside)
+
+
+def _keys(tree: Value, path: str = "") -> Iterator[str]:
+    """All keys of a tree, sections and leaves, as they are typed."""
+    for name, value in tree.items() if isinstance(tree, dict) else ():
+        yield f"{path}{name}"
+        yield from _keys(value, f"{path}{name}.")
 
 
 def explain(schema: type[BaseModel], error: ValidationError, given: Value = None, prefix: str = "") -> list[Fault]:
@@ -54,7 +74,7 @@ def explain(schema: type[BaseModel], error: ValidationError, given: Value = None
         key = (prefix + "".join(parts)) if prefix else "".join(parts).removeprefix(".") or ascii(detail["input"])
         message = detail["msg"][0].lower() + detail["msg"][1:]
         if detail["type"] == "extra_forbidden":
-            problem = f"no such key{nearest(str(path[-1]), siblings)}"
+            problem = f"no such key{near_key(key, dict.fromkeys(siblings), given)}"
         elif detail["type"] == "missing":
             problem = "is missing"
         elif detail["type"] == "value_error":  # a check of our own, in its words

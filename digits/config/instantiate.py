@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 import hydra.utils
 
 from digits.config.faults import TargetError
-from digits.config.signatures import HYDRAS_KEYS, names, takes_anything
 from digits.config.trust import harmful, is_trusted, untrusted
 from digits.config.types import Target, Tree, Value, targets_in
+
+HYDRAS_KEYS = {"_target_", "_args_", "_partial_", "_convert_", "_recursive_"}
+"""Keys of a section that Hydra reads itself."""
 
 
 def resolve(target: str) -> type | Callable[..., object]:
@@ -26,7 +28,9 @@ def resolve(target: str) -> type | Callable[..., object]:
     except ModuleNotFoundError as error:
         if error.name and f"{module_name}.".startswith(f"{error.name}."):
             raise TargetError(f"{target}: there is no module {module_name} in this environment") from None
-        raise
+        raise _not_imported(target, error) from None
+    except (Exception, SystemExit) as error:  # importing a module of one's own can raise anything
+        raise _not_imported(target, error) from None
     found: type | Callable[..., object] | None = getattr(module, name, None)
     if not callable(found) or inspect.ismodule(found):
         raise TargetError(f"{target}: {module_name} has nothing to call by that name")
@@ -34,6 +38,23 @@ def resolve(target: str) -> type | Callable[..., object]:
     if home.split(".")[0] != target.split(".")[0]:
         raise TargetError(f"{target}: is really {home}.{name}; name it so")
     return found
+
+
+def _not_imported(target: str, error: BaseException) -> TargetError:
+    where = f"python -c 'import {target.rpartition('.')[0]}' shows where"
+    return TargetError(f"{target} can't be imported: {type(error).__name__}: {error}; {where}")
+
+
+def signature_of(target: str) -> inspect.Signature | None:
+    """The arguments of what a dotted path names; None where Python doesn't know them, as of some that C built.
+
+    Raises TargetError when there is no such thing.
+    """
+    found = resolve(target)
+    try:
+        return inspect.signature(found)
+    except (ValueError, TypeError):
+        return None
 
 
 def check_read_back(tree: Value, packages: Sequence[str] = ()) -> None:
@@ -64,15 +85,16 @@ def bind(section: Target | Mapping[str, Value], *objects: object, **named: objec
     for _, nested in targets_in(section):
         resolve(str(nested["_target_"]))
     target = str(section["_target_"])
-    signature = inspect.signature(resolve(target))
+    signature = signature_of(target)
+    if signature is None:
+        return {}
     wanted = {name: value for name, value in named.items() if name in signature.parameters}
     positional = section.get("_args_")
     given = {key: value for key, value in section.items() if key not in HYDRAS_KEYS}
     try:
         signature.bind(*objects, *(positional if isinstance(positional, list) else []), **given | wanted)
     except TypeError as error:
-        known = "" if takes_anything(signature) else f"; its arguments are {', '.join(names(signature))}"
-        raise TargetError(f"{target}: {error}{known}") from None
+        raise TargetError(f"{target}: {error}; its arguments are {', '.join(signature.parameters)}") from None
     return wanted
 
 

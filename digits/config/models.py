@@ -6,12 +6,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from digits.config.types import Count, Fraction, Target
+from digits.config.types import Count, Fraction, Ours
 
 Stages = Annotated[list[Annotated[list[Count], Field(min_length=1)]], Field(min_length=1)]
 
 
-class LogisticRegression(Target):
+class LogisticRegression(Ours):
     """`model=logistic`."""
 
     image_size: Count = Field(description="side of the pictures in pixels")
@@ -32,7 +32,7 @@ class CNN(LogisticRegression):
     dropout: Fraction = Field(description="share of the features dropped before the last layer")
 
 
-class ResNet(Target):
+class ResNet(Ours):
     """`model=resnet`."""
 
     num_classes: Count = Field(description="number of classes")
@@ -41,14 +41,14 @@ class ResNet(Target):
     blocks: Count = Field(description="residual blocks a stage")
 
 
-class TinyCNN(Target):
+class TinyCNN(Ours):
     """`model=tiny`."""
 
     num_classes: Count = Field(description="number of classes")
     stages: Stages = Field(description="channels of every convolution, stage by stage")
 
 
-class Detector(Target):
+class Detector(Ours):
     """`model=detector`."""
 
     made_for = "detection"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from digits.config.types import Count, Fraction, Target
+from digits.config.types import Count, Fraction, Ours, Target
 
 
 class CrossEntropy(Target):
@@ -15,7 +15,7 @@ class CrossEntropy(Target):
     label_smoothing: Fraction = Field(description="share of the target spread over all classes")
 
 
-class Detection(Target):
+class Detection(Ours):
     """`loss=detection`."""
 
     made_for = "detection"

@@ -1,8 +1,8 @@
 """Every key of an experiment: its type, its range and its meaning. The values are in `conf/`.
 
-The models have no defaults, so each default stands in exactly one place, the YAML. A section with a
-`_target_` that is described here is checked against its description; any other target only against
-the signature of what it names (`digits.config.signatures`).
+The models have no defaults, so each default stands in exactly one place, the YAML. A section with a `_target_` that is
+described here is checked against its description; any other target, and arguments that a description of another
+package's class leaves out, against the signature of what it names (`digits.config.arguments`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from digits.config.optim import (
     OneCycleLR,
     StepLR,
 )
-from digits.config.types import Count, Fraction, Name, Section, Target, Tree, Value
+from digits.config.types import Count, Fraction, Name, Ours, Section, Target, Tree, Value
 
 Views: TypeAlias = Literal[1, 5, 9]
 """A picture alone, with its shifts by a pixel to 4 sides, or to 8."""
@@ -119,12 +119,20 @@ class EarlyStopping(Target):
     patience: Count = Field(description="epochs without a better value")
 
 
-class Dashboard(Target):
+class Dashboard(Ours):
     """`callbacks.dashboard`."""
 
     every_n_epochs: Annotated[int, Field(ge=0)] | None = Field(
         description="epochs between pictures; 0: only at the end; null: none, but the row in HPARAMS"
     )
+
+
+class TensorBoard(Target):
+    """`logger.tensorboard`."""
+
+    name: str | None = Field(description="folder of the events in the run's; empty: the run's itself")
+    version: Annotated[int, Field(ge=0)] | str | None = Field(description="folder in that one; empty: none")
+    default_hp_metric: bool = Field(description="a metric hp_metric in HPARAMS; the dashboard has a row of its own")
 
 
 DESCRIBED: dict[str, type[Target]] = {
@@ -158,5 +166,9 @@ DESCRIBED: dict[str, type[Target]] = {
     "torch.optim.lr_scheduler.StepLR": StepLR,
     "lightning.pytorch.callbacks.EarlyStopping": EarlyStopping,
     "digits.training.dashboard.Dashboard": Dashboard,
+    "lightning.pytorch.loggers.TensorBoardLogger": TensorBoard,
+    "digits.training.metrics_csv.MetricsCSV": Ours,
+    "digits.training.module.Classifier": Ours,
+    "digits.training.detection.module.PageDetector": Ours,
 }
 """The targets whose arguments have a schema of their own."""

@@ -155,12 +155,7 @@ def task_of(target: str) -> Task:
         return KNOWN[target]
     from digits.config.instantiate import resolve  # here, since it brings Hydra
 
-    try:
-        task: object = getattr(resolve(target), "task", None)
-    except TargetError:
-        raise
-    except Exception as error:  # importing a package of one's own can raise anything
-        raise TargetError(f"{target} can't be imported: {type(error).__name__}: {error}") from None
+    task: object = getattr(resolve(target), "task", None)
     if not isinstance(task, Task):
         raise TargetError(f"{target} is no task's module: it has no class attribute task, a digits.config.task.Task")
     return task

@@ -55,6 +55,12 @@ class Target(Section):
         return self.model_dump(by_alias=True)
 
 
+class Ours(Target):
+    """A section that builds a class of this package, whose arguments are all described."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
 def targets_in(tree: Value, path: str = "") -> Iterator[tuple[str, Tree]]:
     """Every section with a `_target_`, however deep, with its key."""
     if isinstance(tree, dict):

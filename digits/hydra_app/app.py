@@ -7,9 +7,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from digits.hydra_app.hooks import BEGUN
+from hydra._internal.utils import get_args_parser
+
+from digits.hydra_app.compose import chosen
+from digits.hydra_app.hooks import BEGUN, exit_on_fault
 from digits.hydra_app.messages import cant_be_written, sentence
 from digits.hydra_app.paths import conf_directory
+from digits.hydra_app.typed import check_nothing, check_spaces
 from digits.hydra_app.yaml_files import guard_hydra
 from digits.processes.signals import RECEIVED, exit_on_ctrl_c
 from digits.runs.layout import JobFailed
@@ -22,9 +26,14 @@ def _remark(text: str) -> None:
         print(text, file=sys.stderr)
 
 
-def run_command(hydra_main: Callable[[], None], after_sweep: Callable[[Path], None]) -> None:
+def run_command(command: str, hydra_main: Callable[[], None], after_sweep: Callable[[Path], None]) -> None:
     """Run a Hydra application with our exit codes: 0 done, 1 it failed, 2 asked for what can't be, 130/143 cut off."""
     exit_on_ctrl_c()
+    BEGUN.command = command
+    given = get_args_parser().parse_intermixed_args(sys.argv[1:])
+    with exit_on_fault():
+        check_spaces(given.overrides, [a for a in sys.argv[1:] if a not in given.overrides], command)
+        check_nothing(given.overrides)
     sys.argv[1:] = guard_hydra(sys.argv[1:], conf_directory(), _remark)
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # so that errors reach us, not Hydra's own printer
     code = 0
@@ -46,7 +55,7 @@ def run_command(hydra_main: Callable[[], None], after_sweep: Callable[[Path], No
         elif isinstance(disk, OSError) and disk.filename is not None:
             print(cant_be_written(disk), file=sys.stderr)
             sys.exit(1)
-        elif text := sentence(error):
+        elif text := sentence(error, lambda: chosen(given.config_name or command, given.overrides)):
             print(text, file=sys.stderr)
             sys.exit(1 if BEGUN.reached else 2)
         elif not BEGUN.reached:  # an override that Hydra dies of, such as trust.x=0

@@ -10,11 +10,15 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 import digits.hydra_app.momentum  # noqa: F401 (what the optimizers' YAML calls for)
 from digits.config.absent import filled
+from digits.config.faults import ConfigError
 from digits.config.types import Tree
+from digits.hydra_app.hints import NO_KEY, no_such_key
 from digits.hydra_app.paths import conf_directory
 from digits.hydra_app.search_path import looking
 
@@ -35,15 +39,33 @@ class Composer:
 
     def __call__(self, overrides: list[str]) -> DictConfig:
         """The configuration that these overrides give, without Hydra's own section."""
+        composed, values = self._chosen(overrides)
+        OmegaConf.set_struct(composed, True)
+        try:
+            ConfigLoaderImpl._apply_overrides_to_config(values, composed)
+        except ConfigCompositionException as error:
+            if match := NO_KEY.match(str(error)):
+                raise ConfigError(no_such_key(match[1], composed)) from None
+            raise
+        return composed
+
+    def groups_only(self, overrides: list[str]) -> DictConfig:
+        """What the groups give that these overrides choose, but for those that a sweep tries in turn."""
+        return self._chosen(overrides)[0]
+
+    def _chosen(self, overrides: list[str]) -> tuple[DictConfig, list[Override]]:
         parsed = OverridesParser.create(config_loader=config_loader()).parse_overrides(overrides)
-        groups = tuple(o.input_line for o in parsed if o.input_line and self._groups.group_exists(o.key_or_group))
-        values = [o for o in parsed if o.input_line not in groups]
+        chosen = [o for o in parsed if not o.is_sweep_override() and self._groups.group_exists(o.key_or_group)]
+        groups = tuple(o.input_line for o in chosen if o.input_line)
         if groups not in self._compositions:
             self._compositions[groups] = compose(config_name=self._config_name, overrides=list(groups))
-        composed = self._compositions[groups].copy()
-        OmegaConf.set_struct(composed, True)
-        ConfigLoaderImpl._apply_overrides_to_config(values, composed)
-        return composed
+        return self._compositions[groups].copy(), [o for o in parsed if o.input_line not in groups]
+
+
+def chosen(config_name: str, overrides: list[str]) -> DictConfig:
+    """What the groups give that a command's overrides choose, before Hydra's application or after it."""
+    with initialize_config_dir(conf_directory(), version_base="1.3"), looking():
+        return Composer(config_name).groups_only(overrides)
 
 
 def config_loader() -> ConfigLoader:
@@ -68,16 +90,20 @@ def usual_model() -> Tree:
 
 
 def defaults() -> DictConfig:
-    """The configuration without any override, inside Hydra's application or before it."""
+    """The configuration without any override."""
+    return _composed("train")
+
+
+def _composed(config_name: str) -> DictConfig:
+    """A file of conf/, inside Hydra's application or before it."""
     if GlobalHydra.instance().is_initialized():
         with looking():
-            return compose("train")
+            return compose(config_name)
     with initialize_config_dir(conf_directory(), version_base="1.3"), looking():
-        return compose("train")
+        return compose(config_name)
 
 
 def compose_section(config_name: str) -> Tree:
     """One file of conf/, as Hydra composes it, as plain data."""
-    with initialize_config_dir(conf_directory(), version_base="1.3"):
-        section = OmegaConf.select(compose(config_name), config_name.split("/")[0])
+    section = OmegaConf.select(_composed(config_name), config_name.split("/")[0])
     return cast(Tree, OmegaConf.to_container(section, resolve=True))

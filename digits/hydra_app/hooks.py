@@ -1,12 +1,13 @@
-"""Checks before a directory is made and before torch is imported: Hydra callbacks that `conf/` names."""
+"""Checks before a directory is made, those that need torch last: Hydra callbacks that `conf/` names."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
@@ -15,11 +16,14 @@ from hydra.core.utils import env_override
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict
 
+from digits.config.arguments import check_arguments
 from digits.config.faults import ConfigError, Fault
+from digits.config.schema import Experiment
 from digits.hydra_app.compose import Composer, config_loader
+from digits.hydra_app.job import typed
 from digits.hydra_app.launchers import check_processes, prepare_launcher
 from digits.hydra_app.messages import cant_be_written, sentence
-from digits.hydra_app.resolve import Start, claim_place, experiment_of, patience, start_of_run
+from digits.hydra_app.resolve import Start, checked_by_schema, claim_place, patience, start_of_run
 from digits.hydra_app.search_path import composes_jobs
 from digits.processes.claim import claim
 from digits.processes.signals import handle_in_sweep
@@ -29,8 +33,6 @@ from digits.runs.layout import RESULT
 if TYPE_CHECKING:
     from digits.tuning.plan import Plan
 
-Checked = TypeVar("Checked")
-
 SWEEP_OVER_DEVICES = "several processes a job would each start the whole sweep again; leave out -m, one command a job"
 
 
@@ -38,6 +40,7 @@ SWEEP_OVER_DEVICES = "several processes a job would each start the whole sweep a
 class Begun:
     """What the hooks have found out for the command that Hydra runs after them."""
 
+    command: str = ""  # train or tune
     reached: bool = False  # whether Hydra could read what was typed
     run: Start | None = None
     sweep: Path | None = None
@@ -48,37 +51,41 @@ BEGUN = Begun()
 
 
 class BeforeStart(Callback):
-    """Checks every configuration before a directory is made and before torch is imported."""
+    """Checks every configuration before a directory is made."""
 
     def on_run_start(self, config: DictConfig, **_: object) -> None:
         """One run: all its faults at once, or go on."""
         BEGUN.reached = True
-        stop_on_fault(lambda: check_processes(config, sweeps=False))
-        overrides, directory = list(config.hydra.overrides.task), Path(config.hydra.run.dir)
-        start = _start(config, overrides, directory)
-        stop_on_fault(lambda: claim_place(directory, start))
-        # whoever held the directory may have gone on meanwhile
-        BEGUN.run = _start(config, overrides, directory) if requeued() else start
-        if (directory / RESULT).exists():  # what Hydra was asked for at first stays
-            with open_dict(config):
-                config.hydra.output_subdir = None
+        with exit_on_fault():
+            _check_command("train")
+            check_processes(config, sweeps=False)
+            overrides, directory = typed(config.hydra.overrides.task), Path(config.hydra.run.dir)
+            start = _start(config, overrides, directory)
+            claim_place(directory, start)
+            # whoever held the directory may have gone on meanwhile
+            BEGUN.run = _start(config, overrides, directory) if requeued() else start
+            if (directory / RESULT).exists():  # what Hydra was asked for at first stays
+                with open_dict(config):
+                    config.hydra.output_subdir = None
 
     def on_multirun_start(self, config: DictConfig, config_name: str | None = None, **_: object) -> None:
         """A sweep: the faults of all its jobs, each told once."""
         BEGUN.reached = True
         composes_jobs()
-        stop_on_fault(lambda: check_processes(config, sweeps=True))
-        BEGUN.sweep = sweep = Path(config.hydra.sweep.dir)
-        handle_in_sweep()
-        if "BasicSweeper" in config.hydra.sweeper._target_:
-            with env_override(config.hydra.job.env_set):
-                stop_on_fault(lambda: check_jobs(config, config_name))
-        stop_on_fault(lambda: claim(sweep, wait=patience()))
-        stop_on_fault(lambda: prepare_launcher(config))
+        with exit_on_fault():
+            _check_command("train")
+            check_processes(config, sweeps=True)
+            BEGUN.sweep = sweep = Path(config.hydra.sweep.dir)
+            handle_in_sweep()
+            if "BasicSweeper" in config.hydra.sweeper._target_:
+                with env_override(config.hydra.job.env_set):
+                    check_jobs(config, config_name)
+            claim(sweep, wait=patience())
+            prepare_launcher(config)
 
 
 class BeforeSearch(Callback):
-    """Checks a search before a directory is made and before torch is imported."""
+    """Checks a search before a directory is made."""
 
     def on_run_start(self, config: DictConfig, **_: object) -> None:
         """All that is wrong with the space and with the configuration at its edges."""
@@ -87,10 +94,11 @@ class BeforeSearch(Callback):
 
         BEGUN.reached = True
         HydraConfig.instance().set_config(config)  # which Hydra does only after this
-        with env_override(config.hydra.job.env_set):  # as the search will have it
-            asked = stop_on_fault(lambda: plan(config, list(config.hydra.overrides.task)))
-        stop_on_fault(lambda: check_engines(asked))
-        BEGUN.search = asked
+        with exit_on_fault():
+            _check_command("tune")
+            with env_override(config.hydra.job.env_set):  # as the search will have it
+                BEGUN.search = plan(config, typed(config.hydra.overrides.task))
+            check_engines(BEGUN.search)
 
     def on_multirun_start(self, config: DictConfig, **_: object) -> None:
         """Not many searches at once."""
@@ -102,17 +110,24 @@ class BeforeSearch(Callback):
 def _start(config: DictConfig, overrides: list[str], directory: Path) -> Start:
     """What a single run does in its directory; ends the command where that is nothing."""
     with env_override(config.hydra.job.env_set):  # as the job will have it
-        start = stop_on_fault(lambda: start_of_run(config, overrides, directory))
+        start = start_of_run(config, overrides, directory)
     if start.experiment is None:
         print(start.remark)
         sys.exit(0)
     return start
 
 
-def stop_on_fault(check: Callable[[], Checked]) -> Checked:
-    """Run a check inside Hydra, which swallows a callback's exceptions but lets SystemExit through."""
+def _check_command(name: str) -> None:
+    """Whether the configuration is one of the command that was given."""
+    if BEGUN.command not in ("", name):
+        raise ConfigError(Fault("", f"this is a configuration of another command: python -m digits.{name}"))
+
+
+@contextmanager
+def exit_on_fault() -> Iterator[None]:
+    """For checks inside Hydra, which swallows a callback's exceptions but lets SystemExit through."""
     try:
-        return check()
+        yield
     except Exception as error:  # Hydra would swallow whatever it is; here it ends the start
         if isinstance(error, OSError) and error.filename is not None:
             print(cant_be_written(error), file=sys.stderr)
@@ -130,9 +145,10 @@ def check_jobs(config: DictConfig, config_name: str | None) -> None:
     """
     parser = OverridesParser.create(config_loader=config_loader())
     parameters = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
-    overrides = parser.parse_overrides([*parameters, *config.hydra.overrides.task])
+    overrides = parser.parse_overrides([*parameters, *typed(config.hydra.overrides.task)])
     jobs = [job for batch in BasicSweeper.split_arguments(overrides, None) for job in batch]
     composer = Composer(config_name)
+    experiments: list[Experiment] = []
     faults: dict[Fault, None] = {}
     if len(set(map(tuple, jobs))) < len(jobs):
         faults[Fault("", "two jobs of this sweep have the same overrides; name each value once")] = None
@@ -142,11 +158,13 @@ def check_jobs(config: DictConfig, config_name: str | None) -> None:
             faults[Fault("resume", "goes on with one run; leave out -m")] = None
             continue
         try:
-            trainer = experiment_of(composed, job).trainer
+            experiments.append(checked_by_schema(composed, job))
         except ConfigError as error:
             faults |= dict.fromkeys(error.faults)
             continue
+        trainer = experiments[-1].trainer
         if trainer.strategy != "auto" or (isinstance(trainer.devices, int) and trainer.devices > 1):
             faults[Fault("trainer.strategy", SWEEP_OVER_DEVICES)] = None
     if faults:
         raise ConfigError(*faults)
+    check_arguments(*experiments)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+from omegaconf import ListConfig, OmegaConf
 
 
 @dataclass(frozen=True)
@@ -18,8 +21,13 @@ class Job:
     sweep: Path | None  # the directory of the sweep that it belongs to
 
 
+def typed(overrides: Sequence[str]) -> list[str]:
+    """Overrides out of Hydra's own section as they were typed: the ${…} in them are meant for their keys."""
+    return cast(list[str], OmegaConf.to_container(cast(ListConfig, overrides), resolve=False))
+
+
 def this_job() -> Job:
     """The job that Hydra runs here."""
     config = HydraConfig.get()
     sweep = Path(config.sweep.dir) if config.mode == RunMode.MULTIRUN else None
-    return Job(list(config.overrides.task), Path(config.runtime.output_dir), sweep)
+    return Job(typed(config.overrides.task), Path(config.runtime.output_dir), sweep)

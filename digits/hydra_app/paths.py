@@ -42,26 +42,41 @@ def search_name(model: str, space: str) -> str:
     return model if space == model else f"{model}-{space}"
 
 
-PATHS = {"resume", "config_from", "init_from", "data.root", "hydra.run.dir", "hydra.sweep.dir"}
+PATHS = {"resume", "config_from", "init_from", "data.root", "data.cache", "data.material"}
 """Keys whose values are paths."""
+
+DIRECTORIES = {"hydra.run.dir", "hydra.sweep.dir"}
+"""Likewise, and never several of them, to sweep over."""
 
 LISTS = {"teachers", "hydra.searchpath"}
 """Keys whose values are lists of paths."""
 
 
-def as_path(argument: str) -> str:
-    """An override that names a path which is there, quoted where Hydra's grammar would read more than a path in it.
+PLAIN = re.compile(r"[\w./+@-]+", re.ASCII)
+"""What needs no quotes."""
 
-    The name of a sweep's job has `=` and `,` in it. Likewise each path of a list.
+QUOTED = re.compile(r"""'.*'|".*"|\w+\(.*\)""", re.DOTALL)
+"""What somebody has quoted already, or one of Hydra's functions, such as glob(*)."""
+
+
+def as_path(argument: str, *, sweep: bool = False) -> str:
+    """An override that names a path, quoted where Hydra's grammar would read more than a path in it; `~` is expanded.
+
+    The name of a sweep's job has `=` and `,` in it. Likewise each path of a list. In a `sweep` a comma parts values,
+    but in a path that is there.
     """
     key, _, value = argument.partition("=")
-    if re.fullmatch(r"[\w./+@-]*", value, re.ASCII) or "${" in value:
+    name = key.lstrip("+")
+    there = os.path.exists(value)  # noqa: PTH110 (Path's raises for a name too long)
+    if "${" in value or (QUOTED.fullmatch(value) and not there):
         return argument
-    if key in PATHS and os.path.exists(value):  # noqa: PTH110 (Path's raises for a name too long)
-        return f"{key}={_quoted(value)}"
-    if key in LISTS and (paths := _paths_in(value)):
-        return f"{key}=[{','.join(map(_quoted, paths))}]"
-    return argument
+    if name in LISTS and (paths := _paths_in(value)):
+        return argument if PLAIN.fullmatch(value[1:-1]) else f"{key}=[{','.join(map(_quoted, paths))}]"
+    if name not in PATHS | DIRECTORIES or not value:
+        return argument
+    whole = there or not sweep or name in DIRECTORIES
+    paths = [os.path.expanduser(path) for path in ([value] if whole else value.split(","))]  # noqa: PTH111 (a Path would lose ./)
+    return f"{key}={','.join(path if PLAIN.fullmatch(path) else _quoted(path) for path in paths)}"
 
 
 def _quoted(path: str) -> str:
@@ -70,18 +85,19 @@ def _quoted(path: str) -> str:
 
 
 def _paths_in(value: str) -> list[str]:
-    """The paths that `[A,B]` lists, cut at such commas that each is there; none where that can't be."""
+    """The paths that `[A,B]` lists: cut at such commas that each is there, or where that can't be, at every comma."""
     if not (value.startswith("[") and value.endswith("]")):
         return []
     pieces = value[1:-1].split(",")
     made: dict[int, list[str]] = {len(pieces): []}  # the paths that all pieces from one on make up, by its number
     for start in reversed(range(len(pieces))):
         for end in range(start + 1, len(pieces) + 1):
-            path = ",".join(pieces[start:end]).strip()
+            path = os.path.expanduser(",".join(pieces[start:end]).strip())  # noqa: PTH111 (as above)
             if end in made and path and os.path.exists(path):  # noqa: PTH110 (Path's raises for a name too long)
                 made[start] = [path, *made[end]]
                 break
-    return made.get(0, [])
+    named = [os.path.expanduser(piece.strip()) for piece in pieces]  # noqa: PTH111 (as above)
+    return made.get(0) or (named if all(named) and not re.search(r"""["'\[\]{}]""", value[1:-1]) else [])
 
 
 OmegaConf.register_new_resolver("unique_name", unique_name, use_cache=True, replace=True)

@@ -1,6 +1,6 @@
 """From what was typed to the Experiment that a run will really be; or one clear sentence for each fault.
 
-Everything here happens before a directory is made and before torch is imported, and once in the process that trains.
+Everything here happens before a directory is made, and once in the process that trains; what needs torch comes last.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from digits.config.arguments import check_arguments
 from digits.config.check import PRETRAINED, check
 from digits.config.faults import ConfigError, Fault
 from digits.config.schema import Experiment
@@ -48,6 +49,13 @@ def experiment_of(config: DictConfig, overrides: list[str]) -> Experiment:
 
     Raises ConfigError with every fault there is.
     """
+    experiment = checked_by_schema(config, overrides)
+    check_arguments(experiment)
+    return experiment
+
+
+def checked_by_schema(config: DictConfig, overrides: list[str]) -> Experiment:
+    """The same, but for the arguments that no schema knows: they are checked when all else is known to be right."""
     tree = plain(config)
     if tree.get("resume") is not None and tree.get("config_from") is not None:
         raise ConfigError(Fault("config_from", "starts a new run, resume goes on with an old one; give one of the two"))
@@ -167,7 +175,9 @@ def _met_again(asked: Experiment, overrides: list[str], directory: Path) -> Star
         return Start(None, taken.remark, taken.value)
     if taken.tree == asked.tree():
         return Start(asked, taken.remark)
-    return Start(_checked(taken.tree), taken.remark)  # a record, written perhaps by another version
+    experiment = _checked(taken.tree)  # a record, written perhaps by another version
+    check_arguments(experiment)
+    return Start(experiment, taken.remark)
 
 
 def patience() -> float:

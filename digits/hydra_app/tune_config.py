@@ -1,4 +1,4 @@
-"""What a search would do, checked before it begins: its space at every edge, its sampler, its objectives. No torch."""
+"""What a search would do, checked before it begins: its space at every edge, its sampler, its objectives."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
+from digits.config.arguments import check_arguments, misfits
 from digits.config.faults import ConfigError, Fault, TargetError, explain
 from digits.config.schema import Experiment
-from digits.config.signatures import names, signature_of, takes_anything
 from digits.config.task import Task, task_in
 from digits.config.tune import SECTIONS, Tune
 from digits.config.types import Target, Tree
 from digits.hydra_app.compose import Composer
 from digits.hydra_app.messages import sentence
-from digits.hydra_app.resolve import experiment_of, start_of_job
+from digits.hydra_app.resolve import checked_by_schema, start_of_job
 from digits.runs.layout import RunError
 from digits.tuning.plan import Plan, is_grid
 from digits.tuning.space import Drawn, Space, can_meet, edges, grid, overrides, read_space
@@ -62,12 +62,14 @@ def plan(config: DictConfig, given: list[str]) -> Plan:
     combine = _combiner(asked)
 
     def compose(own: list[str]) -> Experiment:
-        return experiment_of(*combine(own))
+        return checked_by_schema(*combine(own))
 
     base = _base(compose, faults)
 
+    edge_trials: list[Experiment] = []
+
     def check_edge(own: list[str]) -> None:
-        trial = compose(own)
+        edge_trials.append(trial := compose(own))
         if base is not None:
             _check_trial(trial, base)
 
@@ -91,6 +93,11 @@ def plan(config: DictConfig, given: list[str]) -> Plan:
         faults += _check_edges(space, check_edge)
     if faults or tune is None or base is None or sampler is None or pruner is None:
         raise ConfigError(*dict.fromkeys(faults))
+    for name, engine in (("sampler", sampler), ("pruner", pruner)):
+        faults += misfits(name, engine.tree(), GIVEN_LATER[name])
+    if faults:
+        raise ConfigError(*faults)
+    check_arguments(base, *edge_trials)
     return Plan(tune, space, sampler, pruner, base, asked, take_up)
 
 
@@ -132,19 +139,11 @@ def _base(compose: Callable[[list[str]], Experiment], faults: list[Fault]) -> Ex
 
 
 def _engine(name: str, section: Tree, faults: list[Fault]) -> Target | None:
-    """A sampler or a pruner; whether one of Optuna's is named that takes these arguments is added to the faults."""
+    """A sampler or a pruner; that none of Optuna's is named is added to the faults."""
     target = str(section.get("_target_"))
     if not target.startswith(f"optuna.{name}s."):
         faults.append(Fault(f"{name}._target_", f"is {target}; it should be a class of optuna.{name}s"))
         return None
-    signature = signature_of(target)
-    if signature is not None and not takes_anything(signature):
-        known = set(names(signature)) - GIVEN_LATER[name]
-        faults += [
-            Fault(f"{name}.{key}", f"{target} has no such argument; it has {', '.join(sorted(known))}")
-            for key in section
-            if key != "_target_" and key not in known
-        ]
     return Target.model_validate(section)
 
 

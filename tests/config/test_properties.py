@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from digits.config.arguments import check_arguments
 from digits.config.check import check
 from digits.config.faults import ConfigError
 from digits.config.types import Tree, Value
@@ -128,6 +129,7 @@ def holds(tree: Tree) -> None:
     before = json.dumps(tree)
     try:
         experiment = check(tree)
+        check_arguments(experiment)
     except ConfigError as error:
         faults = error.faults
     else:

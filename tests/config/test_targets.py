@@ -1,10 +1,6 @@
-"""Targets: signatures read from source, gadgets refused, arguments bound before anything is called."""
+"""Targets: gadgets refused, arguments bound before anything is called."""
 
 from __future__ import annotations
-
-import inspect
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -12,38 +8,8 @@ from torch import nn
 
 from digits.config.faults import TargetError
 from digits.config.instantiate import check_read_back, instantiate, resolve
-from digits.config.signatures import names, signature_of
 from digits.config.trust import is_trusted
 from digits.config.types import targets_in
-
-
-@pytest.mark.parametrize(
-    "target",
-    [
-        "torch.optim.AdamW",
-        "torch.optim.SGD",
-        "torch.optim.lr_scheduler.OneCycleLR",
-        "lightning.pytorch.callbacks.EarlyStopping",
-        "lightning.pytorch.loggers.TensorBoardLogger",
-        "lightning.pytorch.trainer.Trainer",
-        "digits.models.MLP",
-        "digits.data.MNISTDataModule",
-    ],
-)
-def test_the_source_says_what_the_object_says(target: str) -> None:
-    read, real = signature_of(target), inspect.signature(resolve(target))
-    assert read is not None
-    assert names(read) == names(real)
-    required = [n for n, p in real.parameters.items() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
-    assert [n for n, p in read.parameters.items() if p.default is p.empty and n in names(read)] == required
-
-
-def test_reading_a_signature_imports_nothing() -> None:
-    code = (
-        "import sys; from digits.config.signatures import signature_of; signature_of('torch.optim.AdamW');"
-        "signature_of('lightning.pytorch.trainer.Trainer'); sys.exit('torch' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_instantiate_passes_objects_through_uncopied() -> None:

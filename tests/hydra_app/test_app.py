@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from digits.config.faults import ConfigError
 from digits.hydra_app.messages import sentence
@@ -58,10 +58,8 @@ def test_a_list_of_paths_can_be_named_without_quotes(tmp_path: Path, monkeypatch
     assert composed(as_path(f"teachers=[{runs[0]}, {runs[3]}]")).teachers == [runs[0], "plain"]
 
 
-@pytest.mark.parametrize(
-    "value", ["[]", "[,]", "[sw/a=b,c=d]", "plain", "[plain,]", "['plain','a=b']", f"[{'x=' * 3000}]"]
-)
-def test_a_list_of_what_is_not_there_is_left_to_hydra(
+@pytest.mark.parametrize("value", ["[]", "[,]", "plain", "[plain,]", "['plain','a=b']", "[[a=b]]", "[plain]"])
+def test_a_list_that_is_none_of_paths_is_left_to_hydra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -72,16 +70,49 @@ def test_a_list_of_what_is_not_there_is_left_to_hydra(
 @pytest.mark.parametrize(
     "argument",
     [
-        f"init_from={'a,' * 3000}",
-        "init_from=a,b",
-        "resume=not=there",
-        "resume=$HOME/a=b",
+        "resume=null",
+        "init_from=",
         "optimizer.lr=1,2",
         "resume='quoted=already'",
+        'data.root="a=b"',
+        "data.root=${a}/b=c",
     ],
 )
 def test_anything_else_is_left_to_hydra(argument: str) -> None:
     assert as_path(argument) == argument
+    assert as_path(argument, sweep=True) == argument
+
+
+@pytest.mark.parametrize("key", ["init_from", "data.root", "+data.material"])
+@pytest.mark.parametrize(
+    "name", ["a,b", "not=there", "$HOME/a=b", "a b", "Prüfung → 数", "a(b)=", "[1]", "x" * 5000 + "="]
+)
+def test_a_path_that_is_not_there_is_taken_as_typed(key: str, name: str) -> None:
+    loaded = OmegaConf.select(composed(as_path(f"{key}={name}")), key.lstrip("+"))
+    assert loaded == name
+
+
+def test_a_list_of_what_is_not_there_is_taken_as_typed() -> None:
+    assert composed(as_path("teachers=[sw/a=b, c d]")).teachers == ["sw/a=b", "c d"]
+
+
+@pytest.mark.parametrize("key", ["hydra.run.dir", "data.root", "init_from"])
+def test_a_tilde_is_the_home_directory(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert as_path(f"{key}=~/x") == f"{key}=/home/me/x"
+    assert as_path(f"{key}=~/a=b") == f"{key}='/home/me/a=b'"
+    assert as_path("teachers=[~/a,b~]") == "teachers=['/home/me/a','b~']"
+
+
+def test_a_sweep_over_paths_still_sweeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert as_path("init_from=a/epoch=6.ckpt,~/b.ckpt", sweep=True) == "init_from='a/epoch=6.ckpt',/home/me/b.ckpt"
+    assert as_path("data.root=a,b", sweep=True) == "data.root=a,b"
+    assert as_path("init_from=glob(*)", sweep=True) == "init_from=glob(*)"
+    assert as_path("hydra.sweep.dir=a,b=c", sweep=True) == "hydra.sweep.dir='a,b=c'"
+    there = tmp_path / "a=1,b=2"
+    there.mkdir()
+    assert as_path(f"init_from={there}", sweep=True) == f"init_from='{there}'"
 
 
 def recorded(tmp_path: Path, *overrides: str) -> Path:

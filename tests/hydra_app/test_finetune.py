@@ -25,8 +25,8 @@ from digits.runs.init_from import SHIPPED
 from digits.runs.layout import JobFailed
 from digits.runs.read import read_model, read_result
 from digits.training.job import run_job
-from tests.data.folders import draw, picture
 from tests.support import runs
+from tests.support.folders import draw, picture
 from tests.support.runs import experiment
 
 QUICK = ("trainer=cpu", "trainer.precision=32-true", "trainer.max_epochs=2", "callbacks=none", "logger=none")

@@ -84,5 +84,6 @@ def test_a_search_makes_its_plan_once_and_each_trial_when_its_turn_comes(tmp_pat
     section = OmegaConf.to_container(OmegaConf.load(Path(conf_directory(), "search_space", "logistic.yaml")))
     space, faults = read_space(section)
     assert not faults
-    checked = 1 + sum(1 for _ in edges(space)) + 2  # what all share, the edges of the space, the trials
-    assert counted == [Counter(resolve=checked, check=checked)]
+    planned = 1 + sum(1 for _ in edges(space))  # what all share, the edges of the space
+    worker = Counter(resolve=2, check=2)
+    assert counted == [Counter(resolve=planned, check=planned), worker, *[Counter(train=1)] * 2]
