@@ -37,11 +37,13 @@ from digits.config.files import FileError
 from digits.config.schema import Views
 from digits.evaluating.plan import Question, folder_for, plan_all
 from digits.hydra_app.data_sets import named_data_set
+from digits.processes.streams import print_all
 from digits.runs.layout import RunError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
+    print_all()
     parser = argparse.ArgumentParser(
         "python -m digits.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -37,6 +37,7 @@ from digits.config.types import Tree, Value
 from digits.evaluating.members import Member
 from digits.evaluating.plan import Question, plan
 from digits.hydra_app.data_sets import named_data_set
+from digits.processes.streams import print_all
 from digits.runs.layout import WEIGHTS, RunError
 from digits.runs.read import read_result
 from digits.runs.schema import NetInput
@@ -126,6 +127,7 @@ def detector(net: nn.Module, member: Member, trust: tuple[str, ...], provenance:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
+    print_all()
     parser = argparse.ArgumentParser(
         "python -m digits.export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

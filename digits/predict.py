@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import argparse
 import glob
-import io
 import os
 import select
 import sys
@@ -39,6 +38,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digits.config.files import PICTURES
+from digits.processes.streams import print_all
 
 if TYPE_CHECKING:
     from digits.reading.pictures import Picture
@@ -190,6 +190,7 @@ def predict(sources: Sequence[Source], reader: Reader, given: argparse.Namespace
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
+    print_all()
     parser = argparse.ArgumentParser(
         "python -m digits.predict", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -210,8 +211,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("there is one standard input; give - once")
     if "-" in given.pictures and sys.stdin.isatty():
         parser.error("- reads a picture from standard input; pipe one in (… < picture.png)")
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal's encoding lacks
     warnings.filterwarnings("ignore", module=r"PIL\.")  # of what is odd in a file that is read all the same
     try:
         sources = find_pictures(given.pictures, given.annotate)

@@ -24,11 +24,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from digits.config import training_packages  # noqa: F401 (first: it says what to install where they are missing)
+from digits.processes.streams import print_all
 from digits.runs.layout import SEARCH, RunError
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
+    print_all()
     parser = argparse.ArgumentParser(
         "python -m digits.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -27,6 +27,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from digits.processes.streams import print_all
+
 
 def port(text: str) -> int:
     """A TCP port; 0 for any that is free."""
@@ -91,6 +93,7 @@ def serve(given: argparse.Namespace) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
+    print_all()
     parser = argparse.ArgumentParser(
         "python -m digits.serve", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

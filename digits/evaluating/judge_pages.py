@@ -6,13 +6,14 @@ from pathlib import Path
 
 from digits.config.task import DETECTION
 from digits.config.types import Tree, Value
-from digits.evaluating import dataset, load, page_figures, tables
+from digits.evaluating import dataset, load, page_figures
 from digits.evaluating.evaluation import leave
 from digits.evaluating.judge import Judgement
 from digits.evaluating.members import Member
 from digits.evaluating.pages import PagesScores, by_layout, find_on_pages, total
 from digits.evaluating.plan import Question
 from digits.evaluating.scores import wilson_interval
+from digits.runs.table import Table
 
 
 def judge(member: Member, asked: Question, folder: Path) -> Judgement:
@@ -63,4 +64,4 @@ def as_text(whole: PagesScores, layouts: dict[str, PagesScores]) -> str:
         [name, *(f"{n:,}" for n in (s.perfect, s.pages, s.sought, s.missed, s.wrong, s.false))] for name, s in counted
     ]
     headers = ("layout", "pages right", "of", "digits", "missed", "wrong class", "false")
-    return f"{tables.table(metrics, (), 'lrl')}\n\n{tables.table(rows, headers, 'lrrrrrr')}"
+    return f"{Table((), metrics, 'lrl').text()}\n\n{Table(headers, rows).text()}"

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean, stdev
 
-from tabulate import tabulate
-
 from digits.config.files import shown
 from digits.evaluating.evaluation import MemberScore
 from digits.evaluating.scores import Scores
+from digits.runs.table import Table
 
 SHOWN_MISTAKES = 10
 
@@ -19,7 +18,7 @@ def members_table(members: Sequence[MemberScore]) -> str:
     rows = [[m.run, m.net, f"{m.parameters:,}", f"{m.accuracy:.2%}"] for m in members]
     accuracies = [m.accuracy for m in members]
     rows.append(["mean ± sd", "", "", f"{fmean(accuracies):.2%} ± {stdev(accuracies):.2%}"])
-    return table(rows, ("run", "net", "parameters", "accuracy"), "llrl")
+    return Table(("run", "net", "parameters", "accuracy"), rows, "llrl").text()
 
 
 def as_text(scores: Scores, title: str, notes: Sequence[str], files: Sequence[str] = ()) -> str:
@@ -45,23 +44,14 @@ def as_text(scores: Scores, title: str, notes: Sequence[str], files: Sequence[st
         title,
         *(f"note: {note}" for note in notes),
         "",
-        table(figures_of_merit, (), "lrl"),
+        Table((), figures_of_merit, "lrl").text(),
         "",
-        table(by_class, ("class", "images", "precision", "recall", "F1"), "lrrrr"),
+        Table(("class", "images", "precision", "recall", "F1"), by_class).text(),
         "",
-        table(confusion, ("truth \\ guess", *names), "l" + "r" * len(names)),
+        Table(("truth \\ guess", *names), confusion).text(),
         "",
-        table(worst, ("image", "truth", "taken for", "confidence"), ("l" if files else "r") + "llr")
+        Table(("image", "truth", "taken for", "confidence"), worst, ("l" if files else "r") + "llr").text()
         if worst
         else "no mistakes",
     ]
     return "\n".join(parts)
-
-
-def table(rows: Sequence[Sequence[str]], headers: Sequence[str], align: str) -> str:
-    """Rows below their headers, if there are any; `align` has l or r for each column."""
-    sides = {"l": "left", "r": "right"}
-    return tabulate(
-        rows, headers=headers, tablefmt="simple" if headers else "plain", disable_numparse=True,
-        colalign=[sides[side] for side in align],
-    )  # fmt: skip

@@ -11,7 +11,6 @@ import numpy.typing as npt
 import onnx
 import torch
 from onnxruntime import InferenceSession
-from tabulate import tabulate
 from torch import nn
 
 from digits.config.task import DETECTION
@@ -23,6 +22,7 @@ from digits.evaluating.predictions import evaluating
 from digits.exporting.onnx_export import FLOAT, FORMAT, TOLERANCE
 from digits.exporting.onnx_graph import ExportError, detector_to_onnx, session_of
 from digits.reading.detect import Net, detect, levels
+from digits.runs.table import Table
 
 COMPARED = 8
 """Pages on which, at every level of the reader's pyramid, the file has to answer as PyTorch does."""
@@ -110,5 +110,4 @@ def as_table(file: ExportedDetector) -> str:
     names = [metric.name for metric in DETECTION.headline if metric.name in metrics]
     row = [file.name, f"{len(file.content):,}", *(f"{metrics[name]:.2%}" for name in names)]
     headers = ["file", "bytes", *names, "largest difference\nfrom PyTorch"]
-    rows = [[*row, f"{file.largest_difference:.2g}"]]
-    return tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=["left"] + ["right"] * 6)
+    return Table(headers, [[*row, f"{file.largest_difference:.2g}"]]).text()

@@ -12,7 +12,6 @@ from typing import Protocol
 
 import onnx
 import torch
-from tabulate import tabulate
 from torch import Tensor, nn
 
 from digits.config.types import Tree
@@ -24,6 +23,7 @@ from digits.exporting.onnx_graph import ExportError, logits_of, to_onnx
 from digits.exporting.quantize import quantised
 from digits.runs.atomic import write_bytes
 from digits.runs.schema import ModelRecord, NetInput, RecordedTarget, RunRecord
+from digits.runs.table import Table
 from digits.runs.weights import save
 
 FORMAT = "1"
@@ -243,4 +243,4 @@ def as_table(files: Sequence[Exported]) -> str:
     ]
     headers = ("file", "bytes", "test accuracy", "other answers\nthan PyTorch", "largest difference\nof a logit",
                "temperature", "calibration error\nbefore", "\nafter")  # fmt: skip
-    return tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=["left"] + ["right"] * 7)
+    return Table(headers, rows).text()

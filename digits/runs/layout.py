@@ -23,18 +23,8 @@ record without it is of classification (`digits.config.task`).
 
 `config` is what the run was asked for, with `trainer.precision: auto` settled before its first step.
 
-`seconds` says where the time went:
-
-    fit           Lightning's fit: the steps, the validation, and what is around them; over all starts of the run
-      steps       from each epoch's start to the end of its last step, without validation; over all starts
-      validation  in validation; over all starts
-    first_step    the first of these steps, waiting for kernels and memory included; this and the rest: of this start
-    start         from the start of the process to the experiment: Python, imports, Hydra, checks (Linux only)
-    objects       net, loggers, callbacks, Trainer
-    data          reading and splitting the data
-    test          the test
-    files         writing the weights
-    this_start    the experiment: all of these but `start`
+`seconds` has `fit`: the training, its validation and what is around them, but the pictures at its end; over all starts
+of the run. Older records have more.
 """
 
 from __future__ import annotations
@@ -42,6 +32,7 @@ from __future__ import annotations
 RESULT, MODEL, WEIGHTS, ERROR = "result.json", "model.json", "model.safetensors", "error.txt"
 BEST, LAST, PREVIOUS = "checkpoints/best.ckpt", "checkpoints/last.ckpt", "checkpoints/previous.ckpt"
 DAMAGED = "checkpoints/last.damaged"
+WRITTEN = (BEST.partition("/")[0], ".hydra")  # the folders that a run writes into
 NONFINITE = "nonfinite.json"
 SEARCH = "search.json"  # of a search, which has runs in it
 EVENTS = "events.out.tfevents*"

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-
-from tabulate import tabulate
 
 from digits.config.task import Task
 from digits.runs.environment import one_line
@@ -20,6 +16,7 @@ from digits.runs.table import (
     WITHOUT_VALIDATION,
     Group,
     Row,
+    Table,
     best,
     common,
     figure_names,
@@ -92,7 +89,8 @@ def report(rows: list[Row], folder: Path, metric: str | None = None, *, markdown
         lines.append(f"{_runs(len(repeated))} left out of the means: the same {same} and seed ran again later")
     if groups:
         apart = _apart(groups)
-        lines += ["", _table(groups, shared, apart, _columns(groups, tasks, metric), markdown=markdown), ""]
+        table = _table(groups, shared, apart, _columns(groups, tasks, metric), markdown=markdown)
+        lines += ["", table.markdown() if markdown else table.text(), ""]
         if any(apart):
             lines.append(IN_BRACKETS + LACKING * any(key.startswith("~") for found in apart for key in found))
         lines += [*_measured_on(groups, markdown=markdown), *_seed_noise(groups, metric)]
@@ -120,14 +118,13 @@ def as_csv(rows: list[Row], metric: str | None = None) -> str:
     ]
     keys = sorted({key for found in settings for key in found})
     names = figure_names(rows)
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["status", "path", "seed", *keys, *names, "reason"])
     order = {group.rows[0].path: i for i, group in enumerate(ranked([Group((), (row,)) for row in rows], metric))}
     lines = zip(rows, settings, strict=True)
-    for row, found in sorted(lines, key=lambda line: (line[0].status != "done", order[line[0].path])):
-        writer.writerow([row.status, row.path, row.seed, *map(found.get, keys), *map(row.figure, names), row.reason])
-    return file.getvalue()
+    cells = [
+        [row.status, row.path, row.seed, *map(found.get, keys), *map(row.figure, names), row.reason]
+        for row, found in sorted(lines, key=lambda line: (line[0].status != "done", order[line[0].path]))
+    ]
+    return Table(["status", "path", "seed", *keys, *names, "reason"], cells).csv()
 
 
 def of_runs(folder: Path, metric: str | None, *, csv: bool, markdown: bool) -> str:
@@ -161,7 +158,7 @@ def _columns(groups: list[Group], tasks: list[Task], metric: str) -> list[str]:
 
 def _table(
     groups: list[Group], shared: dict[str, str], apart: list[dict[str, str]], names: list[str], *, markdown: bool
-) -> str:
+) -> Table:
     typed = [_typed(pair for pair in group.overrides if pair[0] not in shared) for group in groups]
     told = [_brackets(found, markdown=markdown) for found in apart]
     differing = [" ".join(filter(None, parts)) for parts in zip(typed, told, strict=True)]
@@ -169,12 +166,9 @@ def _table(
         [what or "(defaults)", str(len(group.rows)), *(_cell(group, name) for name in names)]
         for what, group in zip(differing, groups, strict=True)
     ]
-    headers, align = ["overrides", "n", *names], ["left", "right", *["right"] * len(names)]
     if not any(differing):
-        headers, align, cells = headers[1:], align[1:], [row[1:] for row in cells]
-    if markdown:
-        cells = [[cell.replace("|", "\\|") for cell in row] for row in cells]
-    return tabulate(cells, headers, tablefmt="github" if markdown else "simple", colalign=align, disable_numparse=True)
+        return Table(["n", *names], [row[1:] for row in cells], "r")
+    return Table(["overrides", "n", *names], cells)
 
 
 def _brackets(found: dict[str, str], *, markdown: bool) -> str:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from digits.config.faults import ConfigError, Fault
 from digits.config.files import FileError, check_stays_inside, few
-from digits.config.trust import is_trusted, packages_of
+from digits.config.trust import own_packages, packages_of
 from digits.config.types import Tree, Value, targets_in
-from digits.runs.layout import LAST, PREVIOUS, RESULT, RunError
+from digits.runs.layout import LAST, PREVIOUS, RESULT, WRITTEN, RunError
 from digits.runs.read import Refused, find_run, first_process, read_result, refused, status_of
 from digits.runs.schema import RecordedConfig, RunRecord
 
@@ -83,7 +83,6 @@ def taken_up(asked: Tree, overrides: list[str], directory: Path) -> TakenUp:
         result = read_result(directory)
     except RunError as error:
         raise ConfigError(Fault("", f"{error}; delete {directory} to start it anew")) from None
-    _refuse_links(directory)
     status, former = status_of(result), result.overrides
     if status == "running" and first_process():
         raise ConfigError(Fault("", f"{directory} {still_running(result)}"))
@@ -96,11 +95,10 @@ def taken_up(asked: Tree, overrides: list[str], directory: Path) -> TakenUp:
         value = result.metrics.get(result.task.monitored)
         note = f" (recorded with another {few(others)})" if others else ""
         return TakenUp(None, f"done already: {directory}{note}", value if isinstance(value, float) else None)
+    _refuse_links(directory)
     # What the command itself names needs no trust=[…] to be called for the record of the same command
     own = {str(section["_target_"]) for _, section in targets_in(asked)}
-    named = dict.fromkeys(name.partition(".")[0] for name in sorted(own) if not is_trusted(name))
-    trust = [*packages_of(asked), *named]
-    again: Tree = {"resume": str(directory), "trust": list[Value](trust)}
+    again: Tree = {"resume": str(directory), "trust": list[Value](own_packages(asked))}
     if not resumable(directory):
         return TakenUp(asked | again)
     _refuse(refused(recorded, packages_of(asked), own))
@@ -134,9 +132,12 @@ def _recorded(asked: Tree, key: str) -> Tree:
 
 
 def _refuse_links(run: Path) -> None:
-    """Raise ConfigError where a link in a run's directory leads out of it: a run writes by the names of its files."""
+    """Raise ConfigError where a link in a run's directory leads out of it by which the run would write.
+
+    What a logger keeps in a folder of its own is the logger's: W&B's links lead to its cache.
+    """
     try:
-        check_stays_inside(run, run)
+        check_stays_inside(run, run, WRITTEN)
     except FileError as error:
         raise ConfigError(Fault("resume", str(error))) from None
 

@@ -1,16 +1,20 @@
-"""Many runs as one table: their records read, grouped by configuration, averaged over seeds, ranked. No torch."""
+"""A table in text, Markdown or CSV; and many runs as one: read, grouped by configuration, averaged, ranked. No torch."""
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import os
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from tabulate import tabulate
 
 from digits.config.task import CLASSIFICATION, Task
 from digits.runs.environment import provenance
@@ -21,6 +25,37 @@ from digits.runs.schema import RunRecord
 
 WITHOUT_VALIDATION = "train/loss"
 """What ranks the runs that kept no validation images, after all the others."""
+
+SIDES = {"l": "left", "r": "right"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns and the cells below them: text as it is to be read, or for `csv` any value."""
+
+    columns: Sequence[str]  # empty: no header
+    rows: Sequence[Sequence[object]]
+    align: str = "l"  # l or r, a letter a column; those it leaves out are r
+
+    def text(self) -> str:
+        """For the terminal, without a line break at the end."""
+        return self._drawn(self.columns, self.rows, "simple" if self.columns else "plain")
+
+    def markdown(self) -> str:
+        """For GitHub, without a line break at the end; what would end a cell is escaped."""
+        columns, *rows = [[_escaped(cell) for cell in row] for row in (self.columns, *self.rows)]
+        return self._drawn(columns, rows, "github")
+
+    def csv(self) -> str:
+        """For other programs, in full precision; None is an empty cell."""
+        file = io.StringIO()
+        csv.writer(file, lineterminator="\n").writerows([self.columns, *self.rows])
+        return file.getvalue()
+
+    def _drawn(self, columns: Sequence[str], rows: Sequence[Sequence[object]], form: str) -> str:
+        width = len(columns or rows[0])
+        align = [SIDES[side] for side in self.align.ljust(width, "r")]
+        return tabulate(rows, columns, form, disable_numparse=True, colalign=align)
 
 
 @dataclass(frozen=True)
@@ -230,3 +265,7 @@ def _badness(group: Group, metric: str) -> float | None:
 
 def _first_line(text: object) -> str:
     return (str(text).strip().splitlines() or [""])[0]
+
+
+def _escaped(cell: object) -> str:
+    return str(cell).replace("|", "\\|").replace("\n", " ")

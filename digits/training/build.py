@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import cast
 
@@ -13,7 +12,6 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
-from lightning.pytorch.profilers import PassThroughProfiler
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import Optimizer
@@ -122,26 +120,11 @@ def make_callbacks(sections: Mapping[str, Target], run_directory: Path, *, valid
     return [callback for callback in made if validates or not isinstance(callback, EarlyStopping)]
 
 
-class NoProfiler(PassThroughProfiler):
-    """Measures nothing, more cheaply than Lightning's, which makes a generator for each of its many places a step."""
-
-    def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]  # Lightning wants its generator; all that is done with it is `with`
-        """Measure nothing."""
-        return NOTHING
-
-
-NOTHING = nullcontext()
-
-
 def make_trainer(
     config: Experiment, run_directory: Path, loggers: list[Logger], callbacks: list[Callback], files: CheckpointFiles
 ) -> L.Trainer:
     """Lightning's Trainer; raises ConfigError where this machine can't do what it was asked."""
-    arguments = {
-        "num_sanity_val_steps": 0,
-        "enable_model_summary": False,
-        "profiler": NoProfiler(),
-    } | config.trainer.lightning_arguments()
+    arguments = {"num_sanity_val_steps": 0, "enable_model_summary": False} | config.trainer.lightning_arguments()
     # deterministic=true would also fill every new tensor in every step, to show up code that reads what it never wrote
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # set by its module class
     try:

@@ -36,9 +36,6 @@ class Pulse(Callback):
         self._former_seconds = self._fit_begun = self._fit_ended = 0.0
         self._epoch_begun = self._validation_begun = self._validating = self._last_step = 0.0
         self._images = 0
-        self.in_steps = self.in_validation = 0.0  # seconds of the run
-        self.first_step: float | None = None  # of this start
-        self._validating_before = 0.0  # the epoch's last step
 
     @property
     def images_per_second(self) -> float:
@@ -60,7 +57,7 @@ class Pulse(Callback):
         self._fit_begun, self._fit_ended = time.perf_counter(), 0.0
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Stop the clock."""
+        """Stop the clock: the last pictures are no training."""
         self._fit_ended = time.perf_counter()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -86,12 +83,7 @@ class Pulse(Callback):
         if self._images:
             span = time.perf_counter() - self._epoch_begun - self._validating
             self.rates.append(self._images * trainer.world_size / span)
-            self.in_steps += self._in_open_epoch()
             self._images = 0
-
-    def _in_open_epoch(self) -> float:
-        """Seconds in the steps of the epoch that is not closed yet."""
-        return self._last_step - self._epoch_begun - self._validating_before if self._images else 0.0
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: AnyBatch, batch_idx: int
@@ -100,10 +92,8 @@ class Pulse(Callback):
         self.run.first_step()
         if trainer.is_last_batch and pl_module.device.type == "cuda":
             torch.cuda.synchronize()  # once an epoch: else its steps would only have been asked for
-        self._last_step, self._validating_before = time.perf_counter(), self._validating
+        self._last_step = time.perf_counter()
         self._images += len(batch.images)
-        if self.first_step is None:
-            self.first_step = self._last_step - self._epoch_begun
         self._live(trainer)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -112,9 +102,7 @@ class Pulse(Callback):
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start it again."""
-        span = time.perf_counter() - self._validation_begun
-        self._validating += span
-        self.in_validation += span
+        self._validating += time.perf_counter() - self._validation_begun
         self._validated = means(trainer, as_task(pl_module).task, "val")
         self._live(trainer)
 
@@ -145,9 +133,7 @@ class Pulse(Callback):
 
     def state_dict(self) -> dict[str, object]:
         """The epochs so far, for a run that goes on."""
-        state = {"history": self.history, "rates": self.rates, "seconds": self.seconds}
-        return {**state, "validated": self._validated, "steps": self.in_steps + self._in_open_epoch(),
-                "validation": self.in_validation}  # fmt: skip
+        return {"history": self.history, "rates": self.rates, "seconds": self.seconds, "validated": self._validated}
 
     def load_state_dict(self, state_dict: dict[str, object]) -> None:
         """Go on after the epochs of a checkpoint."""
@@ -159,10 +145,6 @@ class Pulse(Callback):
         assert isinstance(validated, dict)
         self._validated = dict(validated)
         self.history, self.rates, self._former_seconds = list(history), list(rates), seconds
-        steps, validation = state_dict.get("steps", 0.0), state_dict.get("validation", 0.0)
-        assert isinstance(steps, float)
-        assert isinstance(validation, float)
-        self.in_steps, self.in_validation = steps, validation
 
 
 def means(trainer: L.Trainer, task: Task, split: str) -> dict[str, float]:

@@ -26,7 +26,6 @@ from digits.training import checkpoints, machine
 from digits.training.build import make_callbacks, make_loggers, make_module, make_trainer, write_again
 from digits.training.callbacks import Progress, Pruned, Pruning, Pulse
 from digits.training.distillation import read_teacher
-from digits.training.machine import Clock
 from digits.training.nonfinite import NonfiniteGuard
 from digits.training.transfer import read_origin, transfer
 
@@ -39,9 +38,7 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
     With `resume` it goes on from the run's last checkpoint, or starts anew where there is none yet. A trial of a
     search may be ended by its `pruning`: then nothing is tested and no net is left, and its status is "pruned".
     """
-    clock = Clock()
     machine.keep_memory()
-    machine.look_for_gpus_once()
 
     # ---- Objects: all of them, before any data is touched -----------------------------------------
     L.seed_everything(config.seed, verbose=False)
@@ -70,7 +67,6 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
     best, last = checkpoints.Best(run.path, module.task), checkpoints.Last(files, config.checkpoint_minutes, signals)
     keepers = [best, last] if validates else [last]  # in this order: the last checkpoint must know of the best
     trainer = make_trainer(config, run.path, loggers, [*callbacks, *keepers], files)
-    clock.lap("objects")
 
     # ---- Data -----------------------------------------------------------------------------------
     data.prepare_data()
@@ -79,7 +75,6 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
     if checkpoint is not None:
         check_unchanged(run.record.data, data.checksums, run.path)
     begun = None if origin is None else transfer(net, origin, data.classes)
-    clock.lap("data")
     if trainer.is_global_zero:
         sizes = {"train": len(data.train), "val": len(data.val or ()), "test": len(data.test)}
         read = DataRead(name=data.name, **sizes, checksums=dict(data.checksums))
@@ -97,7 +92,6 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
             log.info("%s", f"going on from step {step:,}" if checkpoint else "there is no checkpoint: starting anew")
 
     # ---- Fit ------------------------------------------------------------------------------------
-    clock.lap()
     status: Literal["done", "pruned"] = "done"
     try:
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
@@ -120,18 +114,13 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
     metrics = next((dict(epoch) for epoch in pulse.history if epoch["epoch"] == chosen_epoch), {})
     for key in ("epoch", "train/images_per_second"):
         metrics.pop(key, None)
-    clock.lap()
     if config.test and status == "done":
         metrics |= trainer.test(module, data, verbose=False)[0]
-        clock.lap("test")
 
     # ---- What the run leaves behind ---------------------------------------------------------------
     if trainer.is_global_zero and chosen.exists() and status == "done":
         described = ModelRecord(format=1, model=RecordedTarget.model_validate(config.model.tree()), input=takes)
         run.add(weights=weights.save(run.path, module.evaluated_net, described))
-    clock.lap("files")
-    in_fit = {"fit": round(pulse.seconds, 2), "steps": pulse.in_steps, "validation": pulse.in_validation}
-    seconds = clock.laps | in_fit | {"first_step": pulse.first_step, "this_start": clock.total}
     return Outcome(
         status=status,
         metrics=dict(metrics),
@@ -139,6 +128,6 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
         epochs=epochs,
         steps=steps,
         images_per_second=pulse.images_per_second,
-        seconds={name: round(value, 3) for name, value in seconds.items() if value is not None},
+        seconds={"fit": round(pulse.seconds, 2)},
         history=[dict(epoch) for epoch in pulse.history],
     )

@@ -12,8 +12,6 @@ from contextlib import suppress
 from logging.handlers import MemoryHandler
 from pathlib import Path
 
-from tabulate import tabulate
-
 from digits.config.faults import ConfigError, TargetError
 from digits.config.instantiate import check_read_back
 from digits.config.schema import Experiment
@@ -27,6 +25,7 @@ from digits.runs.layout import ERROR, JobFailed, RunError
 from digits.runs.read import first_process, peek
 from digits.runs.record import RunDirectory
 from digits.runs.schema import Outcome, RunRecord, TrialOf
+from digits.runs.table import Table
 from digits.training import checkpoints
 from digits.training.callbacks import Pruning
 from digits.training.experiment import run_experiment
@@ -176,8 +175,7 @@ def summary(outcome: Outcome, task: Task, views: int, parameters: int, directory
         if len(cells) == len(measured):
             by = f", {views} views" if split == "test" and views != 1 else ""
             rows.append([f"{split}{by}", *cells])
-    headers, align = ["", *(metric.name for metric in measured)], ["left", *["right"] * len(measured)]
-    table = tabulate(rows, headers=headers, colalign=align, disable_numparse=True)
+    table = Table(["", *(metric.name for metric in measured)], rows).text()
     ended = "pruned: " if outcome.status == "pruned" else ""
     return (
         f"\n{table}\n\n{ended}epoch {outcome.epoch + 1} of {outcome.epochs}, {parameters:,} parameters, "

@@ -1,4 +1,4 @@
-"""What a training is adapted to of the machine it runs on: the number format, the allocator, a missing GPU.
+"""What a training is adapted to of the machine it runs on: the number format and the allocator.
 
 What they are worth is measured by `python -m benchmarks.speed.step`, what a step costs with each, and `python -m
 benchmarks.speed.throughput`, d, how fast the whole training is without; `benchmarks/RESULTS.md` has the first of a CPU
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import time
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -90,42 +89,3 @@ def keep_memory() -> bool:
     except (AttributeError, OSError, ValueError, TypeError):  # no confstr, no such name, no such library
         return False
     return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, NEVER))
-
-
-def look_for_gpus_once() -> None:
-    """Where there is no GPU, have torch ask CUDA whether there is one, not the driver's library, which isn't there.
-
-    Adam and AdamW ask in every step, and Lightning makes torch load that library for each question. It does so to
-    keep CUDA uninitialised for processes that are forked later; without a GPU there is nothing to initialise.
-    """
-    if not torch.cuda.is_available():
-        os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
-
-
-def seconds_alive() -> float | None:
-    """Seconds since this process began, its imports included; None where only Linux could tell."""
-    try:
-        began = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
-        return time.clock_gettime(time.CLOCK_BOOTTIME) - int(began) / os.sysconf("SC_CLK_TCK")
-    except (OSError, AttributeError):
-        return None
-
-
-class Clock:
-    """Seconds from lap to lap, by name; `start` is what the process had lived before it."""
-
-    def __init__(self) -> None:
-        self.laps: dict[str, float | None] = {"start": seconds_alive()}
-        self._begun = self._last = time.perf_counter()
-
-    def lap(self, name: str | None = None) -> None:
-        """Note what has passed since the last lap; without a name, forget it."""
-        now = time.perf_counter()
-        if name is not None:
-            self.laps[name] = now - self._last
-        self._last = now
-
-    @property
-    def total(self) -> float:
-        """Since it was made."""
-        return time.perf_counter() - self._begun

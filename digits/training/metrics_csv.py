@@ -14,6 +14,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from digits.config.files import FileError, read_text
 from digits.runs.atomic import write_text
 from digits.runs.layout import RunError
+from digits.runs.table import Table
 
 LARGEST = 1 << 28
 """Bytes of a file that is read back; a million rows have a tenth of it."""
@@ -82,12 +83,10 @@ class MetricsCSV(Logger):
         """Write the file."""
         if self._kept:
             return
-        columns = sorted({key for row in self.rows.values() for key in row} - {"step", "epoch"})
-        text = io.StringIO()
-        writer = csv.DictWriter(text, ["step", "epoch", *columns], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows[step] for step in sorted(self.rows))
-        write_text(self.path, text.getvalue())
+        logged = {key for row in self.rows.values() for key in row}
+        columns = ["step", "epoch", *sorted(logged - {"step", "epoch"})]
+        rows = [[self.rows[step].get(column) for column in columns] for step in sorted(self.rows)]
+        write_text(self.path, Table(columns, rows).csv())
 
     @rank_zero_only
     def finalize(self, status: str) -> None:

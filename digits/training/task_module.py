@@ -98,16 +98,6 @@ class TaskModule(L.LightningModule, Generic[B, Answers]):
             for name, metric in self._running[split].items():
                 self.add_module(f"{split}_{name}", metric)
 
-    def __setattr__(self, name: str, value: object) -> None:
-        """Set an attribute, past torch's search where Lightning notes its hook's name, as it does many times a step.
-
-        torch takes every name for one that may be a parameter's.
-        """
-        if name == "_current_fx_name":
-            object.__setattr__(self, name, value)
-        else:
-            super().__setattr__(name, value)  # type: ignore[arg-type]  # torch says Tensor | Module, and takes anything
-
     # ---- What a task says -----------------------------------------------------------------------
 
     def loss_of(self, answers: Answers, batch: B, split: Phase) -> Tensor:

@@ -17,7 +17,7 @@ import digits
 from digits.config.types import Tree
 from digits.data.datasets import read_dataset
 from digits.evaluate import main
-from tests.evaluating.test_evaluate import PICTURES, evaluated
+from tests.support.evaluations import PICTURES, evaluated
 from tests.support.runs import train
 
 QUICK = ("data=optdigits", "augment=none", "trainer=cpu", "trainer.max_epochs=1", "callbacks=none")

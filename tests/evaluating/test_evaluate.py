@@ -16,9 +16,8 @@ from PIL import Image
 from digits.config.types import Tree
 from digits.evaluate import main
 from digits.runs.read import read_result
+from tests.support.evaluations import PICTURES, evaluated
 from tests.support.runs import train
-
-PICTURES = {"class_accuracy.png", "confusion_matrix.png", "reliability.png", "worst_mistakes.png"}
 
 
 @pytest.fixture(scope="module")
@@ -29,13 +28,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "data=optdigits", "model=mlp", "model.hidden=[16]", "augment=none", "trainer=cpu", "trainer.max_epochs=1",
         "callbacks=none",
     )  # fmt: skip
-
-
-def evaluated(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, object]:
-    """What --json says; fails if anything else is on the standard output."""
-    assert main([*arguments, "--json"]) == 0
-    found: dict[str, object] = json.loads(capsys.readouterr().out)
-    return found
 
 
 # ---- The figures ----------------------------------------------------------------------------------

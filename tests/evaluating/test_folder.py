@@ -11,8 +11,12 @@ import pytest
 from digits import evaluate
 from digits.config.types import Tree
 from digits.data.image_folder import read_folder
-from tests.data.folders import draw, picture
-from tests.hydra_app.test_finetune import MLP, section, train
+from digits.runs.read import read_result
+from tests.support import runs
+from tests.support.folders import draw, picture
+
+QUICK = ("trainer=cpu", "trainer.precision=32-true", "trainer.max_epochs=2", "callbacks=none", "logger=none",
+         "model=mlp", "model.hidden=[16]")  # fmt: skip
 
 pytestmark = pytest.mark.usefixtures("folders_read_anew")
 
@@ -41,10 +45,10 @@ def test_evaluated_on_its_own_test_part_wherever_it_lies(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
-    metrics = section(train(run, "data=image_folder", f"data.root={root}", *MLP), "metrics")
+    metrics = read_result(runs.train(run, *QUICK, "data=image_folder", f"data.root={root}")).metrics
     found = evaluated(capsys, str(run))
     assert (found["images"], found["notes"]) == (10, [])
-    assert found["accuracy"] == pytest.approx(cast(float, metrics["test/accuracy"]))
+    assert found["accuracy"] == pytest.approx(metrics["test/accuracy"])
     for file, mistake in zip(cast(list[str], found["files"]), cast(list[Tree], found["mistakes"]), strict=True):
         assert Path(file).parent.name == mistake["truth"]
     assert evaluated(capsys, str(run), "--data", "image_folder")["correct"] == found["correct"]
@@ -57,7 +61,7 @@ def test_pictures_that_have_changed_since_are_told(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
-    train(run, "data=image_folder", f"data.root={root}", *MLP)
+    runs.train(run, *QUICK, "data=image_folder", f"data.root={root}")
     picture("L", 40).save(root / "L" / "more.png")
     (note,) = cast(list[str], evaluated(capsys, str(run))["notes"])
     assert (
@@ -69,7 +73,7 @@ def test_pictures_that_have_changed_since_are_told(
 def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A net that knows the ten digits."""
     run = tmp_path_factory.mktemp("digits") / "run"
-    train(run, "data=optdigits", *MLP)
+    runs.train(run, *QUICK, "data=optdigits")
     return run
 
 
@@ -96,7 +100,7 @@ def test_a_class_that_the_net_does_not_know_is_told(
 
 def test_a_net_that_also_knows_none_is_asked_about_digits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mine = draw(tmp_path / "mine", _0=6, _1=6, none=6)
-    train(tmp_path / "run", "data=image_folder", f"data.root={mine}", *MLP)
+    runs.train(tmp_path / "run", *QUICK, "data=image_folder", f"data.root={mine}")
     other = draw(tmp_path / "other", _0=3, _1=3)
     found = evaluated(capsys, str(tmp_path / "run"), "--data", "image_folder", "--root", str(other))
     assert [sum(row) for row in cast(list[list[int]], found["confusion_matrix"])] == [3, 3, 0]

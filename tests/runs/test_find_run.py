@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -12,7 +15,6 @@ from hypothesis import strategies as st
 
 from digits.runs.layout import RunError
 from digits.runs.read import find_run, read_result, runs_in
-from tests.runs.test_record_properties import folder
 
 FILES = st.sampled_from(
     [
@@ -35,6 +37,13 @@ ENTRIES: st.SearchStrategy[dict[str, Entry]] = st.recursive(
     ),
     max_leaves=6,
 )
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A new one for each example; pytest's tmp_path is one for all of them."""
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
 
 
 def build(place: Path, entries: dict[str, Entry]) -> None:

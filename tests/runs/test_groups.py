@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from digits.runs.table import grouped, read_rows
-from tests.runs.test_report import output, write_run, write_unfinished
+from tests.support.reports import output, write_run, write_unfinished
 
 CONFIG = """{
     "data": {"_target_": "digits.data.MNISTDataModule", "name": "mnist", "root": "data", "mirrors": null,

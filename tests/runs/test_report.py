@@ -17,35 +17,10 @@ import pytest
 from digits.report import main
 from digits.runs.report import latest_sweep, print_report
 from digits.runs.table import Mean, grouped, lead, ranked, read_rows
+from tests.support.reports import METRICS, output, write_run, write_unfinished
 from tests.tuning.studies import write_search
 
 GONE = 2**22 + 1  # above the highest process number that Linux gives out
-METRICS = {"val/accuracy": 0.9, "test/accuracy": 0.8, "val/loss": 0.3, "train/loss": 0.2}
-
-
-def write_run(
-    path: Path, overrides: list[str], seed: int = 0, *, metrics: dict[str, float] | None = None, **fields: object
-) -> Path:
-    path.mkdir(parents=True)
-    record = {
-        "status": "done",
-        "started": "2026-11-22T10:00:00+00:00",
-        "finished": "2026-11-22T11:00:00+00:00",
-        "overrides": overrides,
-        "seed": seed,
-        "metrics": METRICS if metrics is None else metrics,
-        "parameters": 7850,
-        "seconds": {"fit": 12.5, "total": 14.0},
-        "images_per_second": 1000.5,
-    }
-    (path / "result.json").write_text(json.dumps(record | fields))
-    return path
-
-
-def write_unfinished(path: Path, **fields: object) -> Path:
-    path.mkdir(parents=True)
-    (path / "result.json").write_text(json.dumps({"overrides": [path.name], "seed": 0} | fields))
-    return path
 
 
 @pytest.fixture
@@ -65,11 +40,6 @@ def sweep(tmp_path: Path) -> Path:
         )
     write_run(tmp_path / "logistic", ["model=logistic", "data=mnist"], metrics=METRICS | {"test/accuracy": 0.999})
     return tmp_path
-
-
-def output(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
-    main([str(argument) for argument in arguments])
-    return capsys.readouterr().out
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
@@ -351,16 +321,14 @@ def test_after_a_sweep_nothing_can_go_wrong(tmp_path: Path, capsys: pytest.Captu
     assert "damaged:" in text
 
 
-def test_command_is_quick_and_imports_no_torch(sweep: Path) -> None:
+def test_the_command_imports_no_torch(sweep: Path) -> None:
     code = (
         "import sys; from digits.report import main; main(); "
         "assert not {'torch', 'lightning', 'numpy', 'hydra'} & set(sys.modules), sys.modules.keys()"
     )
-    begun = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code, sweep], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "model=cnn" in done.stdout
-    assert time.monotonic() - begun < 5  # 0.25 s on a quiet machine; torch alone takes 2 s
 
 
 def test_reader_that_goes_away_is_no_error(sweep: Path) -> None:
@@ -397,13 +365,11 @@ def test_the_latest_sweep_is_taken_before_any_search(
     assert output(capsys).startswith("1 run in outputs/sweeps/lr: 1 done")
 
 
-def test_a_search_is_reported_quickly_and_without_torch(tmp_path: Path) -> None:
+def test_a_search_is_reported_without_torch(tmp_path: Path) -> None:
     search = write_search(tmp_path / "cnn_cnn", 9)
     code = (
         "import sys; from digits.report import main; main(); "
         "assert not {'torch', 'lightning', 'hydra', 'matplotlib', 'sklearn'} & set(sys.modules), sys.modules.keys()"
     )
-    begun = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code, search], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert time.monotonic() - begun < 10  # 1.5 s on a quiet machine, nearly all of it Optuna and its database

@@ -191,6 +191,30 @@ def test_a_job_is_known_by_its_overrides(tmp_path: Path) -> None:
     assert met_again(lengthened, "seed=3", "trainer.max_epochs=5").experiment is None
 
 
+def link(run: Path, name: str) -> Path:
+    """A link in a run's directory to a folder beside it."""
+    (run / name).parent.mkdir(parents=True, exist_ok=True)
+    (run / name).symlink_to(run.parent)
+    return run
+
+
+@pytest.mark.parametrize("name", ["wandb/logs/debug-core.log", "wandb/a/b/cache", "mine/plots"])
+def test_links_that_a_logger_leaves_are_its_own(tmp_path: Path, name: str) -> None:
+    run = link(record(tmp_path / "run", "seed=3", saved=("last.ckpt",)), name)
+    assert value_of(met_again(run, "seed=3"), "resume") == str(run)
+    assert experiment_of(composed(f"resume={run}"), [f"resume={run}"]).resume == str(run)
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "train.log", "wandb", "checkpoints/best.ckpt", ".hydra/config.yaml"])
+def test_a_run_does_not_go_on_through_a_link_that_leads_out_of_it(tmp_path: Path, name: str) -> None:
+    run = link(record(tmp_path / "run", "seed=3", saved=("last.ckpt",)), name)
+    for attempt in (lambda: met_again(run, "seed=3"), lambda: experiment_of(composed(f"resume={run}"), [])):
+        with pytest.raises(ConfigError, match="nothing is written there"):
+            attempt()
+    done = link(record(tmp_path / "done", "seed=3", status="done", metrics={}), name)
+    assert met_again(done, "seed=3").experiment is None, "into a run that is done nothing is written"
+
+
 def test_a_damaged_record_is_no_reason_to_write_over_it(tmp_path: Path) -> None:
     (tmp_path / "result.json").write_text('{"status": "do')
     with pytest.raises(ConfigError, match=r"is damaged: .*; delete .* to start it anew"):
@@ -234,18 +258,18 @@ def test_the_record_of_a_node_that_failed_is_waited_for(
 ) -> None:
     """Its last sign of life is less than a minute old; one that lives gives another."""
     begun = time.time()
-    alive = begun - (30 if lives else 57)
-    run = record(tmp_path, saved=("last.ckpt",), status="running", host="elsewhere", pid=1, alive=alive)
+    run = record(tmp_path, saved=("last.ckpt",), status="running", host="elsewhere", pid=1, alive=begun - 30)
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    found, waits = json.loads((run / "result.json").read_text()), list[float]()
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        (run / "result.json").write_text(json.dumps(found | {"alive": begun if lives else begun - 3600}))
+
+    monkeypatch.setattr("digits.hydra_app.resolve.time.sleep", sleep)
     if lives:
-        found = json.loads((run / "result.json").read_text())
-
-        def sleep(_: float) -> None:
-            (run / "result.json").write_text(json.dumps(found | {"alive": begun}))
-
-        monkeypatch.setattr("digits.hydra_app.resolve.time.sleep", sleep)
         with pytest.raises(ConfigError, match=r"is still running \(process 1 on elsewhere\)"):
             start_of_run(composed(), [], run)
     else:
         assert value_of(start_of_run(composed(), [], run), "resume") == str(run)
-        assert time.time() - begun > 1
+    assert waits

@@ -20,8 +20,8 @@ from digits.runs.read import read_result
 from digits.runs.schema import RecordedData, TeacherOf
 from digits.training.distillation import Teacher
 from digits.training.job import run_job
-from tests.training.test_resume import OFTEN, cut, go_on
-from tests.training.test_resume import train as train_whole
+from tests.support.resumed import OFTEN, cut, go_on
+from tests.support.resumed import train as train_whole
 
 MakeExperiment = Callable[..., Experiment]
 

@@ -50,7 +50,7 @@ def log(tmp_path: Path) -> Iterator[Path]:
 
 
 def bomb(tree: Tree, hook: str, at: int = 1) -> Tree:
-    section: Tree = {"_target_": "tests.runs.bomb.Bomb", "hook": hook, "at": at}
+    section: Tree = {"_target_": "tests.support.bomb.Bomb", "hook": hook, "at": at}
     return tree | {"callbacks": cast(Tree, tree["callbacks"]) | {"bomb": section}}
 
 
@@ -134,7 +134,7 @@ def test_a_first_step_that_is_not_finite_belongs_to_the_new_start(experiment: Ma
     tree = experiment(*LOGGED).tree()
     run_job(check(tree), run, [])
     again = tree | {"resume": str(run), "trainer": cast(Tree, tree["trainer"]) | {"max_epochs": 3}}
-    spoilt: Tree = {"_target_": "tests.runs.poison.PoisonedLoss", "at": [0]}
+    spoilt: Tree = {"_target_": "tests.support.poison.PoisonedLoss", "at": [0]}
     with pytest.raises(JobFailed, match="the loss is inf"):
         run_job(check(again | {"loss": spoilt, "trust": ["tests"]}), run, [])
     assert read_result(run).status == "failed"

@@ -23,7 +23,7 @@ from digits.training.job import run_job
 
 MakeExperiment = Callable[..., Experiment]
 
-POISON: Tree = {"_target_": "tests.runs.poison.PoisonedLoss", "at": [13]}  # the second epoch's fourth step
+POISON: Tree = {"_target_": "tests.support.poison.PoisonedLoss", "at": [13]}  # the second epoch's fourth step
 SHORT = ("data.batch_size=128", "checkpoint_minutes=1e-6", "test=false")
 
 
@@ -111,7 +111,7 @@ def test_a_step_that_is_left_out_is_in_no_mean_and_no_average(experiment: MakeEx
 def test_skip_keeps_what_the_forward_pass_would_spoil(experiment: MakeExperiment, tmp_path: Path) -> None:
     config = experiment(*SHORT, "trainer.on_nonfinite=skip")
     net: Tree = {
-        "_target_": "tests.runs.poison.PoisonousNet",
+        "_target_": "tests.support.poison.PoisonousNet",
         "image_size": 28,
         "num_classes": 10,
         "poison": 7,

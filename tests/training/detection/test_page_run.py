@@ -81,7 +81,7 @@ def test_tensorboard_shows_crops_and_pages(page_run: Path) -> None:
 def test_a_run_that_is_cut_off_in_an_epoch_ends_as_one_that_never_was(tmp_path: Path) -> None:
     tree = experiment(*PAGE_READER, "checkpoint_minutes=1e-6").tree()
     run_job(check(tree), tmp_path / "whole", [])
-    bomb: Tree = {"_target_": "tests.runs.bomb.Bomb", "hook": "train", "at": 10, "signal_name": "SIGTERM"}
+    bomb: Tree = {"_target_": "tests.support.bomb.Bomb", "hook": "train", "at": 10, "signal_name": "SIGTERM"}
     with pytest.raises(Interrupted):
         run_job(check(tree | {"callbacks": {"bomb": bomb}}), tmp_path / "cut", [])
     assert read_result(tmp_path / "cut").status == "interrupted"
