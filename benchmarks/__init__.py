@@ -1,1 +1,1 @@
-"""The scripts behind every figure that is quoted anywhere, and `RESULTS.md`, which they write."""
+"""The scripts behind every figure that is quoted: they record what they measure, `python -m benchmarks` writes it."""

@@ -58,11 +58,11 @@ class Record:
 
 
 def write_lines(path: Path, tree: Tree) -> None:
-    """Write JSON with a line for each key, and where that holds a list of mappings, such as runs, one for each."""
+    """Write JSON with a line for each key, and where that is a list of mappings or of texts, one for each of them."""
     lines = []
     for key, value in tree.items():
         text = json.dumps(value, ensure_ascii=False)
-        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        if isinstance(value, list) and value and all(isinstance(item, dict | str) for item in value):
             text = "[\n" + ",\n".join(f"  {json.dumps(item, ensure_ascii=False)}" for item in value) + "\n ]"
         lines.append(f" {json.dumps(key, ensure_ascii=False)}: {text}")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,24 +1,19 @@
-"""Trainings by the shipped command, several side by side; and what the scripts that start commands share."""
+"""Commands in processes of their own, and trainings by the shipped one, several side by side."""
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.recipes import RecipeError, digest
-from benchmarks.records import RecordError
-from digits.config.files import FileError
+from benchmarks.recipes import digest
+from benchmarks.results import ROOT
 from digits.config.types import Tree
-from digits.runs.layout import RunError
 from digits.runs.read import runs_in
 
 OUTPUTS = Path("outputs/benchmarks")
@@ -67,7 +62,7 @@ def only_run(folder: Path) -> Path:
 
 def place(name: str, config: Tree) -> Path:
     """A folder for the runs of one configuration from one source; another of either has another."""
-    return OUTPUTS / f"{name}-{digest(config)}-{source(Path(__file__).parents[1])}"
+    return OUTPUTS / f"{name}-{digest(config)}-{source(ROOT)}"
 
 
 def source(repository: Path) -> str:
@@ -99,34 +94,6 @@ def output_of(*command: str, environment: Mapping[str, str] | None = None) -> st
     return done.stdout
 
 
-@contextmanager
-def told(interrupted: str) -> Iterator[None]:
-    """End the script with what went wrong, and exit code 1; after Ctrl-C with 130 and what that means for its work."""
-    try:
-        yield
-    except (FileError, RecipeError, RecordError, RunError, TrainingError) as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print(f"interrupted; {interrupted}", file=sys.stderr)
-        sys.exit(130)
-
-
-def named_runs(chosen: Sequence[str]) -> dict[str, list[str]]:
-    """Runs by a name, out of NAME=RUN[,RUN...]; a name that comes again adds its runs.
-
-    A comma before KEY= is one of a sweep's directory, as in model=cnn,seed=0. Raises RunError for anything else.
-    """
-    named: dict[str, list[str]] = {}
-    for given in chosen:
-        name, _, runs = given.partition("=")
-        each = re.split(r",(?![\w.]+=)", runs)
-        if not name or not all(each):
-            raise RunError(f"{given!r} is no name with its runs; write NAME=RUN or NAME=RUN,RUN")
-        named.setdefault(name, []).extend(each)
-    return named
-
-
 def side_by_side(jobs: Sequence[Job], at_once: int) -> Iterator[tuple[Job, Path]]:
     """Train all jobs, `at_once` at a time, the cores shared among them; gives each as it is done.
 
@@ -150,15 +117,3 @@ def side_by_side(jobs: Sequence[Job], at_once: int) -> Iterator[tuple[Job, Path]
         pool.shutdown(cancel_futures=True)  # after Ctrl-C, what waits is not begun
     if failed:
         raise TrainingError(f"{len(failed)} of {len(jobs)} trainings failed; the same command goes on with them")
-
-
-def positive(text: str) -> int:
-    """An argument that counts something, 1 or more."""
-    if (value := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
-    return value
-
-
-def add_jobs(parser: argparse.ArgumentParser) -> None:
-    """Add --jobs, which `side_by_side` takes."""
-    parser.add_argument("--jobs", type=positive, default=1, help="trainings side by side; they share the cores")

@@ -1,6 +1,5 @@
-"""What each part of a recipe is worth, on the validation split; writes its part of `benchmarks/RESULTS.md`.
+"""What each part of a recipe is worth, on the validation split.
 
-    python -m benchmarks.accuracy.ablations                          writes the tables from the records
     python -m benchmarks.accuracy.ablations run mlp_best --jobs 2    trains what has no record, two at a time
 
 Each part is taken out or changed alone, at a length that can be afforded, with 5,000 images kept for validation. The
@@ -10,12 +9,12 @@ on where it was cut off.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.commands import add_jobs, make_parser, told
 from benchmarks.recipes import RecipeError, changed, composed, digest, without_places
 from benchmarks.records import (
     RECORDS,
@@ -28,8 +27,8 @@ from benchmarks.records import (
     read_record,
     threads,
 )
-from benchmarks.results import replace_section
-from benchmarks.runs import Job, add_jobs, place, side_by_side, told
+from benchmarks.results import table as markdown
+from benchmarks.runs import Job, place, side_by_side
 from benchmarks.seeds import Sample, difference
 from digits.config.types import Tree
 from digits.runs.read import read_result
@@ -195,9 +194,7 @@ def line(result: RunRecord, what: str, overrides: tuple[str, ...]) -> Tree:
 
 def table(ablation: Ablation, record: Record) -> str:
     """The parts that have runs, each against the whole; and what the recipe has changed since."""
-    column = " seconds |" if ablation.timed else ""
-    head = f"| | overrides | seeds |{column} validation, mean ± sd | against the whole |"
-    rows = [head, f"|{'---|' * (head.count('|') - 1)}"]
+    rows: list[list[str]] = []
     counted: list[Tree] = []
     whole: Sample | None = None
     for what, change in ((WHOLE, ()), *ablation.parts):
@@ -207,20 +204,19 @@ def table(ablation: Ablation, record: Record) -> str:
         counted += runs
         sample = Record(record.path, runs=runs).sample("metrics", "val/accuracy")
         seeds = str(sample.n) if sample.n >= ablation.seeds else f"{sample.n} of {ablation.seeds}"
-        time = ""
-        if ablation.timed:
-            time = f" {statistics.median(number(run, 'seconds', 'fit') for run in runs):,.0f} |"
+        seconds = [f"{statistics.median(number(run, 'seconds', 'fit') for run in runs):,.0f}"] * ablation.timed
         typed = " ".join(f"`{override}`" for override in change)
         if what == WHOLE:
             whole = sample
         against = "" if what == WHOLE or whole is None else difference(sample, whole)
-        rows.append(f"| {what} | {typed} | {seeds} |{time} {sample.percent()} | {against} |")
+        rows.append([what, typed, seeds, *seconds, sample.percent(), against])
     if not counted:
         return f"### {ablation.name}\n\nNone of the list's runs is recorded."
     where = f"`{' '.join(ablation.overrides(()))}`{threads(counted)}; {'; '.join(described(counted))}."
     if keys := changed(record.config, composed(ablation.overrides(()))):
         where += f" The recipe has another {', '.join(keys)} since."
-    return f"### {ablation.name}\n\n{where}\n\n" + "\n".join(rows)
+    columns = ["", "overrides", "seeds", *["seconds"] * ablation.timed, "validation, mean ± sd", "against the whole"]
+    return f"### {ablation.name}\n\n{where}\n\n{markdown(columns, rows)}"
 
 
 def section() -> str:
@@ -231,23 +227,15 @@ def section() -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        "python -m benchmarks.accuracy.ablations", description=__doc__, formatter_class=raw
-    )
-    run = parser.add_subparsers(dest="command").add_parser("run", help="train what has no record")
+    parser = make_parser("benchmarks.accuracy.ablations", __doc__)
+    run = parser.add_subparsers(required=True).add_parser("run", help="train what has no record")
     run.add_argument("names", metavar="NAME", nargs="+", choices=BY_RECIPE)
     add_jobs(run)
     run.add_argument("--anew", action="store_true", help="leave what is recorded out, and train all")
     given = parser.parse_args(argv)
     with told(interrupted="the same command goes on"):
-        if given.command == "run":
-            for name in given.names:
-                train_missing(BY_RECIPE[name], given.jobs, anew=given.anew)
-        else:
-            text = section()
-            print(text)
-            replace_section("Ablations", "python -m benchmarks.accuracy.ablations", text)
+        for name in given.names:
+            train_missing(BY_RECIPE[name], given.jobs, anew=given.anew)
 
 
 if __name__ == "__main__":

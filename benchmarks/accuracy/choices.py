@@ -1,6 +1,5 @@
-"""What was tried before a recipe's settings were chosen; writes its part of `benchmarks/RESULTS.md`.
+"""What was tried before a recipe's settings were chosen.
 
-    python -m benchmarks.accuracy.choices                              writes the tables from the records
     python -m benchmarks.accuracy.choices mlp_best "48 epochs" RUN     takes a run in that kept validation images back
 
 A run is judged by its last epoch, as the recipe is, on the images it kept back, and by 1, 5 and 9 views of each. The
@@ -9,17 +8,17 @@ test set is not looked at. Records: `benchmarks/records/NAME-choice.json`.
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import cast, get_args
 
+from benchmarks.commands import make_parser, told
 from benchmarks.recipes import BY_NAME
 from benchmarks.records import RECORDS, Record, RecordError, compact, described, finished, number, read_record
-from benchmarks.results import replace_section
-from benchmarks.runs import output_of, told
+from benchmarks.results import table as markdown
+from benchmarks.runs import output_of
 from digits.config.schema import Views
 from digits.config.types import Tree, Value
 from digits.exporting.onnx_export import without_places
@@ -69,18 +68,19 @@ def add(name: str, what: str, run: Path, folder: Path = RECORDS) -> Record:
 
 def table(record: Record) -> str:
     """The runs of one recipe."""
-    head = f"| | overrides | commit | kept back | epochs | {' | '.join(f'{count} views' for count in VIEWS)} |"
-    rows = [head.replace("1 views", "1 view"), f"|{'---|' * (5 + len(VIEWS))}"]
+    rows = []
     for run in record.runs:
         typed = " ".join(f"`{override}`" for override in cast(list[str], run["overrides"]))
-        by_views = cast(Tree, run["views"])
-        accuracies = " | ".join(
-            f"{100 * number(by_views, str(count)):.2f}" if str(count) in by_views else UNKNOWN for count in VIEWS
-        )
+        seen = cast(Tree, run["views"])
+        accuracies = [f"{100 * number(seen, str(n)):.2f}" if str(n) in seen else UNKNOWN for n in VIEWS]
         commit, kept = str(cast(Tree, run["commit"])["id"] or "unknown")[:7], f"{number(run, 'data', 'val'):,.0f}"
-        rows.append(f"| {run['what']} | {typed} | {commit} | {kept} | {number(run, 'epochs'):.0f} | {accuracies} |")
-    where = "; ".join(dict.fromkeys(text.rpartition("; commit")[0] for text in described(record.runs)))
-    return f"### {record.path.stem.removesuffix(SUFFIX)}\n\n{where}.\n\n" + "\n".join(rows)
+        rows.append([str(run["what"]), typed, commit, kept, f"{number(run, 'epochs'):.0f}", *accuracies])
+    columns = ["", "overrides", "commit", "kept back", "epochs", "1 view", *(f"{n} views" for n in VIEWS[1:])]
+    lines = [text.partition("; commit ") for text in described(record.runs)]
+    where = "; ".join(
+        dict.fromkeys([machine for machine, _, _ in lines] + [f"commit {commit}" for *_, commit in lines])
+    )
+    return f"### {record.path.stem.removesuffix(SUFFIX)}\n\n{where}.\n\n{markdown(columns, rows)}"
 
 
 def section(folder: Path = RECORDS) -> str:
@@ -91,21 +91,13 @@ def section(folder: Path = RECORDS) -> str:
 
 def main(argv: Sequence[str] | None = None, folder: Path = RECORDS, names: Collection[str] = BY_NAME) -> None:
     """The command."""
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("python -m benchmarks.accuracy.choices", description=__doc__, formatter_class=raw)
-    parser.add_argument("tried", metavar="NAME WHAT RUN", nargs="*", help="a recipe, what was tried, its run")
+    parser = make_parser("benchmarks.accuracy.choices", __doc__)
+    parser.add_argument("name", metavar="NAME", choices=names, help=f"a recipe: {', '.join(names)}")
+    parser.add_argument("what", metavar="WHAT", help="what was tried, in words")
+    parser.add_argument("run", metavar="RUN", type=Path, help="its run")
     given = parser.parse_args(argv)
-    if len(given.tried) not in (0, 3):
-        parser.error("name a recipe, what was tried, and its run: mlp_best '48 epochs' RUN")
-    name, what, run = given.tried or ("", "", "")
-    if name and name not in names:
-        parser.error(f"there is no recipe {name}; there are {', '.join(names)}")
-    with told(interrupted="nothing was recorded"):
-        if given.tried:
-            add(name, what, Path(run), folder)
-        text = section(folder)
-        print(text)
-        replace_section("Choices", "python -m benchmarks.accuracy.choices", text)
+    with told():
+        print(table(add(given.name, given.what, given.run, folder)))
 
 
 if __name__ == "__main__":

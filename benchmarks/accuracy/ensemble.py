@@ -1,8 +1,7 @@
-"""What averaging this project's own nets brings on the test set; writes its part of `benchmarks/RESULTS.md`.
+"""What averaging this project's own nets brings on the test set.
 
-    python -m benchmarks.accuracy.ensemble cnn_best=RUN,RUN mixed=RUN,RUN,RUN    evaluates, records and writes
+    python -m benchmarks.accuracy.ensemble cnn_best=RUN,RUN mixed=RUN,RUN,RUN    evaluates and records
     python -m benchmarks.accuracy.ensemble nine=RUN,RUN --views 9                each net over nine shifts of a picture
-    python -m benchmarks.accuracy.ensemble                                       writes from the record
 
 Each ensemble is fixed before its test accuracy is looked at: all recorded seeds of one or more recipes, none left out,
 and its views.
@@ -11,7 +10,6 @@ Record: `benchmarks/records/ensembles.json`, each member known by the SHA-256 of
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 from collections import Counter
@@ -19,10 +17,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast, get_args
 
+from benchmarks.commands import make_parser, named_runs, told
 from benchmarks.recipes import BY_NAME, FORMER
 from benchmarks.records import RECORDS, RecordError, number, read_record, write_lines
-from benchmarks.results import machine, replace_section
-from benchmarks.runs import named_runs, output_of, told
+from benchmarks.results import by_machine, machine
+from benchmarks.results import table as markdown
+from benchmarks.runs import output_of
 from benchmarks.seeds import Sample
 from digits.config.files import RECORD_LIMIT, read_json
 from digits.config.schema import Views
@@ -78,37 +78,27 @@ def entry(found: Tree, known: dict[str, str]) -> Tree:
 
 def table(ensembles: dict[str, Tree], known: dict[str, str]) -> str:
     """Every ensemble against its members' mean; a recipe that was recorded anew since is told from what it is now."""
-    rows = [
-        "| ensemble | members | members' mean ± sd, % | together, % | wrong of 10,000 |",
-        "|---|---|---|---|---|",
-    ]
+    rows = []
     for name, ensemble in ensembles.items():
         members = cast(list[Tree], ensemble["members"])
         of = Counter(known.get(str(m["weights"]), f"{m['recipe']} of a former record") for m in members)
         views = "" if ensemble["views"] == 1 else f", {ensemble['views'] or 'each by its own'} views"
         alone = Sample(tuple(number(member, "accuracy") for member in members))
         wrong = number(ensemble, "images") - number(ensemble, "correct")
-        rows.append(
-            f"| {name} | {', '.join(f'{count} {recipe}' for recipe, count in of.items())}{views} | {alone.percent()} "
-            f"| **{number(ensemble, 'accuracy'):.2%}** | {wrong:.0f} |"
-        )
-    return "\n".join(rows)
+        counts = ", ".join(f"{count} {recipe}" for recipe, count in of.items())
+        together = f"**{number(ensemble, 'accuracy'):.2%}**"
+        rows.append([name, f"{counts}{views}", alone.percent(), together, f"{wrong:.0f}"])
+    return markdown(["ensemble", "members", "members' mean ± sd, %", "together, %", "wrong of 10,000"], rows)
 
 
-def machines(ensembles: dict[str, Tree]) -> str:
-    """What each was evaluated on."""
-    by_machine: dict[str, list[str]] = {}
-    for name, ensemble in ensembles.items():
-        by_machine.setdefault(str(ensemble["machine"]), []).append(name)
-    return "\n".join(f"- {', '.join(names)}: {machine}" for machine, names in by_machine.items())
-
-
-def section(ensembles: dict[str, Tree], known: dict[str, str]) -> str:
+def section() -> str:
     """The section of RESULTS.md."""
+    ensembles = read(RECORD)
+    machines = by_machine((name, str(ensemble["machine"])) for name, ensemble in ensembles.items())
     return (
         "The mean of the nets' probabilities on the official test set, all recorded seeds of the recipes; the standard "
         "error of an accuracy of 99.8 % on 10,000 images is 0.045 points. Wanted of the best: "
-        f"≥ {100 * WANTED:.2f} %.\n\n{table(ensembles, known)}\n\nEvaluated on:\n\n{machines(ensembles)}"
+        f"≥ {100 * WANTED:.2f} %.\n\n{table(ensembles, recipes_of())}\n\nEvaluated on:\n\n{machines}"
     )
 
 
@@ -119,24 +109,16 @@ def read(path: Path) -> dict[str, Tree]:
 
 def main(argv: Sequence[str] | None = None, path: Path = RECORD) -> None:
     """The command."""
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("python -m benchmarks.accuracy.ensemble", description=__doc__, formatter_class=raw)
-    parser.add_argument("ensembles", metavar="NAME=RUN,RUN", nargs="*", help="an ensemble and the runs it is made of")
+    parser = make_parser("benchmarks.accuracy.ensemble", __doc__)
+    parser.add_argument("ensembles", metavar="NAME=RUN,RUN", nargs="+", help="an ensemble and the runs it is made of")
     parser.add_argument("--views", metavar="N", type=int, choices=get_args(Views), help="as digits.evaluate takes")
     given = parser.parse_args(argv)
-    with told(interrupted="nothing was kept"):
-        ensembles = read(path)
-        if not (named := named_runs(given.ensembles)) and not ensembles:
-            command = "python -m benchmarks.accuracy.ensemble NAME=RUN,RUN"
-            raise RecordError(f"no ensemble is recorded yet; name one: {command}")
+    with told():
         known = recipes_of()
-        for name, runs in named.items():
-            ensembles[name] = entry(evaluated(runs, given.views), known)
-        if named:
-            write_lines(path, {**ensembles})
-        text = section(ensembles, known)
-        print(text)
-        replace_section("Ensembles", "python -m benchmarks.accuracy.ensemble", text)
+        named = named_runs(given.ensembles)
+        ensembles = read(path) | {name: entry(evaluated(runs, given.views), known) for name, runs in named.items()}
+        write_lines(path, {**ensembles})
+        print(table(ensembles, known))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ is not checked. Leaves nothing behind.
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -20,13 +19,13 @@ from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
 
-from tabulate import tabulate
-
+from benchmarks.commands import add_jobs, make_parser, positive, told
 from benchmarks.recipes import BY_NAME, Recipe, composed
 from benchmarks.records import RECORDS, Record, RecordError, check_is_of, compact, number, read_record
-from benchmarks.runs import Job, add_jobs, positive, side_by_side, told
+from benchmarks.runs import Job, side_by_side
 from benchmarks.seeds import Sample, bound
 from digits.runs.read import read_result
+from digits.runs.table import Table
 
 FAST = ("logistic", "mlp", "cnn")
 FIRST_SEED = 1000
@@ -109,8 +108,7 @@ def check_speedrun(k: int) -> bool:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("python -m benchmarks.accuracy.recheck", description=__doc__, formatter_class=raw)
+    parser = make_parser("benchmarks.accuracy.recheck", __doc__)
     parser.add_argument("names", metavar="NAME", nargs="*", help=f"recipes (default: {' '.join(FAST)} {SPEEDRUN})")
     parser.add_argument("--seeds", metavar="K", type=positive, default=3, help="new seeds a recipe")
     add_jobs(parser)
@@ -121,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with told(interrupted="nothing was kept"):
         verdicts = [run_again(BY_NAME[name], given.seeds, given.jobs) for name in names if name != SPEEDRUN]
     headers = ["recipe", "recorded, % (n)", "again, % (k)", "off by", "bound", "verdict"]
-    print(tabulate([verdict.row() for verdict in verdicts], headers, disable_numparse=True), flush=True)
+    print(Table(headers, [verdict.row() for verdict in verdicts], "lrrrrl").text(), flush=True)
     speed_holds = SPEEDRUN not in names or check_speedrun(given.seeds)
     sys.exit(0 if speed_holds and all(verdict.holds for verdict in verdicts) else 1)
 

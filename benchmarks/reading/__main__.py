@@ -1,14 +1,14 @@
-"""How well real pictures are read, by the reader that ships or with other models; writes its part of RESULTS.md.
+"""How well real pictures are read, by the reader that ships or with other models.
 
-    python -m benchmarks.reading DIR --changes --beside CHECKOUT    writes "Reading pictures"
+    python -m benchmarks.reading DIR --changes --beside CHECKOUT    records "Reading pictures"
     python -m benchmarks.reading DIR                                the reader that ships; prints only
     python -m benchmarks.reading DIR --model RUN --model RUN        a page detector, a classifier or both in its place
     python -m benchmarks.reading DIR --changes                      each picture once more with each harmless change
     python -m benchmarks.reading DIR --failures                     names each picture that is read wrongly
 
 CHECKOUT is another checkout of this project (git worktree add), whose reader reads the same pictures in the same run.
-"Reading pictures" is written with --changes and --beside only, so that it never holds less than it held; without either
-of them the same tables are printed. It names the models by the SHA-256 of their files.
+"Reading pictures" is recorded with --changes and --beside only, so that it never holds less than it held; without
+either of them the same tables are printed. It names the models by the SHA-256 of their files.
 
 DIR holds pictures as `benchmarks.reading.pictures` says, of any kinds and sources. It may hold arrays of single digits
 too, NAME.npz: white ink on black, (N, H, W) or (N, H * W) with square pictures, and a label for each; the arrays may
@@ -17,11 +17,11 @@ have any names. RUN is a run's directory with an export, or an ONNX file.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.commands import make_parser
 from benchmarks.reading import arrays
 from benchmarks.reading.pictures import (
     Result,
@@ -31,9 +31,10 @@ from benchmarks.reading.pictures import (
     read_all,
     stability_table,
 )
-from benchmarks.reading.readers import Read, fingerprints, readers
-from benchmarks.results import machine, replace_section
+from benchmarks.reading.readers import Read, add_readers, fingerprints, readers
+from benchmarks.results import Section, machine
 
+CODE = ("digits/reading/**",)
 ABOUT = (
     "Pictures whose text is read rightly, with its lines, and nothing else; of those without a digit, those of which "
     "nothing is read. Digits wrong, missing and false by the fewest changes; CPU time of one thread, decoding and all. "
@@ -52,11 +53,10 @@ def report(results: Sequence[Result], read: Read, archives: Sequence[Path]) -> s
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read everything, print, write; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Read everything, print, record; returns the exit code."""
+    parser = make_parser("benchmarks.reading", __doc__)
     parser.add_argument("folder", metavar="DIR", type=Path, help="holds KIND/SOURCE/NUMBER_LABEL.SUFFIX")
-    parser.add_argument("--model", metavar="RUN", type=Path, action="append", default=[], help="an exported model")
-    parser.add_argument("--beside", metavar="CHECKOUT", type=Path, help="another checkout, whose reader reads the same")
+    add_readers(parser)
     parser.add_argument("--changes", action="store_true", help="read each picture with each harmless change, too")
     parser.add_argument("--failures", action="store_true", help="name each picture that is read wrongly")
     given = parser.parse_args(arguments)
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.beside is not None and given.changes:
         models = " --model RUN" * len(given.model)
         command = f"python -m benchmarks.reading DIR{models} --changes --beside CHECKOUT"
-        replace_section("Reading pictures", command, text)
+        Section("Reading pictures", command, CODE, text).keep("reading_pictures")
     return 0
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.reading.readers import Read
+from benchmarks.results import table as markdown
 
 MARGIN, SMALL = 0.5, 28
 """Arrays have their digits up to the edge: they get a margin of this share of their side, after those that are smaller
@@ -50,8 +51,6 @@ def score_array(read: Read, path: Path) -> tuple[int, int]:
 
 def table(read: Read, paths: Sequence[Path]) -> str:
     """A row for each archive, as Markdown."""
-    rows = ["| archive | right | of | % |", "|---|---|---|---|"]
-    for path in paths:
-        right, number = score_array(read, path)
-        rows.append(f"| {path.stem} | {right} | {number} | {100 * right / number:.2f} |")
-    return "\n".join(rows)
+    scores = {path.stem: score_array(read, path) for path in paths}
+    rows = [[name, right, number, f"{100 * right / number:.2f}"] for name, (right, number) in scores.items()]
+    return markdown(["archive", "right", "of", "%"], rows)

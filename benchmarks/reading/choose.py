@@ -15,7 +15,6 @@ validation digits, of a seed of their own; `python -m benchmarks.reading.compose
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
+from benchmarks.commands import make_parser, positive
 from benchmarks.reading.composed import CHOOSING, composed_pages
 from digits.data.pages.page import UNCLEAR, Composed
 from digits.evaluating.pages import PagesScores, judge_page, total
@@ -171,15 +171,22 @@ def box_errors(looked: Sequence[Looked]) -> dict[str, float]:
     return {name: float(np.std(np.concatenate(part))) for name, part in parts.items()}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Look at every page once, try every combination, print the best; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def nets_and_pages(
+    name: str, doc: str | None, number: int, arguments: Sequence[str] | None
+) -> tuple[Net, Classify, Sequence[Composed]]:
+    """What a command that chooses is given: a page detector, a classifier, and the pages to choose on."""
+    parser = make_parser(name, doc)
     parser.add_argument("detector", metavar="DETECTOR", type=Path)
     parser.add_argument("classifier", metavar="CLASSIFIER", type=Path)
-    parser.add_argument("--pages", metavar="N", type=int, default=600, help="how many (default: 600)")
+    parser.add_argument("--pages", metavar="N", type=positive, default=number, help=f"how many (default: {number})")
     given = parser.parse_args(arguments)
     detector, classifier = load(given.detector, given.classifier)
-    classify, pages = opinion_of(classifier), composed_pages(given.pages, CHOOSING, "val")
+    return detector, opinion_of(classifier), composed_pages(given.pages, CHOOSING, "val")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Look at every page once, try every combination, print the best; returns the exit code."""
+    detector, classify, pages = nets_and_pages("benchmarks.reading.choose", __doc__, 600, arguments)
     looked = [Looked(page, look(detector, classify, page.pixels)) for page in pages]
     print("boxes are off by", ", ".join(f"{name} {value:.3f}" for name, value in box_errors(looked).items()))
     tried = [Weights(*each) for each in every(LABELS, DIGITS, THRESHOLDS, SUREST, AGREED)]

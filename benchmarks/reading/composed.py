@@ -2,15 +2,14 @@
 
     python -m benchmarks.reading.composed --beside CHECKOUT
 
-reads pages that nothing was chosen by, and writes "Reading composed pages" of `benchmarks/RESULTS.md`, which names the
-models by the SHA-256 of their files. CHECKOUT is another checkout of this project (git worktree add), whose reader
-reads the same pages. Without it, and with another number of pages (--pages), it prints only. `--model RUN`, a run's
-directory with an export or an ONNX file, puts a page detector or a classifier in the place of the one that ships.
+reads pages that nothing was chosen by, and records "Reading composed pages", which names the models by the SHA-256 of
+their files. CHECKOUT is another checkout of this project (git worktree add), whose reader reads the same pages. Without
+it, and with another number of pages (--pages), it prints only. `--model RUN`, a run's directory with an export or an
+ONNX file, puts a page detector or a classifier in the place of the one that ships.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -21,9 +20,10 @@ from typing import Literal
 
 import numpy as np
 
+from benchmarks.commands import make_parser, positive
 from benchmarks.reading.pictures import calibration_error
-from benchmarks.reading.readers import Answer, Read, fingerprints, readers
-from benchmarks.results import machine, replace_section
+from benchmarks.reading.readers import Answer, Read, add_readers, fingerprints, readers
+from benchmarks.results import Section, machine, table
 from digits.data.datasets import Arrays, read_dataset
 from digits.data.pages.cache import Digits
 from digits.data.pages.composing import Composing, digits_of
@@ -32,6 +32,7 @@ from digits.evaluating.pages import PageScore, PagesScores, by_layout, judge_pag
 from digits.reading.boxes import Found
 from digits.reading.result import Reading
 
+CODE = ("digits/reading/**", "digits/data/pages/**")
 KEPT, SPLIT_SEED = 5_000, 0
 """As conf/data/pages.yaml has them."""
 
@@ -85,21 +86,18 @@ def found_of(reading: Reading) -> Found:
 def layouts_table(scores: dict[str, dict[str, PagesScores]]) -> str:
     """For each layout and each reader the pages without a fault, and the digits that are at fault, as Markdown."""
     names = list(scores)
-    rows = [
-        f"| layout | of | {' | '.join(f'{name}: right | % | faults' for name in names)} |",
-        "|---|---|" + "---|---|---|" * len(names),
-    ]
+    rows: list[list[object]] = []
     for layout, first in scores[names[0]].items():
-        cells = []
+        cells: list[object] = [layout, first.pages]
         for name in names:
             each = scores[name][layout]
             faults = each.sought - each.correct + each.false
-            cells += [str(each.perfect), f"{100 * each.perfect / each.pages:.1f}", str(faults)]
-        rows.append(f"| {layout} | {first.pages} | {' | '.join(cells)} |")
-    return "\n".join(rows)
+            cells += [each.perfect, f"{100 * each.perfect / each.pages:.1f}", faults]
+        rows.append(cells)
+    return table(["layout", "of", *(column for name in names for column in (f"{name}: right", "%", "faults"))], rows)
 
 
-def confidence_row(name: str, answers: Sequence[Answer], scores: Sequence[PageScore]) -> str:
+def confidence_row(name: str, answers: Sequence[Answer], scores: Sequence[PageScore]) -> list[str]:
     """A reader's calibration errors, of digits, whole pages and those without a digit, and what its mark catches."""
     digits = [digit.confidence for answer in answers for digit in answer.reading.digits]
     right = np.concatenate([score.true_labels == score.found.probabilities.argmax(1) for score in scores])
@@ -114,12 +112,12 @@ def confidence_row(name: str, answers: Sequence[Answer], scores: Sequence[PageSc
     )
     marked = np.array([answer.marked for answer in answers])
     shares = [100 * float(marked[np.array(perfect) == each].mean()) for each in (False, True)]
-    return f"| {name} | {' | '.join(f'{100 * error:.2f}' for error in errors)} | {shares[0]:.1f} | {shares[1]:.1f} |"
+    return [name, *(f"{100 * error:.2f}" for error in errors), *(f"{share:.1f}" for share in shares)]
 
 
 CONFIDENCE = (
-    "| reader | expected calibration error of digits, % | of pages, % | of pages without a digit, % "
-    "| wrong pages marked, % | right pages marked, % |\n|---|---|---|---|---|---|"
+    *("reader", "expected calibration error of digits, %", "of pages, %", "of pages without a digit, %"),
+    *("wrong pages marked, %", "right pages marked, %"),
 )
 
 
@@ -129,14 +127,13 @@ def answers_of(read: Read, pages: Sequence[Composed]) -> list[Answer]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read every page with every reader, print, write; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", metavar="RUN", type=Path, action="append", default=[], help="an exported model")
-    parser.add_argument("--beside", metavar="CHECKOUT", type=Path, help="another checkout, whose reader reads the same")
-    parser.add_argument("--pages", metavar="N", type=int, default=NUMBER, help=f"how many (default: {NUMBER})")
+    """Read every page with every reader, print, record; returns the exit code."""
+    parser = make_parser("benchmarks.reading.composed", __doc__)
+    add_readers(parser)
+    parser.add_argument("--pages", metavar="N", type=positive, default=NUMBER, help=f"how many (default: {NUMBER})")
     given = parser.parse_args(arguments)
     pages = composed_pages(given.pages, STATED, "test")
-    scores, sure = {}, [CONFIDENCE]
+    scores, sure = {}, []
     with readers(given.model, given.beside) as scored:
         for name, read in scored.items():
             answers = answers_of(read, pages)
@@ -147,15 +144,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "Pages of a seed that nothing was chosen by, composed of digits that no net was trained on. Right are pages of "
         "which every digit is found and read, in its order, and nothing else; faults are digits missed or read "
         f"wrongly, and what is no digit.\n\n{fingerprints(given.model)}\n\n{layouts_table(scores)}\n\n"
-        + "\n".join(sure)
-        + f"\n\n{machine()}"
+        f"{table(CONFIDENCE, sure)}\n\n{machine()}"
     )
     print(text)
     if given.pages == NUMBER and given.beside is not None:
         models = " --model RUN" * len(given.model)
-        replace_section(
-            "Reading composed pages", f"python -m benchmarks.reading.composed{models} --beside CHECKOUT", text
-        )
+        command = f"python -m benchmarks.reading.composed{models} --beside CHECKOUT"
+        Section("Reading composed pages", command, CODE, text).keep("reading_composed")
     return 0
 
 

@@ -16,18 +16,15 @@ as they are. What counts is, for
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 from unittest.mock import patch
 
 import numpy as np
 
-from benchmarks.reading.choose import read_with
-from benchmarks.reading.composed import CHOOSING, composed_pages
+from benchmarks.reading.choose import nets_and_pages, read_with
 from digits.data.pages.page import UNCLEAR, Composed
 from digits.data.pages.patches import MOVED, RESIZED
 from digits.evaluating.pages import judge_page
@@ -35,8 +32,7 @@ from digits.reading import boxes, detect, linking, reader
 from digits.reading import patch as patches
 from digits.reading.boxes import Floats, suppress
 from digits.reading.detect import Net, find
-from digits.reading.model.net import load
-from digits.reading.reader import Classify, opinion_of
+from digits.reading.reader import Classify
 
 Value = float | tuple[float, float]
 SHARED = 0.6
@@ -151,14 +147,8 @@ def tried_with(detector: Net, classify: Classify, pages: Sequence[Composed]) -> 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Try every value of every constant, print; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("detector", metavar="DETECTOR", type=Path)
-    parser.add_argument("classifier", metavar="CLASSIFIER", type=Path)
-    parser.add_argument("--pages", metavar="N", type=int, default=300, help="how many (default: 300)")
-    given = parser.parse_args(arguments)
-    detector, classifier = load(given.detector, given.classifier)
-    pages = composed_pages(given.pages, CHOOSING, "val")
-    for module, measure, of, values in tried_with(detector, opinion_of(classifier), pages):
+    detector, classify, pages = nets_and_pages("benchmarks.reading.constants", __doc__, 300, arguments)
+    for module, measure, of, values in tried_with(detector, classify, pages):
         print(f"{module.__name__}: {measure()} of {of} as it is")
         for name, several in values.items():
             told = []

@@ -18,11 +18,6 @@ class Errors:
     correct: tuple[bool, ...]
     """Whether each digit of the answer is the label's."""
 
-    @property
-    def number(self) -> int:
-        """How many digits are not as they should be."""
-        return self.wrong + self.missing + self.false
-
 
 def errors(label: str, answer: str) -> Errors:
     """Compare the digits of two texts in their order; where a text line ends does not matter.

@@ -17,6 +17,7 @@ import numpy as np
 from benchmarks.reading.changes import CHANGES
 from benchmarks.reading.errors import Errors, errors
 from benchmarks.reading.readers import Answer, Read
+from benchmarks.results import table
 from digits.reading.pictures import open_picture
 
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
@@ -76,42 +77,35 @@ def read_all(read: Read, paths: Iterable[Path], *, changes: bool = False) -> Ite
 
 def accuracy_table(results: Sequence[Result]) -> str:
     """A row for each source and each kind: pictures right, digits wrong, missing and false, time."""
-    rows = [
-        "| kind | source | right | of | % | wrong | missing | false | ms a picture |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     for kind, of_kind in _by(results, lambda result: result.path.parts[-3]):
         for source, of_source in _by(of_kind, lambda result: result.path.parts[-2]):
             rows.append(_accuracy(kind, source, of_source))
         rows.append(_accuracy(f"**{kind}**", "**all**", of_kind))
-    return "\n".join(rows)
+    return table(["kind", "source", "right", "of", "%", "wrong", "missing", "false", "ms a picture"], rows)
 
 
-def _accuracy(kind: str, source: str, results: Sequence[Result]) -> str:
+def _accuracy(kind: str, source: str, results: Sequence[Result]) -> list[object]:
     right, found = sum(result.right for result in results), [result.errors for result in results]
     counts = (sum(getattr(each, name) for each in found) for name in ("wrong", "missing", "false"))
-    cells = [kind, source, right, len(results), f"{100 * right / len(results):.2f}", *counts]
     milliseconds = 1000 * sum(result.answer.seconds for result in results) / len(results)
-    return "| " + " | ".join(map(str, [*cells, f"{milliseconds:.1f}"])) + " |"
+    share = f"{100 * right / len(results):.2f}"
+    return [kind, source, right, len(results), share, *counts, f"{milliseconds:.1f}"]
 
 
 def stability_table(results: Sequence[Result]) -> str:
     """A row for each kind: the percentage of pictures of which the answer changes, for each harmless change."""
-    rows = [f"| kind | of | {' | '.join(CHANGES)} | any |", "|---|---|" + "---|" * (len(CHANGES) + 1)]
+    rows = []
     for kind, of_kind in [*_by(results, lambda result: result.path.parts[-3]), ("**all**", list(results))]:
         columns = [[result.changed[name] for result in of_kind] for name in CHANGES]
         columns.append([any(result.changed.values()) for result in of_kind])
-        shares = " | ".join(f"{100 * sum(column) / len(column):.1f}" for column in columns)
-        rows.append(f"| {kind} | {len(of_kind)} | {shares} |")
-    return "\n".join(rows)
+        rows.append([kind, len(of_kind), *(f"{100 * sum(column) / len(column):.1f}" for column in columns)])
+    return table(["kind", "of", *CHANGES, "any"], rows)
 
 
 def calibration_table(results: Sequence[Result]) -> str:
     """A row for each kind: calibration error of the digits, and how many wrong and right pictures carry a mark."""
-    rows = [
-        "| kind | digits | expected calibration error, % | wrong pictures | marked, % | right pictures | marked, % |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     for kind, of_kind in [*_by(results, lambda result: result.path.parts[-3]), ("**all**", list(results))]:
         confidences = [digit.confidence for result in of_kind for digit in result.answer.reading.digits]
         correct = [each for result in of_kind for each in result.errors.correct]
@@ -119,8 +113,9 @@ def calibration_table(results: Sequence[Result]) -> str:
         for right in (False, True):
             marked = [result.answer.marked for result in of_kind if result.right == right]
             cells += [str(len(marked)), _percent(sum(marked) / max(1, len(marked)), len(marked))]
-        rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join(rows)
+        rows.append(cells)
+    shares = ("wrong pictures", "marked, %", "right pictures", "marked, %")
+    return table(["kind", "digits", "expected calibration error, %", *shares], rows)
 
 
 def calibration_error(confidences: Sequence[float], correct: Sequence[bool]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -121,6 +122,12 @@ def _answer(told: dict[str, object]) -> Answer:
     width, height, left_out = (int(str(told[name])) for name in ("width", "height", "left_out"))
     reading = Reading(found, width, height, float(str(told["confidence"])), left_out)
     return Answer(reading, bool(told["marked"]), float(str(told["seconds"])))
+
+
+def add_readers(parser: argparse.ArgumentParser) -> None:
+    """Add --model and --beside, which `readers` takes."""
+    parser.add_argument("--model", metavar="RUN", type=Path, action="append", default=[], help="an exported model")
+    parser.add_argument("--beside", metavar="CHECKOUT", type=Path, help="another checkout, whose reader reads the same")
 
 
 @contextmanager

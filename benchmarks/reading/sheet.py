@@ -11,7 +11,6 @@ a digit that is cut off or covered, which counts nowhere. Small pages are enlarg
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from benchmarks.commands import make_parser, positive
 from benchmarks.reading.composed import validation_digits
 from digits.data.datasets import DataError
 from digits.data.pages.compose import compose, enlarged
@@ -62,7 +62,7 @@ def shown(page: Composed) -> Picture:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compose, draw, write; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser("benchmarks.reading.sheet", __doc__)
     parser.add_argument("file", metavar="FILE.png", type=Path, help="where the sheet is written")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="which pages (default: 0)")
     parser.add_argument(
@@ -71,10 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--material", metavar="DIR", type=Path, help="a folder of handwriting fonts and pictures (default: none)"
     )
-    parser.add_argument("--pages", metavar="N", type=int, default=1, help="how many of each layout (default: 1)")
+    parser.add_argument("--pages", metavar="N", type=positive, default=1, help="how many of each layout (default: 1)")
     given = parser.parse_args(arguments)
-    if given.pages < 1 or given.seed < 0:
-        parser.error("--pages is at least 1, and --seed at least 0")
+    if given.seed < 0:
+        parser.error("--seed is at least 0")
     layouts = list(LAYOUTS) if given.layout is None else [given.layout]
     try:
         stock = stock_of(given.material)

@@ -9,7 +9,6 @@ safetensors are half as large; its ONNX file has the same numbers.
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+from benchmarks.commands import make_parser
 from digits import export
 from digits.reading.model.net import SHIPPED, SHIPPED_DETECTOR
 from digits.runs.layout import MODEL, RESULT, WEIGHTS
@@ -45,7 +45,7 @@ def ship(run: Path, folder: Path, *, half: bool) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Ship what is named; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser("benchmarks.reading.ship", __doc__)
     parser.add_argument("detector", metavar="DETECTOR_RUN", help="a run of experiment=page_reader, or -")
     parser.add_argument("classifier", metavar="CLASSIFIER_RUN", help="a run of experiment=page_digits, or -")
     given = parser.parse_args(arguments)

@@ -1,6 +1,6 @@
-"""How long reading a picture takes, on one thread, beyond decoding it; writes its part of RESULTS.md.
+"""How long reading a picture takes, on one thread, beyond decoding it.
 
-    python -m benchmarks.reading.speed --beside CHECKOUT    writes "Reading speed"
+    python -m benchmarks.reading.speed --beside CHECKOUT    records "Reading speed"
     python -m benchmarks.reading.speed                      the reader that ships; prints only
 
 CHECKOUT is another checkout of this project (git worktree add), whose reader reads the same pictures in the same run,
@@ -10,7 +10,6 @@ megapixels that is full of small writing. `cold` is `python -m digits.predict` o
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -22,9 +21,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.commands import make_parser
 from benchmarks.reading.composed import validation_digits
 from benchmarks.reading.readers import Read, fingerprints, readers
-from benchmarks.results import machine, replace_section
+from benchmarks.results import ROOT, Section, machine, table
 from digits.data.pages.compose import compose
 from digits.data.pages.layouts.catalogue import PAGE
 from digits.data.pages.stamps.skeleton import distance_maps
@@ -89,28 +89,29 @@ def cold(folder: Path, picture: Path) -> float:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read everything, print, write; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Read everything, print, record; returns the exit code."""
+    parser = make_parser("benchmarks.reading.speed", __doc__)
     parser.add_argument("--beside", metavar="CHECKOUT", type=Path, help="another checkout, whose reader reads the same")
     given = parser.parse_args(arguments)
     images, labels = validation_digits("val")
-    random, folders = np.random.default_rng(0), [Path(__file__).parents[2], *([given.beside] if given.beside else [])]
+    random, folders = np.random.default_rng(0), [ROOT, *([given.beside] if given.beside else [])]
     with tempfile.TemporaryDirectory() as folder, readers([], given.beside) as scored:
-        rows = [f"| picture | {' | '.join(f'{name}, ms' for name in scored)} |", "|---|" + "---|" * len(scored)]
+        rows, columns = [], ["picture", *(f"{name}, ms" for name in scored)]
         for kind, make in kinds(Stock(images, labels, distance_maps(images))).items():
             paths = [Path(folder, f"{number}.jpg") for number in range(EACH)]
             for path in paths:
                 cv2.imwrite(str(path), make(random))
             means = [float(np.mean([milliseconds(read, path) for path in paths])) for read in scored.values()]
-            rows.append(f"| {kind} | {' | '.join(f'{mean:.1f}' for mean in means)} |")
+            rows.append([kind, *(f"{mean:.1f}" for mean in means)])
             if kind.startswith("200"):
                 whole = [f"{1000 * cold(where, paths[0]):.0f}" for where in folders]
-        rows.append(f"| cold | {' | '.join(whole)} |")
+        rows.append(["cold", *whole])
     about = "CPU time of one thread beyond decoding, the median of several; cold: the whole command, in wall time."
-    text = "\n\n".join([about, fingerprints([]), "\n".join(rows), machine()])
+    text = "\n\n".join([about, fingerprints([]), table(columns, rows), machine()])
     print(text)
     if given.beside is not None:
-        replace_section("Reading speed", "python -m benchmarks.reading.speed --beside CHECKOUT", text)
+        command = "python -m benchmarks.reading.speed --beside CHECKOUT"
+        Section("Reading speed", command, ("digits/reading/**",), text).keep("reading_speed")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Kills, signals, full disks and damaged files, hundreds of them, on real runs; writes `benchmarks/RELIABILITY.md`.
+"""Kills, signals, full disks and damaged files, hundreds of them, on real runs.
 
     python -m benchmarks.reliability --kills 200 --seed 0
 
@@ -9,7 +9,6 @@ the disks.
 
 from __future__ import annotations
 
-import argparse
 import math
 import shutil
 import sys
@@ -22,13 +21,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
+from benchmarks.commands import make_parser, positive
 from benchmarks.reliability.matrix import CONFIGURATIONS, overrides
 from benchmarks.reliability.plan import Trial, trial
 from benchmarks.reliability.storage import mounting_fails, small_disk
 from benchmarks.reliability.trial import Life, Reference, lead, reference
-from benchmarks.results import machine
+from benchmarks.results import Section, machine, table
 
-REPORT = Path(__file__).parents[1] / "RELIABILITY.md"
+CODE = ("digits/processes/**", "digits/runs/**", "digits/training/*.py", "digits/train.py")
+ABOUT = """Real runs of `python -m digits.train`, each harmed one to four times and started again as its owner would:
+the same command while there is no `result.json`, `resume=RUN` from then on. *Survived* means that no file that looked
+whole was not, that the command left as it promises, and that the run came at its end to the same as one that was left
+alone: the same weights, optimizer states, metrics and history to the bit, the same (step, value) series in
+`metrics.csv` and in both of TensorBoard's readers, the same files. Kills are SIGKILL, at a random moment from outside
+or, to hit the moments that chance would miss, from a hook in the process (`benchmarks/reliability/plant`). When a run
+is lost, every fault it had counts as lost that can have done it."""
 OTHERS = {"signals": 16, "damages": 21, "disks": 8}
 """How many trials of each kind go with 200 kills; fewer with fewer."""
 
@@ -96,54 +103,32 @@ def told(drawn: Trial, life: Life) -> str:
     return "\n".join(lines)
 
 
-def table(tallies: dict[str, Tally]) -> str:
+def faults_table(tallies: dict[str, Tally]) -> str:
     """Kinds of faults, and what was survived."""
-    rows = ["| fault | configurations | tried | survived | lost |", "|---|---|---|---|---|"]
+    rows = []
     for kind, tally in sorted(tallies.items()):
         where = "all" if len(tally.configurations) == len(CONFIGURATIONS) else ", ".join(sorted(tally.configurations))
-        rows.append(f"| {kind} | {where} | {tally.tried} | {tally.tried - tally.lost} | {tally.lost} |")
+        rows.append([kind, where, tally.tried, tally.tried - tally.lost, tally.lost])
     tried, lost = (sum(getattr(t, name) for t in tallies.values()) for name in ("tried", "lost"))
-    rows.append(f"| **all** | | **{tried}** | **{tried - lost}** | **{lost}** |")
-    return "\n".join(rows)
+    rows.append(["**all**", "", f"**{tried}**", f"**{tried - lost}**", f"**{lost}**"])
+    return table(["fault", "configurations", "tried", "survived", "lost"], rows)
 
 
-def page(tallies: dict[str, Tally], lost: list[str], arguments: argparse.Namespace) -> str:
-    """The whole of RELIABILITY.md."""
+def section(tallies: dict[str, Tally], lost: list[str]) -> str:
+    """The section of RESULTS.md."""
     configurations = "\n".join(f"- `{name}`: `{' '.join(overrides(name))}`" for name in CONFIGURATIONS)
     losses = "\n".join(f"- {line}" for line in lost) or "Nothing was lost."
-    return f"""# Reliability
-
-Written by `python -m benchmarks.reliability --kills {arguments.kills} --seed {arguments.seed}` (`nox -s reliability`).
-
-{machine()}
-
-Real runs of `python -m digits.train`, each harmed one to four times and started again as its owner would: the same
-command while there is no `result.json`, `resume=RUN` from then on. *Survived* means that no file that looked whole was
-not, that the command left as it promises, and that the run came at its end to the same as one that was left alone: the
-same weights, optimizer states, metrics and history to the bit, the same (step, value) series in `metrics.csv` and in
-both of TensorBoard's readers, the same files. Kills are SIGKILL, at a random moment from outside or, to hit the moments
-that chance would miss, from a hook in the process (`benchmarks/reliability/plant`). When a run is lost, every fault
-it had counts as lost that can have done it.
-
-{table(tallies)}
-
-## Lost
-
-{losses}
-
-## Configurations
-
-{configurations}
-"""
+    parts = (ABOUT, faults_table(tallies), "### Lost", losses, "### Configurations", configurations)
+    return "\n\n".join([machine(), *parts])
 
 
 def main() -> None:
-    """Try them all, tell of each, write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=200, help="SIGKILLs that must have struck")
+    """Try them all, tell of each, record."""
+    parser = make_parser("benchmarks.reliability", __doc__)
+    parser.add_argument("--kills", type=positive, default=200, help="SIGKILLs that must have struck")
     parser.add_argument("--seed", type=int, default=0, help="of the faults")
-    parser.add_argument("--jobs", type=int, default=2, help="runs side by side")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="these trials only, kills-7 or such; writes no table")
+    parser.add_argument("--jobs", type=positive, default=2, help="runs side by side")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="these trials only, kills-7 or such; records nothing")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="leave the runs that were lost in this folder")
     arguments = parser.parse_args()
     if why := mounting_fails():
@@ -174,9 +159,10 @@ def main() -> None:
                 if life.complaints:
                     again = f"python -m benchmarks.reliability --seed {arguments.seed} --only {drawn.name}"
                     lost.append(f"`{again}` ({drawn.configuration}): {life.complaints[0][1].splitlines()[0]}")
-    print(table(tallies))
+    print(faults_table(tallies))
     if not arguments.only:
-        REPORT.write_text(page(tallies, lost, arguments), encoding="utf-8")
+        command = f"python -m benchmarks.reliability --kills {arguments.kills} --seed {arguments.seed}"
+        Section("Reliability", command, CODE, section(tallies, lost)).keep("reliability")
     sys.exit(1 if lost else 0)
 
 

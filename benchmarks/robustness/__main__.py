@@ -1,7 +1,6 @@
-"""Accuracy on pictures that the nets were not trained for; writes its part of `benchmarks/RESULTS.md`.
+"""Accuracy on pictures that the nets were not trained for.
 
-    python -m benchmarks.robustness cnn=RUN,RUN,... mlp=RUN --pictures DIR    measures, records and writes
-    python -m benchmarks.robustness                                           writes from the record
+    python -m benchmarks.robustness cnn=RUN,RUN,... mlp=RUN --pictures DIR    measures and records
     python -m benchmarks.robustness cnn=RUN --split val                       to choose by; prints only
 
 A column for each NAME, over the nets of its runs, no two of the same seed: on the clean split, on the split with each
@@ -15,7 +14,6 @@ that is measured again replaces its line; --anew leaves out what was recorded of
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,8 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.records import RecordError
-from benchmarks.results import machine, replace_section
+from benchmarks.commands import make_parser, named_runs, told
+from benchmarks.results import machine
 from benchmarks.robustness.as_mnist import as_mnist
 from benchmarks.robustness.nets import Net, read_net, read_splits
 from benchmarks.robustness.record import (
@@ -39,11 +37,9 @@ from benchmarks.robustness.record import (
     read,
     write,
 )
-from benchmarks.runs import named_runs
 from digits.config.types import Tree
 from digits.data import Split
 from digits.data.corruptions import KINDS, corrupt
-from digits.data.datasets import DataError
 from digits.evaluating.predictions import predict
 from digits.runs.layout import RunError
 
@@ -120,33 +116,21 @@ def measured(
     return together(measure(nets, picture_sets(split, pictures), data.eval_batch_size))
 
 
-def main(arguments: Sequence[str] | None = None, path: Path = RECORD) -> int:
-    """Measure, print, and for the test split record and write; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipes", metavar="NAME=RUN[,RUN...]", nargs="*", help="a column's name and its runs")
+def main(arguments: Sequence[str] | None = None, path: Path = RECORD) -> None:
+    """Measure, print, and for the test split record."""
+    parser = make_parser("benchmarks.robustness", __doc__)
+    parser.add_argument("recipes", metavar="NAME=RUN[,RUN...]", nargs="+", help="a column's name and its runs")
     parser.add_argument("--pictures", metavar="DIR", type=Path, help="folder with semeion.npz and optdigits32.npz")
     parser.add_argument("--split", choices=["test", "val"], default="test", help="what is corrupted (default: test)")
     parser.add_argument("--anew", action="store_true", help="leave out what was recorded of these names")
     given = parser.parse_args(arguments)
-    if not given.recipes and (given.pictures or given.split != "test" or given.anew):
-        parser.error("--pictures, --split and --anew are for measuring; name nets too: NAME=RUN")
-    try:
-        if not (recipes := named_runs(given.recipes)):
-            text = as_text(read(path))
-        else:
-            former = read(path) if given.split == "test" and path.exists() else None
-            now = measured(recipes, given.split, given.pictures, former, anew=given.anew)
-            text = as_text(now)
-            if given.split == "test":
-                write(now, path)
-    except (RunError, RecordError, DataError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(text)
-    if given.split == "test":
-        replace_section("Robustness", "python -m benchmarks.robustness", text)
-    return 0
+    with told():
+        former = read(path) if given.split == "test" and path.exists() else None
+        now = measured(named_runs(given.recipes), given.split, given.pictures, former, anew=given.anew)
+        if given.split == "test":
+            write(now, path)
+        print(as_text(now))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -10,6 +10,8 @@ from typing import TypeAlias
 
 from benchmarks.recipes import BY_NAME
 from benchmarks.records import RECORDS, RecordError, number, read_record, write_lines
+from benchmarks.results import by_machine
+from benchmarks.results import table as markdown
 from digits.config.files import RECORD_LIMIT, read_json
 from digits.config.types import Tree
 from digits.data.corruptions import KINDS
@@ -88,22 +90,17 @@ def merged(former: Measured | None, new: Measured, *, anew: bool) -> Measured:
 
 def table(recipes: dict[str, list[Tree]]) -> str:
     """The accuracies in % as Markdown: mean ± sample sd over each recipe's nets; empty where a set wasn't measured."""
-    rows = [f"| | {' | '.join(recipes)} |", f"|---{'|---' * len(recipes)}|"]
+    rows = []
     for name in (CLEAN, *KINDS, MEAN_ERROR, *PICTURES):
         cells = [_cell(name, nets) for nets in recipes.values()]
         if any(cells):
-            cells = [f"**{cell}**" if name == MEAN_ERROR else cell for cell in cells]
-            rows.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(rows)
+            rows.append([name, *(f"**{cell}**" if name == MEAN_ERROR else cell for cell in cells)])
+    return markdown(["", *recipes], rows)
 
 
 def as_text(measured: Measured, folder: Path = RECORDS) -> str:
     """The section of RESULTS.md."""
     recipes = measured.recipes
-    machines: dict[str, list[str]] = {}
-    for name, nets in recipes.items():
-        for where in dict.fromkeys(map(_where, nets)):
-            machines.setdefault(where, []).append(name)
     return "\n".join([
         "Top-1 accuracy in % (the mean corruption error: 100 minus the mean over the fifteen kinds), mean ± sample sd "
         f"over the nets of a recipe. The first rows are {measured.images:,} images of {measured.data}'s "
@@ -112,8 +109,7 @@ def as_text(measured: Measured, folder: Path = RECORDS) -> str:
         "digits, brought to MNIST's form. Record: `benchmarks/records/robustness.json`.",
         "", table(recipes), "", "Nets, with the first characters of their weights' SHA-256:", "",
         *(f"- {name}: {_sources(name, nets, folder)}" for name, nets in recipes.items()),
-        "", "Measured on:", "",
-        *(f"- {', '.join(names)}: {where}" for where, names in machines.items()),
+        "", "Measured on:", "", by_machine((name, _where(net)) for name, nets in recipes.items() for net in nets),
     ])  # fmt: skip
 
 

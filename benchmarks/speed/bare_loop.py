@@ -49,7 +49,6 @@ def main(model: str, epochs: int) -> float:
     net, loss = module.net, module.loss
     mixed = machine.settle(config, net).trainer.precision == "bf16-mixed"
     machine.keep_memory()
-    machine.look_for_gpus_once()
     loader = data.train_dataloader()
     optimizer = module.make_optimizer(net.parameters())
     scheduler, _ = module.make_scheduler(optimizer, len(loader) * epochs, epochs)

@@ -1,7 +1,6 @@
-"""How cost grows with data, batch and threads; writes its part of `benchmarks/RESULTS.md` and a picture in `docs/`.
+"""How cost grows with data, batch and threads; draws `docs/pictures/growth.png`, too.
 
     python -m benchmarks.speed.growth
-    python -m benchmarks.speed.growth --recorded    from the record again, without measuring
 
 Every row is `digits.train model=cnn` in a process of its own on MNIST, once and repeated, for as many steps as one
 MNIST has; peak memory is the process's. Run it while nothing else runs. With other than its default arguments it only
@@ -10,7 +9,6 @@ prints its table. Record: `benchmarks/records/growth.json`.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import os
@@ -26,15 +24,16 @@ from typing import cast
 import numpy as np
 from matplotlib.figure import Figure
 
+from benchmarks.commands import make_parser, positive, told
 from benchmarks.records import RECORDS, number, read_tree, write_lines
-from benchmarks.results import machine, replace_section
-from benchmarks.runs import TrainingError, positive, told
+from benchmarks.results import PICTURES, machine, table
+from benchmarks.runs import TrainingError
 from digits.config.types import Tree
 from digits.data import MNISTDataModule
 from digits.data.datasets import Arrays, read_dataset
 
 RECORD = RECORDS / "growth.json"
-PICTURE = Path(__file__).parents[2] / "docs" / "pictures" / "growth.png"
+PICTURE = PICTURES / "growth.png"
 IMAGES = 60_000
 TIMES = "DIGITS_TIMES"
 """The environment variable that says how often `Repeated` repeats."""
@@ -91,13 +90,12 @@ def as_table(costs: list[Cost]) -> str:
     """One row a batch size and number of threads, the sizes of the data side by side."""
     sizes = sorted({cost.times for cost in costs})
     by_key = {(cost.times, cost.batch, cost.threads): cost for cost in costs}
-    head = [*(f"{n}×: images/s" for n in sizes), *(f"{n}×: MB" for n in sizes)]
-    rows = ["| threads | batch | " + " | ".join(head) + " |", "|---" * (2 + len(head)) + "|"]
+    rows = []
     for threads, batch in sorted({(cost.threads, cost.batch) for cost in costs}):
         found = [by_key[n, batch, threads] for n in sizes]
-        cells = [*(f"{cost.rate:,.0f}" for cost in found), *(f"{cost.megabytes:,.0f}" for cost in found)]
-        rows.append(f"| {threads} | {batch} | " + " | ".join(cells) + " |")
-    return "\n".join(rows)
+        rows.append([threads, batch, *(f"{cost.rate:,.0f}" for cost in found),
+                     *(f"{cost.megabytes:,.0f}" for cost in found)])  # fmt: skip
+    return table(["threads", "batch", *(f"{n}×: images/s" for n in sizes), *(f"{n}×: MB" for n in sizes)], rows)
 
 
 def plot(costs: list[Cost], path: Path) -> None:
@@ -136,8 +134,9 @@ def read(path: Path) -> tuple[str, list[Cost]]:
     return str(tree["machine"]), costs
 
 
-def section(where: str, costs: list[Cost]) -> str:
+def section() -> str:
     """The section of RESULTS.md."""
+    where, costs = read(RECORD)
     return (
         f"{where}\n\n`model=cnn` on MNIST, once and repeated, {IMAGES:,} images trained on; peak memory of the whole "
         f"process. Record: `benchmarks/records/{RECORD.name}`.\n\n{as_table(costs)}\n\n"
@@ -146,32 +145,23 @@ def section(where: str, costs: list[Cost]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Measure every combination, write the table and the picture."""
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("python -m benchmarks.speed.growth", description=__doc__, formatter_class=raw)
+    """Measure every combination, record and draw it."""
+    parser = make_parser("benchmarks.speed.growth", __doc__)
     parser.add_argument("--times", type=positive, nargs="+", default=[1, 4, 16], help="sizes of the data, in MNISTs")
     parser.add_argument("--batches", type=positive, nargs="+", default=[64, 256, 1024, 4096], help="batch sizes")
     parser.add_argument("--threads", type=positive, nargs="+", default=[1, 2], help="numbers of threads")
     parser.add_argument("--images", type=positive, default=IMAGES, help="images to train on in every process")
     parser.add_argument("--overrides", nargs="+", default=[], help="further overrides, to try something")
-    parser.add_argument("--recorded", action="store_true", help="write from the record again; measure nothing")
     given = parser.parse_args(argv)
-    changed = any(value != parser.get_default(name) for name, value in vars(given).items() if name != "recorded")
-    if given.recorded and changed:
-        parser.error("--recorded measures nothing, so it takes no other arguments")
-    with told(interrupted="nothing was kept"):
-        if not given.recorded:
-            costs = []
-            for times, batch, threads in itertools.product(given.times, given.batches, given.threads):
-                costs.append(measure(times, batch, threads, given.overrides, given.images))
-                print(costs[-1], flush=True)
-            if changed:
-                print(as_table(costs))  # another measurement than RESULTS.md tells of
-                return
+    with told():
+        costs = []
+        for times, batch, threads in itertools.product(given.times, given.batches, given.threads):
+            costs.append(measure(times, batch, threads, given.overrides, given.images))
+            print(costs[-1], flush=True)
+        print(as_table(costs))
+        if all(value == parser.get_default(name) for name, value in vars(given).items()):
             write_lines(RECORD, {"machine": machine(), "costs": [asdict(cost) for cost in costs]})
-        where, costs = read(RECORD)
-        plot(costs, PICTURE)
-        replace_section("Growth", "python -m benchmarks.speed.growth", section(where, costs))
+            plot(costs, PICTURE)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,14 @@
-"""`experiment=speedrun` over many seeds, the yardstick in turn with it; writes its part of `benchmarks/RESULTS.md`.
+"""`experiment=speedrun` over many seeds, the yardstick in turn with it.
 
     python -m benchmarks.speed.speedrun                     30 seeds; keeps their figures in records/
     python -m benchmarks.speed.speedrun --seeds 5 --check   fewer, compared with the record; exits 1 where it is worse
-    python -m benchmarks.speed.speedrun --recorded          writes from the record again, without measuring
 
-Also writes the head of `conf/experiment/speedrun.yaml`. Every run is the command as people type it, in a process of
-its own. Run it while nothing else runs. There is a record for each number format, since a machine is compared with, and
-recorded as, what it trains in.
+Every run is the command as people type it, in a process of its own. Run it while nothing else runs. There is a record
+for each number format, since a machine is compared with, and recorded as, what it trains in.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import sys
@@ -24,11 +21,13 @@ from typing import Any, cast
 
 from torch import nn
 
+from benchmarks.commands import make_parser, positive, told
 from benchmarks.recipes import composed
 from benchmarks.records import RECORDS, RecordError, read_tree, write_lines
-from benchmarks.results import EXPERIMENTS, machine, replace_head, replace_section
-from benchmarks.runs import output_of, positive, told
+from benchmarks.results import EXPERIMENTS, machine, replace_head, table
+from benchmarks.runs import output_of
 from benchmarks.seeds import Sample, bound
+from benchmarks.speed.stopwatch import FILE, StopWatch
 from digits.config.check import check as check_config
 from digits.config.instantiate import instantiate
 from digits.training.machine import settle
@@ -41,11 +40,28 @@ FORMER = RECORD.with_name("speedrun-batch384.json")
 
 FORMATS = {"bf16-mixed": "On a CPU with native bfloat16", "32-true": "On a CPU without: in float32"}
 
+WATCHED = f"+callbacks.stopwatch._target_={StopWatch.__module__}.{StopWatch.__name__}"
+
 EVERY = 5
 """Seeds between two runs of the yardstick."""
 
 NEW = 1000
 """The first of the seeds that a check takes: none that is recorded."""
+
+PARTS = {
+    "start": "import: Python, torch, Lightning, Hydra, checks",
+    "objects": "net, Trainer",
+    "data": "data",
+    "made": "until the callbacks are made: imports, checks, net",
+    "ready": "Trainer, data",
+    "around": "fit around the steps: set-up, last checkpoint",
+    "first_step": "first step",
+    "others": "the other steps",
+    "validation": "validation",
+    "test": "test",
+    "files": "files: weights",
+}
+"""Where the time of a command goes. The first three and the last were in `result.json` once, and are in old records."""
 
 SLOWER = 1.3
 """How many times the recorded ratio to the yardstick is still no fault: two cores are never quite quiet."""
@@ -55,7 +71,7 @@ WANTED_ACCURACY, WANTED_STEPS, WANTED_RATIO, WANTED_WALL = 0.99, 1.5, 0.33, 8.0
 
 @dataclass(frozen=True)
 class Run:
-    """One seed: test accuracy 0..1, seconds of the whole command, and of its parts as `result.json` has them."""
+    """One seed: test accuracy 0..1, seconds of the whole command, and of its parts by a stopwatch."""
 
     seed: int
     accuracy: float
@@ -99,14 +115,17 @@ def measure(seeds: Sequence[int], overrides: list[str], every: int = EVERY) -> S
             yardstick.append(run_yardstick(seed))
             print(f"yardstick: {yardstick[-1][0]:.2f} s, {yardstick[-1][1]:.2%}", flush=True)
         with tempfile.TemporaryDirectory() as folder:
-            chosen = ["experiment=speedrun", f"seed={seed}", "trainer=cpu", f"hydra.run.dir={folder}/run", *overrides]
+            chosen = ["experiment=speedrun", f"seed={seed}", "trainer=cpu", f"hydra.run.dir={folder}/run", WATCHED]
             begun = time.perf_counter()
-            output_of("digits.train", *chosen)
+            output_of("digits.train", *chosen, *overrides)
             wall = time.perf_counter() - begun
-            record = json.loads(Path(folder, "run", "result.json").read_text(encoding="utf-8"))
+            record, watched = (
+                json.loads(Path(folder, "run", name).read_text(encoding="utf-8")) for name in ("result.json", FILE)
+            )
         parameters, precision = record["parameters"], record["config"]["trainer"]["precision"]
         accuracy = record["metrics"]["test/accuracy"]
-        runs.append(Run(seed, accuracy, round(wall, 2), record["seconds"], record.get("weights")))
+        seconds = record["seconds"] | watched
+        runs.append(Run(seed, accuracy, round(wall, 2), seconds, record.get("weights")))
         print(f"seed {seed}: {runs[-1].seconds['steps']:.2f} s, {runs[-1].accuracy:.2%}, {wall:.1f} s", flush=True)
     return Series(machine(), parameters, precision, runs, yardstick)
 
@@ -131,17 +150,8 @@ def run_yardstick(seed: int) -> tuple[float, float]:
 def parts(run: Run) -> dict[str, float]:
     """Where the seconds of a whole command went; they add up to it."""
     s = run.seconds
-    named = {
-        "import: Python, torch, Lightning, Hydra, checks": s.get("start", 0.0),
-        "net, Trainer": s["objects"],
-        "data": s["data"],
-        "fit around the steps: set-up, last checkpoint": s["fit"] - s["steps"] - s["validation"],
-        "first step": s["first_step"],
-        "the other steps": s["steps"] - s["first_step"],
-        "validation": s["validation"],
-        "test": s.get("test", 0.0),
-        "files: weights": s["files"],
-    }
+    measured = s | {"around": s["fit"] - s["steps"] - s["validation"], "others": s["steps"] - s["first_step"]}
+    named = {name: measured[part] for part, name in PARTS.items() if part in measured}
     return named | {"the rest: log, records, leaving": run.wall - sum(named.values())}
 
 
@@ -163,30 +173,23 @@ def as_text(series: Series) -> str:
     ours = series.accuracies
     walls, steps = [run.wall for run in series.runs], [run.seconds["steps"] for run in series.runs]
     rows = [
-        f"| test accuracy, mean ± sd | **{ours.percent()} %** "
-        f"({100 * min(ours.values):.2f}–{100 * max(ours.values):.2f}) "
-        f"| ≥ {WANTED_ACCURACY:.2%} | {100 * statistics.mean(theirs):.2f} % |",
-        f"| first batch to last, median | **{series.steps:.2f} s** ({min(steps):.2f}–{max(steps):.2f}) "
-        f"| ≤ {WANTED_STEPS} s | {statistics.median(seconds):.2f} s ({min(seconds):.2f}–{max(seconds):.2f}) |",
-        f"| of the yardstick | **{series.ratio:.2f}** | ≤ {WANTED_RATIO} | 1 |",
-        f"| whole command, median | **{statistics.median(walls):.1f} s** ({min(walls):.1f}–{max(walls):.1f}) "
-        f"| ≤ {WANTED_WALL:.0f} s | |",
-    ]
-    names = parts(series.runs[0])
-    medians = {name: statistics.median(parts(run)[name] for run in series.runs) for name in names}
-    where = [f"| {name} | {value:.2f} |" for name, value in medians.items()]
-    return "\n".join([
-        series.machine,
-        "",
-        f"{len(series.runs)} seeds, {series.parameters:,} parameters, {series.precision}; the yardstick "
-        f"(`benchmarks/speed/yardstick.py`, float32) {len(series.yardstick)} times, in turn.",
-        "",
-        "| | `experiment=speedrun` | wanted | yardstick |", "|---|---|---|---|", *rows,
-        "",
-        "Where the time of the whole command goes, medians:",
-        "",
-        "| | s |", "|---|---|", *where,
-    ])  # fmt: skip
+        ["test accuracy, mean ± sd",
+         f"**{ours.percent()} %** ({100 * min(ours.values):.2f}–{100 * max(ours.values):.2f})",
+         f"≥ {WANTED_ACCURACY:.2%}", f"{100 * statistics.mean(theirs):.2f} %"],
+        ["first batch to last, median", f"**{series.steps:.2f} s** ({min(steps):.2f}–{max(steps):.2f})",
+         f"≤ {WANTED_STEPS} s", f"{statistics.median(seconds):.2f} s ({min(seconds):.2f}–{max(seconds):.2f})"],
+        ["of the yardstick", f"**{series.ratio:.2f}**", f"≤ {WANTED_RATIO}", "1"],
+        ["whole command, median", f"**{statistics.median(walls):.1f} s** ({min(walls):.1f}–{max(walls):.1f})",
+         f"≤ {WANTED_WALL:.0f} s", ""],
+    ]  # fmt: skip
+    split = [parts(run) for run in series.runs]
+    medians = [[name, f"{statistics.median(run[name] for run in split):.2f}"] for name in split[0]]
+    return (
+        f"{series.machine}\n\n{len(series.runs)} seeds, {series.parameters:,} parameters, {series.precision}; the "
+        f"yardstick (`benchmarks/speed/yardstick.py`, float32) {len(series.yardstick)} times, in turn.\n\n"
+        f"{table(['', '`experiment=speedrun`', 'wanted', 'yardstick'], rows)}\n\n"
+        f"Where the time of the whole command goes, medians:\n\n{table(['', 's'], medians)}"
+    )
 
 
 def section(path: Path = RECORD) -> str:
@@ -231,16 +234,13 @@ def write(series: Series, path: Path) -> None:
     write_lines(path, asdict(series))
 
 
-def show(path: Path) -> None:
-    """Print the recorded figures, and put them into RESULTS.md and, the first's, into the head of the experiment.
+def write_head(path: Path = RECORD) -> None:
+    """Put the recorded figures, those in bfloat16 if there are any, into the head of the experiment.
 
     Raises RecordError where there are none.
     """
     paths = [record_of(precision, path) for precision in FORMATS]
     series = read(next((record for record in paths if record.exists()), path))
-    text = section(path)
-    print(text)
-    replace_section("Speedrun", "python -m benchmarks.speed.speedrun", text)
     replace_head(EXPERIMENTS / "speedrun.yaml", figures(series), [series.machine])
 
 
@@ -261,28 +261,20 @@ def check(count: int, overrides: list[str], path: Path) -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None, record: Path = RECORD) -> None:
-    """Measure, and write or compare."""
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("python -m benchmarks.speed.speedrun", description=__doc__, formatter_class=raw)
+    """Measure, and record or compare."""
+    parser = make_parser("benchmarks.speed.speedrun", __doc__)
     parser.add_argument("--seeds", metavar="N", type=positive, default=30, help="seeds 0, 1, … (30)")
-    instead = parser.add_mutually_exclusive_group()
-    instead.add_argument("--check", action="store_true", help="compare with the record instead of writing it")
-    instead.add_argument("--recorded", action="store_true", help="write from the record again; measure nothing")
-    parser.add_argument("overrides", nargs="*", help="further overrides, to try something; nothing is then written")
+    parser.add_argument("--check", action="store_true", help="compare with the record instead of writing it")
+    parser.add_argument("overrides", nargs="*", help="further overrides, to try something; nothing is then recorded")
     given = parser.parse_args(argv)
-    if given.recorded and (given.overrides or given.seeds != parser.get_default("seeds")):
-        parser.error("--recorded measures nothing, so it takes neither seeds nor overrides")
-    with told(interrupted="nothing was kept"):
+    with told():
         if given.check:
             own = record_of(number_format(given.overrides), record)
             sys.exit("\n".join(check(given.seeds, given.overrides, own)) or 0)
-        if not given.recorded:
-            series = measure(range(given.seeds), given.overrides)
-            if given.overrides:
-                print(as_text(series))
-                return
+        series = measure(range(given.seeds), given.overrides)
+        print(as_text(series))
+        if not given.overrides:
             write(series, record_of(series.precision, record))
-        show(record)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""What a training step costs in either number format, and without the allocator's setting; writes its part of
-`benchmarks/RESULTS.md`. `digits/training/machine.py` chooses by these figures.
+"""What a training step costs in either number format, and without the allocator's setting.
 
-    python -m benchmarks.speed.step                                        measures, and writes the tables
-    python -m benchmarks.speed.step --recorded                             writes them from the record again
+    python -m benchmarks.speed.step                                            measures all, and records it
     python -m benchmarks.speed.step one model=cnn trainer.precision=32-true    one measurement, as JSON
+
+`digits/training/machine.py` chooses by these figures.
 
 A step is forward, backward and the optimizer's, on 512 random images, in a process of its own on one thread. Counted is
 the process's CPU time, so that other work on the machine disturbs little; medians of 20 steps after 5, or of the first
@@ -12,7 +12,6 @@ few where a number format that the machine only imitates makes them long.
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
 import statistics
@@ -26,10 +25,11 @@ from typing import cast
 import torch
 from torch import nn
 
+from benchmarks.commands import make_parser, told
 from benchmarks.records import RECORDS, number, read_tree, write_lines
 from benchmarks.results import machine as this_machine
-from benchmarks.results import replace_section
-from benchmarks.runs import output_of, told
+from benchmarks.results import table
+from benchmarks.runs import output_of
 from benchmarks.speed.bare_loop import configuration
 from digits.config.instantiate import instantiate
 from digits.config.types import Tree
@@ -82,7 +82,6 @@ def measure(*overrides: str, counted: int = COUNTED) -> Cost:
     net, loss, optimizer = module.net, module.loss, module.make_optimizer(module.net.parameters())
     mixed = machine.settle(config, net).trainer.precision == "bf16-mixed"
     machine.keep_memory()
-    machine.look_for_gpus_once()
     size = cast(int, config.data.tree()["image_size"])
     images, labels = torch.randn(BATCH, 1, size, size), torch.randint(10, (BATCH,))
     seconds, faults = [], []
@@ -110,22 +109,22 @@ def cost_of(overrides: Sequence[str], environment: Mapping[str, str] = NOTHING) 
 
 def formats_table(costs: Mapping[str, tuple[Cost, Cost]]) -> str:
     """Both number formats of every net, by its name: float32, bf16."""
-    rows = ["| | weights of its widest linear layer | 32-true, ms | bf16-mixed, ms | ratio |", "|---|---|---|---|---|"]
-    for name, (single, half) in costs.items():
-        ratio = half.milliseconds / single.milliseconds
-        rows.append(
-            f"| {name} | {single.widest:,} | {single.milliseconds:.2f} | {half.milliseconds:.2f} | {ratio:.2f} |"
-        )
-    return "\n".join(rows)
+    rows = [
+        [name, f"{single.widest:,}", f"{single.milliseconds:.2f}", f"{half.milliseconds:.2f}",
+         f"{half.milliseconds / single.milliseconds:.2f}"]
+        for name, (single, half) in costs.items()
+    ]  # fmt: skip
+    return table(["", "weights of its widest linear layer", "32-true, ms", "bf16-mixed, ms", "ratio"], rows)
 
 
 def memory_table(costs: Mapping[str, tuple[Cost, Cost]]) -> str:
     """`model=cnn` by its format: glibc's own way, and with freed memory kept."""
-    rows = ["| `model=cnn` in | | ms | page faults a step | peak, MB |", "|---|---|---|---|---|"]
-    for name, pair in costs.items():
-        for what, cost in zip(("glibc's own way", "`keep_memory`"), pair, strict=True):
-            rows.append(f"| {name} | {what} | {cost.milliseconds:.2f} | {cost.faults:,.0f} | {cost.megabytes:,.0f} |")
-    return "\n".join(rows)
+    rows = [
+        [name, what, f"{cost.milliseconds:.2f}", f"{cost.faults:,.0f}", f"{cost.megabytes:,.0f}"]
+        for name, pair in costs.items()
+        for what, cost in zip(("glibc's own way", "`keep_memory`"), pair, strict=True)
+    ]
+    return table(["`model=cnn` in", "", "ms", "page faults a step", "peak, MB"], rows)
 
 
 def measured() -> Tree:
@@ -151,8 +150,9 @@ def read(path: Path = RECORD) -> Tree:
     return read_tree(path, "python -m benchmarks.speed.step")
 
 
-def section(found: Tree) -> str:
+def section() -> str:
     """The section of RESULTS.md."""
+    found = read()
 
     def cost(of: Tree) -> Cost:
         milliseconds, faults, megabytes, widest = (number(of, field.name) for field in fields(Cost))
@@ -170,23 +170,18 @@ def section(found: Tree) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Measure and write, or measure once."""
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("python -m benchmarks.speed.step", description=__doc__, formatter_class=raw)
+    """Measure and record, or measure once."""
+    parser = make_parser("benchmarks.speed.step", __doc__)
     commands = parser.add_subparsers(dest="command")
     one = commands.add_parser("one", help="one measurement, printed as JSON")
     one.add_argument("overrides", nargs="*", help="of the shipped configuration")
-    parser.add_argument("--recorded", action="store_true", help="write from the record again; measure nothing")
     given = parser.parse_args(argv)
     if given.command == "one":
         print(json.dumps(asdict(measure(*given.overrides))))
         return
-    with told(interrupted="nothing was kept"):
-        if not given.recorded:
-            write_lines(RECORD, measured())
-        text = section(read())
-        print(text)
-        replace_section("One step", "python -m benchmarks.speed.step", text)
+    with told():
+        write_lines(RECORD, measured())
+        print(section())
 
 
 if __name__ == "__main__":

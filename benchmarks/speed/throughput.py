@@ -1,4 +1,4 @@
-"""What the framework costs, measured side by side on this machine; writes its part of `benchmarks/RESULTS.md`.
+"""What the framework costs, measured side by side on this machine.
 
     python -m benchmarks.speed.throughput
 
@@ -10,7 +10,6 @@ Run it while nothing else runs: two jobs' OpenMP threads on two cores slow each 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -21,8 +20,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.results import machine, replace_section
-from benchmarks.runs import output_of, positive, told
+from benchmarks.commands import make_parser, positive, told
+from benchmarks.results import TRAINING, Section, machine, table
+from benchmarks.runs import output_of
 from benchmarks.speed.step import FLOAT32, GLIBC, NOTHING
 
 MODELS = ("cnn", "mlp")
@@ -57,7 +57,7 @@ def bare_rate(model: str, epochs: int) -> float:
 
 def training_table(rounds: int, epochs: int) -> str:
     """Both ways in turn, `rounds` times; the ratio is that of the medians."""
-    rows = ["| net | bare loop, images/s | `digits.train`, images/s | ratio | wanted |", "|---|---|---|---|---|"]
+    rows = []
     for model in MODELS:
         bare, ours = [], []
         for _ in range(rounds):
@@ -65,9 +65,8 @@ def training_table(rounds: int, epochs: int) -> str:
             ours.append(train_rate(model, epochs))
         ratio = statistics.median(ours) / statistics.median(bare)
         medians = (f"{statistics.median(rates):,.0f} ({min(rates):,.0f}–{max(rates):,.0f})" for rates in (bare, ours))
-        rows.append(f"| {model} | {' | '.join(medians)} | **{ratio:.2f}** | ≥ {WANTED[model]:.2f} |")
-        print(rows[-1], flush=True)
-    return "\n".join(rows)
+        rows.append([model, *medians, f"**{ratio:.2f}**", f"≥ {WANTED[model]:.2f}"])
+    return table(["net", "bare loop, images/s", "`digits.train`, images/s", "ratio", "wanted"], rows)
 
 
 def defaults_table(rounds: int, epochs: int) -> str:
@@ -76,11 +75,10 @@ def defaults_table(rounds: int, epochs: int) -> str:
     for _ in range(rounds):
         for what, overrides, environment in SPEEDUPS:
             rates[what].append(train_rate("cnn", epochs, overrides, environment))
-    whole = statistics.median(rates[SPEEDUPS[0][0]])
-    rows = ["| `model=cnn` with | images/s | of the defaults |", "|---|---|---|"]
-    for what, found in rates.items():
-        rows.append(f"| {what} | {statistics.median(found):,.0f} | {statistics.median(found) / whole:.2f} |")
-    return "\n".join(rows)
+    medians = {what: statistics.median(found) for what, found in rates.items()}
+    whole = medians[SPEEDUPS[0][0]]
+    rows = [[what, f"{rate:,.0f}", f"{rate / whole:.2f}"] for what, rate in medians.items()]
+    return table(["`model=cnn` with", "images/s", "of the defaults"], rows)
 
 
 def loader_table(rounds: int) -> str:
@@ -109,12 +107,11 @@ def loader_table(rounds: int) -> str:
         for batch in ours:
             normalise(batch.images)
         our_rates.append(60_000 / (time.perf_counter() - begun))
-    ratio = statistics.median(our_rates) / statistics.median(their_rates)
-    return (
-        "| loader | images/s | |\n|---|---|---|\n"
-        f"| torchvision's MNIST, ToTensor, Normalize, DataLoader | {statistics.median(their_rates):,.0f} | 1 |\n"
-        f"| `BatchLoader` and `Normalise` | {statistics.median(our_rates):,.0f} | **{ratio:.0f}×** (wanted ≥ 50×) |"
-    )
+    theirs_, ours_ = statistics.median(their_rates), statistics.median(our_rates)
+    return table(["loader", "images/s", ""], [
+        ["torchvision's MNIST, ToTensor, Normalize, DataLoader", f"{theirs_:,.0f}", "1"],
+        ["`BatchLoader` and `Normalise`", f"{ours_:,.0f}", f"**{ours_ / theirs_:.0f}×** (wanted ≥ 50×)"],
+    ])  # fmt: skip
 
 
 def memory_table() -> str:
@@ -135,16 +132,15 @@ print((kib('VmHWM') - before) * 1024 / size, size)
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     ratio, size = done.stdout.split()
-    return (
-        "| | |\n|---|---|\n"
-        f"| the images as uint8 | {int(size) / 1e6:.1f} MB |\n"
-        f"| peak memory of reading and splitting them, over that | **{float(ratio):.2f}×** (wanted ≤ 1.5×) |"
-    )
+    return table(["", ""], [
+        ["the images as uint8", f"{int(size) / 1e6:.1f} MB"],
+        ["peak memory of reading and splitting them, over that", f"**{float(ratio):.2f}×** (wanted ≤ 1.5×)"],
+    ])  # fmt: skip
 
 
 def main() -> None:
-    """Measure and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Measure and record."""
+    parser = make_parser("benchmarks.speed.throughput", __doc__)
     parser.add_argument("--rounds", type=positive, default=3, help="how often each way is measured")
     parser.add_argument("--epochs", type=positive, default=3, help="epochs a measurement; the median epoch counts")
     arguments = parser.parse_args()
@@ -155,9 +151,9 @@ def main() -> None:
         f"(d) The defaults for speed, each taken out in turn:\n\n{defaults_table(arguments.rounds, arguments.epochs)}"
     )
     print(text)
-    replace_section("Throughput", "python -m benchmarks.speed.throughput", text)
+    Section("Throughput", "python -m benchmarks.speed.throughput", TRAINING, text).keep("throughput")
 
 
 if __name__ == "__main__":
-    with told(interrupted="nothing was kept"):
+    with told():
         main()

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
-from benchmarks import results
 from benchmarks.accuracy.ensemble import (
-    RECORD,
     entry,
     evaluated,
-    machines,
     main,
-    read,
-    recipes_of,
-    section,
     table,
 )
 from benchmarks.records import RecordError
@@ -42,17 +35,6 @@ def test_an_ensemble_is_recorded_with_its_members() -> None:
     ]
     assert "folder" not in line  # it is a place on somebody's machine
     assert "| five | 2 cnn_best | 99.05 ± 0.07 | **99.70%** | 30 |" in table({"five": line}, KNOWN)
-
-
-def test_what_ensembles_were_evaluated_on_is_told() -> None:
-    lines = machines({"five": {"machine": "A CPU."}, "two": {"machine": "B CPU."}, "six": {"machine": "A CPU."}})
-    assert lines == "- five, six: A CPU.\n- two: B CPU."
-
-
-def test_what_is_quoted_of_the_ensembles_is_what_their_record_says() -> None:
-    assert section(read(RECORD), recipes_of()) in results.RESULTS.read_text(encoding="utf-8"), (
-        "run python -m benchmarks.accuracy.ensemble"
-    )
 
 
 def test_nets_of_a_recipe_that_was_recorded_anew_are_told_from_its_present_ones() -> None:
@@ -83,32 +65,21 @@ def test_views_reach_the_evaluation(tiny_runs: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "told", "code"),
     [
-        ([], "no ensemble is recorded yet; name one: python -m benchmarks.accuracy.ensemble NAME=RUN,RUN"),
-        (["runs/five"], "'runs/five' is no name with its runs; write NAME=RUN or NAME=RUN,RUN"),
-        (["five=nowhere"], "nowhere"),
+        (["runs/five"], "'runs/five' is no name with its runs; write NAME=RUN or NAME=RUN,RUN", "2"),
+        (["five=nowhere"], "nowhere", "1"),
     ],
 )
 def test_what_cannot_be_an_ensemble_is_told_in_a_sentence_and_nothing_is_written(
     arguments: list[str],
     told: str,
+    code: str,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(results, "RESULTS", tmp_path / "RESULTS.md")
-    with pytest.raises(SystemExit, match="1"):
+    with pytest.raises(SystemExit, match=code):
         main(arguments, tmp_path / "ensembles.json")
     (line,) = capsys.readouterr().err.splitlines()
     assert told in line
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_table_is_written_again_from_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results, "RESULTS", tmp_path / "RESULTS.md")
-    record = {"five": entry(evaluation("aa", "bb"), KNOWN)}
-    (tmp_path / "ensembles.json").write_text(json.dumps(record))
-    main([], tmp_path / "ensembles.json")
-    assert table(record, recipes_of()) in (tmp_path / "RESULTS.md").read_text()
-    assert json.loads((tmp_path / "ensembles.json").read_text()) == record

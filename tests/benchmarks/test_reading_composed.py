@@ -15,6 +15,7 @@ from benchmarks.reading import choose, composed, constants, sheet
 from benchmarks.reading.choose import Looked, Told, box_errors, calibrated, score
 from benchmarks.reading.composed import STATED, composed_pages, found_of, judged, validation_digits
 from benchmarks.reading.readers import NOTHING
+from benchmarks.results import Section
 from digits.data.pages.layouts.catalogue import LAYOUTS
 from digits.data.pages.page import UNCLEAR, Box, Composed
 from digits.evaluating.page_figures import GAP, RIGHT
@@ -124,14 +125,14 @@ def test_the_pages_of_the_halves_have_no_digit_in_common() -> None:
 
 @pytest.mark.usefixtures("few_digits")
 @pytest.mark.parametrize("number", [6, 5])
-def test_composed_pages_are_scored_and_written(
+def test_composed_pages_are_scored_and_recorded(
     number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Written where they are as many as are always scored."""
-    written: list[tuple[str, str, str]] = []
+    """Recorded where they are as many as are always scored."""
+    written: list[tuple[Section, str]] = []
     monkeypatch.setattr(composed, "NUMBER", 6)
     monkeypatch.setattr(composed, "readers", lambda *_: nullcontext({name: lambda _: NOTHING for name in "ab"}))
-    monkeypatch.setattr(composed, "replace_section", lambda *section: written.append(section))
+    monkeypatch.setattr(Section, "keep", lambda section, name: written.append((section, name)))
     assert composed.main(["--pages", str(number), "--beside", str(ROOT)]) == 0
     text = capsys.readouterr().out
     clear = [int((each.labels != UNCLEAR).sum()) for each in composed_pages(number, STATED, "test")]
@@ -144,9 +145,10 @@ def test_composed_pages_are_scored_and_written(
     wrong = 1 - clear.count(0) / number
     assert f"| a | 0.00 | {100 * wrong:.2f} | 0.00 | 0.0 | 0.0 |" in text, "it is sure of nothing on every page"
     if number == 6:
-        command = "python -m benchmarks.reading.composed --beside CHECKOUT"
-        assert [(title, line) for title, line, _ in written] == [("Reading composed pages", command)]
-        assert written[0][2] in text
+        ((section, name),) = written
+        assert name == "reading_composed"
+        assert section.command == "python -m benchmarks.reading.composed --beside CHECKOUT"
+        assert section.text in text
     else:
         assert not written
 
@@ -207,7 +209,7 @@ def test_boxes_that_share_half() -> None:
 
 @pytest.mark.usefixtures("few_digits")
 def test_every_constant_is_tried(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(constants, "load", lambda *_: (nothing, Saying()))
+    monkeypatch.setattr(choose, "load", lambda *_: (nothing, Saying()))
     assert constants.main(["detector", "classifier", "--pages", "3"]) == 0
     told = capsys.readouterr().out
     for module in (linking, boxes, patch, detect, reader):

@@ -24,10 +24,11 @@ from benchmarks.reading.pictures import (
     stability_table,
 )
 from benchmarks.reading.readers import NOTHING, Answer, Read, of_checkout, of_package
+from benchmarks.results import Section
 from digits.reading.model.net import SHIPPED, SHIPPED_DETECTOR
 from digits.reading.reader import Reader
 from digits.reading.result import Digit, Reading
-from tests.reading.drawing import draw
+from tests.support.drawing import draw
 
 ROOT = Path(__file__).parents[2]
 
@@ -149,9 +150,9 @@ def test_what_is_no_checkout_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
-    """The sections that the command writes: title, command, text. Its readers read nothing."""
-    sections: list[tuple[str, str, str]] = []
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Section]:
+    """The sections that the command records. Its readers read nothing."""
+    sections: list[Section] = []
 
     @contextmanager
     def of_nothing(models: Sequence[Path], beside: Path | None) -> Iterator[dict[str, Read]]:
@@ -159,7 +160,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
         yield {name: lambda _: NOTHING for name in ("The reader", "The reader of abc")[: 1 + (beside is not None)]}
 
     monkeypatch.setattr(command, "readers", of_nothing)
-    monkeypatch.setattr(command, "replace_section", lambda *section: sections.append(section))
+    monkeypatch.setattr(Section, "keep", lambda section, _: sections.append(section))
     return sections
 
 
@@ -172,13 +173,13 @@ def white(tmp_path: Path) -> list[str]:
     return [str(tmp_path)]
 
 
-def test_the_command_writes_what_it_measured_and_of_which_models(
-    white: list[str], written: list[tuple[str, str, str]], capsys: pytest.CaptureFixture[str]
+def test_the_command_records_what_it_measured_and_of_which_models(
+    white: list[str], recorded: list[Section], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command.main([*white, "--changes", "--beside", str(ROOT), "--model", str(SHIPPED)]) == 0
-    ((title, line, text),) = written
-    assert title == "Reading pictures"
-    assert line == "python -m benchmarks.reading DIR --model RUN --changes --beside CHECKOUT"
+    (section,) = recorded
+    text = section.text
+    assert section.command == "python -m benchmarks.reading DIR --model RUN --changes --beside CHECKOUT"
     for file in (SHIPPED, SHIPPED_DETECTOR):
         assert f" {hashlib.sha256(file.read_bytes()).hexdigest()[:8]}" in text
     assert white[0] not in text, "where the pictures lie is nobody's business"
@@ -188,13 +189,13 @@ def test_the_command_writes_what_it_measured_and_of_which_models(
     assert text in capsys.readouterr().out
 
 
-def test_the_command_prints_only_what_would_be_less_than_is_written(
-    white: list[str], written: list[tuple[str, str, str]], capsys: pytest.CaptureFixture[str]
+def test_the_command_prints_only_what_would_be_less_than_is_recorded(
+    white: list[str], recorded: list[Section], capsys: pytest.CaptureFixture[str]
 ) -> None:
     for arguments in (white, [*white, "--changes"], [*white, "--failures"], [*white, "--beside", str(ROOT)]):
         assert command.main(arguments) == 0
         assert "| blank | one | 1 | 1 | 100.00 |" in capsys.readouterr().out
-    assert not written
+    assert not recorded
 
 
 def test_the_command_says_which_file_is_missing(white: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import results
 from benchmarks.runs import TrainingError, output_of
 from benchmarks.speed import growth, speedrun, yardstick
 from benchmarks.speed.growth import Cost
 from benchmarks.speed.speedrun import Run, Series
+from benchmarks.speed.stopwatch import FILE
 
 SECONDS = {"fit": 2.0, "steps": 1.2, "validation": 0.0, "first_step": 0.2, "start": 4.0, "objects": 0.1,
            "data": 0.5, "test": 0.3, "files": 0.1, "this_start": 3.0}  # fmt: skip
@@ -41,7 +41,7 @@ def test_the_section_tells_mean_deviation_and_ratio() -> None:
     text = speedrun.as_text(series(0.990, 0.991, 0.992))
     assert "**99.10 ± 0.10 %** (99.00–99.20) | ≥ 99.00% | 99.10 % |" in text
     assert "| of the yardstick | **0.24** | ≤ 0.33 | 1 |" in text
-    assert "| whole command, median | **7.5 s** (7.5–7.5) | ≤ 8 s | |" in text
+    assert "| whole command, median | **7.5 s** (7.5–7.5) | ≤ 8 s |  |" in text
     assert "| first step | 0.20 |" in text
     assert "| **1.20 s** (1.20–1.20) | ≤ 1.5 s | 5.00 s (4.00–6.00) |" in text
 
@@ -56,32 +56,18 @@ def test_a_figure_outside_the_noise_is_told() -> None:
 
 
 def test_the_head_of_the_experiment_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results, "RESULTS", tmp_path / "RESULTS.md")
     monkeypatch.setattr(speedrun, "EXPERIMENTS", tmp_path)
     head = tmp_path / "speedrun.yaml"
     head.write_text("# The fastest.\n# Measured: not yet\nmodel: cnn\n")
     speedrun.write(series(0.990, 0.991, 0.992), tmp_path / "speedrun.json")
     for _ in range(2):
-        speedrun.main(["--recorded"], tmp_path / "speedrun.json")
+        speedrun.write_head(tmp_path / "speedrun.json")
         assert head.read_text() == (
             "# The fastest.\n"
             "# Measured: test 99.10 ± 0.10 % over 3 seeds in bf16-mixed; from the first batch to the last 1.20 s, 0.24 "
             "of the yardstick's (medians)\n"
             "# on a machine\nmodel: cnn\n"
         )
-    assert "**99.10 ± 0.10 %**" in (tmp_path / "RESULTS.md").read_text()
-
-
-def test_what_is_quoted_of_the_speedrun_is_what_its_record_says() -> None:
-    fix = "run python -m benchmarks.speed.speedrun --recorded"
-    recorded = any(speedrun.record_of(precision).exists() for precision in speedrun.FORMATS)
-    text = results.RESULTS.read_text(encoding="utf-8")
-    head = (results.EXPERIMENTS / "speedrun.yaml").read_text(encoding="utf-8")
-    assert ("# Measured: not yet\n" not in head) == ("## Speedrun\n" in text) == recorded, fix
-    if recorded:
-        read = speedrun.read(speedrun.RECORD)
-        assert speedrun.section() in text, fix
-        assert f"# Measured: {speedrun.figures(read)}\n# on {read.machine}\n" in head, fix
 
 
 @pytest.mark.parametrize(
@@ -105,7 +91,7 @@ def test_a_check_that_nothing_can_pass_is_told_before_it_measures(
     monkeypatch.setattr(speedrun, "measure", lambda *_: pytest.fail("measured"))
     if accuracies:
         speedrun.write(series(*accuracies), tmp_path / "speedrun.json")
-    with pytest.raises(SystemExit, match="1"):
+    with pytest.raises(SystemExit, match="2"):
         speedrun.main(["--check", "trainer.precision=bf16-mixed"], tmp_path / "speedrun.json")
     assert told in capsys.readouterr().err
 
@@ -123,26 +109,19 @@ def test_a_check_is_against_the_record_of_the_machines_number_format(
 
 
 def test_overrides_with_faults_are_told_before_a_check(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="1"):
+    with pytest.raises(SystemExit, match="2"):
         speedrun.main(["--check", "optimizer.lt=1"])
     assert "optimizer.lt: no such key" in capsys.readouterr().err
 
 
-def test_what_is_recorded_takes_no_seeds(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        speedrun.main(["--recorded", "--seeds", "3"])
-    assert "--recorded measures nothing, so it takes neither seeds nor overrides" in capsys.readouterr().err
-
-
 def test_float32_alone_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results, "RESULTS", tmp_path / "RESULTS.md")
     monkeypatch.setattr(speedrun, "EXPERIMENTS", tmp_path)
     (tmp_path / "speedrun.yaml").write_text("# Measured: not yet\n")
     path = tmp_path / "speedrun.json"
     speedrun.write(replace(series(0.979, 0.981), precision="32-true"), speedrun.record_of("32-true", path))
-    speedrun.main(["--recorded"], path)
+    speedrun.write_head(path)
     assert "over 2 seeds in 32-true" in (tmp_path / "speedrun.yaml").read_text()
-    assert "### On a CPU without: in float32" in (tmp_path / "RESULTS.md").read_text()
+    assert "### On a CPU without: in float32" in speedrun.section(path)
 
 
 def test_both_number_formats_have_a_part_in_the_section(tmp_path: Path) -> None:
@@ -221,11 +200,6 @@ def test_growth_measures_a_training_and_draws_it(tmp_path: Path) -> None:
     assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_what_is_quoted_of_the_growth_is_what_its_record_says() -> None:
-    quoted = growth.section(*growth.read(growth.RECORD))
-    assert quoted in results.RESULTS.read_text(encoding="utf-8"), "run python -m benchmarks.speed.growth --recorded"
-
-
 def test_a_repeated_set_is_held_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is read before the set-up and in it; two copies would be counted as the cost of the data."""
     monkeypatch.setenv(growth.TIMES, "3")
@@ -245,7 +219,6 @@ def test_any_number_of_threads_is_drawn(tmp_path: Path) -> None:
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where growth writes what it measured, instead of the project."""
-    monkeypatch.setattr(results, "RESULTS", tmp_path / "RESULTS.md")
     monkeypatch.setattr(growth, "PICTURE", tmp_path / "growth.png")
     monkeypatch.setattr(growth, "RECORD", tmp_path / "growth.json")
     return tmp_path
@@ -260,30 +233,7 @@ def test_a_trial_of_growth_overwrites_nothing(
         assert "| threads | batch | 1×: images/s |" in capsys.readouterr().out
         assert list(elsewhere.iterdir()) == []
     growth.main([])
-    assert {path.name for path in elsewhere.iterdir()} == {"RESULTS.md", "growth.png", "growth.json"}
-
-
-def test_growth_is_written_again_from_its_record(
-    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(growth, "measure", lambda *_: pytest.fail("measured"))
-    with pytest.raises(SystemExit, match="1"):
-        growth.main(["--recorded"])
-    assert "there is no record growth.json; make it: python -m benchmarks.speed.growth" in capsys.readouterr().err
-    with pytest.raises(SystemExit, match="2"):
-        growth.main(["--recorded", "--batches", "64"])
-    assert "--recorded measures nothing, so it takes no other arguments" in capsys.readouterr().err
-    (elsewhere / "growth.json").write_text('{"machine": "A CPU.", ')
-    with pytest.raises(SystemExit, match="1"):
-        growth.main(["--recorded"])
-    assert "growth.json" in capsys.readouterr().err
-    (elsewhere / "growth.json").write_text(
-        '{"machine": "A CPU.", "costs": [{"times": 1, "batch": 64, "threads": 2, "rate": 9.0, "megabytes": 7.0}]}'
-    )
-    growth.main(["--recorded"])
-    text = (elsewhere / "RESULTS.md").read_text(encoding="utf-8")
-    assert "A CPU." in text
-    assert "| 2 | 64 | 9 | 7 |" in text
+    assert {path.name for path in elsewhere.iterdir()} == {"growth.png", "growth.json"}
 
 
 def test_the_repeated_set_is_so_often_as_large(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,10 +250,12 @@ def test_the_repeated_set_is_so_often_as_large(monkeypatch: pytest.MonkeyPatch) 
 def test_the_speedrun_is_a_command(tmp_path: Path) -> None:
     """On small data: one epoch, no validation, and a record of where the time went."""
     small = ["data=optdigits", "data.val_size=0", "data.batch_size=128", f"hydra.run.dir={tmp_path}/run"]
-    command = [sys.executable, "-m", "digits.train", "experiment=speedrun", "trainer=cpu", *small]
+    command = [sys.executable, "-m", "digits.train", "experiment=speedrun", "trainer=cpu", speedrun.WATCHED, *small]
     subprocess.run(command, check=True, capture_output=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["epochs"] == 1
     assert result["steps"] == 12
     assert "val/accuracy" not in result["metrics"]
-    assert 0 < result["seconds"]["steps"] < result["seconds"]["fit"]
+    watched = json.loads((tmp_path / "run" / FILE).read_text())
+    assert set(watched) == {"made", "ready", "steps", "first_step", "validation", "test"}
+    assert 0 < watched["first_step"] < watched["steps"] < result["seconds"]["fit"]

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import results
 from benchmarks.records import RecordError
 from benchmarks.runs import TrainingError
 from benchmarks.speed.step import (
@@ -22,7 +21,6 @@ from benchmarks.speed.step import (
     memory_table,
     nets,
     read,
-    section,
 )
 from digits.training import machine
 
@@ -72,8 +70,3 @@ def test_rows_that_keep_onednn_from_amx_are_for_cpus_with_it(
 def test_without_a_record_a_measurement_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match=r"there is no record step\.json; make it: python -m benchmarks\.speed\.step"):
         read(tmp_path / "step.json")
-
-
-def test_what_is_quoted_of_a_step_is_what_its_record_says() -> None:
-    quoted = section(read())
-    assert quoted in results.RESULTS.read_text(encoding="utf-8"), "run python -m benchmarks.speed.step recorded"

@@ -1,6 +1,6 @@
-"""How quickly `digits.serve` answers while one draws, and what it holds; writes its part of `benchmarks/RESULTS.md`.
+"""How quickly `digits.serve` answers while one draws, and what it holds.
 
-    python -m benchmarks.serving
+    python -m benchmarks.speed.serving
 
 A digit is drawn stroke by stroke as the page would send it: 300 x 250, black on white, PNG. (a) One visitor, one
 request after the other: the time from sending to the answer, and the server's processor time for each. (b) So many
@@ -10,7 +10,6 @@ back, and how late. `--cores` binds the server to so many cores (default 1).
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
 import statistics
@@ -25,8 +24,11 @@ from pathlib import Path
 import httpx
 from PIL import Image, ImageDraw
 
-from benchmarks.results import machine, replace_section
+from benchmarks.commands import make_parser, positive, told
+from benchmarks.results import Section, machine, table
 
+CODE = ("digits/serving/**", "digits/reading/**")
+COLUMNS = ("", "requests", "lost", "median, ms", "99 % within, ms", "the server's processor time for one, ms")
 SIZE, PEN = (300, 250), 8
 TWO = [(94, 86), (117, 55), (168, 59), (184, 94), (160, 133), (117, 172), (90, 199), (191, 199)]
 HEADERS = {"content-type": "image/png"}
@@ -99,32 +101,31 @@ def many(address: str, rate: int, seconds: int) -> tuple[list[float], int]:
     return [answer for answer in answers if answer is not None], answers.count(None)
 
 
-def row(what: str, times: list[float], lost: int, processor: float | None) -> str:
+def row(what: str, times: list[float], lost: int, processor: float | None) -> list[str]:
     """One line of the table; times in ms."""
     median, late = statistics.median(times) * 1000, sorted(times)[int(0.99 * len(times))] * 1000
     cost = "" if processor is None else f"{processor * 1000:.1f}"
-    return f"| {what} | {len(times) + lost:,} | {lost} | {median:.1f} | {late:.1f} | {cost} |"
+    return [what, f"{len(times) + lost:,}", str(lost), f"{median:.1f}", f"{late:.1f}", cost]
 
 
 def main() -> None:
-    """Measure and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--requests", type=int, default=500, help="of the one visitor (default: 500)")
-    parser.add_argument("--rate", type=int, default=50, help="requests a second (default: 50)")
-    parser.add_argument("--seconds", type=int, default=20, help="for how long (default: 20)")
-    parser.add_argument("--cores", type=int, default=1, help="that the server may use (default: 1)")
-    parser.add_argument("--dry", action="store_true", help="print only, leave RESULTS.md alone")
+    """Measure and record."""
+    parser = make_parser("benchmarks.speed.serving", __doc__)
+    parser.add_argument("--requests", type=positive, default=500, help="of the one visitor (default: 500)")
+    parser.add_argument("--rate", type=positive, default=50, help="requests a second (default: 50)")
+    parser.add_argument("--seconds", type=positive, default=20, help="for how long (default: 20)")
+    parser.add_argument("--cores", type=positive, default=1, help="that the server may use (default: 1)")
+    parser.add_argument("--dry", action="store_true", help="print only, record nothing")
     given = parser.parse_args()
-    with server(given.cores) as (address, pid):
+    with told(), server(given.cores) as (address, pid):
         times, processor = one_visitor(address, pid, given.requests)
         rows = [row("one visitor", times, 0, processor)]
         rows.append(row(f"{given.rate} requests/s", *many(address, given.rate, given.seconds), None))
-    head = "| | requests | lost | median, ms | 99 % within, ms | the server's processor time for one, ms |"
     cores = f"The server on {given.cores} core{'s' * (given.cores > 1)}, whoever asks beside it."
-    text = "\n".join([f"{machine()} {cores}", "", head, "|---|---|---|---|---|---|", *rows])
+    text = f"{machine()} {cores}\n\n{table(COLUMNS, rows)}"
     print(text)
     if not given.dry:
-        replace_section("What the server holds", "python -m benchmarks.serving", text)
+        Section("What the server holds", "python -m benchmarks.speed.serving", CODE, text).keep("serving")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The README's pictures, made from real runs; writes `docs/pictures/*.png`.
 
-    pip install ".[dev]" && python -m benchmarks.readme_pictures
-    python -m benchmarks.readme_pictures --page                      only those of the page to draw on, in a few seconds
+    pip install ".[dev]" && python -m benchmarks.pictures.readme
+    python -m benchmarks.pictures.readme --page                      only those of the page to draw on, in a few seconds
 
 Trains the CNN and a small sweep on MNIST, evaluates, explores, and takes TensorBoard's pictures in the Chromium that
 the system has (`--browser`, by default /usr/bin/chromium). About five minutes on two cores.
@@ -9,7 +9,6 @@ the system has (`--browser`, by default /usr/bin/chromium). About five minutes o
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import os
@@ -25,9 +24,10 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from benchmarks.serving import server
+from benchmarks.commands import make_parser
+from benchmarks.results import PICTURES
+from benchmarks.speed.serving import server
 
-PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 SWEEP = (
     "model=logistic,mlp,cnn",
     "optimizer.lr=1e-3,1e-2",
@@ -132,7 +132,7 @@ def keep(picture: bytes, name: str, width: int) -> None:
 
 def main() -> None:
     """Make them all."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser("benchmarks.pictures.readme", __doc__)
     parser.add_argument("--browser", default="/usr/bin/chromium", help="a Chromium's program file")
     parser.add_argument("--page", action="store_true", help="only the pictures of the page to draw on")
     given = parser.parse_args()

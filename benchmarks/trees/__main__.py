@@ -1,8 +1,8 @@
 """Two commits of this project under the same commands, on this machine and now: do they leave and say the same?
 
-    python -m benchmarks.compare_trees                       all of it, five to ten minutes on two cores
-    python -m benchmarks.compare_trees --only cnn resume     these, and what they need
-    python -m benchmarks.compare_trees --base COMMIT --out DIR
+    python -m benchmarks.trees                       all of it, five to ten minutes on two cores
+    python -m benchmarks.trees --only cnn resume     these, and what they need
+    python -m benchmarks.trees --base COMMIT --out DIR
 
 For changes that must change no result. The base is checked out into a temporary worktree, and this checkout as it
 stands is copied to another, so that work can go on in it. Both then run every command of `benchmarks.trees.cases` side
@@ -17,7 +17,6 @@ $DIGITS_DATA, else from data/.
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import shutil
@@ -31,15 +30,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-from tabulate import tabulate
-
+from benchmarks.commands import make_parser
+from benchmarks.results import ROOT as HERE
 from benchmarks.trees.cases import FAILING, JOBS, LATER, Case, cases, chosen, job, sweep
 from benchmarks.trees.inputs import make
 from benchmarks.trees.masks import Places, masked
 from benchmarks.trees.outcome import WRONG, Outcome, outcomes_of, status, weights
 from benchmarks.trees.verdict import judge, rows_of
-
-HERE = Path(__file__).resolve().parents[1]
+from digits.runs.table import Table
 
 BASE = "5fcbf55b42ef4d8dd4191f648b7c8126aa697115"
 """The last commit before the files were moved."""
@@ -199,8 +197,7 @@ def compare(base: Path, here: Path, folder: Path, names: Sequence[str]) -> list[
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("python -m benchmarks.compare_trees", description=__doc__, formatter_class=raw)
+    parser = make_parser("benchmarks.trees", __doc__)
     parser.add_argument(
         "--base", metavar="COMMIT", default=BASE, help="compared with this commit (default: %(default).7s)"
     )
@@ -220,7 +217,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         except (ValueError, FileExistsError) as error:
             parser.error(str(error))
     verdicts = judge(of_base, of_here, WANTED)
-    print(tabulate(rows_of(verdicts), ["name", "verdict"], disable_numparse=True))
+    print(Table(["name", "verdict"], rows_of(verdicts), "ll").text())
     for verdict in verdicts:
         if verdict.differences:
             print("\n".join([f"\n{verdict.name}:", *(f"  {line}" for line in verdict.differences)]))

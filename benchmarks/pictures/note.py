@@ -1,6 +1,6 @@
 """The README's picture of a page that was read: a note in shadow, drawn here; writes `docs/pictures/predict.jpg`.
 
-python -m benchmarks.note
+python -m benchmarks.pictures.note
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.readme_pictures import PICTURES
+from benchmarks.results import PICTURES
 from digits.data.synthetic import strokes
 from digits.data.synthetic.draw import parse
 from digits.reading import Reader

@@ -1,9 +1,8 @@
-"""What a search gains by two workers and by pruning; writes its part of `benchmarks/RESULTS.md`.
+"""What a search gains by two workers and by pruning.
 
-    python -m benchmarks.search workers            needs a quiet machine, about fifteen minutes on two cores
-    python -m benchmarks.search pruning --seeds 3  may share the machine: it counts epochs
-    python -m benchmarks.search winners --seeds 5  may share the machine: it compares accuracies
-    python -m benchmarks.search                    writes the section anew from the record
+    python -m benchmarks.speed.search workers            needs a quiet machine, about fifteen minutes on two cores
+    python -m benchmarks.speed.search pruning --seeds 3  may share the machine: it counts epochs
+    python -m benchmarks.speed.search winners --seeds 5  may share the machine: it compares accuracies
 
 (a) Sixteen trials of `search_space=cnn` by `digits.tune` with `tune.workers=2`, then the same sixteen, with the same
 overrides, one after the other by `digits.train`, each in a fresh process that has both cores. (b) Searches of the
@@ -15,7 +14,6 @@ Record: `benchmarks/records/search.json`.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -27,11 +25,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import cast
 
-from tabulate import tabulate
-
+from benchmarks.commands import make_parser, positive, told
 from benchmarks.records import RECORDS, read_tree
-from benchmarks.results import machine, replace_section
-from benchmarks.runs import TrainingError, told
+from benchmarks.results import ROOT, by_machine, machine, table
+from benchmarks.runs import TrainingError
 from benchmarks.seeds import Sample, difference
 from digits.config.types import Tree
 from digits.runs.atomic import write_json
@@ -59,7 +56,7 @@ def command(*arguments: str, folder: Path, threads: int | None = None) -> float:
     with (folder / "screen.log").open("a", encoding="utf-8") as screen:
         done = subprocess.run(
             [sys.executable, "-m", *arguments], cwd=folder, stdout=screen, stderr=screen, check=False,
-            env=os.environ | limits | {"PYTHONPATH": str(Path(__file__).parents[1])},
+            env=os.environ | limits | {"PYTHONPATH": str(ROOT)},
         )  # fmt: skip
     if done.returncode != 0:
         raise TrainingError(f"python -m {' '.join(arguments)} ended with {done.returncode}: see {screen.name}")
@@ -156,11 +153,12 @@ def _add_winners(record: Tree, measured: Tree) -> None:
 
 def read() -> Tree:
     """What was recorded; raises RecordError where nothing was."""
-    return read_tree(RECORD, "python -m benchmarks.search workers")
+    return read_tree(RECORD, "python -m benchmarks.speed.search workers")
 
 
-def section(record: Tree) -> str:
+def section() -> str:
     """The section of RESULTS.md, from the record."""
+    record = read()
     return "\n\n".join(describe(cast(Tree, record[name])) for name, describe in PARTS.items() if name in record)
 
 
@@ -175,7 +173,7 @@ def _workers(found: Tree) -> str:
     ]
     head = ["", "whole, s", "shortest training, s", "wanted"]
     what = f"(a) {TRIALS} trials of `search_space=cnn`, {found['images']:,} images, {found['epochs']} epochs:"
-    return f"{what}\n\n{tabulate(rows, head, tablefmt='github', disable_numparse=True)}\n\n{found['machine']}"
+    return f"{what}\n\n{table(head, rows)}\n\n{found['machine']}"
 
 
 def _pruning(found: Tree) -> str:
@@ -198,22 +196,20 @@ def _pruning(found: Tree) -> str:
         f"Saved in all: **{100 * share:.0f} %** of the epochs (wanted ≥ {100 * WANTED_SAVING:.0f} %); pair by pair, "
         f"the best with pruning differs by {gained.percent()} points (mean ± sd)."
     )
-    table = tabulate(rows, head, tablefmt="github", disable_numparse=True)
-    return f"{what}\n\n{table}\n\n{total}\n\n{found['machine']}"
+    return f"{what}\n\n{table(head, rows)}\n\n{total}\n\n{found['machine']}"
 
 
 def _winners(found: Tree) -> str:
     rows = []
-    machines: dict[str, list[str]] = {}
-    for model, values in cast(dict[str, Tree], found["models"]).items():
+    models = cast(dict[str, Tree], found["models"])
+    for model, values in models.items():
         default, tuned = (Sample(tuple(cast(list[float], values[name]))) for name in ("default", "tuned"))
-        machines.setdefault(str(values["machine"]), []).append(model)
         rows.append([f"`model={model}`", default.percent(), f"`experiment={model}_tuned`", tuned.percent(),
                      difference(tuned, default)])  # fmt: skip
     head = ["by hand", "validation, %", "by search", "validation, %", "difference"]
     what = f"(c) The defaults and what the searches found, {found['images']:,} images, 10 epochs, the same seeds:"
-    where = "\n".join(f"- {', '.join(models)}: {measured_on}" for measured_on, models in machines.items())
-    return f"{what}\n\n{tabulate(rows, head, tablefmt='github', disable_numparse=True)}\n\n{where}"
+    where = by_machine((model, str(values["machine"])) for model, values in models.items())
+    return f"{what}\n\n{table(head, rows)}\n\n{where}"
 
 
 PARTS = {"workers": _workers, "pruning": _pruning, "winners": _winners}
@@ -221,25 +217,24 @@ PARTS = {"workers": _workers, "pruning": _pruning, "winners": _winners}
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("python -m benchmarks.search", description=__doc__, formatter_class=raw)
+    parser = make_parser("benchmarks.speed.search", __doc__)
     parser.add_argument("--root", metavar="DIR", type=Path, default=Path(os.environ.get("DIGITS_DATA", "data")))
-    parts = parser.add_subparsers(dest="part")
+    parts = parser.add_subparsers(dest="part", required=True)
     workers = parts.add_parser("workers", help="two workers against one run after the other")
-    workers.add_argument("--limit", type=int, default=10_000, help="training images (default: 10,000)")
-    workers.add_argument("--epochs", type=int, default=7, help="epochs of each trial (default: 7)")
+    workers.add_argument("--limit", type=positive, default=10_000, help="training images (default: 10,000)")
+    workers.add_argument("--epochs", type=positive, default=7, help="epochs of each trial (default: 7)")
     pruning = parts.add_parser("pruning", help="epochs that pruning saves")
-    pruning.add_argument("--limit", type=int, default=5_000, help="training images (default: 5,000)")
-    pruning.add_argument("--trials", type=int, default=20, help="trials of a search (default: 20)")
-    pruning.add_argument("--seeds", type=int, default=3, help="searches of each kind (default: 3)")
+    pruning.add_argument("--limit", type=positive, default=5_000, help="training images (default: 5,000)")
+    pruning.add_argument("--trials", type=positive, default=20, help="trials of a search (default: 20)")
+    pruning.add_argument("--seeds", type=positive, default=3, help="searches of each kind (default: 3)")
     pruning.add_argument("--folder", type=Path, help="keep the searches there, and go on with those that are there")
     winners = parts.add_parser("winners", help="what the searches found, against the defaults")
-    winners.add_argument("--limit", type=int, default=20_000, help="training images (default: 20,000)")
-    winners.add_argument("--seeds", type=int, default=5, help="runs of each (default: 5)")
+    winners.add_argument("--limit", type=positive, default=20_000, help="training images (default: 20,000)")
+    winners.add_argument("--seeds", type=positive, default=5, help="runs of each (default: 5)")
     winners.add_argument("--models", nargs="+", choices=WINNERS, default=WINNERS, help="which (default: all)")
     given = parser.parse_args(argv)
-    with told(interrupted="nothing was recorded"), tempfile.TemporaryDirectory() as name:
-        record = read() if RECORD.exists() or given.part is None else {}
+    with told(), tempfile.TemporaryDirectory() as name:
+        record = read() if RECORD.exists() else {}
         folder, root = Path(name), given.root.resolve()
         if given.part == "workers":
             record["workers"] = measure_workers(folder, root, given.limit, given.epochs)
@@ -247,11 +242,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             kept = folder if given.folder is None else given.folder.resolve()
             kept.mkdir(parents=True, exist_ok=True)
             record["pruning"] = measure_pruning(kept, root, given.seeds, given.limit, given.trials)
-        elif given.part == "winners":
+        else:
             _add_winners(record, measure_winners(folder, root, given.seeds, given.limit, given.models))
-        if given.part is not None:
-            write_json(RECORD, record)
-        replace_section("Searches", "python -m benchmarks.search", section(record))
+        write_json(RECORD, record)
+        print(section())
 
 
 if __name__ == "__main__":
