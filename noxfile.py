@@ -1,7 +1,7 @@
-"""The project's chores: `nox` runs them all, `nox -s lint` one, `nox -l` lists them.
+"""The project's chores: `nox` checks style, types, units and commands; `nox -s lint` one, `nox -l` lists all.
 
-All sessions share one environment in `.nox/env`, since torch alone is 5.6 GB. uv makes it where uv is there
-(beside nox or on the PATH), else venv and pip do.
+They use the active virtual environment, else `.venv` of the checkout, and add to it what they need: with uv where it is
+there (beside nox or on the PATH), else with pip.
 """
 
 from __future__ import annotations
@@ -14,13 +14,20 @@ from pathlib import Path
 import nox
 
 nox.options.default_venv_backend = "none"
-nox.options.sessions = ["lint", "types", "tests", "commands", "browser", "launchers", "wheel"]
+nox.options.sessions = ["lint", "types", "tests", "commands"]
 
-ENVIRONMENT = Path(".nox", "env").resolve()
-PYTHON = str(ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin") / "python")
+BIN = "Scripts" if os.name == "nt" else "bin"
+ENVIRONMENT = Path(os.environ.get("VIRTUAL_ENV", ".venv")).absolute()
+PYTHON = str(ENVIRONMENT / BIN / "python")
+
+OLDEST, NEWEST = "3.11", "3.14"
+"""Python: `requires-python`, and the newest for which torch, torchvision and onnxruntime have wheels."""
 
 TWO_AT_ONCE = ("-n", "2", "--dist", "loadfile")
 """Most of the time goes into processes that start, each on one core."""
+
+POSTGRES = "tests/commands/test_tune_postgres.py"
+UNITS = ("--ignore=tests/commands", "--ignore=tests/browser", "--ignore=tests/launchers")
 
 PATIENT = {"OMP_WAIT_POLICY": "passive"}
 """Threads of torch that wait leave the cores to the other tests."""
@@ -38,27 +45,20 @@ def install(session: nox.Session, python: str, *arguments: str) -> None:
         compiled = ("--compile-bytecode", "--python", python)
         session.run(uv, "pip", "install", "--quiet", *compiled, *arguments, external=True)
     else:
-        session.run(PYTHON, "-m", "pip", "--python", python, "install", "--quiet", *arguments, external=True)
+        session.run(python, "-m", "pip", "install", "--quiet", *arguments, external=True)
 
 
-def shared_environment(session: nox.Session) -> None:
-    """Make the shared environment, once; afterwards only bring it up to date."""
-    if not Path(PYTHON).exists():
-        if uv := find_uv():
-            session.run(uv, "venv", "--quiet", "--python", sys.executable, str(ENVIRONMENT), external=True)
-        else:
-            session.run(sys.executable, "-m", "venv", str(ENVIRONMENT), external=True)
-    install(session, PYTHON, "--editable", ".[dev]")
+def run(session: nox.Session, module: str, *arguments: str, python: str = PYTHON, **env: str) -> None:
+    """Run a module of the environment."""
+    session.run(python, "-m", module, *arguments, env=PATIENT | env, external=True)
 
 
-def light_environment(session: nox.Session, wheel: str) -> str:
-    """A new environment as the README makes one for reading alone, out of the wheel; its python."""
-    folder = Path(session.create_tmp()).resolve() / "light"
+def new_environment(session: nox.Session, name: str, python: str = PYTHON) -> str:
+    """An empty environment in `.nox/`; its python."""
+    folder = Path(session.create_tmp()).resolve() / name
     shutil.rmtree(folder, ignore_errors=True)
-    session.run(PYTHON, "-m", "venv", str(folder), external=True)
-    python = str(folder / "bin" / "python")
-    install(session, python, "--no-compile", wheel)
-    return python
+    run(session, "venv", str(folder), python=python)
+    return str(folder / BIN / "python")
 
 
 def overlay(session: nox.Session, name: str, *arguments: str) -> str:
@@ -66,94 +66,115 @@ def overlay(session: nox.Session, name: str, *arguments: str) -> str:
 
     It borrows the shared one's packages, those excepted that it has itself: a second one of 5.6 GB would show no more.
     """
-    folder = Path(session.create_tmp()).resolve() / name
-    shutil.rmtree(folder, ignore_errors=True)
-    session.run(PYTHON, "-m", "venv", "--without-pip", str(folder), external=True)
-    python = str(folder / "bin" / "python")
+    python = new_environment(session, name)
     install(session, python, *arguments)
     shared = next((ENVIRONMENT / "lib").glob("python*/site-packages"))
-    (next((folder / "lib").glob("python*/site-packages")) / "borrowed.pth").write_text(f"{shared}\n")
-    session.run(python, "-m", "pytest", "--version", external=True, silent=True)
+    (next((Path(python).parents[1] / "lib").glob("python*/site-packages")) / "borrowed.pth").write_text(f"{shared}\n")
     return python
 
 
 @nox.session
+def environment(session: nox.Session) -> None:
+    """Bring the environment up to date; the others need it, and start it themselves."""
+    if not Path(PYTHON).exists():
+        run(session, "venv", str(ENVIRONMENT), python=sys.executable)
+    install(session, PYTHON, "--editable", ".[dev]")
+
+
+@nox.session(requires=["environment"])
 def lint(session: nox.Session) -> None:
     """Style of the Python and the YAML files; `nox -s lint -- --fix` applies what can be applied."""
-    shared_environment(session)
     fix = "--fix" in session.posargs
-    session.run(PYTHON, "-m", "ruff", "check", *["--fix"] * fix, ".", external=True)
-    session.run(PYTHON, "-m", "ruff", "format", *["--check"] * (not fix), ".", external=True)
-    session.run(PYTHON, "-m", "yamllint", "--strict", "conf", ".yamllint.yaml", external=True)
+    run(session, "ruff", "check", *["--fix"] * fix, ".")
+    run(session, "ruff", "format", *["--check"] * (not fix), ".")
+    run(session, "yamllint", "--strict", "conf", ".yamllint.yaml")
 
 
-@nox.session
+@nox.session(requires=["environment"])
 def types(session: nox.Session) -> None:
     """mypy --strict over everything."""
-    shared_environment(session)
-    session.run(PYTHON, "-m", "mypy", external=True)
+    run(session, "mypy")
 
 
-@nox.session
+@nox.session(requires=["environment"])
 def tests(session: nox.Session) -> None:
     """Unit tests; arguments go to pytest: `nox -s tests -- tests/data -k split`."""
-    shared_environment(session)
-    others = ["--ignore=tests/commands", "--ignore=tests/browser", "--ignore=tests/launchers"]
-    session.run(PYTHON, "-m", "pytest", *session.posargs or [*others, *TWO_AT_ONCE], env=PATIENT, external=True)
+    run(session, "pytest", *session.posargs or [*UNITS, *TWO_AT_ONCE])
 
 
-@nox.session
+@nox.session(requires=["environment"])
 def commands(session: nox.Session) -> None:
     """The commands as a person runs them, a short training on real MNIST among them."""
-    shared_environment(session)
-    session.run(PYTHON, "-m", "pytest", "tests/commands", *TWO_AT_ONCE, *session.posargs, env=PATIENT, external=True)
+    run(session, "pytest", "tests/commands", f"--ignore={POSTGRES}", *TWO_AT_ONCE, *session.posargs)
 
 
-@nox.session
+@nox.session(requires=["environment"])
+def postgres(session: nox.Session) -> None:
+    """One search by several processes on PostgreSQL; without one it is left out, but never in CI."""
+    run(session, "pytest", POSTGRES, *session.posargs)
+
+
+@nox.session(requires=["environment"])
 def browser(session: nox.Session) -> None:
     """The page to draw on, in the Chromium that the system has; without one it is left out, but never in CI."""
-    shared_environment(session)
-    session.run(PYTHON, "-m", "pytest", "tests/browser", *session.posargs, external=True)
+    run(session, "pytest", "tests/browser", *session.posargs)
 
 
-@nox.session
+@nox.session(requires=["environment"])
 def launchers(session: nox.Session) -> None:
     """The launchers that are extras, SLURM's (here, by submitit) and Ray, each for real."""
-    shared_environment(session)
     extras = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]
     added = [name for name in (*extras["slurm"], *extras["ray"]) if not name.startswith("digits[")]
     python = overlay(session, "launchers", *added)
     install(session, python, "--no-deps", "--editable", ".")
-    session.run(python, "-m", "pytest", "tests/launchers", *session.posargs, external=True)
+    run(session, "pytest", "tests/launchers", *session.posargs, python=python)
 
 
-@nox.session
+@nox.session(requires=["environment"])
 def wheel(session: nox.Session) -> None:
     """The wheel alone, without the checkout, in an empty folder: its commands and its conf/; reading without torch."""
-    shared_environment(session)
     built = Path(session.create_tmp()).resolve() / "dist"
     shutil.rmtree(built, ignore_errors=True)
-    if uv := find_uv():
-        session.run(uv, "build", "--quiet", "--wheel", "--python", PYTHON, "--out-dir", str(built), external=True)
-    else:
-        session.run(PYTHON, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(built), ".", external=True)
+    light = new_environment(session, "light")  # as the README makes one for reading alone, pip included
+    run(session, "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(built), ".", python=light)
     [made] = map(str, built.glob("*.whl"))
-    pythons = {
-        "WHEEL_PYTHON": overlay(session, "bare", "--no-deps", made),
-        "LIGHT_PYTHON": light_environment(session, made),
-    }
-    session.run(PYTHON, "-m", "pytest", "tests/commands/wheel.py", "-p", "no:cacheprovider", env=pythons, external=True)
+    install(session, light, "--no-compile", made)
+    bare = overlay(session, "bare", "--no-deps", made)
+    run(session, "pytest", "tests/commands/wheel.py", "-p", "no:cacheprovider", WHEEL_PYTHON=bare, LIGHT_PYTHON=light)
 
 
 @nox.session
+def lowest(session: nox.Session) -> None:
+    """Unit tests with the lowest versions that pyproject.toml allows, in another 5 GB; needs uv."""
+    python = uv_environment(session, OLDEST, "--resolution", "lowest-direct")
+    run(session, "pytest", *session.posargs or [*UNITS, *TWO_AT_ONCE], python=python)
+
+
+@nox.session
+def newest(session: nox.Session) -> None:
+    """Unit tests with the newest Python, likewise; `nox -s newest -- 3.13` takes another one."""
+    python = uv_environment(session, *session.posargs or [NEWEST])
+    run(session, "pytest", *UNITS, *TWO_AT_ONCE, python=python)
+
+
+def uv_environment(session: nox.Session, version: str, *resolution: str) -> str:
+    """A new environment of a Python that is found or fetched, with everything; its python."""
+    uv = find_uv() or session.error("uv finds and fetches the Python for this: pip install uv")
+    folder = Path(session.create_tmp()).resolve() / version
+    session.run(uv, "venv", "--quiet", "--clear", "--python", version, str(folder), external=True)
+    python = str(folder / BIN / "python")
+    install(session, python, *resolution, "--editable", ".[dev]")
+    return python
+
+
+@nox.session(requires=["environment"])
 def reliability(session: nox.Session) -> None:
-    """The long fault-injection suite, about an hour on two cores; writes benchmarks/RELIABILITY.md. Needs root."""
-    shared_environment(session)
-    session.run(PYTHON, "-m", "benchmarks.reliability", *session.posargs, external=True)
+    """The long matrices of kills, then fault injection for an hour, which is recorded. Needs root."""
+    run(session, "pytest", "-m", "reliability", *TWO_AT_ONCE)
+    run(session, "benchmarks.reliability", *session.posargs)
 
 
-@nox.session
+@nox.session(requires=["environment"])
 def recipes(session: nox.Session) -> None:
     """The fast recipes once more with new seeds, against their records; `nox -s recipes -- mlp --seeds 5`."""
-    shared_environment(session)
-    session.run(PYTHON, "-m", "benchmarks.accuracy.recheck", *session.posargs, external=True)
+    run(session, "benchmarks.accuracy.recheck", *session.posargs)

@@ -173,7 +173,9 @@ def test_reading_imports_what_is_installed_for_it() -> None:
     modules = [name for name in FILES if room_of(name) in READING]
     imported = {name for module in modules for name in imports_of(module)}
     ours = {name for name in imported if name.split(".")[0] == "digits" and room_of(name) not in READING}
-    assert ours == {"digits.config.files"}, "what is imported of other rooms has to do without the extra, too"
+    assert ours == {"digits.config.files", "digits.processes.streams"}, (
+        "what is imported of other rooms has to do without the extra, too"
+    )
     others = {name.split(".")[0] for name in imported} - {"digits", *sys.stdlib_module_names}
     others -= {"google"}  # protobuf's types, which come with onnx
     assert others == set(INSTALLED_FOR_READING.values())
@@ -256,6 +258,15 @@ def test_no_bare_dict_is_handed_on() -> None:
             arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
             hints = [ast.unparse(hint) for hint in [*(a.annotation for a in arguments), node.returns] if hint]
             assert not [h for h in hints if re.search(r"\bTree\b|dict\[str, object\]", h)], f"{module}.{node.name}"
+
+
+def test_no_test_file_imports_another() -> None:
+    """What tests share stands in `tests/support/`."""
+    for path in (PACKAGE.parent / "tests").rglob("*.py"):
+        found = re.findall(
+            r"^ *(?:from|import) tests\.[\w.]*\btest_\w+", path.read_text(encoding="utf-8"), re.MULTILINE
+        )
+        assert not found, f"{path}: {found}"
 
 
 def test_no_module_is_longer_than_a_sitting() -> None:

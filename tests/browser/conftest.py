@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Locator, Page, Request, sync_playwright
 
-from tests.serving.running import running
+from tests.support.server import running
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 NOWHERE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
@@ -85,6 +86,16 @@ class Visit:
     def share(self, label: int) -> float:
         """The confidence in a digit that the bars show, 0..100."""
         return float(self.page.locator("#bars .percent").nth(label).inner_text().removesuffix(" %"))
+
+
+def contrast(one: str, other: str) -> float:
+    """The ratio of two CSS colours' luminances, as WCAG defines it."""
+    bright = []
+    for colour in (one, other):
+        shares = [int(value) / 255 for value in re.findall(r"\d+", colour)[:3]]
+        red, green, blue = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in shares)
+        bright.append(0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05)
+    return max(bright) / min(bright)
 
 
 Visiting = Callable[..., Visit]

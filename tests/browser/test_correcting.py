@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, expect
 
-from tests.browser.conftest import ONE, SEVEN, Visit, Visiting
-from tests.browser.test_page import contrast
-from tests.serving.running import running
+from tests.browser.conftest import ONE, SEVEN, Visit, Visiting, contrast
+from tests.support.server import running
 
 LABEL = "Read wrong? Type what is right"
 

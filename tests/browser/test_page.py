@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import re
 
 import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Route, expect
 
-from tests.browser.conftest import SEVEN, Visiting
+from tests.browser.conftest import SEVEN, Visiting, contrast
 
 
 def test_a_desktop_shows_all_without_scrolling(visiting: Visiting) -> None:
@@ -57,16 +56,6 @@ def test_nothing_moves_for_those_who_asked_for_that(visiting: Visiting) -> None:
     assert visit.page.evaluate(moves) > 0
     visit.page.emulate_media(reduced_motion="reduce")
     assert visit.page.evaluate(moves) == 0
-
-
-def contrast(one: str, other: str) -> float:
-    """The ratio of two CSS colours' luminances, as WCAG defines it."""
-    bright = []
-    for colour in (one, other):
-        shares = [int(value) / 255 for value in re.findall(r"\d+", colour)[:3]]
-        red, green, blue = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in shares)
-        bright.append(0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05)
-    return max(bright) / min(bright)
 
 
 def test_an_answer_that_comes_too_late_is_not_shown(visiting: Visiting) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from playwright.sync_api import Locator, expect
 
 from tests.browser.conftest import ONE, SEVEN, Visiting
-from tests.reading.drawing import draw, overlap
+from tests.support.drawing import draw, overlap
 
 
 def test_a_photo_is_chosen_shown_with_boxes_and_removed(visiting: Visiting, photo: Path) -> None:

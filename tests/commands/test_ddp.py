@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.test_train_command import digits, only_run, result_of
+from tests.support.commands import digits, only_run, result_of
 
 EXACT = ("data=optdigits", "model=logistic", "augment=none", "callbacks=none", "trainer=cpu", "trainer.max_epochs=2",
          "trainer.precision=32-true")  # fmt: skip

@@ -1,6 +1,6 @@
 """Runs that are killed, signalled and robbed of their disk, and what they come to when they are started again.
 
-The long form, hundreds of faults over more configurations: `nox -s reliability`.
+The long form, hundreds of faults over more configurations, and what is marked so here: `nox -s reliability`.
 """
 
 from __future__ import annotations
@@ -101,11 +101,13 @@ def test_killed_nine_times_at_the_worst_moments(alone: References, run: Path) ->
     survives("mlp-ema-affine", alone, run, steps)
 
 
+@pytest.mark.reliability
 def test_killed_between_two_accumulated_batches(alone: References, run: Path) -> None:
     """Mixed precision, and 21 batches an epoch by two: the last is a step of its own."""
     survives("cnn-bf16-accumulate", alone, run, [kill("kill training_step 16"), kill("kill last_on_train_batch_end 1")])
 
 
+@pytest.mark.reliability
 def test_two_processes_are_asked_to_leave_through_the_first(alone: References, run: Path) -> None:
     best = run.parent.parent / "best.before"
     ask = Fault("term training_step 25", command=keep_best(run, best))
@@ -131,6 +133,7 @@ def test_signals_end_a_run_cleanly_and_one_that_stopped_early_stays_stopped(alon
 # ---- Files ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.reliability
 def test_a_damaged_checkpoint_falls_back_on_the_one_before(alone: References, run: Path) -> None:
     """And a kill while the next is written must not leave the damaged one alone; 79 batches an epoch."""
     steps = [
@@ -141,6 +144,7 @@ def test_a_damaged_checkpoint_falls_back_on_the_one_before(alone: References, ru
     survives("mlp", alone, run, steps)
 
 
+@pytest.mark.reliability
 def test_with_both_checkpoints_damaged_nothing_starts_anew(alone: References, run: Path) -> None:
     both = storage.damage("random bytes", 0, LAST, storage.PREVIOUS)
     steps = [Step("both", Fault("kill training_step 170"), killed, both, next_says=LAST)]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.searches import SMALL, study_in
-from tests.commands.test_train_command import QUICK, digits, only_run, result_of
+from tests.support.commands import QUICK, digits, only_run, result_of
+from tests.support.searches import SMALL, study_in
 
 ODD = """-a?b{y}{} 50%s #[c]*;=,&:é日~'"$HOME\\"""
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.commands.searches import SMALL
-from tests.commands.test_train_command import digits, only_run, result_of
+from tests.support.commands import digits, only_run, result_of
+from tests.support.searches import SMALL
 
 MLP = """_target_: digits.models.MLP
 image_size: ${data.image_size}

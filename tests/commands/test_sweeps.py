@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
@@ -12,73 +11,22 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
-from digits.hydra_app.paths import job_directory
 from digits.runs.compare import compare, differences
 from digits.runs.read import read_result
-from tests.commands.test_train_command import QUICK, digits, result_of
-
-JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-BURNING = (*QUICK, "model._target_=burning.Net")
-SLOW = (*(o for o in QUICK if "max_epochs" not in o), "trainer.max_epochs=8", "model._target_=slow.Net")
-
-on_linux = pytest.mark.skipif(sys.platform != "linux", reason="jobs have processes of their own on Linux only")
-
-
-def write_burning(folder: Path) -> None:
-    """A net that dies in several ways while the folder holds a file named fire."""
-    (folder / "fire").touch()
-    (folder / "burning.py").write_text(
-        "import os, signal\n"
-        "from pathlib import Path\n"
-        "from digits.models import MLP\n"
-        "class Net(MLP):\n"
-        "    def __init__(self, image_size: int, num_classes: int, hidden: list[int], dropout: float) -> None:\n"
-        "        burns = Path('fire').exists()\n"
-        "        if burns and dropout == 0.3: raise RuntimeError('the net is on fire')\n"
-        "        if burns and dropout == 0.4: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "        if burns and dropout == 0.5: os._exit(7)\n"
-        "        super().__init__(image_size, num_classes, hidden, dropout)\n"
-    )
-
-
-def write_slow(folder: Path) -> None:
-    """A net that takes its time while the folder holds a file named slow."""
-    (folder / "slow").touch()
-    (folder / "slow.py").write_text(
-        "import time\n"
-        "from pathlib import Path\n"
-        "from torch import Tensor\n"
-        "from digits.models import MLP\n"
-        "class Net(MLP):\n"
-        "    def forward(self, pixels: Tensor) -> Tensor:\n"
-        "        if Path('slow').exists(): time.sleep(0.15)\n"
-        "        return super().forward(pixels)\n"
-    )
-
-
-def directory_of(*overrides: str) -> Path:
-    """Where a job of a sweep goes, whichever place it has in it."""
-    return Path("sweep", job_directory(",".join(sorted(overrides))))
-
-
-def digest(run: Path) -> dict[str, str]:
-    """Every file of a run, bit for bit, but for `.hydra/`, which Hydra writes at every start."""
-    files = [path for path in run.rglob("*") if path.is_file() and ".hydra" not in path.parts]
-    return {str(path.relative_to(run)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
+from tests.support.commands import digits, result_of
+from tests.support.sweeps import (
+    BURNING,
+    SLOW,
+    burning,
+    digest,
+    directory_of,
+    job,
+    on_linux,
+    write_burning,
+    write_slow,
+)
 
 # ---- Jobs that die, and the same sweep again ------------------------------------------------------
-
-
-def burning(cwd: Path, *dropouts: float, more: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-    values = ",".join(map(str, dropouts))
-    return digits("train", "-m", *BURNING, f"model.dropout={values}", "hydra.sweep.dir=sweep", *more, cwd=cwd)
-
-
-def job(cwd: Path, dropout: float) -> Path:
-    return cwd / directory_of(*BURNING, f"model.dropout={dropout}")
 
 
 @on_linux
@@ -127,18 +75,6 @@ def test_jobs_that_die_are_named_and_the_same_sweep_again_does_what_is_left(tmp_
     assert third.stdout.count("done already: ") == 2
     assert "best run by val/accuracy" in third.stdout
     assert digest(job(tmp_path, 0.1)) == kept[0.1]
-
-
-@on_linux
-def test_jobs_side_by_side_and_those_that_die_take_no_other_with_them(tmp_path: Path) -> None:
-    write_burning(tmp_path)
-    done = burning(tmp_path, 0.1, 0.5, 0.4, 0.2, more=JOBLIB)
-    assert done.returncode == 1
-    statuses = {dropout: result_of(job(tmp_path, dropout))["status"] for dropout in (0.1, 0.5, 0.4, 0.2)}
-    assert statuses == {0.1: "done", 0.5: "failed", 0.4: "failed", 0.2: "done"}
-    assert "its process died with exit code 7" in done.stdout
-    assert "its process was killed by signal 9 (SIGKILL)" in done.stdout
-    assert "val/accuracy" in done.stdout, "the ranking closes the sweep"
 
 
 # ---- Signals, and a run done once more ------------------------------------------------------------
@@ -191,16 +127,6 @@ def test_an_interrupted_sweep_goes_on_and_a_run_done_once_more_is_the_same_to_th
         then, now = read_result(run), read_result(copies[seed])
         assert differences(then, now) == [s for s in differences(then, now) if "uncommitted" in s]
         assert compare(then, now) == f"the same metrics and weights to the bit as {first}"
-
-
-@on_linux
-def test_jobs_in_workers_leave_when_their_sweep_is_told_to(tmp_path: Path) -> None:
-    code, said = stopped(tmp_path, "seed=0,1,2", *JOBLIB)
-    assert code == 143
-    assert "interrupted; the same command with hydra.sweep.dir=sweep goes on" in said
-    statuses = [result_of(path.parent)["status"] for path in tmp_path.rglob("result.json")]
-    assert statuses == ["interrupted"] * len(statuses)
-    assert 1 <= len(statuses) <= 2, "no later job is started"
 
 
 # ---- A job that SLURM has started again -----------------------------------------------------------

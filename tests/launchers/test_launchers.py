@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from digits.processes.cores import cores
-from tests.commands.test_sweeps import (
+from tests.support.commands import digits, result_of
+from tests.support.sweeps import (
     SLOW,
     burning,
     digest,
@@ -22,7 +24,6 @@ from tests.commands.test_sweeps import (
     write_burning,
     write_slow,
 )
-from tests.commands.test_train_command import digits, result_of
 
 pytestmark = on_linux
 
@@ -47,13 +48,14 @@ def most_at_once(records: list[dict[str, object]]) -> int:
 @every_launcher
 def test_jobs_that_die_die_alone_and_the_same_sweep_goes_on(tmp_path: Path, launcher: str) -> None:
     write_burning(tmp_path)
-    done = burning(tmp_path, 0.1, 0.5, 0.2, more=with_launcher(launcher))
+    done = burning(tmp_path, 0.1, 0.5, 0.4, 0.2, more=with_launcher(launcher))
     assert done.returncode == 1, done.stdout + done.stderr
-    outcomes = {dropout: result_of(job(tmp_path, dropout)) for dropout in (0.1, 0.5, 0.2)}
+    outcomes = {dropout: result_of(job(tmp_path, dropout)) for dropout in (0.1, 0.5, 0.4, 0.2)}
     statuses = {dropout: outcome["status"] for dropout, outcome in outcomes.items()}
-    assert statuses == {0.1: "done", 0.5: "failed", 0.2: "done"}
+    assert statuses == {0.1: "done", 0.5: "failed", 0.4: "failed", 0.2: "done"}
     assert outcomes[0.5]["error"] == "its process died with exit code 7"
-    ranking = done.stdout[done.stdout.index("3 runs in sweep") :]
+    assert "SIGKILL" in str(outcomes[0.4]["error"])
+    ranking = done.stdout[done.stdout.index("4 runs in sweep") :]
     assert f"{job(tmp_path, 0.5).name}: its process died with exit code 7" in ranking
     assert "best run by val/accuracy" in ranking
     for dropout in (0.1, 0.2):
@@ -72,11 +74,11 @@ def test_jobs_that_die_die_alone_and_the_same_sweep_goes_on(tmp_path: Path, laun
 
 @pytest.mark.parametrize(
     ("launcher", "number"),
-    [(launcher, number) for launcher in ("slurm_local", "ray_local") for number in (signal.SIGTERM, signal.SIGINT)],
+    [("side_by_side", signal.SIGTERM), *product(("slurm_local", "ray_local"), (signal.SIGTERM, signal.SIGINT))],
     indirect=["launcher"],
 )
 def test_jobs_save_and_leave_when_their_sweep_is_told_to(tmp_path: Path, launcher: str, number: int) -> None:
-    """SIGTERM comes to the sweep's own process alone, Ctrl-C to all of the terminal's; joblib: test_sweeps.py."""
+    """SIGTERM comes to the sweep's own process alone, Ctrl-C to all of the terminal's."""
     write_slow(tmp_path)
     command = [sys.executable, "-m", "digits.train", "-m", *SLOW, "seed=0,1,2", "hydra.sweep.dir=sweep"]
     with (tmp_path / "said").open("w") as said:

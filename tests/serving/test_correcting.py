@@ -10,9 +10,9 @@ import pytest
 from digits.reading.result import Reading
 from digits.serving.corrections import Collection
 from digits.serving.limits import Limits
-from tests.serving.running import IMAGE
-from tests.serving.test_app import Client
-from tests.serving.test_corrections import drawn, files, kept
+from tests.support.client import Client
+from tests.support.corrections import drawn, files, kept
+from tests.support.server import IMAGE
 
 PICTURE, READING = drawn("2026\n31", read="2826\n37")
 RIGHT = "2026\n31"

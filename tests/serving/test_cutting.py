@@ -13,7 +13,7 @@ from digits.reading.patch import box_patches, one_digit
 from digits.reading.pictures import Picture, from_array, open_picture
 from digits.reading.result import Digit
 from digits.serving.cutting import LONGEST, MARGIN, as_png, cut, has_ink
-from tests.reading.drawing import Box, draw
+from tests.support.drawing import Box, draw
 
 Pixels = npt.NDArray[np.uint8]
 PATCH = np.zeros((28, 28), np.uint8)

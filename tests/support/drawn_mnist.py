@@ -10,7 +10,7 @@ from torchvision import datasets
 
 from digits.data.datasets import read_dataset
 from digits.data.synthetic.draw import draw_digits
-from tests.data.files import NAMES, idx, resources_of
+from tests.support.mnist_files import NAMES, idx, resources_of
 
 TRAIN, TEST = 600, 20
 

@@ -178,7 +178,7 @@ def test_what_the_task_has_no_use_for_is_refused(composed: Compose, tmp_path: Pa
 def test_a_run_that_is_cut_off_in_an_epoch_ends_as_one_that_never_was(composed: Compose, tmp_path: Path) -> None:
     tree = composed("experiment=value", "checkpoint_minutes=1e-6", "callbacks=none")
     run_job(check(tree), tmp_path / "whole", [])
-    bomb: Tree = {"_target_": "tests.runs.bomb.Bomb", "hook": "train", "at": 15, "signal_name": "SIGTERM"}
+    bomb: Tree = {"_target_": "tests.support.bomb.Bomb", "hook": "train", "at": 15, "signal_name": "SIGTERM"}
     with pytest.raises(Interrupted):
         run_job(check(tree | {"callbacks": {"bomb": bomb}}), tmp_path / "cut", [])
     record = read_result(tmp_path / "cut")
