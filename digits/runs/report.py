@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from digits.config.task import Task
 from digits.runs.environment import one_line
 from digits.runs.groups import bare, told_apart
 from digits.runs.layout import RunError
+from digits.runs.read import peek, runs_in
 from digits.runs.table import (
     WITHOUT_VALIDATION,
     Group,
@@ -26,6 +27,9 @@ from digits.runs.table import (
     read_rows,
     tasks_of,
 )
+
+ZONES_APART = timedelta(hours=27)
+"""Clocks differ by 26 hours at most: sweeps whose names are as close are told apart by their records, in UTC."""
 
 SWEEPS = Path("outputs/sweeps")
 
@@ -60,15 +64,23 @@ def read(folder: Path) -> list[Row]:
 
 def latest_sweep(sweeps: Path = SWEEPS) -> Path:
     """The sweep that was begun last; raises RunError where there is none."""
-
-    def begun(folder: Path) -> str:
-        dated = re.match(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", folder.name)  # else it was named with hydra.sweep.dir
-        return dated[0] if dated else f"{datetime.fromtimestamp(folder.stat().st_mtime):%Y-%m-%d_%H-%M-%S}"
-
     found = [path for path in sweeps.iterdir() if path.is_dir()] if sweeps.is_dir() else []
     if not found:
         raise RunError(f"there is no sweep in {sweeps} yet; make one with python -m digits.train -m, or name a folder")
-    return max(found, key=lambda folder: (begun(folder), folder.name))
+    dated = {folder: _dated(folder) for folder in found}
+    close = [folder for folder in found if max(dated.values()) - dated[folder] < ZONES_APART]
+    return max(close, key=lambda folder: (_began(folder) or dated[folder].astimezone(UTC), folder.name))
+
+
+def _dated(folder: Path) -> datetime:
+    """The local time that a sweep's name has, wherever that was; of another name that of its folder, here."""
+    found = re.match(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", folder.name)
+    return datetime.strptime(found[0], "%Y-%m-%d_%H-%M-%S") if found else datetime.fromtimestamp(folder.stat().st_mtime)
+
+
+def _began(folder: Path) -> datetime | None:
+    """When the first run of a sweep began, by the records."""
+    return min((datetime.fromisoformat(began) for run in runs_in(folder) if (began := peek(run).started)), default=None)
 
 
 def report(rows: list[Row], folder: Path, metric: str | None = None, *, markdown: bool = False) -> str:

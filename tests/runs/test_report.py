@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -287,6 +288,22 @@ def test_latest_sweep_by_its_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert latest_sweep() == sweeps / "2026-11-22_10-00-00_ab12"
     os.utime(sweeps / "lr", (4_102_444_800, 4_102_444_800))  # the year 2100
     assert latest_sweep() == sweeps / "lr"
+
+
+def test_the_latest_sweep_is_right_across_time_zones(tmp_path: Path) -> None:
+    """In Auckland it is tomorrow already; clocks that are put back pass an hour twice."""
+    for name, started in {
+        "2026-10-25_21-00-00_auck": "2026-10-25T08:00:00+00:00",
+        "2026-10-25_02-30-00_berl": "2026-10-25T00:30:00+00:00",
+        "2026-10-25_02-10-00_berl": "2026-10-25T01:10:00+00:00",
+        "2026-10-25_05-00-00_newy": "2026-10-25T09:00:00+00:00",
+    }.items():
+        write_run(tmp_path / name / "a", ["seed=0"], started=started)
+        write_run(tmp_path / name / "b", ["seed=1"], started=f"{started[:17]}59+00:00")
+    order = ["newy", "auck", "02-10-00_berl", "02-30-00_berl"]
+    for end in order:
+        assert latest_sweep(tmp_path).name.endswith(end)
+        shutil.rmtree(latest_sweep(tmp_path))
 
 
 def test_refusals_are_one_sentence(
