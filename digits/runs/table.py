@@ -1,4 +1,4 @@
-"""A table in text, Markdown or CSV; and many runs as one: read, grouped by configuration, averaged, ranked. No torch."""
+"""A table as text, Markdown or CSV; and many runs as one: read, grouped by configuration, ranked. No torch."""
 
 from __future__ import annotations
 

@@ -87,17 +87,12 @@ def test_no_pickle_is_run_again(tmp_path: Path, flag: str) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["config.pickle"]
 
 
-def bomb(folder: Path) -> Path:
-    """A folder of YAML with a billion values."""
-    (folder / "experiment").mkdir(parents=True)
-    file = folder / "experiment" / "bomb.yaml"
+def test_yaml_that_is_not_chosen_does_no_harm(tmp_path: Path) -> None:
+    """Here a billion values."""
+    file = tmp_path / "theirs" / "experiment" / "bomb.yaml"
+    file.parent.mkdir(parents=True)
     laughs = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
     file.write_text("\n".join(["# @package _global_", "a0: &a0 [x, x, x, x, x, x, x, x, x]", *laughs]))
-    return file
-
-
-def test_yaml_that_is_not_chosen_does_no_harm(tmp_path: Path) -> None:
-    bomb(tmp_path / "theirs")
     done = command("--config-dir=theirs", "model=mlp", "--cfg", "job", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
 
