@@ -42,7 +42,11 @@ def sentence(error: Exception, composed: Callable[[], DictConfig] | None = None)
     if launcher := missing_launcher(text):
         return launcher
     if match := NO_KEY.match(text):
-        return str(no_such_key(match[1], (composed or defaults)()))
+        try:
+            known = (composed or defaults)()
+        except HydraException:  # what the groups are chosen by is what is refused
+            known = defaults()
+        return str(no_such_key(match[1], known))
     if match := re.search(r"Could not find '(.+)/([^/]+)'\s+Available options in '[^']+':\n((?:\s.+\n?)+)", text):
         return str(Fault(match[1], f"there is no {match[2]}" + nearest(match[2], match[3].split())))
     if (match := re.match(r"Error merging override ([^=]+)=", text)) and error.__cause__ is not None:

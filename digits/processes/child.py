@@ -38,14 +38,8 @@ ANSWER = 4096
 PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15  # linux/prctl.h
 
 
-def run_isolated(
-    job: Callable[[], float | None],
-    directory: Path,
-    overrides: list[str],
-    beat: Callable[[], None] = lambda: None,
-    every: float | None = None,
-) -> float | None:
-    """Run a job in a process of its own, and return what it returns; `beat` is called every so many seconds meanwhile.
+def run_isolated(job: Callable[[], float | None], directory: Path, overrides: list[str]) -> float | None:
+    """Run a job in a process of its own, and return what it returns.
 
     Raises JobFailed where the job does, and JobDied where its process died, once its record and the log say so. A
     signal is passed on to the job; when it has left, SystemExit with 128 and the signal's number stops the sweep.
@@ -65,9 +59,7 @@ def run_isolated(
     os.close(answer_end)
     assert child.pid is not None  # it was started
     with relay.to(child.pid):
-        while child.exitcode is None:
-            child.join(every)
-            beat()
+        child.join()
     text = b""
     with suppress(BlockingIOError):  # nothing there, and a process that the job left behind still holds the other end
         text = os.read(answers, ANSWER)

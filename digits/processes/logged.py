@@ -13,13 +13,7 @@ from digits.processes import child
 LOG = "train.log"
 
 
-def run_logged(
-    job: Callable[[], None],
-    directory: Path,
-    typed: list[str],
-    beat: Callable[[], None] = lambda: None,
-    every: float | None = None,
-) -> None:
+def run_logged(job: Callable[[], None], directory: Path, overrides: list[str]) -> None:
     """Run a job in a process of its own, as `run_isolated`, that prints into its directory's log."""
 
     def logged() -> None:
@@ -28,7 +22,7 @@ def run_logged(
         job()
 
     directory.mkdir(parents=True, exist_ok=True)
-    child.run_isolated(logged, directory, typed, beat, every)
+    child.run_isolated(logged, directory, overrides)
 
 
 def _print_to(path: Path) -> None:

@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,6 +16,7 @@ from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 from optuna.exceptions import StorageInternalError
+from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from digits.processes.child import CAN_FORK
@@ -24,14 +26,14 @@ from digits.tuning.page import write_page
 from digits.tuning.plan import Plan
 from digits.tuning.progress import Progress
 from digits.tuning.results import Objective, outcome_of
-from digits.tuning.storage import note, sentence_on_failure
+from digits.tuning.storage import COMMAND, WORKER, note, sentence_on_failure
 from digits.tuning.study import SharedStudy, definition
 from digits.tuning.winner import Test, best_trials, keep_best, test_winner
 from digits.tuning.worker import Train, Worker, given_up
 
 log = logging.getLogger(__name__)
 
-LOOK = 0.5
+LOOK = 1.0
 """Seconds between two looks at the study, for the table and the bar."""
 
 
@@ -63,7 +65,7 @@ def _run(plan: Plan, directory: Path, work: Work) -> int:
     objectives = [Objective.named(name, plan.task) for name in tune.objective]
     progress = Progress(study, shared.command, plan.space, objectives, plan.most)
     progress.say(f"search {tune.name}: {progress.finished} of {plan.most} trials are done; {directory}")
-    workers = Workers(Worker(shared, plan, work.train), tune.workers)
+    workers = Workers(Worker(shared, plan, work.train), tune.workers, tune.heartbeat)
     why = remark = ""
     with handle_in_search(workers.save):
         try:
@@ -99,8 +101,10 @@ def _run(plan: Plan, directory: Path, work: Work) -> int:
 class Workers:
     """The worker processes of a command. `code` is what it exits with: 1 where one of them could not go on."""
 
-    def __init__(self, worker: Worker, count: int) -> None:
-        self._worker, self._count = worker, count
+    def __init__(self, worker: Worker, count: int, heartbeat: int) -> None:
+        self._worker, self._count, self._heartbeat = worker, count, heartbeat
+        self._shared, self._beat_at = worker.shared, 0.0
+        self._study = worker.shared.study()
         self._running: list[ForkProcess] = []
         self.code = 0
 
@@ -116,6 +120,7 @@ class Workers:
             while self._running:
                 wait([process.sentinel for process in self._running], LOOK)
                 with suppress(StorageInternalError, SQLAlchemyError):  # the workers decide whether it is gone for good
+                    self._beat()
                     look()
                 for process in [process for process in self._running if process.exitcode is not None]:
                     self._running.remove(process)
@@ -133,10 +138,20 @@ class Workers:
         log.info("exiting when the trials have saved (%s); once more to exit at once", signal.Signals(number).name)
         self._forward(number)
 
+    def _beat(self) -> None:
+        """Write the heartbeats of the trials whose worker lives, when it is time to."""
+        if time.monotonic() < self._beat_at:
+            return
+        self._beat_at = time.monotonic() + self._heartbeat
+        living = [process.pid for process in self._running if process.exitcode is None]
+        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if trial.user_attrs.get(COMMAND) == self._shared.command and trial.user_attrs.get(WORKER) in living:
+                self._shared.beat(trial)
+
     def _start(self) -> None:
         """Fork a worker, unless all are to exit."""
         process = multiprocessing.get_context("fork").Process(target=self._worker.be_the_process, args=(os.getpid(),))
-        self._worker.shared.disconnect()
+        self._shared.disconnect()
         with blocked(), warnings.catch_warnings():  # a signal waits until it can be forwarded
             warnings.simplefilter("ignore", DeprecationWarning)  # of threads: a library's, whose locks nobody needs
             if not self.code:

@@ -48,8 +48,9 @@ REASON, DIED, LEFT = "reason", "died", "left"
 """User attributes of a trial that failed: why it did by itself; what its process died of; that it was asked to exit,
 with a text where a full disk did."""
 
-COMMAND, DIRECTORY, OVERRIDES = "command", "directory", "overrides"
-"""And of one that is claimed: whose workers train it; where; and what one would type for it, the last to be written."""
+COMMAND, WORKER, DIRECTORY, OVERRIDES = "command", "worker", "directory", "overrides"
+"""And of one that is claimed: which command's worker trains it, and which; where; and what one would type for it, the
+last to be written."""
 
 DEATHS, KNOWN = "deaths", "known"
 """And of one that was begun again: how often it died without an epoch more, and how many figures it began with."""

@@ -109,7 +109,7 @@ class SharedStudy:
         """Close every connection, before this process forks; the next query opens one."""
         self.storage.engine.dispose()
 
-    def beat(self, trial: Trial) -> None:
+    def beat(self, trial: Trial | FrozenTrial) -> None:
         """Write a trial's heartbeat."""
         self.storage.record_heartbeat(trial._trial_id)
 

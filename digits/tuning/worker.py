@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import socket
 import sys
 import time
@@ -40,6 +41,7 @@ from digits.tuning.storage import (
     OVERRIDES,
     REASON,
     TRIALS,
+    WORKER,
     counted,
     first_line,
     number_of,
@@ -148,12 +150,12 @@ class Worker:
     def _claim(self, study: Study) -> tuple[Trial, list[str], TrialOf]:
         """The next trial, its own overrides, and what its record says of it; to be called alone."""
         trial = study.ask()
-        self.shared.beat(trial)  # from here on its death is noticed
+        self.shared.beat(trial)  # from here on its death is noticed; the search's own process writes the others
         claimed = study.get_trials(deepcopy=False)[trial.number]
         values, number = draw(self._plan.space, trial), number_of(claimed)
         own = overrides(self._plan.space, values)
-        said = {COMMAND: self.shared.command, "host": socket.gethostname(), DIRECTORY: self._places(claimed)[0]}
-        for name, value in (said | {OVERRIDES: own}).items():
+        who = {COMMAND: self.shared.command, WORKER: os.getpid(), "host": socket.gethostname()}
+        for name, value in (who | {DIRECTORY: self._places(claimed)[0], OVERRIDES: own}).items():
             trial.set_user_attr(name, value)
         return trial, own, trial_of(self._plan.tune.name, number, self._plan.space, values)
 
@@ -190,13 +192,10 @@ class Worker:
             return self._outcome(trial, self.shared.directory / places[0])
         experiment, typed, place = self._prepare(trial, own, places)
         report = self._reporter(trial, set(claimed.intermediate_values))
-        self.shared.beat(trial)
         self.shared.disconnect()
         job = TrialJob(experiment, place, typed, of_search, self._reported, report)
         try:
-            run_logged(
-                lambda: self._train(job), place, typed, lambda: self.shared.beat(trial), self._plan.tune.heartbeat
-            )
+            run_logged(lambda: self._train(job), place, typed)
         except JobDied:
             raise
         except JobFailed as failure:
@@ -225,6 +224,8 @@ class Worker:
             try:
                 if epochs not in known:  # else it was reported before the trial was interrupted
                     trial.report(value, epochs)
+                if not child.CAN_FORK:  # nobody else does meanwhile
+                    self.shared.beat(trial)
                 return trial.should_prune()
             except UpdateFinishedTrialError:  # another worker took us for dead; what is trained, that one will find
                 return False

@@ -61,7 +61,7 @@ SEARCH = Path("outputs", "tune", "logistic")
          ["pruner: optuna.pruners.MedianPruner can't work with n_startup_trials=-1, n_warmup_steps=2: "]),
         (["pruner.reduction_factor=1"], ["pruner: optuna.pruners.HyperbandPruner can't work with min_resource=1, "]),
         (["sampler.n_startup_trials=five"], ["sampler: optuna.samplers.TPESampler can't work with n_startup_trials="]),
-        (["sampler._target_=optuna.samplers.Nope"], ["sampler: optuna.samplers.Nope can't work with "]),
+        (["sampler._target_=optuna.samplers.Nope"], ["sampler._target_: optuna.samplers.Nope: "]),
         (["-m", "seed=0,1"], ["-m: a search makes its trials itself; leave out -m"]),
         (["resume=outputs"], ["resume: outputs is no run's directory"]),
     ],

@@ -30,14 +30,14 @@ def begin(cwd: Path, *overrides: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def end(search: subprocess.Popen[str], timeout: float = 400) -> str:
+def end(search: subprocess.Popen[str], timeout: float = 240) -> str:
     """Wait for a search that has to end well; what it said."""
     said, _ = search.communicate(timeout=timeout)
     assert search.returncode == 0, said
     return said
 
 
-def wait_for(something: Callable[[], bool], search: subprocess.Popen[str], timeout: float = 300) -> None:
+def wait_for(something: Callable[[], bool], search: subprocess.Popen[str], timeout: float = 240) -> None:
     """Until something is so, while a search runs."""
     deadline = time.monotonic() + timeout
     while not something():

@@ -42,7 +42,7 @@ def tune_of(**other: object) -> Tune:
         "storage": None,
         "objective": ["val/accuracy"],
         "keep": 2,
-        "heartbeat": 1,
+        "heartbeat": 3,
         "retries": 2,
         "seed": 0,
         "test": False,

@@ -40,7 +40,7 @@ def train(job):
 
 logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.INFO)
 worker = worker_in(Path(), train, trials={TRIALS}, retries=20)
-workers = Workers(worker, 2)
+workers = Workers(worker, 2, heartbeat=1)
 with handle_in_search(workers.save):
     workers.run(worker.progress.show)
 worker.progress.show()
@@ -62,7 +62,7 @@ def begin(directory: Path, *, hold: bool = True) -> subprocess.Popen[str]:
 
 
 def end(search: subprocess.Popen[str], code: int = 0) -> str:
-    said, _ = search.communicate(timeout=120)
+    said, _ = search.communicate(timeout=240)
     assert search.returncode == code, said
     assert "Traceback" not in said
     return said
@@ -74,7 +74,7 @@ def trials_of(directory: Path) -> list[FrozenTrial]:
 
 def training(search: subprocess.Popen[str], directory: Path) -> dict[int, int]:
     """Each trial's process and its worker's, once two trials have reported something and wait."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while len(list(directory.glob("trials/*/begun"))) < 2:
         assert search.poll() is None, search.communicate()[0]
         assert time.monotonic() < deadline, "no two trials are trained at once"
@@ -158,6 +158,7 @@ def test_a_second_signal_ends_all_at_once(tmp_path: Path) -> None:
     assert not alive(family)
 
 
+@pytest.mark.reliability
 def test_a_search_whose_processes_are_killed_at_random_loses_nothing(tmp_path: Path) -> None:
     draw = random.Random(0)
     search = begin(tmp_path, hold=False)
@@ -169,6 +170,6 @@ def test_a_search_whose_processes_are_killed_at_random_loses_nothing(tmp_path: P
         if search.poll() is not None:
             search.communicate()
             search = begin(tmp_path, hold=False)
-    search.communicate(timeout=120)
+    search.communicate(timeout=240)
     end(begin(tmp_path, hold=False))
     check_whole(tmp_path)
