@@ -179,6 +179,7 @@ def test_more_trials_go_on_where_it_was(searched: tuple[Path, str]) -> None:
 # ---- Cut off --------------------------------------------------------------------------------------
 
 
+@pytest.mark.reliability
 def test_a_search_that_is_killed_again_and_again_loses_nothing(tmp_path: Path) -> None:
     """SIGKILL at random moments of the search's process, a worker's or a trial's, then the same command."""
     draw = random.Random(0)
