@@ -16,7 +16,7 @@ from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 from optuna.exceptions import StorageInternalError
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from digits.processes.child import CAN_FORK
@@ -29,7 +29,7 @@ from digits.tuning.results import Objective, outcome_of
 from digits.tuning.storage import COMMAND, WORKER, note, sentence_on_failure
 from digits.tuning.study import SharedStudy, definition
 from digits.tuning.winner import Test, best_trials, keep_best, test_winner
-from digits.tuning.worker import Train, Worker, given_up
+from digits.tuning.worker import HOPELESS, Train, Worker, given_up
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def _run(plan: Plan, directory: Path, work: Work) -> int:
     shared = SharedStudy(directory, tune.name, tune.storage, tune.heartbeat, tune.retries)
     space = {name: parameter.model_dump() for name, parameter in plan.space.items()}
     what = definition(list(tune.objective), space, plan.base.tree(), plan.pruner.tree())
-    what |= {"heartbeat": tune.heartbeat, "base": list(plan.asked)}
+    what |= {"heartbeat": tune.heartbeat, "base": [*plan.options, *plan.asked]}
     study = shared.create(what)
     note(directory, tune.name, tune.storage)
     objectives = [Objective.named(name, plan.task) for name in tune.objective]
@@ -106,10 +106,14 @@ class Workers:
         self._shared, self._beat_at = worker.shared, 0.0
         self._study = worker.shared.study()
         self._running: list[ForkProcess] = []
+        self._in_vain = 0  # workers in a row that died before they had a trial
         self.code = 0
 
     def run(self, look: Callable[[], None]) -> None:
-        """Work until all trials are done, `look` at them now and then; a worker that was killed is replaced."""
+        """Work until all trials are done, `look` at them now and then; a worker that was killed is replaced.
+
+        Not where one after another dies before it has a trial.
+        """
         if not CAN_FORK:
             while not self.code and self._worker.step():
                 look()
@@ -127,10 +131,26 @@ class Workers:
                     if process.exitcode == 1 and not self.code:
                         self.code = 1
                         self._forward(signal.SIGTERM)
-                    elif process.exitcode:  # it was killed
+                    elif process.exitcode and self._is_replaced(process):
                         self._start()
         finally:
             self._forward(signal.SIGTERM)  # none is left, unless this process has failed
+
+    def _is_replaced(self, killed: ForkProcess) -> bool:
+        every = self._study.get_trials(deepcopy=False)
+        had_a_trial = any(self._is_own(trial) and trial.user_attrs.get(WORKER) == killed.pid for trial in every)
+        self._in_vain = 0 if had_a_trial else self._in_vain + 1
+        if self._in_vain < HOPELESS:
+            return True
+        if not self.code:
+            how = f"signal {-(killed.exitcode or 0)}" if (killed.exitcode or 0) < 0 else f"exit code {killed.exitcode}"
+            log.error("given up: %s workers died before they had a trial, the last by %s", self._in_vain, how)
+            self.code = 1
+            self._forward(signal.SIGTERM)
+        return False
+
+    def _is_own(self, trial: FrozenTrial) -> bool:
+        return bool(trial.user_attrs.get(COMMAND) == self._shared.command)
 
     def save(self, number: int) -> None:
         """A signal came: all trials save and exit."""
@@ -145,7 +165,7 @@ class Workers:
         self._beat_at = time.monotonic() + self._heartbeat
         living = [process.pid for process in self._running if process.exitcode is None]
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if trial.user_attrs.get(COMMAND) == self._shared.command and trial.user_attrs.get(WORKER) in living:
+            if self._is_own(trial) and trial.user_attrs.get(WORKER) in living:
                 self._shared.beat(trial)
 
     def _start(self) -> None:

@@ -24,8 +24,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are pro
 TRIALS = 4
 
 SEARCH = f"""
-import logging, sys, time
+import logging, os, sys, time
 from pathlib import Path
+from digits.processes.child import die_with
 from digits.processes.signals import Signals, handle_in_search
 from digits.tuning.run import Workers
 from tests.tuning.fakes import epoch_by_epoch, value_of, worker_in
@@ -38,6 +39,7 @@ def train(job):
             time.sleep(0.05)
     epoch_by_epoch(job)
 
+die_with(int(sys.argv[1]))  # else a search whose trials wait would outlive tests that are cut off
 logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.INFO)
 worker = worker_in(Path(), train, trials={TRIALS}, retries=20)
 workers = Workers(worker, 2, heartbeat=1)
@@ -49,14 +51,14 @@ sys.exit(workers.code)
 """
 
 
-def begin(directory: Path, *, hold: bool = True) -> subprocess.Popen[str]:
+def begin(directory: Path, *, hold: bool = True, script: str = SEARCH) -> subprocess.Popen[str]:
     """A search with two workers, in a process group of its own; the trials wait, unless they are not to."""
     if hold:
         (directory / "hold").touch()
     else:
         (directory / "hold").unlink(missing_ok=True)
     return subprocess.Popen(
-        [sys.executable, "-c", SEARCH],
+        [sys.executable, "-c", script, str(os.getpid())],
         cwd=directory, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
 
@@ -156,6 +158,15 @@ def test_a_second_signal_ends_all_at_once(tmp_path: Path) -> None:
     search.communicate(timeout=60)
     assert search.returncode == 130
     assert not alive(family)
+
+
+def test_workers_that_die_before_they_have_a_trial_end_the_search(tmp_path: Path) -> None:
+    """They are killed at once: for want of memory, say, or by a library that crashes when it is imported."""
+    dying = SEARCH.replace("workers =", "worker.step = lambda: os.kill(os.getpid(), 9)\nworkers =")
+    said = end(begin(tmp_path, hold=False, script=dying), code=1)
+    assert "given up: 3 workers" in said
+    assert "signal 9" in said
+    assert trials_of(tmp_path) == []
 
 
 @pytest.mark.reliability
