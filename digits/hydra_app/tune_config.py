@@ -21,6 +21,7 @@ from digits.config.types import Target, Tree
 from digits.hydra_app.compose import Composer
 from digits.hydra_app.messages import sentence
 from digits.hydra_app.resolve import checked_by_schema, start_of_job
+from digits.hydra_app.search_path import CONFIG_DIR
 from digits.runs.layout import RunError
 from digits.tuning.plan import Plan, is_grid
 from digits.tuning.space import Drawn, Space, can_meet, edges, grid, overrides, read_space
@@ -98,7 +99,9 @@ def plan(config: DictConfig, given: list[str]) -> Plan:
     if faults:
         raise ConfigError(*faults)
     check_arguments(base, *edge_trials)
-    return Plan(tune, space, sampler, pruner, base, asked, take_up)
+    sources = HydraConfig.get().runtime.config_sources
+    folders = tuple(f"--config-dir={source.path}" for source in sources if source.provider == CONFIG_DIR)
+    return Plan(tune, space, sampler, pruner, base, asked, take_up, folders)
 
 
 def _combiner(asked: list[str]) -> Callable[[list[str]], tuple[DictConfig, list[str]]]:

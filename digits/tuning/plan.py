@@ -29,6 +29,7 @@ class Plan:
 
     Raises ConfigError where these values together can't be.
     """
+    options: tuple[str, ...] = ()  # --config-dir, without which a command with these overrides would not be read
 
     @property
     def task(self) -> Task:

@@ -292,3 +292,34 @@ def _gone(pids: list[int], timeout: float = 20) -> bool:
             return True
         time.sleep(0.1)
     return False
+
+
+# ---- With a model of one's own ----------------------------------------------------------------------
+
+
+def test_the_winner_of_a_net_of_ones_own_is_tested_and_its_command_works(tmp_path: Path) -> None:
+    (tmp_path / "mynets.py").write_text(
+        "from torch import Tensor, nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self, image_size: int, num_classes: int, width: int) -> None:\n"
+        "        super().__init__()\n"
+        "        layers = nn.Flatten(), nn.Linear(image_size**2, width), nn.ReLU(), nn.Linear(width, num_classes)\n"
+        "        self.layers = nn.Sequential(*layers)\n"
+        "    def forward(self, pixels: Tensor) -> Tensor:\n"
+        "        return self.layers(pixels)\n"
+    )
+    for group, text in {
+        "model": "_target_: mynets.Net\nimage_size: ${data.image_size}\nnum_classes: ${data.num_classes}\nwidth: 16\n",
+        "search_space": "lr: {key: optimizer.lr, type: float, low: 1e-3, high: 1e-2}\n",
+    }.items():
+        (tmp_path / "mine" / group).mkdir(parents=True)
+        (tmp_path / "mine" / group / "net.yaml").write_text(text)
+    small = [override for override in SMALL if override not in ("model=logistic", "tune.test=false")]
+    done = digits("tune", "--config-dir=mine", "model=net", "tune.trials=2", *small,
+                  cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"test accuracy \d+", done.stdout + done.stderr), done.stdout
+    (printed,) = re.findall(r"trained again by python -m digits\.train (.+)", done.stdout + done.stderr)
+    again = digits("train", *shlex.split(printed), "hydra.run.dir=again", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "again" / "model.safetensors").is_file()
