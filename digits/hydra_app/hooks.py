@@ -29,6 +29,7 @@ from digits.processes.claim import claim
 from digits.processes.signals import handle_in_sweep
 from digits.processes.slurm import requeued
 from digits.runs.layout import RESULT
+from digits.runs.resume import done_in, identity
 
 if TYPE_CHECKING:
     from digits.tuning.plan import Plan
@@ -141,14 +142,16 @@ def exit_on_fault() -> Iterator[None]:
 def check_jobs(config: DictConfig, config_name: str | None) -> None:
     """Compose and check each job of a sweep; two jobs that would share a directory are a fault.
 
-    What a directory that the sweep has used before holds is looked at when its job's turn comes (`start_of_job`).
+    What a directory that the sweep has used before holds is looked at when its job's turn comes (`start_of_job`); but
+    for jobs that are done already nothing is imported.
     """
     parser = OverridesParser.create(config_loader=config_loader())
     parameters = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
     overrides = parser.parse_overrides([*parameters, *typed(config.hydra.overrides.task)])
     jobs = [job for batch in BasicSweeper.split_arguments(overrides, None) for job in batch]
     composer = Composer(config_name)
-    experiments: list[Experiment] = []
+    done = done_in(Path(config.hydra.sweep.dir))
+    left: list[Experiment] = []
     faults: dict[Fault, None] = {}
     if len(set(map(tuple, jobs))) < len(jobs):
         faults[Fault("", "two jobs of this sweep have the same overrides; name each value once")] = None
@@ -158,13 +161,15 @@ def check_jobs(config: DictConfig, config_name: str | None) -> None:
             faults[Fault("resume", "goes on with one run; leave out -m")] = None
             continue
         try:
-            experiments.append(checked_by_schema(composed, job))
+            experiment = checked_by_schema(composed, job)
         except ConfigError as error:
             faults |= dict.fromkeys(error.faults)
             continue
-        trainer = experiments[-1].trainer
+        if identity(job) not in done:
+            left.append(experiment)
+        trainer = experiment.trainer
         if trainer.strategy != "auto" or (isinstance(trainer.devices, int) and trainer.devices > 1):
             faults[Fault("trainer.strategy", SWEEP_OVER_DEVICES)] = None
     if faults:
         raise ConfigError(*faults)
-    check_arguments(*experiments)
+    check_arguments(*left)

@@ -144,9 +144,10 @@ def start_of_run(config: DictConfig, overrides: list[str], directory: Path) -> S
     Where SLURM has started a job again (`--requeue`, a node that failed, `#SBATCH --signal=SIGUSR1@90`), the same
     command in the same `hydra.run.dir` goes on with the run in it.
     """
-    asked = experiment_of(config, overrides)
+    asked = checked_by_schema(config, overrides)
     if asked.resume is None and requeued() and (directory / RESULT).exists():
         return _met_again(asked, overrides, directory)
+    check_arguments(asked)
     if requeued() and asked.resume is not None:
         _wait_for_another_sign(find_run(asked.resume))
     check_place(directory, asked.resume)
@@ -164,7 +165,7 @@ def claim_place(directory: Path, start: Start) -> None:
 
 def start_of_job(config: DictConfig, overrides: list[str], directory: Path) -> Start:
     """What a sweep's job does in its directory, where it may have been when the sweep was started before."""
-    return _met_again(experiment_of(config, overrides), overrides, directory)
+    return _met_again(checked_by_schema(config, overrides), overrides, directory)
 
 
 def _met_again(asked: Experiment, overrides: list[str], directory: Path) -> Start:
@@ -173,9 +174,8 @@ def _met_again(asked: Experiment, overrides: list[str], directory: Path) -> Star
     taken = taken_up(asked.tree(), overrides, directory)
     if taken.tree is None:
         return Start(None, taken.remark, taken.value)
-    if taken.tree == asked.tree():
-        return Start(asked, taken.remark)
-    experiment = _checked(taken.tree)  # a record, written perhaps by another version
+    # else a record, written perhaps by another version
+    experiment = asked if taken.tree == asked.tree() else _checked(taken.tree)
     check_arguments(experiment)
     return Start(experiment, taken.remark)
 

@@ -6,6 +6,7 @@ The configuration is then the recorded one. It comes from a file, so nothing is 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from digits.config.files import FileError, check_stays_inside, few
 from digits.config.trust import own_packages, packages_of
 from digits.config.types import Tree, Value, targets_in
 from digits.runs.layout import LAST, PREVIOUS, RESULT, WRITTEN, RunError
-from digits.runs.read import Refused, find_run, first_process, read_result, refused, status_of
+from digits.runs.read import Refused, find_run, first_process, read_result, refused, runs_in, status_of
 from digits.runs.schema import RecordedConfig, RunRecord
 
 LENGTHS = {"trainer.max_epochs"}
@@ -86,7 +87,7 @@ def taken_up(asked: Tree, overrides: list[str], directory: Path) -> TakenUp:
     status, former = status_of(result), result.overrides
     if status == "running" and first_process():
         raise ConfigError(Fault("", f"{directory} {still_running(result)}"))
-    if former is not None and _typed(former) != _typed(overrides):
+    if former is not None and identity(former) != identity(overrides):
         why = f"{directory} holds the run of other overrides ({' '.join(former)}); name another directory"
         raise ConfigError(Fault("", why))
     recorded = asked if result.config is None else _completed(result.config, asked)
@@ -104,6 +105,17 @@ def taken_up(asked: Tree, overrides: list[str], directory: Path) -> TakenUp:
     _refuse(refused(recorded, packages_of(asked), own))
     remark = f"{directory} goes on as it was recorded; asked for now is another {few(others)}" if others else ""
     return TakenUp(recorded | again, remark)
+
+
+def done_in(sweep: Path) -> list[set[str]]:
+    """What tells the jobs of a sweep's directory that are done from others."""
+    done = []
+    for run in runs_in(sweep):
+        with suppress(RunError):  # what is damaged is not done
+            record = read_result(run)
+            if record.status == "done" and record.overrides is not None:
+                done.append(identity(record.overrides))
+    return done
 
 
 def resumable(run: Path) -> bool:
@@ -194,6 +206,6 @@ def keys(overrides: list[str]) -> set[str]:
     return {override.lstrip("+").split("=", 1)[0] for override in overrides}
 
 
-def _typed(overrides: list[str]) -> set[str]:
+def identity(overrides: list[str]) -> set[str]:
     """What tells one job from another: its overrides, but for those that a run may get anew when it goes on."""
     return {o for o in overrides if o.lstrip("+").split("=", 1)[0] not in LENGTHS | {"resume", "trust"}}
