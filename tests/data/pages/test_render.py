@@ -66,7 +66,7 @@ def clearness(picture: Grey) -> float:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("size", [(384, 384), (24, 24), (60, 200), (25, 9)])
+@pytest.mark.parametrize("size", [(384, 384), (24, 24), (60, 200), (25, 9), (9, 6)])
 def test_same_seed_same_bits_of_the_page_s_size(kind: str, size: tuple[int, int]) -> None:
     for seed in range(12 if max(size) < 300 else 3):
         pictures = []

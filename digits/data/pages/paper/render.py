@@ -269,5 +269,5 @@ def smears(page: Page, random: Random) -> Field:
         0.3 + 0.3 * grain(random, height, width, random.uniform(0.6, 3), random.uniform(8, 40)), 0, 1
     )
     long = 2 * (max(height, width) // 10) + 1
-    drawn_out = cv2.blur(page.ink, (long, long // 3)).astype(np.float32)
+    drawn_out = cv2.blur(page.ink, (long, max(1, long // 3))).astype(np.float32)
     return clouds * streaks + np.float32(random.uniform(0, 2)) * drawn_out
