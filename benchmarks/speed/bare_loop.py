@@ -51,7 +51,7 @@ def main(model: str, epochs: int) -> float:
     machine.keep_memory()
     loader = data.train_dataloader()
     optimizer = module.make_optimizer(net.parameters())
-    scheduler, _ = module.make_scheduler(optimizer, len(loader) * epochs, epochs)
+    scheduler, *_ = module.make_scheduler(optimizer, len(loader) * epochs, epochs)
     rates = []
     for epoch in range(epochs):
         loader.set_epoch(epoch)

@@ -33,8 +33,8 @@ OF_PAGES = (READER, "digits.data.PagesDataModule")
 TOP_LEVEL: Tree = {"task": {"_target_": CLASSIFIER}, "test_views": 1, "init_from": None, "teachers": []}
 """Keys of the top level that older records lack."""
 
-STOPPING = ".EarlyStopping"
-"""The callback that monitors what the task does where it isn't told what; to others no monitor may mean none."""
+WATCHING = (".EarlyStopping", ".ReduceLROnPlateau")
+"""What monitors what the task does where it isn't told what; to others no monitor may mean none."""
 
 
 def completed(recorded: Tree) -> Tree:
@@ -54,40 +54,46 @@ def completed(recorded: Tree) -> Tree:
 def filled(asked: Tree) -> Tree:
     """What is asked for now, where a schedule or a callback leaves open what its other keys call for.
 
-    A schedule moves the momentum only where it says so; early stopping looks at what the task monitors; `mode` is what
-    is better for the metric that `monitor` names.
+    A schedule moves the momentum only where it says so; early stopping, and a schedule that waits for a plateau, watch
+    what the task monitors; `mode` is what is better for the metric that `monitor` names.
     """
     scheduler, callbacks = asked.get("scheduler"), asked.get("callbacks")
+    task = task_in(asked)
     if isinstance(scheduler, dict):
         left_open = THEN.get(str(scheduler.get("_target_")), {})
-        asked = asked | {"scheduler": {name: NOW[name] for name in left_open} | scheduler}
+        asked = asked | {"scheduler": _with_mode({name: NOW[name] for name in left_open} | scheduler, task)}
     if isinstance(callbacks, dict):
-        task = task_in(asked)
         asked = asked | {"callbacks": {name: _with_mode(section, task) for name, section in callbacks.items()}}
     return asked
 
 
-def _with_mode(callback: Value, task: Task) -> Value:
-    if not isinstance(callback, dict):
-        return callback
-    if "monitor" in callback and callback["monitor"] is None and str(callback.get("_target_")).endswith(STOPPING):
-        callback = callback | {"monitor": task.monitored}
-    if callback.get("mode") is not None:
-        return callback
-    mode = task.better(callback.get("monitor"))
-    return callback if mode is None else callback | {"mode": mode}
+def _with_mode(section: Value, task: Task) -> Value:
+    if not isinstance(section, dict) or "monitor" not in section:
+        return section
+    if section["monitor"] is None and str(section.get("_target_")).endswith(WATCHING):
+        section = section | {"monitor": task.monitored}
+    if section.get("mode") is not None:
+        return section
+    mode = task.better(section["monitor"])
+    return section if mode is None else section | {"mode": mode}
+
+
+def watching(tree: Tree) -> Iterator[tuple[str, Tree]]:
+    """The callbacks and the schedule that monitor a metric, with their keys."""
+    callbacks = tree.get("callbacks")
+    named = {f"callbacks.{name}": section for name, section in callbacks.items()} if isinstance(callbacks, dict) else {}
+    for key, section in (named | {"scheduler": tree.get("scheduler")}).items():
+        if isinstance(section, dict) and "monitor" in section:
+            yield key, section
 
 
 def senseless_modes(asked: Tree) -> Iterator[tuple[str, str]]:
-    """Callbacks that were told to take the worse for the better: the key, and what is wrong with it."""
-    callbacks, recorded = asked.get("callbacks"), asked.get("resume") or asked.get("config_from")
-    if recorded or not isinstance(callbacks, dict):  # a record keeps what it was made with
+    """What was told to take the worse for the better: the key, and what is wrong with it."""
+    if asked.get("resume") or asked.get("config_from"):  # a record keeps what it was made with
         return
     task = task_in(asked)
-    for name, section in callbacks.items():
-        if not isinstance(section, dict):
-            continue
+    for key, section in watching(asked):
         monitor, mode, given = section.get("monitor"), task.better(section.get("monitor")), section.get("mode")
         if mode is not None and given in ("max", "min") and given != mode:
             why = f"is {given}, but {'lower' if mode == 'min' else 'higher'} is better for {monitor}"
-            yield f"callbacks.{name}.mode", f"{why}; leave it out, and it follows callbacks.{name}.monitor"
+            yield f"{key}.mode", f"{why}; leave it out, and it follows {key}.monitor"

@@ -8,12 +8,15 @@ from inspect import Parameter
 
 from digits.config.check import GIVEN_LATER, OURS_TO_SET, SECTIONS
 from digits.config.faults import ConfigError, Fault, TargetError, nearest
-from digits.config.instantiate import HYDRAS_KEYS, signature_of
+from digits.config.instantiate import HYDRAS_KEYS, as_tensor, signature_of, takes_tensor
 from digits.config.schema import Experiment, described
 from digits.config.trust import is_trusted
 from digits.config.types import Target, Tree, targets_in
 
 TRAINER = "lightning.pytorch.trainer.Trainer"
+
+LIGHTNINGS = {"interval", "monitor"}
+"""Keys of `scheduler` that are for Lightning, which tells the schedule when to step and what came of the epoch."""
 
 FIRST = {"optimizer": 1, "scheduler": 1}
 """How many objects a section's target is given by position: an optimizer the parameters, a schedule the optimizer."""
@@ -57,6 +60,11 @@ def misfits(key: str, section: Tree, given_later: Collection[str] = (), first: i
         elif name not in by_name and Parameter.VAR_KEYWORD not in kinds:
             takes = [other for other in by_name if other not in elsewhere]
             yield Fault(f"{key}.{name}", f"{target} has no such argument{nearest(name, takes)}")
+        elif isinstance(value := section[name], list) and name in by_name and takes_tensor(signature.parameters[name]):
+            try:
+                as_tensor(value)
+            except TargetError as error:
+                yield Fault(f"{key}.{name}", str(error))
     if count > len(in_order) and Parameter.VAR_POSITIONAL not in kinds:
         yield Fault(f"{key}._args_", f"has {count - len(in_order)} more than {target} takes")
     variadic = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
@@ -71,7 +79,7 @@ def _faults(experiment: Experiment) -> Iterator[Fault]:
         if _is_described(section) or (recorded and not is_trusted(str(section["_target_"]), experiment.trust)):
             continue
         group = key.split(".")[0] if re.fullmatch(SECTIONS, key) else ""
-        own = {name: value for name, value in section.items() if (group, name) != ("scheduler", "interval")}
+        own = {name: value for name, value in section.items() if group != "scheduler" or name not in LIGHTNINGS}
         yield from misfits(key, own, GIVEN_LATER.get(group, ()), FIRST.get(group, 0))
     if further := experiment.trainer.model_extra:
         yield from misfits("trainer", {"_target_": TRAINER, **further}, OURS_TO_SET)

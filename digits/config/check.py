@@ -5,14 +5,15 @@ from __future__ import annotations
 import platform
 import re
 from collections.abc import Iterator
-from math import ceil
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from digits.config.absent import senseless_modes
-from digits.config.data import CLASSES, IMAGE_SIZE, TRAINING_IMAGES, Data, DataSet
+from digits.config.absent import senseless_modes, watching
+from digits.config.data import CLASSES, IMAGE_SIZE, TRAINING_IMAGES, DataSet
 from digits.config.faults import ConfigError, Fault, TargetError, explain
+from digits.config.lengths import SWITCH_OFF, check_lengths
+from digits.config.optim import ReduceLROnPlateau
 from digits.config.schema import DESCRIBED, EarlyStopping, Experiment, data_set, described
 from digits.config.task import Task, task_of
 from digits.config.trust import is_trusted, packages_of
@@ -37,14 +38,14 @@ GIVEN_LATER = {
 }
 """Arguments that `training/build.py` and `experiment.py` fill in, by group."""
 
-SHORTEN = {"max_steps", "max_time", "limit_train_batches", "overfit_batches", "fast_dev_run", "num_nodes"}
-"""Arguments of Lightning's Trainer with which a training's length isn't known beforehand."""
-
 DEEPEST = 16
 """Levels of nesting that a configuration may have; those that ship have four."""
 
 PRETRAINED = "pretrained"
 """What `init_from` calls the net that ships."""
+
+MADE_OF_OTHERS = (".SequentialLR", ".ChainedScheduler")
+"""Schedules whose parts each need the optimizer, which no YAML has."""
 
 SECTIONS = r"data|model|task|loss|optimizer|scheduler|(augment|callbacks|logger)\.[^.]+"
 """Keys of the sections that have a target."""
@@ -59,7 +60,8 @@ def check(config: Tree) -> Experiment:
     if faults:  # what is not even a tree of plain data can't be looked at further
         raise ConfigError(*faults)
     for key, section in targets_in(config):
-        faults += _check_target(key, section)
+        if not key.startswith("scheduler.schedulers["):  # refused with what holds them
+            faults += _check_target(key, section)
     experiment: Experiment | None = None
     try:
         experiment = Experiment.model_validate(config)
@@ -71,7 +73,9 @@ def check(config: Tree) -> Experiment:
     if experiment and not faults:
         faults += [
             *_check_data(experiment.data, experiment.model),
-            *_check_schedule(experiment),
+            *_check_weights(experiment),
+            *_check_plateau(experiment),
+            *check_lengths(experiment),
             *_check_device(experiment),
             *_check_paths(experiment),
         ]
@@ -105,6 +109,11 @@ def _check_target(key: str, section: Tree) -> list[Fault]:
     target = section["_target_"]
     if not isinstance(target, str) or not re.fullmatch(TARGET, target):
         return [Fault(f"{key}._target_", f"is {target!r}; it should be a dotted path such as torch.optim.Adam")]
+    if target.endswith(MADE_OF_OTHERS):
+        why = (
+            "is made of other schedules, which are not built here; name a function of your own that takes the optimizer"
+        )
+        return [Fault(f"{key}._target_", f"{target} {why} and returns it: scheduler._target_=mynets.warmup")]
     faults = [Fault(f"{key}.{k}", "is Hydra's own and not read here") for k in sorted(set(section) & UNREAD)]
     if re.fullmatch(SECTIONS, key):  # checked as a whole, by the Experiment
         later = GIVEN_LATER.get(key.split(".")[0], set())
@@ -118,8 +127,8 @@ def _check_target(key: str, section: Tree) -> list[Fault]:
 
 
 def _check_task(config: Tree) -> list[Fault]:
-    """A module that trains no task; early stopping by a metric that the task doesn't have."""
-    section, callbacks = config.get("task"), config.get("callbacks")
+    """A module that trains no task; what watches a metric that the task doesn't have."""
+    section = config.get("task")
     target = section.get("_target_") if isinstance(section, dict) else None
     if not isinstance(target, str) or not re.fullmatch(TARGET, target):
         return []  # told already
@@ -134,10 +143,10 @@ def _check_task(config: Tree) -> list[Fault]:
     *others, last = map(repr, task.monitors)
     known = f"input should be {', '.join(others)} or {last} (what is watched)"
     return [
-        Fault(f"callbacks.{name}.monitor", f"is {monitor!r}; {known}")
-        for name, callback in (callbacks.items() if isinstance(callbacks, dict) else ())
-        if isinstance(callback, dict) and described(callback.get("_target_")) is EarlyStopping
-        and isinstance(monitor := callback.get("monitor"), str) and monitor not in task.monitors
+        Fault(f"{key}.monitor", f"is {monitor!r}; {known}")
+        for key, section in watching(config)
+        if described(section.get("_target_")) in (EarlyStopping, ReduceLROnPlateau)
+        and isinstance(monitor := section["monitor"], str) and monitor not in task.monitors
     ]  # fmt: skip
 
 
@@ -169,6 +178,11 @@ def _check_trainer(trainer: object) -> list[Fault]:
         return []
     why = "is set by digits, so that the run directory is complete"
     faults = [Fault(f"trainer.{key}", why) for key in trainer if key in OURS_TO_SET]
+    faults += [
+        Fault(f"trainer.{key}", f"is {trainer[key]}, which {why}")
+        for key, why in SWITCH_OFF.items()
+        if isinstance(trainer.get(key), int | float) and trainer[key] == 0
+    ]
     if isinstance(trainer.get("val_check_interval"), str | dict):
         why = "is a time, so the same command would not give the same; take a number of batches or a share of an epoch"
         faults.append(Fault("trainer.val_check_interval", why))
@@ -202,23 +216,21 @@ def _check_data(data: Target, model: Target) -> list[Fault]:
     return faults
 
 
-def _check_schedule(experiment: Experiment) -> list[Fault]:
-    """A schedule that ends before the training does, as far as that is known: some raise then, some start again."""
-    scheduler, trainer, data = experiment.scheduler, experiment.trainer, experiment.data
-    recorded = experiment.resume is not None or experiment.config_from is not None  # a record keeps what it has
-    if recorded or SHORTEN & set(trainer.model_extra or ()):
+def _check_weights(experiment: Experiment) -> list[Fault]:
+    """Another number of class weights than of classes."""
+    weights, classes = experiment.loss.get("weight"), experiment.data.get("num_classes")
+    if not isinstance(weights, list) or not isinstance(classes, int) or len(weights) == classes:
         return []
-    length, interval = trainer.max_epochs, scheduler.get("interval")
-    if interval == "step":
-        size, val_size = TRAINING_IMAGES.get(str(data.get("name"))), data.get("val_size")
-        if type(data) is not Data or size is None or not isinstance(val_size, int) or trainer.devices != 1:
-            return []
-        images = min(size - val_size, data.limit or size)
-        images -= images > 1 and images % data.batch_size == 1  # a lone one joins the last batch
-        length *= ceil(ceil(images / data.batch_size) / trainer.accumulate_grad_batches)
-    given = {key: value for key in ("total_steps", "T_max") if isinstance(value := scheduler.get(key), int)}
-    why = f"but the training has {length:,} {interval}s; give as many, or null for all of it"
-    return [Fault(f"scheduler.{key}", f"is {value}, {why}") for key, value in given.items() if value < length]
+    return [Fault("loss.weight", f"is {weights}, {len(weights)} numbers for {classes} classes")]
+
+
+def _check_plateau(experiment: Experiment) -> list[Fault]:
+    """A schedule that waits for a plateau of what is never validated."""
+    monitor = experiment.scheduler.get("monitor")
+    if experiment.data.get("val_size") != 0 or not isinstance(monitor, str) or not monitor.startswith("val/"):
+        return []
+    why = "but data.val_size=0 validates nothing; take train/loss, or another schedule"
+    return [Fault("scheduler.monitor", f"is {monitor}, {why}")]
 
 
 def _check_device(experiment: Experiment) -> list[Fault]:

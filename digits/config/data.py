@@ -13,6 +13,9 @@ Mirrors: TypeAlias = list[Annotated[str, Field(pattern=r"^https?://.+/$")]] | No
 TRAINING_IMAGES = {"mnist": 60_000, "fashion_mnist": 60_000, "kmnist": 60_000, "optdigits": 1_437}
 """Size of each data set's official training split (of ours, for optdigits)."""
 
+TEST_IMAGES = {"mnist": 10_000, "fashion_mnist": 10_000, "kmnist": 10_000, "optdigits": 360}
+"""Size of its test split."""
+
 CLASSES, IMAGE_SIZE = 10, 28
 """What all of them have: ten classes, 28x28 pixels."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import get_args
 
 import hydra.utils
 
@@ -51,10 +53,26 @@ def signature_of(target: str) -> inspect.Signature | None:
     Raises TargetError when there is no such thing.
     """
     found = resolve(target)
+    for eval_str in (True, False):  # False: with names that only a type checker imports
+        with suppress(Exception):  # evaluating what stands there can raise anything
+            return inspect.signature(found, eval_str=eval_str)
+    return None
+
+
+def takes_tensor(parameter: inspect.Parameter) -> bool:
+    """Whether an argument is annotated as a tensor, or as one that may be left out."""
+    kinds = (parameter.annotation, *get_args(parameter.annotation))
+    return any((kind.__module__, kind.__name__) == ("torch", "Tensor") for kind in kinds if isinstance(kind, type))
+
+
+def as_tensor(numbers: list[Value]) -> object:
+    """Numbers, nested or not, as a tensor of torch's default type; raises TargetError where they make none."""
+    import torch
+
     try:
-        return inspect.signature(found)
-    except (ValueError, TypeError):
-        return None
+        return torch.tensor(numbers, dtype=torch.get_default_dtype())
+    except (ValueError, TypeError) as error:
+        raise TargetError(f"is {numbers}, which makes no tensor: {error}") from None
 
 
 def check_read_back(tree: Value, packages: Sequence[str] = ()) -> None:
@@ -103,9 +121,26 @@ def instantiate(section: Target | Mapping[str, Value], *objects: object, **named
     section = _plain(section)
     wanted = bind(section, *objects, **named)
     # Hydra builds nested targets; the objects go around it, since it would copy them
-    factory = hydra.utils.instantiate({**section, "_partial_": True, "_convert_": "all"})
+    tree = _with_tensors(section | {"_partial_": True, "_convert_": "all"})
+    factory = hydra.utils.instantiate(tree)
     built: object = factory(*objects, **wanted)
     return built
+
+
+def _with_tensors(tree: Value) -> object:
+    """A section, and all that are nested in it, with tensors for the lists of numbers whose argument is a tensor."""
+    if isinstance(tree, list):
+        return [_with_tensors(value) for value in tree]
+    if not isinstance(tree, dict):
+        return tree
+    signature = signature_of(str(tree["_target_"])) if "_target_" in tree else None
+    parameters = {} if signature is None else signature.parameters
+    return {
+        key: as_tensor(value)
+        if isinstance(value, list) and key in parameters and takes_tensor(parameters[key])
+        else _with_tensors(value)
+        for key, value in tree.items()
+    }
 
 
 def _plain(section: Target | Mapping[str, Value]) -> Tree:

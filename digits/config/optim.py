@@ -94,3 +94,13 @@ class StepLR(Scheduler):
 
     step_size: Count = Field(description="length of a stair")
     gamma: float = Field(gt=0, le=1, description="factor from one stair to the next")
+
+
+class ReduceLROnPlateau(Scheduler):
+    """`scheduler=plateau`."""
+
+    interval: Literal["epoch"] = Field(description="what the schedule counts")
+    monitor: str = Field(description="what is watched: a metric of the task's; null in conf/: what the task monitors")
+    mode: Literal["max", "min"] | None = Field(description="which way is better; null: the monitor's")
+    factor: float = Field(gt=0, lt=1, description="multiplies the learning rate")
+    patience: int = Field(ge=0, description="epochs without a better value before it does")

@@ -23,6 +23,7 @@ from digits.config.optim import (
     CrossEntropy,
     Detection,
     OneCycleLR,
+    ReduceLROnPlateau,
     StepLR,
 )
 from digits.config.types import Count, Fraction, Name, Ours, Section, Target, Tree, Value
@@ -164,6 +165,7 @@ DESCRIBED: dict[str, type[Target]] = {
     "torch.optim.lr_scheduler.OneCycleLR": OneCycleLR,
     "torch.optim.lr_scheduler.CosineAnnealingLR": CosineAnnealingLR,
     "torch.optim.lr_scheduler.StepLR": StepLR,
+    "torch.optim.lr_scheduler.ReduceLROnPlateau": ReduceLROnPlateau,
     "lightning.pytorch.callbacks.EarlyStopping": EarlyStopping,
     "digits.training.dashboard.Dashboard": Dashboard,
     "lightning.pytorch.loggers.TensorBoardLogger": TensorBoard,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Annotated, ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -46,9 +46,9 @@ class Target(Section):
         """The section with other values, as arguments that no description holds to its types any more."""
         return Target.model_validate(self.tree() | values)
 
-    def without(self, key: str) -> Target:
-        """The section without a key that is not for what it builds; it keeps its target, not its description."""
-        return Target.model_validate({name: value for name, value in self.tree().items() if name != key})
+    def without(self, keys: Collection[str]) -> Target:
+        """The section without keys that are not for what it builds; it keeps its target, not its description."""
+        return Target.model_validate({name: value for name, value in self.tree().items() if name not in keys})
 
     def tree(self) -> Tree:
         """The section as plain data, `_target_` included."""

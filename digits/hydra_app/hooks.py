@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import env_override
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, read_write
 
 from digits.config.arguments import check_arguments
 from digits.config.faults import ConfigError, Fault
@@ -57,6 +57,7 @@ class BeforeStart(Callback):
     def on_run_start(self, config: DictConfig, **_: object) -> None:
         """One run: all its faults at once, or go on."""
         BEGUN.reached = True
+        HydraConfig.instance().set_config(config)  # which Hydra does only after this
         with exit_on_fault():
             _check_command("train")
             check_processes(config, sweeps=False)
@@ -66,7 +67,7 @@ class BeforeStart(Callback):
             # whoever held the directory may have gone on meanwhile
             BEGUN.run = _start(config, overrides, directory) if requeued() else start
             if (directory / RESULT).exists():  # what Hydra was asked for at first stays
-                with open_dict(config):
+                with read_write(config.hydra):
                     config.hydra.output_subdir = None
 
     def on_multirun_start(self, config: DictConfig, config_name: str | None = None, **_: object) -> None:

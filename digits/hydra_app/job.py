@@ -29,5 +29,15 @@ def typed(overrides: Sequence[str]) -> list[str]:
 def this_job() -> Job:
     """The job that Hydra runs here."""
     config = HydraConfig.get()
-    sweep = Path(config.sweep.dir) if config.mode == RunMode.MULTIRUN else None
+    sweep = Path(asked_in(), config.sweep.dir) if config.mode == RunMode.MULTIRUN else None
     return Job(typed(config.overrides.task), Path(config.runtime.output_dir), sweep)
+
+
+def leaves_folder() -> bool:
+    """Whether jobs go into their own directories, by hydra.job.chdir."""
+    return HydraConfig.initialized() and bool(HydraConfig.get().job.chdir)
+
+
+def asked_in() -> Path:
+    """The folder that the command was given in."""
+    return Path(HydraConfig.get().runtime.cwd) if leaves_folder() else Path()

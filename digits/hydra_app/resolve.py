@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,9 @@ from digits.config.schema import Experiment
 from digits.config.types import Tree
 from digits.data.class_folders import counted
 from digits.hydra_app.compose import plain, usual_model
+from digits.hydra_app.job import asked_in, leaves_folder
 from digits.hydra_app.momentum import void_momentum
+from digits.hydra_app.paths import PATHS
 from digits.processes.claim import claim
 from digits.processes.slurm import requeued
 from digits.runs.init_from import begin, check_same, knows_none
@@ -56,6 +59,11 @@ def experiment_of(config: DictConfig, overrides: list[str]) -> Experiment:
 
 def checked_by_schema(config: DictConfig, overrides: list[str]) -> Experiment:
     """The same, but for the arguments that no schema knows: they are checked when all else is known to be right."""
+    with chdir(asked_in()):  # a sweep's job with hydra.job.chdir is elsewhere already
+        return _checked_by_schema(config, overrides)
+
+
+def _checked_by_schema(config: DictConfig, overrides: list[str]) -> Experiment:
     tree = plain(config)
     if tree.get("resume") is not None and tree.get("config_from") is not None:
         raise ConfigError(Fault("config_from", "starts a new run, resume goes on with an old one; give one of the two"))
@@ -73,6 +81,8 @@ def checked_by_schema(config: DictConfig, overrides: list[str]) -> Experiment:
             tree = _begin(tree, overrides)
         except ConfigError as error:
             faults += error.faults
+    if leaves_folder():
+        tree = _with_absolute_places(tree)
     experiment: Experiment | None = None
     try:
         experiment = _checked(tree)
@@ -84,6 +94,15 @@ def checked_by_schema(config: DictConfig, overrides: list[str]) -> Experiment:
     found = begins if begins in (None, PRETRAINED) else os.path.abspath(begins)  # noqa: PTH100 (links in it stay)
     teachers = [os.path.abspath(run) for run in experiment.teachers]  # noqa: PTH100 (links in it stay)
     return experiment.model_copy(update={"init_from": found, "teachers": teachers})
+
+
+def _with_absolute_places(tree: Tree) -> Tree:
+    """The configuration with places of the data that are found from any folder."""
+    data = tree.get("data")
+    if not isinstance(data, dict):
+        return tree
+    places = {name: value for name, value in data.items() if f"data.{name}" in PATHS and isinstance(value, str)}
+    return tree | {"data": data | {name: os.path.abspath(value) for name, value in places.items()}}  # noqa: PTH100 (links in it stay)
 
 
 def _counted(config: DictConfig, tree: Tree) -> tuple[Tree, list[Fault]]:

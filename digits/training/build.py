@@ -16,14 +16,17 @@ from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import Optimizer
 
+from digits.config.arguments import LIGHTNINGS
 from digits.config.faults import ConfigError, Fault
 from digits.config.instantiate import bind, instantiate, resolve
-from digits.config.schema import Experiment
+from digits.config.lengths import check_loops
+from digits.config.schema import Experiment, Trainer
 from digits.config.types import Target
+from digits.data.base import AnyDataModule
 from digits.training.checkpoints import CheckpointFiles
 from digits.training.distillation import Teacher
 from digits.training.metrics_csv import MetricsCSV
-from digits.training.task_module import AnyTask, TaskModule
+from digits.training.task_module import AnyTask, Schedule, TaskModule
 
 
 def make_module(
@@ -37,13 +40,13 @@ def make_module(
     def make_optimizer(parameters: Iterable[nn.Parameter]) -> Optimizer:
         return cast(Optimizer, instantiate(config.optimizer, parameters))
 
-    def make_scheduler(optimizer: Optimizer, steps: int, epochs: int) -> tuple[LRScheduler, str]:
-        interval = str(config.scheduler.get("interval") or "epoch")
-        schedule = with_lengths(config.scheduler, steps if interval == "step" else epochs)
-        return cast(LRScheduler, instantiate(schedule.without("interval"), optimizer)), interval
+    def make_scheduler(optimizer: Optimizer, steps: int, epochs: int) -> Schedule:
+        interval, monitor = str(config.scheduler.get("interval") or "epoch"), config.scheduler.get("monitor")
+        section = with_lengths(config.scheduler, steps if interval == "step" else epochs).without(LIGHTNINGS)
+        return Schedule(cast(LRScheduler, instantiate(section, optimizer)), interval, cast(str | None, monitor))
 
     bind(config.optimizer, net.parameters())  # a fault in them is told now, not when fitting starts
-    bind(config.scheduler.without("interval"), None)
+    bind(config.scheduler.without(LIGHTNINGS), None)
     loss = cast(nn.Module, instantiate(config.loss))
     trainer = config.trainer
     named = {"net": net, "loss": loss, "make_optimizer": make_optimizer, "make_scheduler": make_scheduler,
@@ -118,6 +121,14 @@ def make_callbacks(sections: Mapping[str, Target], run_directory: Path, *, valid
     """The callbacks that the configuration names; nothing can stop early where nothing is validated."""
     made = [cast(Callback, instantiate(section, run_directory=run_directory)) for section in sections.values()]
     return [callback for callback in made if validates or not isinstance(callback, EarlyStopping)]
+
+
+def check_batches(trainer: Trainer, data: AnyDataModule) -> None:
+    """Raise ConfigError where a loop has no batch of data that were counted only now; Lightning counts by process."""
+    loaders = {"train": data.train_dataloader(), "val": data.val_dataloader(), "test": data.test_dataloader()}
+    batches = {split: len(loader) for split, loader in loaders.items()}
+    if trainer.devices == 1 and (faults := [*check_loops(trainer, batches)]):
+        raise ConfigError(*faults)
 
 
 def make_trainer(

@@ -194,6 +194,20 @@ def summary_line(metrics: Mapping[str, Tensor | float], task: Task) -> str:
     return "  ".join(parts)
 
 
+class LastSteps(Callback):
+    """Validates after the last step of `trainer.max_steps`, wherever in an epoch it is.
+
+    Lightning would leave an epoch that it ends so without validation, and the run without a best checkpoint.
+    """
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: AnyBatch, batch_idx: int
+    ) -> None:
+        """Ask for the end, which Lightning validates before."""
+        if 0 < trainer.max_steps <= trainer.global_step:
+            trainer.should_stop = True
+
+
 Watcher = Callable[[int, float], bool]
 """Takes the number of epochs done and the figure after them; whether the trial should end here."""
 

@@ -126,7 +126,7 @@ class Last(Checkpoint):
         """After a step, if it is time, and always before the last step that validation follows."""
         steps, every = batch_idx + 1, trainer.val_check_batch or 1
         accumulated = trainer.accumulate_grad_batches
-        if steps % accumulated or steps % every == 0 or trainer.is_last_batch:
+        if steps % accumulated or steps % every == 0 or trainer.is_last_batch or trainer.should_stop:
             return  # in the middle of an accumulated step, or where validation belongs to what would be taken
         self._ask(trainer)
         if self._wanted or steps % every + accumulated >= every:

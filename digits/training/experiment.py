@@ -9,6 +9,7 @@ import lightning as L
 import torch
 from torch import nn
 
+from digits.config.faults import ConfigError, Fault
 from digits.config.instantiate import instantiate
 from digits.config.schema import Experiment
 from digits.data.base import AnyDataModule
@@ -23,8 +24,8 @@ from digits.runs.record import RunDirectory
 from digits.runs.schema import DataRead, ModelRecord, Outcome, RecordedTarget
 from digits.runs.teachers import find_teachers
 from digits.training import checkpoints, machine
-from digits.training.build import make_callbacks, make_loggers, make_module, make_trainer, write_again
-from digits.training.callbacks import Progress, Pruned, Pruning, Pulse
+from digits.training.build import check_batches, make_callbacks, make_loggers, make_module, make_trainer, write_again
+from digits.training.callbacks import LastSteps, Progress, Pruned, Pruning, Pulse
 from digits.training.distillation import read_teacher
 from digits.training.nonfinite import NonfiniteGuard
 from digits.training.transfer import read_origin, transfer
@@ -60,7 +61,13 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
     run.once_begun(lambda: write_again(loggers))
     pulse = Pulse(run)
     guard = NonfiniteGuard(config.trainer.on_nonfinite, run)
-    callbacks = [pulse, Progress(pulse), guard, *make_callbacks(config.callbacks, run.path, validates=validates)]
+    callbacks = [
+        pulse,
+        Progress(pulse),
+        guard,
+        LastSteps(),
+        *make_callbacks(config.callbacks, run.path, validates=validates),
+    ]
     if pruning is not None:
         callbacks.append(pruning)
     files = checkpoints.CheckpointFiles(run.path)
@@ -71,6 +78,7 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
     # ---- Data -----------------------------------------------------------------------------------
     data.prepare_data()
     data.setup("fit")
+    check_batches(config.trainer, data)
     takes = net_input(data)
     if checkpoint is not None:
         check_unchanged(run.record.data, data.checksums, run.path)
@@ -98,6 +106,8 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
     except Pruned:
         status = "pruned"
     epochs, steps = len(pulse.history), trainer.global_step
+    if not steps:
+        raise ConfigError(Fault("trainer", "ended before the first step; trainer.max_time has to be longer"))
     if trainer.is_global_zero:  # several processes on the CPU have divided its cores only when fit has started them
         run.add(threads=torch.get_num_threads())
 

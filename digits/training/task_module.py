@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import ClassVar, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import lightning as L
 import torch
-from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from lightning.pytorch.utilities.types import LRSchedulerConfigType, LRSchedulerTypeUnion, OptimizerLRScheduler
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.optim.optimizer import Optimizer
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.tensorboard import SummaryWriter
@@ -19,8 +19,18 @@ from digits.config.task import Task
 
 Phase: TypeAlias = Literal["train", "val", "test"]
 MakeOptimizer: TypeAlias = Callable[[Iterable[nn.Parameter]], Optimizer]
-MakeScheduler: TypeAlias = Callable[[Optimizer, int, int], tuple[LRScheduler, str]]
-"""(optimizer, steps of the training, epochs of the training) -> (schedule, what it counts: step or epoch)."""
+
+
+class Schedule(NamedTuple):
+    """A learning-rate schedule, and what Lightning has to know of it."""
+
+    scheduler: LRScheduler
+    interval: str  # what it counts: step or epoch
+    monitor: str | None = None  # what it is told after each epoch, where it waits for a plateau
+
+
+MakeScheduler: TypeAlias = Callable[[Optimizer, int, int], Schedule]
+"""(optimizer, steps of the training, epochs of the training) -> schedule."""
 
 MakeMetrics: TypeAlias = Callable[[], Mapping[str, Metric]]
 """A running metric for each of the task's, but for `loss`, by its name; called once for each split."""
@@ -214,8 +224,27 @@ class TaskModule(L.LightningModule, Generic[B, Answers]):
         optimizer = self.make_optimizer(self.net.parameters())
         epochs = self.trainer.max_epochs
         assert epochs is not None
-        scheduler, interval = self.make_scheduler(optimizer, int(self.trainer.estimated_stepping_batches), epochs)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": interval}}
+        schedule = self.make_scheduler(optimizer, int(self.trainer.estimated_stepping_batches), epochs)
+        told: LRSchedulerConfigType = {
+            "scheduler": schedule.scheduler,
+            "interval": schedule.interval,
+            "monitor": schedule.monitor,
+        }
+        return {"optimizer": optimizer, "lr_scheduler": told}
+
+    def on_train_epoch_end(self) -> None:
+        """Tell a schedule that waits for a plateau what the epoch came to.
+
+        Lightning does so after the epoch's checkpoint is taken, so a run that goes on from there would lack it.
+        """
+        for config in self.trainer.lr_scheduler_configs:
+            if isinstance(config.scheduler, ReduceLROnPlateau):
+                config.scheduler.step(float(self.trainer.callback_metrics[str(config.monitor)]))
+
+    def lr_scheduler_step(self, scheduler: LRSchedulerTypeUnion, metric: object) -> None:
+        """One step of a schedule; those that wait for a plateau have made it."""
+        if metric is None:
+            super().lr_scheduler_step(scheduler, metric)
 
     @property
     def sums(self) -> dict[str, Tensor]:

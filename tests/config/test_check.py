@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from digits.config import check as check_module
-from digits.config.arguments import TRAINER, check_arguments
+from digits.config.arguments import LIGHTNINGS, TRAINER, check_arguments
 from digits.config.check import GIVEN_LATER, OURS_TO_SET, check
 from digits.config.faults import ConfigError
 from digits.config.instantiate import signature_of
@@ -152,7 +152,7 @@ def test_the_schema_describes_what_is_there(target: str) -> None:
     signature = signature_of(target)
     assert signature is not None
     schema = DESCRIBED[target]
-    described = {field.alias or name for name, field in schema.model_fields.items()} - {"_target_", "interval"}
+    described = {field.alias or name for name, field in schema.model_fields.items()} - {"_target_", *LIGHTNINGS}
     assert described <= set(signature.parameters)
     if issubclass(schema, Ours):
         assert set(signature.parameters) <= described | set().union(*GIVEN_LATER.values())

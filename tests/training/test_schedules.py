@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -11,7 +13,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
+from torch.optim.optimizer import Optimizer
 
+from digits.config.arguments import check_arguments
 from digits.config.check import check
 from digits.config.faults import ConfigError
 from digits.config.schema import Experiment
@@ -19,6 +24,7 @@ from digits.config.types import Tree
 from digits.runs.read import read_result
 from digits.training.build import make_module
 from digits.training.job import run_job
+from tests.conftest import Compose
 
 MakeExperiment = Callable[..., Experiment]
 
@@ -30,7 +36,7 @@ def steps_of(config: Experiment, steps: int, epochs: int = 1) -> list[tuple[floa
     net = nn.Linear(2, 2)
     module = make_module(config, net, 2)
     optimizer = module.make_optimizer(net.parameters())
-    schedule, interval = module.make_scheduler(optimizer, steps, epochs)
+    schedule, interval, _ = module.make_scheduler(optimizer, steps, epochs)
     found = []
     for _ in range(steps if interval == "step" else epochs):
         group = optimizer.param_groups[0]
@@ -173,3 +179,86 @@ def test_a_constant_of_an_older_record_ends_as_it_did(experiment: MakeExperiment
     tree = experiment("scheduler=constant").tree()
     assert cast(Tree, completed(older(tree, "total_iters"))["scheduler"])["total_iters"] == 5
     assert completed(tree) == tree
+
+
+# ---- Schedules of one's own, and of others --------------------------------------------------------
+
+
+def warmup(optimizer: Optimizer, up: int, total_steps: int) -> SequentialLR:
+    """Up on a line, then down along half a cosine, as a user makes it of torch's parts."""
+    parts = [LinearLR(optimizer, 0.1, total_iters=up), CosineAnnealingLR(optimizer, total_steps - up)]
+    return SequentialLR(optimizer, parts, [up])
+
+
+def test_a_function_of_ones_own_makes_a_schedule_of_schedules(experiment: MakeExperiment) -> None:
+    own = (f"scheduler._target_={__name__}.warmup", "~scheduler.step_size", "~scheduler.gamma")
+    lengths = ("+scheduler.up=4", "+scheduler.total_steps=null", "scheduler.interval=step")
+    config = experiment("scheduler=step", *own, *lengths, "optimizer=sgd", "optimizer.lr=1.0")
+    rates = [rate for rate, _ in steps_of(config, 12)]
+    assert rates[:5] == pytest.approx([0.1, 0.325, 0.55, 0.775, 1.0])
+    assert rates[5:] == pytest.approx([(1 + math.cos(math.pi * step / 8)) / 2 for step in range(1, 8)])
+
+
+@pytest.mark.parametrize("name", ["SequentialLR", "ChainedScheduler"])
+def test_a_schedule_made_of_others_is_refused_with_the_way_to_have_one(composed: Compose, name: str) -> None:
+    parts = "[{_target_:torch.optim.lr_scheduler.LinearLR},{_target_:torch.optim.lr_scheduler.StepLR,step_size:1}]"
+    target = f"scheduler._target_=torch.optim.lr_scheduler.{name}"
+    tree = composed(
+        "scheduler=step", "~scheduler.step_size", "~scheduler.gamma", target, f"+scheduler.schedulers={parts}"
+    )
+    with pytest.raises(ConfigError) as caught:
+        check(tree)
+    [fault] = caught.value.faults
+    assert fault.key == "scheduler._target_"
+    assert "name a function of your own" in fault.problem
+
+
+# ---- A plateau ------------------------------------------------------------------------------------
+
+
+def test_what_is_monitored_and_which_way_is_better_come_of_the_task(experiment: MakeExperiment) -> None:
+    told = ("monitor", "mode")
+    assert [experiment("scheduler=plateau").scheduler.get(key) for key in told] == ["val/accuracy", "max"]
+    by_loss = experiment("scheduler=plateau", "scheduler.monitor=val/loss")
+    assert [by_loss.scheduler.get(key) for key in told] == ["val/loss", "min"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key", "text"),
+    [
+        (["scheduler.monitor=val/lossy"], "monitor", "input should be 'val/accuracy'"),
+        (["scheduler.monitor=val/loss", "scheduler.mode=max"], "mode", "lower is better for val/loss"),
+        (["scheduler.interval=step"], "interval", "input should be 'epoch'"),
+        (["data.val_size=0"], "monitor", "take train/loss"),
+        (["+scheduler.min_lrr=1e-3"], "min_lrr", "did you mean min_lr?"),
+    ],
+)
+def test_a_plateau_of_nothing_is_refused(composed: Compose, overrides: list[str], key: str, text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_arguments(check(composed("scheduler=plateau", *overrides)))
+    [fault] = caught.value.faults
+    assert fault.key == f"scheduler.{key}"
+    assert text in fault.problem
+
+
+@pytest.mark.parametrize(("monitor", "val_size"), [("val/loss", 143), ("train/loss", 0)])
+def test_the_rate_falls_after_each_epoch_that_was_no_better(
+    experiment: MakeExperiment, tmp_path: Path, monitor: str, val_size: int
+) -> None:
+    """Counted again by hand from what the epochs came to; the rate of an epoch is that of its first step."""
+    config = experiment(
+        "scheduler=plateau", "scheduler.patience=0", f"scheduler.monitor={monitor}", f"data.val_size={val_size}",
+        "optimizer=sgd", "optimizer.lr=3.0", "trainer.max_epochs=8", "trainer.log_every_n_steps=1",
+    )  # fmt: skip
+    run_job(config, tmp_path, [])
+    with (tmp_path / "metrics.csv").open(newline="") as file:
+        rates = [float(row["lr"]) for row in csv.DictReader(file) if row["lr"]]
+    steps = len(rates) // 8
+    values = [epoch[monitor] for epoch in read_result(tmp_path).history or []]
+    expected, best = [3.0], math.inf
+    for value in values[:-1]:
+        worse = not value < best * (1 - 1e-4)  # torch's threshold
+        best = best if worse else value
+        expected.append(expected[-1] * (0.1 if worse else 1))
+    assert len(set(expected)) > 1, "some epoch was no better"
+    assert rates[::steps] == pytest.approx(expected)
