@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import get_args
@@ -67,8 +68,7 @@ def takes_tensor(parameter: inspect.Parameter) -> bool:
 
 def as_tensor(numbers: list[Value]) -> object:
     """Numbers, nested or not, as a tensor of torch's default type; raises TargetError where they make none."""
-    import torch
-
+    torch = sys.modules["torch"]  # the annotation's class is its; without it this module is quick
     try:
         return torch.tensor(numbers, dtype=torch.get_default_dtype())
     except (ValueError, TypeError) as error:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BeforeValidator, ConfigDict, Field, SerializeAsAny
 
-from digits.config import augment
+from digits.config import data as of_data
 from digits.config.data import Data, DataSet, ImageFolder, Pages, Reader
 from digits.config.models import CNN, MLP, Detector, LogisticRegression, ResNet, TinyCNN
 from digits.config.optim import (
@@ -141,15 +141,15 @@ DESCRIBED: dict[str, type[Target]] = {
     "digits.data.ImageFolder": ImageFolder,
     "digits.data.PagesDataModule": Pages,
     "digits.data.ReaderDataModule": Reader,
-    "digits.data.RandomAffine": augment.RandomAffine,
-    "digits.data.RandomWarp": augment.RandomWarp,
-    "digits.data.RandomStroke": augment.RandomStroke,
-    "digits.data.RandomErase": augment.RandomErase,
-    "digits.data.RandomStretch": augment.RandomStretch,
-    "digits.data.RandomBlur": augment.RandomBlur,
-    "digits.data.RandomResolution": augment.RandomResolution,
-    "digits.data.RandomTone": augment.RandomTone,
-    "digits.data.RandomNoise": augment.RandomNoise,
+    "digits.data.RandomAffine": of_data.RandomAffine,
+    "digits.data.RandomWarp": of_data.RandomWarp,
+    "digits.data.RandomStroke": of_data.RandomStroke,
+    "digits.data.RandomErase": of_data.RandomErase,
+    "digits.data.RandomStretch": of_data.RandomStretch,
+    "digits.data.RandomBlur": of_data.RandomBlur,
+    "digits.data.RandomResolution": of_data.RandomResolution,
+    "digits.data.RandomTone": of_data.RandomTone,
+    "digits.data.RandomNoise": of_data.RandomNoise,
     "digits.models.LogisticRegression": LogisticRegression,
     "digits.models.MLP": MLP,
     "digits.models.CNN": CNN,

@@ -10,10 +10,10 @@ from pathlib import Path
 from hydra._internal.utils import get_args_parser
 
 from digits.hydra_app.compose import chosen
+from digits.hydra_app.hints import check_nothing, check_spaces
 from digits.hydra_app.hooks import BEGUN, exit_on_fault
 from digits.hydra_app.messages import cant_be_written, sentence
 from digits.hydra_app.paths import conf_directory
-from digits.hydra_app.typed import check_nothing, check_spaces
 from digits.hydra_app.yaml_files import guard_hydra
 from digits.processes.signals import RECEIVED, exit_on_ctrl_c
 from digits.runs.layout import JobFailed

@@ -16,6 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 from torchmetrics import MeanMetric, Metric
 
 from digits.config.task import Task
+from digits.training.averaging import ema
 
 Phase: TypeAlias = Literal["train", "val", "test"]
 MakeOptimizer: TypeAlias = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -284,24 +285,3 @@ def as_task(module: L.LightningModule) -> AnyTask:
     """The module that trains, which is a task's."""
     assert isinstance(module, TaskModule)
     return module
-
-
-def ema(
-    decay: float,
-) -> Callable[[tuple[Tensor, ...] | list[Tensor], tuple[Tensor, ...] | list[Tensor], Tensor | int], None]:
-    """An exponential moving average whose decay grows to `decay` as (1 + n) / (10 + n): the start is forgotten."""
-
-    def average(
-        averaged: tuple[Tensor, ...] | list[Tensor],
-        current: tuple[Tensor, ...] | list[Tensor],
-        steps: Tensor | int,
-    ) -> None:
-        n = int(steps)
-        weight = 1 - min(decay, (1 + n) / (10 + n))
-        for mean, value in zip(averaged, current, strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(value, weight)
-            else:
-                mean.copy_(value)  # BatchNorm's count of batches
-
-    return average

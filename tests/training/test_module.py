@@ -15,8 +15,8 @@ from digits.config.schema import Experiment
 from digits.config.types import Tree
 from digits.data import BatchLoader, MNISTDataModule
 from digits.runs.read import read_result
+from digits.training.averaging import ema
 from digits.training.job import run_job
-from digits.training.task_module import ema
 
 
 def test_the_average_follows_its_formula() -> None:

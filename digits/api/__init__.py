@@ -1,0 +1,1 @@
+"""What `import digits` offers: the commands' work from Python, in scripts, threads and notebooks."""
