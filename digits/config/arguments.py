@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from inspect import Parameter
+from inspect import Parameter, Signature
 
 from digits.config.check import GIVEN_LATER, OURS_TO_SET, SECTIONS
 from digits.config.faults import ConfigError, Fault, TargetError, nearest
@@ -14,6 +14,12 @@ from digits.config.trust import is_trusted
 from digits.config.types import Target, Tree, targets_in
 
 TRAINER = "lightning.pytorch.trainer.Trainer"
+
+HANDED_ON = {"lightning.pytorch.loggers.TensorBoardLogger": "torch.utils.tensorboard.SummaryWriter"}
+"""What hands arguments that it has no name for to another class."""
+
+NOT_HANDED_ON = {"log_dir", "purge_step"}
+"""Those of that class's that are set already."""
 
 LIGHTNINGS = {"interval", "monitor"}
 """Keys of `scheduler` that are for Lightning, which tells the schedule when to step and what came of the epoch."""
@@ -40,7 +46,7 @@ def misfits(key: str, section: Tree, given_later: Collection[str] = (), first: i
     """
     target = str(section["_target_"])
     try:
-        signature = signature_of(target)
+        signature = _whole_signature(target)
     except TargetError as error:
         yield Fault(f"{key}._target_", str(error))
         return
@@ -71,6 +77,17 @@ def misfits(key: str, section: Tree, given_later: Collection[str] = (), first: i
     for p in parameters:
         if p.default is p.empty and p.kind not in variadic and p.name not in {*section, *elsewhere}:
             yield Fault(f"{key}.{p.name}", f"{target} needs this argument")
+
+
+def _whole_signature(target: str) -> Signature | None:
+    """A target's signature, with the arguments that it hands on to another class in place of its `**kwargs`."""
+    signature, handed = signature_of(target), signature_of(HANDED_ON[target]) if target in HANDED_ON else None
+    if signature is None or handed is None:
+        return signature
+    own = [p for p in signature.parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
+    names = {p.name for p in own} | NOT_HANDED_ON
+    others = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in handed.parameters.values() if p.name not in names]
+    return signature.replace(parameters=[*own, *others])
 
 
 def _faults(experiment: Experiment) -> Iterator[Fault]:

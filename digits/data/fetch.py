@@ -15,7 +15,7 @@ from filelock import FileLock
 from tqdm import tqdm
 
 TIMEOUT = 5.0  # seconds without a byte after which a mirror is given up, and over which its rate is measured
-SLOWEST = 4096  # bytes a second below which it is given up
+SLOWEST = 4096  # bytes of content a second below which it is given up; headers that drip are waited for
 LARGEST = 1 << 26  # bytes after which it is: 67 MB, where the largest file of these data sets has 26
 ASK_AGAIN = 120.0  # seconds for which a slow failure is remembered, lest every job of a sweep wait for it again
 
@@ -81,9 +81,9 @@ def _chunks(url: str) -> Iterator[bytes]:
     request = urllib.request.Request(url, headers={"User-Agent": "digits"})
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
-            size, received, counted, since = response.length, 0, 0, time.monotonic()
             if not response.url.startswith(("https:", f"{scheme}:")):
                 raise FetchError(f"redirects to {response.url}; only http(s) is followed, and from https only https")
+            size, received, counted, since = response.length, 0, 0, time.monotonic()
             with tqdm(total=size, unit="B", unit_scale=True, desc=url.rpartition("/")[2], disable=None) as bar:
                 while chunk := response.read1(1 << 16):
                     bar.update(len(chunk))

@@ -13,6 +13,9 @@ import torch
 from digits.config.files import FileError, open_regular
 from digits.runs.layout import RunError
 
+GREEDY = b"\nbytearray\n"
+"""The one name on torch's list of harmless ones with which thirty bytes ask for, and fill, any amount of memory."""
+
 
 def read_checkpoint(path: Path) -> dict[str, object]:
     """What a Lightning checkpoint holds, on the CPU: plain data and tensors; nothing that it names is called.
@@ -28,8 +31,10 @@ def read_checkpoint(path: Path) -> dict[str, object]:
         raise RunError(f"there is no checkpoint {path}") from None
     except FileError as error:
         raise RunError(str(error)) from None
-    except (RunError, OSError, MemoryError):  # a disk that can't be read says nothing of the file
+    except (RunError, OSError):  # a disk that can't be read says nothing of the file
         raise
+    except MemoryError:
+        raise RunError(f"{path} asks for more memory than there is") from None
     except UnpicklingError as error:  # its message recommends weights_only=False
         refused = re.search(r"(GLOBAL|operand) \S+", str(error))
         what = f"holds what is not plain data: {refused[0]}" if refused else "is damaged: its pickle can't be read"
@@ -52,5 +57,8 @@ def _check_archive(path: Path, file: BinaryIO) -> None:
     unpacked = sum(entry.file_size for entry in archive.infolist())
     if unpacked > size:
         raise RunError(f"{path} is not read: its {size:,} bytes would unpack to {unpacked:,}")
+    pickles = [entry for entry in archive.infolist() if entry.filename.lower().endswith(".pkl")]
+    if any(GREEDY in archive.read(entry) for entry in pickles):
+        raise RunError(f"{path} holds what is not plain data: {GREEDY.decode().strip()}")
     if damaged := archive.testzip():  # torch looks at no checksum, and one wrong bit is a wrong weight
         raise RunError(f"{path} is damaged: the checksum of {damaged} in it is wrong")

@@ -44,6 +44,8 @@ def test_a_seed_of_zero_is_a_seed(composed: Compose) -> None:
         ("+model._partial_=true", "model._partial_", "is Hydra's own"),
         ("+loss.xyz=1", "loss.xyz", "torch.nn.CrossEntropyLoss has no such argument"),
         ("+logger.tensorboard.save_dir=x", "logger.tensorboard.save_dir", "is set by digits"),
+        ("+logger.tensorboard.purge_step=3", "logger.tensorboard.purge_step", "has no such argument"),
+        ("+logger.tensorboard.flush_sec=3", "logger.tensorboard.flush_sec", "did you mean flush_secs?"),
         ("trainer.gradient_clip_val=inf", "trainer.gradient_clip_val", "finite number"),
         ("data.image_size=32", "data.image_size", "but mnist has 28"),
         ("model.num_classes=5", "model.num_classes", "is 5, but data.num_classes is 10"),
@@ -144,6 +146,10 @@ def test_a_gpu_that_is_not_there(
         assert check(tree).trainer.accelerator == "gpu"
     else:
         assert "take trainer=cpu or trainer=auto" in faults_of(tree)["trainer.accelerator"]
+
+
+def test_arguments_that_a_logger_hands_on_are_known(composed: Compose) -> None:
+    check_arguments(check(composed("+logger.tensorboard.flush_secs=3", "+logger.tensorboard.sub_dir=events")))
 
 
 @pytest.mark.parametrize("target", DESCRIBED)

@@ -9,7 +9,11 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
+from email.message import Message
+from io import BytesIO
 from pathlib import Path
+from urllib.request import FTPHandler, Request
+from urllib.response import addinfourl
 
 import pytest
 from torchvision import datasets
@@ -104,6 +108,18 @@ def test_local_file_is_no_mirror(tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(BODY)
     with pytest.raises(FetchError, match="unknown url type 'file'"):
         fetch(NAME, MD5, tmp_path / "data", [f"file://{tmp_path}/"])
+
+
+def test_nothing_is_taken_from_an_ftp_server_that_a_mirror_leads_to(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(_: FTPHandler, request: Request) -> addinfourl:
+        return addinfourl(BytesIO(BODY), Message(), request.full_url)
+
+    monkeypatch.setattr(FTPHandler, "ftp_open", answer)
+    with pytest.raises(FetchError, match=r"redirects to ftp://.*; only http"):
+        fetch(NAME, MD5, tmp_path, [server.mirror("to_ftp")])
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.usefixtures("impatient")
