@@ -60,6 +60,7 @@ def test_parts_are_trained_once_and_what_was_cut_off_goes_on(tmp_path: Path, mon
     assert read_record("ablations-tiny", tmp_path).runs == again.runs
 
 
+@pytest.mark.usefixtures("trained_here")
 def test_seeds_of_a_recipe_are_trained_and_recorded(
     tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from benchmarks.accuracy import choices
 from benchmarks.accuracy.choices import add, line, main, section, table
 from benchmarks.recipes import composed
 from benchmarks.records import RecordError, read_record
+from digits import evaluate
 from digits.config.check import check
 from digits.runs.read import read_result
 from digits.training.job import run_job
@@ -22,7 +25,18 @@ def a_run(folder: Path, *overrides: str) -> Path:
     return folder
 
 
-def test_a_run_is_recorded_by_its_last_epoch_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def evaluated(command: str, *arguments: str) -> str:
+    """What the command prints, here without a process of its own."""
+    assert command == "digits.evaluate"
+    with redirect_stdout(StringIO()) as printed:
+        assert evaluate.main(arguments) == 0
+    return printed.getvalue()
+
+
+def test_a_run_is_recorded_by_its_last_epoch_and_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choices, "output_of", evaluated)
     run = a_run(tmp_path / "run", "test=false")
     main(["tiny", "as it is", str(run)], tmp_path, names=["tiny"])
     (recorded,) = read_record("tiny-choice", tmp_path).runs

@@ -44,6 +44,7 @@ def test_the_seeds_are_none_of_the_record() -> None:
     assert new_seeds(record, 3) == [1001, 1003, 1004]
 
 
+@pytest.mark.usefixtures("trained_here")
 def test_a_recipe_is_trained_again_with_a_new_seed(tiny: Recipe, tiny_runs: Path, tmp_path: Path) -> None:
     collect(tiny, [tiny_runs], tmp_path)
     before = (tmp_path / "tiny.json").read_text()

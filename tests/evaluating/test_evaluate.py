@@ -16,6 +16,7 @@ from PIL import Image
 from digits.config.types import Tree
 from digits.evaluate import main
 from digits.runs.read import read_result
+from tests.support.commands import digits
 from tests.support.evaluations import PICTURES, evaluated
 from tests.support.runs import train
 
@@ -62,8 +63,7 @@ def test_what_a_person_reads(run: Path, tmp_path: Path) -> None:
     """Run as a person runs it, from the folder that holds outputs/: the latest run that is done is taken."""
     metrics = read_result(run).metrics
     accuracy = f"{metrics['test/accuracy']:.2%}  95% interval "
-    command = [sys.executable, "-m", "digits.evaluate", "--out", str(tmp_path)]
-    done = subprocess.run(command, cwd=run.parents[2], capture_output=True, text=True, check=False, timeout=200)
+    done = digits("evaluate", "--out", str(tmp_path), cwd=run.parents[2])
     assert (done.returncode, done.stderr) == (0, "")
     first, *lines = done.stdout.splitlines()
     assert first == "outputs/runs/mlp: best weights on the test split of optdigits"

@@ -21,14 +21,10 @@ from digits.exploring.findings import examine
 from digits.exploring.notes import NOTES, UNKNOWN
 from digits.exploring.page import FIGURES, make_page, render_all
 from digits.plots.theme import PAPER, rgb
+from tests.support.commands import digits
 
 SECTIONS = ["counts", "samples", "pixels", "moments", "frames", "duplicates", "map", "steps"]
 STEPS = ["uint8", "normalise", "split", "frame", "flips", "augment"]
-
-
-def explore(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "digits.explore", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out.mkdir()
     (out / "events.out.tfevents.1.host.1.0").write_bytes(b"")
     (out / "events.out.tfevents.1.host.1.0.explore").write_bytes(b"of an earlier call")
-    done = explore("--data", "optdigits", "--out", str(out))
+    done = digits("explore", "--data", "optdigits", "--out", str(out), cwd=out)
     assert done.returncode == 0, done.stderr
     (out / "printed").write_text(done.stdout, encoding="utf-8")
     return out
@@ -164,7 +160,7 @@ def test_help_and_a_wrong_set_answer_without_torch(tmp_path: Path) -> None:
 
 def test_data_that_cannot_be_had_is_said_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    done = explore("--root", str(tmp_path / "file"), cwd=tmp_path)
+    done = digits("explore", "--root", str(tmp_path / "file"), cwd=tmp_path)
     assert done.returncode == 1
     assert "can't be" in done.stderr
     assert "Traceback" not in done.stderr

@@ -6,8 +6,6 @@ import json
 import os
 import pickle
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,16 +18,10 @@ from digits.evaluate import main
 from digits.evaluating.plan import Question, plan
 from digits.hydra_app.data_sets import named_data_set
 from digits.runs.schema import RecordedData
+from tests.support.commands import digits as command
 
 QUICK = ("data=optdigits", "data.limit=100", "trainer.max_epochs=1", "logger=csv", "model=mlp", "model.hidden=[4]",
          "augment=none", "callbacks=none", "trainer=cpu")  # fmt: skip
-
-
-def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "digits.train", *arguments], cwd=cwd, timeout=120, check=False, text=True,
-        capture_output=True,
-    )  # fmt: skip
 
 
 class Harm:
@@ -46,7 +38,7 @@ class Harm:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small run that is done, with its checkpoints."""
     folder = tmp_path_factory.mktemp("trained")
-    done = command(*QUICK, "hydra.run.dir=run", cwd=folder)
+    done = command("train", *QUICK, "hydra.run.dir=run", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder / "run"
 
@@ -78,7 +70,7 @@ def test_no_pickle_is_run_again(tmp_path: Path, flag: str) -> None:
     pickle.loads(file.read_bytes())
     assert harm.exists(), "else this test would prove nothing"
     harm.unlink()
-    done = command(*flag.format(file).split(), cwd=tmp_path)
+    done = command("train", *flag.format(file).split(), cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         "--experimental-rerun would run whatever code the file holds; "
@@ -93,7 +85,7 @@ def test_yaml_that_is_not_chosen_does_no_harm(tmp_path: Path) -> None:
     file.parent.mkdir(parents=True)
     laughs = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
     file.write_text("\n".join(["# @package _global_", "a0: &a0 [x, x, x, x, x, x, x, x, x]", *laughs]))
-    done = command("--config-dir=theirs", "model=mlp", "--cfg", "job", cwd=tmp_path)
+    done = command("train", "--config-dir=theirs", "model=mlp", "--cfg", "job", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -104,7 +96,7 @@ def test_what_hydra_noted_of_a_run_is_no_configuration(run: Path, tmp_path: Path
     """It can name any class of any package, and nobody has looked at it, unlike at the record."""
     harm = tmp_path / "harm"
     (run / ".hydra" / "config.yaml").write_text(f"model: {{_target_: pathlib.Path.touch, self: {harm}}}\n")
-    done = command(*flags.format(run).split(), cwd=tmp_path)
+    done = command("train", *flags.format(run).split(), cwd=tmp_path)
     assert done.returncode == 2
     assert (
         done.stderr == f"{run}/.hydra/config.yaml is what Hydra noted of a run, and no record; take config_from={run}\n"
@@ -132,7 +124,7 @@ def test_a_record_can_not_do_harm_when_it_goes_on(
     run: Path, tmp_path: Path, key: str, value: Tree, sentence: str
 ) -> None:
     change(run / "result.json", key, value)
-    done = command(f"resume={run}", "trainer.max_epochs=2", cwd=tmp_path)
+    done = command("train", f"resume={run}", "trainer.max_epochs=2", cwd=tmp_path)
     assert done.returncode == 2
     assert sentence in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
@@ -141,7 +133,7 @@ def test_a_record_can_not_do_harm_when_it_goes_on(
 
 def test_weights_to_start_from_run_no_code(tmp_path: Path) -> None:
     torch.save({"state_dict": {}, "spy": Harm(tmp_path / "harm")}, tmp_path / "evil.ckpt")
-    done = command(*QUICK, "init_from=evil.ckpt", cwd=tmp_path)
+    done = command("train", *QUICK, "init_from=evil.ckpt", cwd=tmp_path)
     assert done.returncode == 2
     assert "evil.ckpt holds what is not plain data: " in done.stdout + done.stderr
     assert not (tmp_path / "harm").exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,8 @@ from digits.reading.boxes import Found
 from digits.reading.reader import Reader
 from digits.reading.result import Reading
 
+Scored = Callable[[Iterable[str], bool], PagesScores]
+
 EACH = 6
 """Pages of each layout."""
 
@@ -35,8 +39,15 @@ def pages(mnist_root: Path) -> dict[str, list[Composed]]:
 
 
 @pytest.fixture(scope="module")
-def reader() -> Reader:
-    return Reader()
+def read(pages: dict[str, list[Composed]]) -> Callable[[str, bool], list[Reading]]:
+    """What is read on the pages of a layout, as they are or inverted; each page is read once."""
+    reader = Reader()
+
+    @functools.cache
+    def read(layout: str, inverted: bool) -> list[Reading]:
+        return [reader.read(255 - page.pixels if inverted else page.pixels) for page in pages[layout]]
+
+    return read
 
 
 def found_of(reading: Reading) -> Found:
@@ -48,40 +59,43 @@ def found_of(reading: Reading) -> Found:
     )
 
 
-def scored(reader: Reader, pages: list[Composed], inverted: bool) -> PagesScores:
-    pixels = ((page, 255 - page.pixels if inverted else page.pixels) for page in pages)
-    return total(judge_page(page, found_of(reader.read(grey))) for page, grey in pixels)
+@pytest.fixture(scope="module")
+def scored(pages: dict[str, list[Composed]], read: Callable[[str, bool], list[Reading]]) -> Scored:
+    """The scores of some layouts' pages."""
+
+    def scored(layouts: Iterable[str], inverted: bool) -> PagesScores:
+        answers = (pair for name in layouts for pair in zip(pages[name], read(name, inverted), strict=True))
+        return total(judge_page(page, found_of(reading)) for page, reading in answers)
+
+    return scored
 
 
 @pytest.mark.parametrize("inverted", [False, True])
 @pytest.mark.parametrize("layout", [layout for layout in LAYOUTS if not layout.startswith(BLANK)])
-def test_most_digits_of_every_layout_are_found_and_read(
-    reader: Reader, pages: dict[str, list[Composed]], layout: str, inverted: bool
-) -> None:
-    score = scored(reader, pages[layout], inverted)
+def test_most_digits_of_every_layout_are_found_and_read(scored: Scored, layout: str, inverted: bool) -> None:
+    score = scored([layout], inverted)
     assert score.sought > 0
     assert score.correct / score.sought > 0.5
     assert score.false <= 0.15 * score.sought + 1
 
 
 @pytest.mark.parametrize("inverted", [False, True])
-def test_nearly_all_digits_of_all_layouts_are(reader: Reader, pages: dict[str, list[Composed]], inverted: bool) -> None:
-    score = scored(reader, [page for several in pages.values() for page in several], inverted)
+def test_nearly_all_digits_of_all_layouts_are(scored: Scored, inverted: bool) -> None:
+    score = scored(LAYOUTS, inverted)
     assert score.correct / score.sought > 0.88
     assert score.false / score.sought < 0.04
 
 
 @pytest.mark.parametrize("inverted", [False, True])
-def test_on_pages_without_digits_little_is_found(
-    reader: Reader, pages: dict[str, list[Composed]], inverted: bool
-) -> None:
-    blank = [page for layout, several in pages.items() if layout.startswith(BLANK) for page in several]
-    score = scored(reader, blank, inverted)
+def test_on_pages_without_digits_little_is_found(scored: Scored, inverted: bool) -> None:
+    score = scored([layout for layout in LAYOUTS if layout.startswith(BLANK)], inverted)
     assert score.perfect / score.pages > 0.75
 
 
-def test_what_is_sure_is_right_more_often_than_what_is_not(reader: Reader, pages: dict[str, list[Composed]]) -> None:
-    answers = [(page, reader.read(page.pixels)) for several in pages.values() for page in several]
+def test_what_is_sure_is_right_more_often_than_what_is_not(
+    pages: dict[str, list[Composed]], read: Callable[[str, bool], list[Reading]]
+) -> None:
+    answers = [pair for layout in LAYOUTS for pair in zip(pages[layout], read(layout, False), strict=True)]
     perfect = [
         judge_page(page, found_of(reading)).perfect for page, reading in answers if (page.labels != UNCLEAR).all()
     ]

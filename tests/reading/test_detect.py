@@ -43,7 +43,7 @@ def test_levels_go_from_coarse_to_fine_and_the_net_can_take_them(shape: tuple[in
         assert level.image.dtype == np.float32
         assert level.image.shape[:2] == (1, 1)
         assert all(side % 16 == 0 for side in level.image.shape[2:])
-        assert level.image == pytest.approx(200 / 255)
+        np.testing.assert_allclose(level.image, 200 / 255, rtol=1e-6)
         for side, scale, pixels in zip(shape, level.scale[::-1], level.image.shape[2:], strict=True):
             assert side * scale == pytest.approx(round(side * scale))  # the exact scale, not the one aimed at
             assert 0 <= pixels - 2 * PADDING - side * scale < 16

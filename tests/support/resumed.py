@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import time
+import itertools
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -27,6 +27,18 @@ OFTEN = ("checkpoint_minutes=1e-6", "data.batch_size=128", "trainer.max_epochs=3
 """A checkpoint after every step that can have one; 10 steps an epoch."""
 
 SPEED = "train/images_per_second"
+
+
+STARTS = itertools.count(1000, 10)
+
+
+def begin() -> None:
+    """As in a process of its own, and later than the one before.
+
+    TensorBoard orders the files of a run by what their names say: the second, the process, and a number that counts
+    the files of a process, from 0. Several starts here may have the first two in common.
+    """
+    event_file_writer._global_uid = event_file_writer.AtomicCounter(next(STARTS))
 
 
 class End(NamedTuple):
@@ -60,7 +72,7 @@ def end(run: Path) -> End:
 
 
 def train(config: Experiment, run: Path) -> End:
-    event_file_writer._global_uid = event_file_writer.AtomicCounter(0)
+    begin()
     run_job(config, run, [])
     return end(run)
 
@@ -70,15 +82,12 @@ def cut(config: Experiment, run: Path, hook: str, at: int, signal_name: str = ""
     bomb: Tree = {"_target_": "tests.support.bomb.Bomb", "hook": hook, "at": at, "signal_name": signal_name}
     tree = config.tree()
     callbacks = cast(Tree, tree["callbacks"])
-    event_file_writer._global_uid = event_file_writer.AtomicCounter(0)
+    begin()
     with pytest.raises(Interrupted if signal_name else JobFailed):
         run_job(check(tree | {"callbacks": callbacks | {"bomb": bomb}}), run, [])
 
 
 def go_on(config: Experiment, run: Path) -> End:
-    event_file_writer._global_uid = event_file_writer.AtomicCounter(0)  # as in a process of its own
-    second = int(time.time())
-    while int(time.time()) == second:  # TensorBoard orders the files of a run by the second in their names
-        time.sleep(0.01)
+    begin()
     run_job(check(config.tree() | {"resume": str(run)}), run, [])
     return end(run)

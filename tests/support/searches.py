@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from digits.runs.read import read_result
 from digits.tuning.results import outcome_of
 from digits.tuning.storage import counted, read_search
+from tests.support.commands import Started, start
 
 SMALL = (
     *("data=optdigits", "data.limit=200", "model=logistic", "trainer=cpu", "trainer.max_epochs=2", "augment=none"),
@@ -22,22 +21,19 @@ SMALL = (
 """optdigits, so that no trial lasts; a heartbeat that is old after three seconds."""
 
 
-def begin(cwd: Path, *overrides: str) -> subprocess.Popen[str]:
+def begin(cwd: Path, *overrides: str, fresh: bool = False) -> Started:
     """Start a search, and go on at once."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "digits.tune", *SMALL, *overrides],
-        cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+    return start("tune", *SMALL, *overrides, cwd=cwd, join_stderr=True, fresh=fresh)
 
 
-def end(search: subprocess.Popen[str], timeout: float = 240) -> str:
+def end(search: Started, timeout: float = 240) -> str:
     """Wait for a search that has to end well; what it said."""
     said, _ = search.communicate(timeout=timeout)
     assert search.returncode == 0, said
     return said
 
 
-def wait_for(something: Callable[[], bool], search: subprocess.Popen[str], timeout: float = 240) -> None:
+def wait_for(something: Callable[[], bool], search: Started, timeout: float = 240) -> None:
     """Until something is so, while a search runs."""
     deadline = time.monotonic() + timeout
     while not something():

@@ -61,9 +61,11 @@ def digest(run: Path) -> dict[str, str]:
     return {str(path.relative_to(run)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def burning(cwd: Path, *dropouts: float, more: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-    values = ",".join(map(str, dropouts))
-    return digits("train", "-m", *BURNING, f"model.dropout={values}", "hydra.sweep.dir=sweep", *more, cwd=cwd)
+def burning(
+    cwd: Path, *dropouts: float, more: tuple[str, ...] = (), fresh: bool = False
+) -> subprocess.CompletedProcess[str]:
+    sweep = (*BURNING, f"model.dropout={','.join(map(str, dropouts))}", "hydra.sweep.dir=sweep", *more)
+    return digits("train", "-m", *sweep, cwd=cwd, fresh=fresh)
 
 
 def job(cwd: Path, dropout: float) -> Path:

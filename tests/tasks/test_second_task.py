@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
@@ -38,6 +36,7 @@ from digits.runs.report import read, report
 from digits.training.job import run_job
 from digits.tuning.results import outcome_of
 from digits.tuning.storage import read_search
+from tests.support.commands import digits
 
 PROJECT = Path(__file__).parent / "project"
 TASK: Tree = {
@@ -74,13 +73,10 @@ def run(composed: Compose, tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def digits(command: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """A command as a person gives it, from a folder that has the project in its path."""
-    path = os.pathsep.join([str(PROJECT), str(Path(__file__).parents[2])])
-    return subprocess.run(
-        [sys.executable, "-m", f"digits.{command}", *arguments],
-        cwd=cwd, capture_output=True, text=True, timeout=300, check=False, env={**os.environ, "PYTHONPATH": path},
-    )  # fmt: skip
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """The project's folder, from which a person gives its commands."""
+    return Path(shutil.copytree(PROJECT, tmp_path, dirs_exist_ok=True))
 
 
 def metrics_of(run: Path) -> dict[str, float]:
@@ -220,22 +216,22 @@ def test_it_teaches_no_classifier(composed: Compose, run: Path) -> None:
 # ---- Swept, reported, searched ------------------------------------------------------------------
 
 
-def test_a_sweep_is_ranked_by_the_least_error(tmp_path: Path) -> None:
+def test_a_sweep_is_ranked_by_the_least_error(project: Path) -> None:
     """As a person does it."""
-    sweep = ("--config-dir", str(PROJECT / "conf"), "-m", "experiment=value", "trainer.max_epochs=1",
+    sweep = ("--config-dir", "conf", "-m", "experiment=value", "trainer.max_epochs=1",
              "optimizer.lr=1e-6,0.02", "hydra.sweep.dir=sweep")  # fmt: skip
-    done = digits("train", *sweep, cwd=tmp_path)
+    done = digits("train", *sweep, cwd=project)
     assert done.returncode == 0, done.stderr
     table = done.stdout.partition("2 runs in sweep: 2 done")[2].splitlines()
     start = next(i for i, line in enumerate(table) if line.startswith("overrides"))
     assert table[start].split() == ["overrides", "n", "val/error", "test/error", "parameters", "seconds"]
     assert [line.split()[0] for line in table[start + 2 : start + 4]] == ["optimizer.lr=0.02", "optimizer.lr=1e-06"]
-    runs = {lr: next(tmp_path.glob(f"sweep/*lr={lr}*")) for lr in ("0.02", "1e-06")}
+    runs = {lr: next(project.glob(f"sweep/*lr={lr}*")) for lr in ("0.02", "1e-06")}
     good, bad = runs["0.02"], runs["1e-06"]
     assert metrics_of(good)["val/error"] < metrics_of(bad)["val/error"]
     value = f"{metrics_of(good)['val/error']:.4f}"
-    assert f"best run by val/error, {value}: {good.relative_to(tmp_path)}\n" in done.stdout
-    assert digits("report", "sweep", cwd=tmp_path).stdout in done.stdout
+    assert f"best run by val/error, {value}: {good.relative_to(project)}\n" in done.stdout
+    assert digits("report", "sweep", cwd=project).stdout in done.stdout
 
 
 @pytest.mark.usefixtures("composed")
@@ -264,12 +260,12 @@ def test_runs_of_two_tasks_are_reported_each_by_its_own_metric(tmp_path: Path) -
     assert by_loss[-1].split()[0] == "name=digits"
 
 
-def test_a_search_minimises_the_error(tmp_path: Path) -> None:
-    asked = ("--config-dir", str(PROJECT / "conf"), "experiment=value", "trainer.max_epochs=2", "tune.trials=3",
+def test_a_search_minimises_the_error(project: Path) -> None:
+    asked = ("--config-dir", "conf", "experiment=value", "trainer.max_epochs=2", "tune.trials=3",
              "tune.name=value", "search_space=line", "sampler=random", "pruner=median")  # fmt: skip
-    done = digits("tune", *asked, cwd=tmp_path)
+    done = digits("tune", *asked, cwd=project)
     assert done.returncode == 0, done.stdout + done.stderr
-    folder = tmp_path / "outputs" / "tune" / "value"
+    folder = project / "outputs" / "tune" / "value"
     study = read_search(folder)
     assert study.direction == StudyDirection.MINIMIZE
     outcome = outcome_of(study)
@@ -279,9 +275,9 @@ def test_a_search_minimises_the_error(tmp_path: Path) -> None:
     assert best.values == (min(errors),) == (metrics_of(folder / str(best.directory))["val/error"],)
     assert [len(trial.curve) for trial in outcome.trials] == [2, 2, 2], "told after every epoch"
     assert "the winner of a search for regression is not tested here" in done.stdout
-    said = digits("report", str(folder), cwd=tmp_path).stdout
+    said = digits("report", str(folder), cwd=project).stdout
     assert said.startswith("value, a search for least val/error, in ")
     assert f"best trial by val/error, {min(errors):.4f}: {best.number}, " in said
-    refused = digits("tune", *asked, "tune.objective=[val/accuracy]", "tune.name=other", cwd=tmp_path)
+    refused = digits("tune", *asked, "tune.objective=[val/accuracy]", "tune.name=other", cwd=project)
     assert refused.returncode == 2
     assert "tune.objective: can't be val/accuracy; there is val/error, val/loss, train/error" in refused.stderr

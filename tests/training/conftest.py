@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
@@ -14,6 +16,15 @@ from digits.hydra_app.paths import conf_directory
 from digits.training.job import run_job
 
 SHORT = ["data=optdigits", "model=mlp", "model.hidden=[16]", "trainer=cpu", "trainer.max_epochs=3"]
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """However many the tests run with: as on a machine with several cores, which must give the same bits twice too."""
+    former = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(former)
 
 
 @pytest.fixture(scope="session")

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
 import pytest
 
 from digits.config.check import check
-from digits.config.schema import Experiment
 from digits.config.types import Tree
 from digits.runs.layout import JobFailed
 from digits.runs.read import read_result
 from digits.runs.record import RunDirectory
 from digits.training import experiment as path_of_training
 from digits.training.job import run_job
+from tests.support.runs import experiment
 
-MakeExperiment = Callable[..., Experiment]
-LOGGED = ("logger=default", "callbacks=default", "data.limit=200")
+LOGGED = (
+    "data=optdigits", "trainer=cpu", "trainer.max_epochs=2", "augment=none", "model=mlp", "model.hidden=[32]",
+    "logger=default", "callbacks=default", "data.limit=200",
+)  # fmt: skip
 
 
 def files(run: Path) -> dict[str, str]:
@@ -32,21 +36,42 @@ def files(run: Path) -> dict[str, str]:
     }
 
 
-@pytest.fixture
-def log(tmp_path: Path) -> Iterator[Path]:
-    """A run's log, as Hydra sets it up."""
-    path = tmp_path / "run" / "train.log"
-    path.parent.mkdir()
+@contextmanager
+def logged(path: Path) -> Iterator[None]:
+    """Have a run's log written, as Hydra sets it up."""
     handler = logging.FileHandler(path, encoding="utf-8", delay=True)
     root = logging.getLogger()
     level = root.level
     root.addHandler(handler)
     root.setLevel(logging.INFO)
-    yield path
+    yield
     root.setLevel(level)
     for left in [each for each in root.handlers if each is handler or type(each).__name__ == "MemoryHandler"]:
         root.removeHandler(left)
     handler.close()
+
+
+@pytest.fixture(scope="module")
+def tree() -> Tree:
+    return experiment(*LOGGED).tree()
+
+
+@pytest.fixture(scope="module")
+def finished(tree: Tree, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that is done, as its own start left it."""
+    run = tmp_path_factory.mktemp("finished") / "run"
+    run.mkdir()
+    with logged(run / "train.log"):
+        run_job(check(tree), run, [])
+    return run
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Iterator[Path]:
+    """A copy of it, to whose log is written what a test does."""
+    run = Path(shutil.copytree(finished, tmp_path / "run"))
+    with logged(run / "train.log"):
+        yield run
 
 
 def bomb(tree: Tree, hook: str, at: int = 1) -> Tree:
@@ -54,15 +79,11 @@ def bomb(tree: Tree, hook: str, at: int = 1) -> Tree:
     return tree | {"callbacks": cast(Tree, tree["callbacks"]) | {"bomb": section}}
 
 
-@pytest.mark.usefixtures("log")
 @pytest.mark.parametrize("fault", ["data", "target", "package", "memory", "fit_start", "train_start", "train"])
 @pytest.mark.parametrize("status", ["done", "interrupted"])
 def test_nothing_of_a_finished_run_is_touched(
-    experiment: MakeExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, status: str
+    tree: Tree, run: Path, monkeypatch: pytest.MonkeyPatch, fault: str, status: str
 ) -> None:
-    run = tmp_path / "run"
-    tree = experiment(*LOGGED).tree()
-    run_job(check(tree), run, [])
     if status == "interrupted":
         record = RunDirectory(run)
         record.begin(tree, [])
@@ -96,10 +117,8 @@ def _gone(*_: object, **__: object) -> None:
     raise ImportError("no such package")
 
 
-def test_from_the_first_step_on_it_is_the_new_start(experiment: MakeExperiment, tmp_path: Path, log: Path) -> None:
-    run = tmp_path / "run"
-    tree = experiment(*LOGGED).tree()
-    run_job(check(tree), run, [])
+def test_from_the_first_step_on_it_is_the_new_start(tree: Tree, run: Path) -> None:
+    log = run / "train.log"
     lines = log.read_text()
     again = tree | {"resume": str(run), "trainer": cast(Tree, tree["trainer"]) | {"max_epochs": 3}}
     with pytest.raises(JobFailed):
@@ -116,10 +135,7 @@ def test_from_the_first_step_on_it_is_the_new_start(experiment: MakeExperiment, 
     assert not (run / "error.txt").exists()
 
 
-def test_a_run_without_an_epoch_more_is_done_again(experiment: MakeExperiment, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    tree = experiment(*LOGGED).tree()
-    run_job(check(tree), run, [])
+def test_a_run_without_an_epoch_more_is_done_again(tree: Tree, run: Path) -> None:
     before, curves = read_result(run), (run / "metrics.csv").read_text()
     run_job(check(tree | {"resume": str(run)}), run, [])
     after = read_result(run)
@@ -128,11 +144,8 @@ def test_a_run_without_an_epoch_more_is_done_again(experiment: MakeExperiment, t
     assert (run / "metrics.csv").read_text() == curves
 
 
-def test_a_first_step_that_is_not_finite_belongs_to_the_new_start(experiment: MakeExperiment, tmp_path: Path) -> None:
+def test_a_first_step_that_is_not_finite_belongs_to_the_new_start(tree: Tree, run: Path) -> None:
     """Found: what is needed to make the step again was removed with what the start before had left."""
-    run = tmp_path / "run"
-    tree = experiment(*LOGGED).tree()
-    run_job(check(tree), run, [])
     again = tree | {"resume": str(run), "trainer": cast(Tree, tree["trainer"]) | {"max_epochs": 3}}
     spoilt: Tree = {"_target_": "tests.support.poison.PoisonedLoss", "at": [0]}
     with pytest.raises(JobFailed, match="the loss is inf"):

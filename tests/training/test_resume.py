@@ -6,7 +6,6 @@ import logging
 import os
 import shutil
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -34,6 +33,7 @@ CONFIGURATIONS = {
     "halves": ("scheduler=step", "scheduler.step_size=1", "trainer.gradient_clip_val=0.5", HALVES),
     "thirds": ("+trainer.val_check_interval=0.4",),  # after the 4th and the 8th batch of 10
     "cnn": ("model=cnn", "model.stages=[[4],[8]]", "model.dropout=0.2", "trainer.precision=bf16-mixed"),
+    "plateau": ("scheduler=plateau", "scheduler.patience=0", "+scheduler.threshold=0.99"),  # lower after each epoch
     "no-validation": ("scheduler=constant", "data.val_size=0", "checkpoint_minutes=null"),
 }
 EVERYWHERE = [
@@ -55,6 +55,7 @@ PLACES = [("ema", *place) for place in EVERYWHERE] + [
     *(("dashboard", *place) for place in (("train", 1), ("fit_end", 1), ("test", 1))),
     *(("thirds", "train", at) for at in (5, 9, 10)),
     *(("cnn", *place) for place in (("train", 5), ("train", 15), ("validation", 2))),
+    *(("plateau", *place) for place in (("train", 11), ("train", 21), ("validation", 2))),
     *(("no-validation", *place) for place in (("train", 20), ("train", 25), ("epoch_end", 3))),
 ]
 
@@ -63,7 +64,7 @@ CORE = {
     ("ema", "train", 1, ""), ("ema", "train", 10, "SIGTERM"), ("ema", "validation", 2, ""), ("ema", "fit_end", 1, ""),
     ("accumulate", "train", 8, "SIGTERM"), ("halves", "train", 17, ""), ("halves", "validation", 3, "SIGTERM"),
     ("dashboard", "test", 1, "SIGTERM"), ("thirds", "train", 9, ""), ("cnn", "train", 15, "SIGTERM"),
-    ("no-validation", "epoch_end", 3, "SIGTERM"),
+    ("plateau", "train", 21, ""), ("no-validation", "epoch_end", 3, "SIGTERM"),
 }  # fmt: skip
 """Each configuration, each place and each end at least once; all of them together are for `nox -s reliability`."""
 
@@ -128,7 +129,6 @@ def test_a_run_cut_off_again_and_again(
         ("train", 6, ""),
     ):
         cut(resumed, run, hook, at, signal_name)
-        time.sleep(1)
     assert go_on(config, run) == whole(config)
 
 
