@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import digits, only_run, result_of
+from tests.support.commands import Started, digits, only_run, result_of, start_module
 
 EXACT = ("data=optdigits", "model=logistic", "augment=none", "callbacks=none", "trainer=cpu", "trainer.max_epochs=2",
          "trainer.precision=32-true")  # fmt: skip
@@ -97,9 +97,9 @@ def test_each_image_is_counted_once_where_their_number_is_odd(tmp_path: Path) ->
         assert metrics[f"{split}/loss"] == pytest.approx(alone["loss"], rel=1e-4)
 
 
-def torchrun(*arguments: str, cwd: Path, nodes: tuple[str, ...] = ("--standalone",)) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "torch.distributed.run", *nodes, *arguments]
-    return subprocess.Popen(command, cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+def torchrun(*arguments: str, cwd: Path, nodes: tuple[str, ...] = ("--standalone",)) -> Started:
+    """torchrun itself, which starts the commands in fresh processes."""
+    return start_module("torch.distributed.run", *nodes, *arguments, cwd=cwd, join_stderr=True)
 
 
 def test_torchrun_on_one_node_and_on_two(tmp_path: Path) -> None:

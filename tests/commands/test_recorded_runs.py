@@ -11,8 +11,6 @@ import hashlib
 import io
 import json
 import shutil
-import subprocess
-import sys
 from contextlib import chdir, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ from PIL import Image
 import digits
 from digits import evaluate, export, report
 from tests.recorded.make import SEARCH, STEPS, SWEEP
+from tests.support import commands
 
 RECORDED = Path(__file__).parents[1] / "recorded"
 SMALL = Path("outputs", "tune", "small")
@@ -58,10 +57,7 @@ def run(here: Path, command: str, *arguments: str) -> str:
         with chdir(here), redirect_stdout(io.StringIO()) as said:
             assert not WITHOUT_HYDRA[command]([*arguments])
         return said.getvalue()
-    done = subprocess.run(
-        [sys.executable, "-m", f"digits.{command}", *arguments],
-        cwd=here, timeout=240, check=False, text=True, capture_output=True,
-    )  # fmt: skip
+    done = commands.digits(command, *arguments, cwd=here)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

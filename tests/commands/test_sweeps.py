@@ -13,7 +13,7 @@ from pathlib import Path
 
 from digits.runs.compare import compare, differences
 from digits.runs.read import read_result
-from tests.support.commands import digits, result_of
+from tests.support.commands import digits, result_of, start
 from tests.support.sweeps import (
     BURNING,
     SLOW,
@@ -70,7 +70,7 @@ def test_jobs_that_die_are_named_and_the_same_sweep_again_does_what_is_left(tmp_
         assert not (job(tmp_path, dropout) / "error.txt").exists()
 
     (tmp_path / "torch.py").write_text("raise ImportError('jobs that are done need no torch')\n")
-    third = burning(tmp_path, 0.1, 0.3)
+    third = burning(tmp_path, 0.1, 0.3, fresh=True)
     assert third.returncode == 0, third.stdout + third.stderr
     assert third.stdout.count("done already: ") == 2
     assert "best run by val/accuracy" in third.stdout
@@ -83,10 +83,7 @@ def test_jobs_that_die_are_named_and_the_same_sweep_again_does_what_is_left(tmp_
 def stopped(cwd: Path, *arguments: str) -> tuple[int, str]:
     """Start a sweep, end it by SIGTERM to its own process alone once a job trains; its exit code and what it said."""
     write_slow(cwd)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "digits.train", "-m", *SLOW, "hydra.sweep.dir=sweep", *arguments],
-        cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+    process = start("train", "-m", *SLOW, "hydra.sweep.dir=sweep", *arguments, cwd=cwd, join_stderr=True)
     assert process.stdout is not None
     said = ""
     for line in process.stdout:
@@ -96,7 +93,7 @@ def stopped(cwd: Path, *arguments: str) -> tuple[int, str]:
     process.send_signal(signal.SIGTERM)
     rest, _ = process.communicate(timeout=60)
     (cwd / "slow").unlink()
-    return process.returncode, said + rest
+    return process.wait(), said + rest
 
 
 @on_linux

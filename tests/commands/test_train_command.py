@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import QUICK, digits, only_run, result_of
+from tests.support.commands import QUICK, digits, only_run, result_of, start
 
 # ---- Answers that come before torch ---------------------------------------------------------------
 
@@ -107,13 +107,9 @@ def test_a_run_a_resume_and_an_interrupted_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("signal_name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
 def test_a_signal_ends_a_run_as_interrupted(tmp_path: Path, signal_name: str, code: int) -> None:
-    import signal
-
     long = [option for option in QUICK if not option.startswith(("trainer.max_epochs", "data.limit"))]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "digits.train", *long, "trainer.max_epochs=100000", "scheduler=constant"],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+    lasting = ("trainer.max_epochs=100000", "scheduler=constant")
+    process = start("train", *long, *lasting, cwd=tmp_path, join_stderr=True)
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("epoch"):
@@ -125,7 +121,7 @@ def test_a_signal_ends_a_run_as_interrupted(tmp_path: Path, signal_name: str, co
 
 
 def test_on_a_terminal_every_epoch_has_a_line_of_its_own(tmp_path: Path) -> None:
-    """The bar is cleared before the line is written, else the two share one."""
+    """The bar is cleared before the line is written, else the two share one; in a fresh process, as it is typed."""
     main, terminal = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "digits.train", *QUICK], cwd=tmp_path, stdout=terminal, stderr=terminal

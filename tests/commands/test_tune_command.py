@@ -89,11 +89,14 @@ def test_another_search_under_the_same_name_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A search with two workers, pruning and a winner that is tested; its folder and what it said."""
+    """A search with two workers, pruning and a winner that is tested; its folder and what it said.
+
+    In a fresh process, as it is typed.
+    """
     cwd = tmp_path_factory.mktemp("search")
     overrides = ("tune.trials=8", "tune.workers=2", "tune.keep=2", "trainer.max_epochs=6", "tune.test=true")
     pruner = ("pruner=median", "pruner.n_startup_trials=3", "pruner.n_warmup_steps=1")
-    return cwd, end(begin(cwd, *overrides, *pruner))
+    return cwd, end(begin(cwd, *overrides, *pruner, fresh=True))
 
 
 def test_a_search_says_how_it_goes_and_what_came_of_it(searched: tuple[Path, str]) -> None:
@@ -245,8 +248,24 @@ def test_a_signal_lets_trials_save_and_leave(tmp_path: Path, number: int, code: 
     assert all((path / "checkpoints" / "last.ckpt").exists() for path in (tmp_path / SEARCH / "trials").iterdir())
 
 
+SLOW = (
+    "import time\n"
+    "from pathlib import Path\n"
+    "from torch import Tensor\n"
+    "from digits.models import LogisticRegression\n"
+    "class Net(LogisticRegression):\n"
+    "    def forward(self, images: Tensor) -> Tensor:\n"
+    "        if Path('slow').exists(): time.sleep(0.2)\n"
+    "        return super().forward(images)\n"
+)
+"""A net whose trials last while the folder holds a file named slow, so that they need not be long afterwards."""
+
+
 def test_a_second_signal_ends_a_search_at_once_and_the_same_command_goes_on(tmp_path: Path) -> None:
-    search = begin(tmp_path, "tune.trials=2", "tune.workers=2", "trainer.max_epochs=300")
+    (tmp_path / "slow").touch()
+    (tmp_path / "slow.py").write_text(SLOW)
+    asked = ("model._target_=slow.Net", "tune.trials=2", "tune.workers=2", "trainer.max_epochs=20")
+    search = begin(tmp_path, *asked)
     wait_for(lambda: len(list((tmp_path / SEARCH).glob("trials/*/checkpoints/last.ckpt"))) == 2, search)
     family = _family(search.pid)
     for _ in range(2):
@@ -255,7 +274,8 @@ def test_a_second_signal_ends_a_search_at_once_and_the_same_command_goes_on(tmp_
     search.communicate(timeout=20)
     assert search.returncode == 130
     assert _gone(family)
-    end(begin(tmp_path, "tune.trials=2", "tune.workers=2", "trainer.max_epochs=300"))
+    (tmp_path / "slow").unlink()
+    end(begin(tmp_path, *asked))
     check_whole(study_in(tmp_path / SEARCH), [tmp_path / SEARCH], 2)
 
 

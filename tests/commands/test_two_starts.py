@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.commands import digits, start
 
 QUICK = ("data=optdigits", "data.limit=500", "model=logistic", "trainer.max_epochs=1", "trainer=cpu", "logger=none",
          "callbacks=none")  # fmt: skip
@@ -16,10 +16,8 @@ QUICK = ("data=optdigits", "data.limit=500", "model=logistic", "trainer.max_epoc
 
 def both(folder: Path, *arguments: str) -> tuple[str, str, int]:
     """What the winner printed, what the other one did, and the winner's process number."""
-    command = [sys.executable, "-m", "digits.train", *arguments]
-    pipe = subprocess.PIPE
-    started = [subprocess.Popen(command, cwd=folder, stdout=pipe, stderr=pipe, text=True) for _ in range(2)]
-    ended = [(process.communicate(timeout=200), process.returncode, process.pid) for process in started]
+    started = [start("train", *arguments, cwd=folder) for _ in range(2)]
+    ended = [(process.communicate(timeout=200), process.wait(), process.pid) for process in started]
     (won, code, pid), (lost, other, _) = sorted(ended, key=lambda end: end[1])
     assert (code, other) == (0, 2), ended
     assert lost[0] == ""
@@ -51,6 +49,5 @@ def test_a_run_a_resumed_run_and_a_sweep(tmp_path: Path) -> None:
 
 
 def test_a_start_that_is_refused_leaves_no_directory(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "digits.train", *QUICK, "optimizer.lr=fast", "hydra.run.dir=new"]
-    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 2
+    assert digits("train", *QUICK, "optimizer.lr=fast", "hydra.run.dir=new", cwd=tmp_path).returncode == 2
     assert list(tmp_path.iterdir()) == []
