@@ -131,6 +131,19 @@ def launchers(session: nox.Session) -> None:
 
 
 @nox.session(requires=["environment"])
+def docs(session: nox.Session) -> None:
+    """The documentation as a site, strictly: a warning or a broken link fails it."""
+    extras = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]
+    python = overlay(session, "docs", *extras["docs"])
+    folder = Path(session.create_tmp()).resolve()
+    run(session, "pytest", "tests/docs")  # pictures, and links that only the repository has
+    run(session, "docs.reference", str(folder), python=python)
+    config = str(folder / "zensical.toml")
+    run(session, "zensical", "build", "--clean", "--strict", "--config-file", config, python=python)
+    session.log(f"to look at it: python -m http.server --directory {folder / 'site'}")
+
+
+@nox.session(requires=["environment"])
 def wheel(session: nox.Session) -> None:
     """The wheel alone, without the checkout, in an empty folder: its commands and its conf/; reading without torch."""
     built = Path(session.create_tmp()).resolve() / "dist"

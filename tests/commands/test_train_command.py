@@ -33,7 +33,7 @@ def test_help_lists_the_groups(tmp_path: Path) -> None:
     for line in (
         "model: cnn, detector, logistic, mlp, resnet",
         "optimizer: adam, adamw, sgd",
-        "scheduler: constant, cosine, onecycle, step",
+        "scheduler: constant, cosine, onecycle, plateau, step",
         "trainer: auto, cpu, ddp, gpu",
         "data: fashion_mnist, image_folder, kmnist, mnist, optdigits",
         "debug: fast_dev_run, overfit, profile",
