@@ -29,6 +29,9 @@ TWO_AT_ONCE = ("-n", "2", "--dist", "loadfile")
 POSTGRES = "tests/commands/test_tune_postgres.py"
 UNITS = ("--ignore=tests/commands", "--ignore=tests/browser", "--ignore=tests/launchers")
 
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+"""Of two test processes with two threads each, the threads would wait for one another most of the time."""
+
 PATIENT = {"OMP_WAIT_POLICY": "passive"}
 """Threads of torch that wait leave the cores to the other tests."""
 
@@ -99,7 +102,7 @@ def types(session: nox.Session) -> None:
 @nox.session(requires=["environment"])
 def tests(session: nox.Session) -> None:
     """Unit tests; arguments go to pytest: `nox -s tests -- tests/data -k split`."""
-    run(session, "pytest", *session.posargs or [*UNITS, *TWO_AT_ONCE])
+    run(session, "pytest", *session.posargs or [*UNITS, *TWO_AT_ONCE], **ONE_THREAD)
 
 
 @nox.session(requires=["environment"])
@@ -160,14 +163,14 @@ def wheel(session: nox.Session) -> None:
 def lowest(session: nox.Session) -> None:
     """Unit tests with the lowest versions that pyproject.toml allows, in another 5 GB; needs uv."""
     python = uv_environment(session, OLDEST, "--resolution", "lowest-direct")
-    run(session, "pytest", *session.posargs or [*UNITS, *TWO_AT_ONCE], python=python)
+    run(session, "pytest", *session.posargs or [*UNITS, *TWO_AT_ONCE], python=python, **ONE_THREAD)
 
 
 @nox.session
 def newest(session: nox.Session) -> None:
     """Unit tests with the newest Python, likewise; `nox -s newest -- 3.13` takes another one."""
     python = uv_environment(session, *session.posargs or [NEWEST])
-    run(session, "pytest", *UNITS, *TWO_AT_ONCE, python=python)
+    run(session, "pytest", *UNITS, *TWO_AT_ONCE, python=python, **ONE_THREAD)
 
 
 def uv_environment(session: nox.Session, version: str, *resolution: str) -> str:

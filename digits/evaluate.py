@@ -1,25 +1,26 @@
-"""Measure a trained net, or several together, on a data set: figures in the terminal, pictures in a directory.
+"""Measure a trained model, or an ensemble of several, on a data set: metrics in the terminal, plots in a directory.
 
     python -m digits.evaluate                                the latest run that is done, on its test split
     python -m digits.evaluate RUN --split val
     python -m digits.evaluate RUN --checkpoint last --json
     python -m digits.evaluate RUN --data fashion_mnist
     python -m digits.evaluate RUN --data image_folder --root DIR
-                                                             your own pictures, a folder for each class
+                                                             your own pictures, one folder per class
     python -m digits.evaluate RUN RUN RUN                    an ensemble: the mean of their probabilities
-    python -m digits.evaluate RUN --views 9                  the mean over the picture and its shifts by one pixel
-    python -m digits.evaluate RUN                            of a page detector: whole pages, by the reader's decoding
+    python -m digits.evaluate RUN --views 9                  the mean over each image and its shifts by one pixel
+    python -m digits.evaluate RUN                            a page detector: whole pages, decoded as the reader does
 
-The net and, unless --data names another set, the data are those that the run recorded; the pixels are always
-normalised as the net was trained. Leaves `RUN/evaluation/DATA-SPLIT/`, or for several runs
+The model comes from the run's record, and so do the data unless --data names another set; pixels are always normalised
+as in the model's training. Writes `RUN/evaluation/DATA-SPLIT/`, or for several runs
 `outputs/evaluation/DATA-SPLIT-Nnets-DIGEST/`: evaluation.json, confusion_matrix.png, class_accuracy.png,
-worst_mistakes.png and reliability.png. Runs of other nets and other normalisation can be averaged, not those of other
-data sets, nor with --split val those that kept other images for validation. Probabilities are softmax in float32.
-A net that knows more classes than the set has is asked about those of the same names. Of a folder that the run was not
-trained on every picture is asked about, unless DIR/test has some; mistakes are told by the names of their files.
+worst_mistakes.png and reliability.png. An ensemble may mix architectures and normalisations, but not data sets, nor,
+with --split val, runs with different validation splits. Probabilities are softmax in float32.
+If the model knows more classes than the set has, classes are matched by name. If the run was not trained on the folder
+DIR, all its pictures are used, or only those in DIR/test where there are some; mistakes are listed by file name.
 
-Of a page detector it leaves evaluation.json, pages.png and worst_pages.png: pages read without a fault, digits found
-(recall), finds that are digits (precision), digits found that have their class (accuracy), and the same by layout.
+For a page detector it writes evaluation.json, pages.png and worst_pages.png, and reports the pages read without a
+fault, the digits found (recall), the finds that are digits (precision), the digits found that are classified correctly
+(accuracy), and the same by layout.
 """
 
 from __future__ import annotations
@@ -42,28 +43,28 @@ from digits.runs.layout import RunError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns its exit code."""
+    """Run the command; returns its exit code."""
     print_all()
     parser = argparse.ArgumentParser(
         "python -m digits.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("runs", metavar="RUN", nargs="*", help="a run's directory (default: the latest that is done); "
-                        "of several the probabilities are averaged")  # fmt: skip
-    parser.add_argument("--data", metavar="SET", help="another set of conf/data, whole (default: the run's own)")
+    parser.add_argument("runs", metavar="RUN", nargs="*", help="a run directory (default: the latest that is done); "
+                        "with several, their probabilities are averaged")  # fmt: skip
+    parser.add_argument("--data", metavar="SET", help="another set of conf/data, in full (default: the run's own)")
     parser.add_argument("--split", choices=["test", "val"], default="test", help="which images (default: test)")
-    parser.add_argument("--checkpoint", choices=["best", "last"], help="weights of a checkpoint, also of a run that "
-                        "was cut off (default: model.safetensors, the best)")  # fmt: skip
+    parser.add_argument("--checkpoint", choices=["best", "last"], help="weights of a checkpoint, also of an "
+                        "interrupted run (default: model.safetensors, the best)")  # fmt: skip
     parser.add_argument("--root", metavar="DIR", help="folder that holds the data sets; with --data image_folder, "
-                        "the one that holds your pictures, in a folder for each class")  # fmt: skip
+                        "the folder of your pictures, with one folder per class")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-    parser.add_argument("--out", metavar="DIR", type=Path, help="where the files go (default: inside RUN; of "
-                        "several runs in outputs/evaluation)")  # fmt: skip
-    parser.add_argument("--views", metavar="N", type=int, choices=get_args(Views), help="average each net's "
-                        "probabilities over the picture and its shifts by one pixel, to 4 sides (5) or 8 (9), filled "
-                        "with background; every view costs one more forward pass (default: as each run "
-                        "was tested)")  # fmt: skip
+    parser.add_argument("--out", metavar="DIR", type=Path, help="where to write the files (default: inside RUN; for "
+                        "several runs, outputs/evaluation)")  # fmt: skip
+    parser.add_argument("--views", metavar="N", type=int, choices=get_args(Views), help="average each model's "
+                        "probabilities over the image and its shifts by one pixel in 4 directions (5 views) or 8 "
+                        "(9 views), filled with background; each view costs one forward pass (default: as in each "
+                        "run's test)")  # fmt: skip
     parser.add_argument("--trust", metavar="PACKAGE", action="append", default=[], help="a package of your own that "
-                        "the run's net or data come from")  # fmt: skip
+                        "defines the run's model or data")  # fmt: skip
     given = parser.parse_intermixed_args(arguments)
     asked = Question(given.split, given.data, given.root, given.checkpoint, given.views, tuple(given.trust))
     try:

@@ -1,10 +1,10 @@
-"""Describe a data set: numbers, pictures, and why each preprocessing step is there.
+"""Describe a data set: statistics, plots, and the reason for each preprocessing step.
 
     python -m digits.explore
     python -m digits.explore --data fashion_mnist --root ~/data
 
-Leaves in `outputs/explore/DATA/`: `index.html`, a page that needs nothing else; `statistics.json`, its numbers;
-and TensorBoard events with the same pictures. Counts are those that training with the default split uses.
+Writes to `outputs/explore/DATA/`: `index.html`, a self-contained page; `statistics.json`, its numbers; and TensorBoard
+events with the same plots. The counts are those of the default split, as training uses it.
 """
 
 from __future__ import annotations
@@ -21,24 +21,25 @@ from digits.processes.streams import print_all
 if TYPE_CHECKING:
     from digits.exploring.findings import Findings
 
-EVENTS = ".explore"
-"""How the names of our event files end, so that no others are replaced."""
+EVENTS = ".explore"  # ends the names of our event files, so that no others are replaced
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     print_all()
     from digits.hydra_app.paths import conf_directory
 
     choices = sorted(path.stem for path in Path(conf_directory(), "data").glob("*.yaml"))
     parser = argparse.ArgumentParser(
         prog="python -m digits.explore",
-        description="Describe a data set: numbers, pictures, and why it is prepared so.",
+        description="Describe a data set: statistics, plots, and the reason for each preprocessing step.",
     )
     sets = ", ".join(choices)
-    parser.add_argument("--data", default="mnist", choices=choices, metavar="SET", help=f"{sets}; mnist if not given")
-    parser.add_argument("--root", metavar="DIR", help="where the data lie or are put (default: $DIGITS_DATA, or data/)")
-    parser.add_argument("--out", metavar="DIR", help="where the page goes (default: outputs/explore/SET)")
+    parser.add_argument("--data", default="mnist", choices=choices, metavar="SET", help=f"{sets} (default: mnist)")
+    parser.add_argument(
+        "--root", metavar="DIR", help="folder that holds the data sets (default: $DIGITS_DATA, or data/)"
+    )
+    parser.add_argument("--out", metavar="DIR", help="where to write the page (default: outputs/explore/SET)")
     arguments = parser.parse_args()
     out = Path(arguments.out or Path("outputs/explore", arguments.data))
     sys.exit(explore(arguments.data, arguments.root, out))
@@ -52,7 +53,9 @@ def explore(name: str, root: str | None, out: Path) -> int:
 
     data_section, augment_section = compose_section(f"data/{name}"), compose_section("augment/affine")["affine"]
     if (task := data_set(data_section).made_for) is not None:
-        print(f"{name} is made for {task}; what is explored are images of classes: take another set", file=sys.stderr)
+        print(
+            f"{name} is a data set for {task}; explore describes images of classes: name another set", file=sys.stderr
+        )
         return 2
     if root is not None:
         data_section["root"] = str(Path(root).expanduser())
@@ -84,7 +87,7 @@ def explore(name: str, root: str | None, out: Path) -> int:
         write_json(out / "statistics.json", statistics(found))
         write_events(out, images)
     except OSError as error:
-        print(f"{out} can't be written: {error}; choose another folder with --out DIR", file=sys.stderr)
+        print(f"can't write {out}: {error}; choose another folder with --out DIR", file=sys.stderr)
         return 1
     print(summary(found))
     print(
@@ -94,7 +97,7 @@ def explore(name: str, root: str | None, out: Path) -> int:
 
 
 def write_events(out: Path, images: dict[str, bytes]) -> None:
-    """The pictures for TensorBoard, in the place of those that an earlier call left."""
+    """Write the plots for TensorBoard, replacing those of an earlier call."""
     import numpy as np
     from PIL import Image
     from torch.utils.tensorboard import SummaryWriter
@@ -108,7 +111,7 @@ def write_events(out: Path, images: dict[str, bytes]) -> None:
 
 
 def summary(found: Findings) -> str:
-    """Counts and moments as a table for the terminal."""
+    """Counts and moments as tables for the terminal."""
     from digits.runs.table import Table
 
     rows = [[name, *(f"{count[i]:,}" for count in found.counts.values())] for i, name in enumerate(found.classes)]

@@ -1,23 +1,24 @@
-"""Make a trained net a file that runs without PyTorch, checked on the test set before it is kept.
+"""Export a trained model to a file that runs without PyTorch, checked on the test set before it is kept.
 
     python -m digits.export                    the latest run that is done
     python -m digits.export RUN
-    python -m digits.export RUN --int8         a quantised net beside it, calibrated on training images
+    python -m digits.export RUN --int8         also a quantised model, calibrated on training images
     python -m digits.export RUN --out DIR
 
-Leaves in RUN/export: model.onnx, model.safetensors and model.json (the weights and what is needed to rebuild the net in
-PyTorch), with --int8 model.int8.onnx. A graph takes `images`, uint8 (N, 1, side, side), white ink on black; it
-normalises them itself and gives `logits`, float32 (N, classes). Its metadata say what a reader needs: classes, mean and
-std (for people: they are in the graph), image_size, temperature (by which logits are divided before softmax, fitted on
-the run's validation split), accuracy of this file on the test split, and provenance.
+Writes to RUN/export: model.onnx, model.safetensors and model.json (the weights and what is needed to rebuild the model
+in PyTorch), and with --int8 model.int8.onnx. The graph takes `images`, uint8 (N, 1, side, side), white ink on black,
+normalises them itself and returns `logits`, float32 (N, classes). Its metadata hold what a reader needs: classes, mean
+and std (for information: the graph applies them), image_size, temperature (divides the logits before softmax; fitted
+on the run's validation split), this file's accuracy on the test split, and provenance.
 
-model.onnx is kept only if onnxruntime gives with it the same answer as PyTorch to every test image. A quantised net
-gives others to some: how many, and its own accuracy, are printed; more than 1 point below model.onnx it is not kept,
-which is then. Exit code: 0, or 1 when a file was not kept or could not be written, 2 when no such run can be exported.
+model.onnx is kept only if onnxruntime's predictions with it equal PyTorch's on every test image. A quantised model
+differs on some: their number and its own accuracy are printed; if it loses more than 1 point of accuracy against
+model.onnx, only model.onnx is kept. Exit code: 0 done, 1 a file was not kept or could not be written, 2 the run does
+not exist or can't be exported.
 
-A page detector takes `images`, float32 (1, 1, H, W), grey 0..1, of any size in multiples of 16, and gives `maps`,
-float32 (1, 16, H / 4, W / 4), as digits/reading/boxes.py explains them. It is kept only if onnxruntime gives with it
-the same maps as PyTorch. Its metadata have `task`, detection, and what it reads of the pages of the test split.
+A page detector takes `images`, float32 (1, 1, H, W), grey 0..1, of any size in multiples of 16, and returns `maps`,
+float32 (1, 16, H / 4, W / 4), described in digits/reading/boxes.py. It is kept only if onnxruntime's maps equal
+PyTorch's. Its metadata hold `task`, detection, and its metrics on the pages of the test split.
 """
 
 from __future__ import annotations
@@ -83,13 +84,13 @@ def run_export(member: Member, folder: Path, given: argparse.Namespace) -> int:
 
 
 def check_quantised(member: Member, *, int8: bool) -> None:
-    """Raise RunError where a net is to be quantised that can't be."""
+    """Raise RunError when --int8 is given for a page detector."""
     if member.detects and int8:
         raise RunError(f"{member.run} was trained for {member.task}; only classifiers are quantised: leave out --int8")
 
 
 class Made(NamedTuple):
-    """What came of an export, before anything is written."""
+    """The result of an export, before anything is written."""
 
     files: Sequence[MadeFile]
     takes: NetInput
@@ -99,46 +100,48 @@ class Made(NamedTuple):
 
 
 def classifier(net: nn.Module, member: Member, trust: tuple[str, ...], provenance: str, *, int8: bool) -> Made:
-    """The files of a classifier, as the reader runs them."""
+    """The exported files of a classifier, checked as the reader runs them."""
     from digits.evaluating.dataset import net_input, read_data
     from digits.exporting import onnx_export
     from digits.reading.model.check import check_model
 
     [data] = read_data([member.data], trust, None if int8 else "val")  # quantising is calibrated on training images
     files, refused = onnx_export.good_enough(onnx_export.export(net, data, provenance, int8=int8))
-    described = [check_model(file.content, file.name) for file in files]  # what is kept, the reader runs
+    described = [
+        check_model(file.content, file.name) for file in files
+    ]  # the reader must accept every file that is kept
     notes = onnx_export.notes(files, data)
     if not described[0].reads_digits:
-        notes.append("predict and serve do not take this net: they want 0 to 9, then perhaps none, on 28x28")
+        notes.append("predict and serve can't use this model: they need the classes 0 to 9, optionally none, on 28x28")
     return Made(files, net_input(data), onnx_export.as_table(files), notes, refused)
 
 
 def detector(net: nn.Module, member: Member, trust: tuple[str, ...], provenance: str) -> Made:
-    """The file of a page detector, as the reader runs it."""
+    """The exported file of a page detector, checked as the reader runs it."""
     from digits.evaluating.dataset import net_input, read_pages
     from digits.exporting import detector_export
     from digits.reading.model.check import check_model
 
     data, pages = read_pages(member.data, "test", trust)
     file = detector_export.export(net, data, pages.pages, provenance)
-    check_model(file.content, file.name)  # what is kept, the reader runs
+    check_model(file.content, file.name)  # the reader must accept every file that is kept
     return Made([file], net_input(data), detector_export.as_table(file), detector_export.notes(file, data), [])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns its exit code."""
+    """Run the command; returns its exit code."""
     print_all()
     parser = argparse.ArgumentParser(
         "python -m digits.export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run", metavar="RUN", nargs="?", help="a run's directory (default: the latest that is done)")
-    parser.add_argument("--int8", action="store_true", help="also a net quantised to 8 bits, about a third of the size "
-                        "and half of the time")  # fmt: skip
-    parser.add_argument("--out", metavar="DIR", type=Path, help="where the files go (default: RUN/export)")
+    parser.add_argument("run", metavar="RUN", nargs="?", help="a run directory (default: the latest that is done)")
+    parser.add_argument("--int8", action="store_true", help="also write a model quantised to 8 bits, about a third of "
+                        "the size and half of the time")  # fmt: skip
+    parser.add_argument("--out", metavar="DIR", type=Path, help="where to write the files (default: RUN/export)")
     parser.add_argument("--root", metavar="DIR", help="folder that holds the data sets")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     parser.add_argument("--trust", metavar="PACKAGE", action="append", default=[], help="a package of your own that "
-                        "the run's net or data come from")  # fmt: skip
+                        "defines the run's model or data")  # fmt: skip
     given = parser.parse_args(arguments)
     try:
         member = plan(given.run, Question(root=given.root, views=1, trust=tuple(given.trust)), named_data_set)

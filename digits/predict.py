@@ -1,26 +1,26 @@
 """Read the digits on pictures: photos, scans, drawings; one digit or many, several lines of writing.
 
     python -m digits.predict PICTURE PICTURE                 a table
-    python -m digits.predict FOLDER                          the pictures in it and in the folders inside, sorted
-    python -m digits.predict "scans/**/*.jpg" --csv          what a pattern in quotes matches, for a spreadsheet
+    python -m digits.predict FOLDER                          its pictures, those of its subfolders too, sorted
+    python -m digits.predict "scans/**/*.jpg" --csv          all that a quoted pattern matches, for a spreadsheet
     curl … | python -m digits.predict - --json               a picture on standard input, for a program
-    python -m digits.predict FOLDER --annotate DIR           leaves the pictures with boxes and answers in DIR
-    python -m digits.predict FOLDER --only-sure --json       what a program may trust, and nothing else
-    python -m digits.predict PICTURE --model RUN             with a net of your own (python -m digits.export RUN)
+    python -m digits.predict FOLDER --annotate DIR           save the pictures with boxes and predictions in DIR
+    python -m digits.predict FOLDER --only-sure --json       only the confident results
+    python -m digits.predict PICTURE --model RUN             with a model of your own (python -m digits.export RUN)
 
---json prints one object a line as soon as it is read: {"path": …, "text": "2026", "confidence": 0.97, "doubtful":
-false, "digits": [{"label": 2, "confidence": 0.99, "box": [x, y, width, height]}, …]}, text lines separated by \\n in
-text; a picture that can't be read is {"path": …, "error": …}. --csv prints a row for each picture: path, text, the
-lowest confidence, each digit's confidence and box, error, the confidence of the whole, ? if doubtful. Boxes are in
-pixels of the picture as one sees it. The confidence of a picture is how likely every digit on it was found and is
-right; a ? follows it, or a digit, where a person should look. --only-sure prints such pictures on standard error
-instead.
+--json prints one object per line, as soon as a picture is read: {"path": …, "text": "2026", "confidence": 0.97,
+"doubtful": false, "digits": [{"label": 2, "confidence": 0.99, "box": [x, y, width, height]}, …]}, with \\n between
+text lines; a picture that can't be read gives {"path": …, "error": …}. --csv prints one row per picture: path, text,
+the lowest confidence, each digit's confidence and box, error, the confidence of the whole picture, ? if doubtful.
+Boxes are in pixels of the picture as displayed. A picture's confidence is the probability that every digit on it was
+found and is correct; a ? after it, or after a digit, means that a person should check. --only-sure prints doubtful
+pictures on standard error instead.
 
---model takes a page detector, a classifier of single digits, or one of each (given twice), and says which are used.
+--model takes a page detector, a classifier of single digits, or one of each (given twice), and reports which are used.
 
-PNG, JPEG, GIF, BMP, WebP, TIFF and PPM are read; hidden files in a folder are not. Exit code: 0, or 1 when a picture
-that was named could not be read, or is not there (the others are read), 2 when nothing was named that could be (only
-folders without a picture, or patterns that match none) or there is no such net, 3 when --only-sure left one out.
+Reads PNG, JPEG, GIF, BMP, WebP, TIFF and PPM; skips hidden files in folders. Exit code: 0 done; 1 a named picture is
+missing or could not be read (the others are read); 2 nothing to read (only folders without pictures, or patterns
+without a match), or no such model; 3 --only-sure kept a picture back.
 """
 
 from __future__ import annotations
@@ -45,30 +45,25 @@ if TYPE_CHECKING:
     from digits.reading.reader import Reader
     from digits.reading.result import Reading
 
-LOOK = 3
-"""The exit code where a person should look at a picture, with --only-sure."""
-
-WIDEST = 100
-"""Columns that names have in the table; a longer one pushes its line to the right."""
+LOOK = 3  # exit code of --only-sure when a person should check a picture
+WIDEST = 100  # maximum width of the table's name column, in characters; a longer name shifts its row to the right
 
 
 class AskedError(ValueError):
-    """What was asked for can't be: there is no picture to read, or no such net."""
+    """An impossible request: no picture to read, or no such model."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A picture to read, or why there is none."""
+    """A picture to read, or the reason why it can't be."""
 
-    name: str
-    """Its path as it was given, or `-`."""
-    label: str = ""
-    """What its annotated picture is called."""
+    name: str  # its path as given, or `-`
+    label: str = ""  # names its annotated picture
     error: str | None = None
 
 
 def find_pictures(arguments: Sequence[str], left_out: Path | None = None) -> list[Source]:
-    """What the arguments name, in their order; `left_out` is a folder not to look into.
+    """The pictures that the arguments name, in order; the folder `left_out` is not searched.
 
     Raises AskedError when they name only folders without pictures and patterns that match nothing.
     """
@@ -94,7 +89,7 @@ def find_pictures(arguments: Sequence[str], left_out: Path | None = None) -> lis
 
 
 def _in_folder(folder: str, left_out: Path | None) -> Iterator[Source]:
-    """Its pictures, then those of the folders inside; links to folders are not followed."""
+    """The pictures of a folder, then those of its subfolders; links to folders are not followed."""
     failed: list[OSError] = []
     for where, inside, files in os.walk(folder, onerror=failed.append):
         shown = (name for name in sorted(inside) if not name.startswith("."))
@@ -104,15 +99,15 @@ def _in_folder(folder: str, left_out: Path | None) -> Iterator[Source]:
                 path = Path(where, name)
                 yield Source(str(path), "-".join(path.relative_to(folder).parts))
     for error in failed:
-        yield Source(str(error.filename), error=f"the folder can't be opened ({error.strerror}); check who may read it")
+        yield Source(str(error.filename), error=f"the folder can't be opened ({error.strerror}); check its permissions")
 
 
 def _matching(pattern: str, left_out: Path | None) -> Iterator[Source]:
-    """What a shell would put in the place of a pattern; ** stands for folders at any depth."""
+    """The pictures that match a shell pattern; ** matches folders at any depth."""
     named: set[str] = set()
     for path in sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207 (Path's takes no absolute pattern)
         for source in _in_folder(path, left_out) if _is_folder(path) else [Source(path, Path(path).name)]:
-            if source.name not in named:  # ** gives a folder and what is in it
+            if source.name not in named:  # ** matches both a folder and its files
                 yield source if path != "-" else Source("./-", "-")
             named.add(source.name)
 
@@ -126,7 +121,7 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def read_all(sources: Sequence[Source], reader: Reader) -> Iterator[tuple[Source, Picture | None, Reading | str]]:
-    """Each picture and its reading, or the sentence why there is none; in order."""
+    """Each picture with its reading, or with a sentence that says why there is none; in order."""
     for source in sources:
         opened = source.error or _open(source)
         yield (source, None, opened) if isinstance(opened, str) else (source, opened, reader.read(opened))
@@ -142,15 +137,15 @@ def _open(source: Source) -> Picture | str:
 
 
 def _standard_input(most: int) -> bytes:
-    """What comes on standard input, at most so many bytes."""
-    if os.name == "posix":  # a Ctrl-C just before a read that waits would be seen only after it
+    """Standard input, at most `most` bytes."""
+    if os.name == "posix":  # a Ctrl-C just before a blocking read would be handled only after it
         while not select.select([sys.stdin], [], [], 0.2)[0]:
             pass
     return sys.stdin.buffer.read(most)
 
 
 def predict(sources: Sequence[Source], reader: Reader, given: argparse.Namespace) -> int:
-    """Read, print and leave the files; returns the exit code. Raises OSError where a file can't be left."""
+    """Read and print the pictures, save the annotated ones; returns the exit code. Raises OSError when a save fails."""
     from digits.reading import output
     from digits.reading.output import AnnotationFolder, annotated
 
@@ -166,7 +161,7 @@ def predict(sources: Sequence[Source], reader: Reader, given: argparse.Namespace
         header = output.table_header(width)
     failed, doubtful, unsure = 0, False, 0
     for source, picture, result in read_all(sources, reader):
-        if header:  # not before there is an answer: a net may turn out to be none
+        if header:  # only with the first result: loading the model may still fail
             print(header)
             header = ""
         left_out = given.only_sure and not isinstance(result, str) and result.doubtful
@@ -189,29 +184,29 @@ def predict(sources: Sequence[Source], reader: Reader, given: argparse.Namespace
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns its exit code."""
+    """Run the command; returns its exit code."""
     print_all()
     parser = argparse.ArgumentParser(
         "python -m digits.predict", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("pictures", metavar="PICTURE", nargs="+", help="a picture's file, a folder, a pattern in "
-                        "quotes, or - for a picture on standard input")  # fmt: skip
+    parser.add_argument("pictures", metavar="PICTURE", nargs="+", help="a picture file, a folder, a quoted pattern, "
+                        "or - for a picture on standard input")  # fmt: skip
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print one JSON object a line for each picture")
-    form.add_argument("--csv", action="store_true", help="print one row of CSV for each picture")
-    parser.add_argument("--annotate", metavar="DIR", type=Path, help="leave each picture there as a PNG, with boxes "
-                        "and answers drawn on")  # fmt: skip
-    parser.add_argument("--only-sure", action="store_true", help="print what a person should look at on standard "
-                        f"error instead, and exit with {LOOK} if there is any")  # fmt: skip
-    parser.add_argument("--model", metavar="RUN|FILE", action="append", default=[], help="a net in place of the one "
-                        "that comes with this package: a run that was exported, or its model.onnx; a page detector "
-                        "or a classifier, or one of each")  # fmt: skip
+    form.add_argument("--json", action="store_true", help="print one JSON object per picture, one per line")
+    form.add_argument("--csv", action="store_true", help="print one CSV row per picture")
+    parser.add_argument("--annotate", metavar="DIR", type=Path, help="save each picture in DIR as a PNG with boxes and "
+                        "predictions drawn on it")  # fmt: skip
+    parser.add_argument("--only-sure", action="store_true", help="print pictures that a person should check on "
+                        f"standard error instead; exit code {LOOK} if there are any")  # fmt: skip
+    parser.add_argument("--model", metavar="RUN|FILE", action="append", default=[], help="a model to use instead of "
+                        "the bundled one: an exported run, or its model.onnx; a page detector, a classifier, or one "
+                        "of each")  # fmt: skip
     given = parser.parse_intermixed_args(arguments)
     if given.pictures.count("-") > 1:
-        parser.error("there is one standard input; give - once")
+        parser.error("- is given more than once; give it once")
     if "-" in given.pictures and sys.stdin.isatty():
         parser.error("- reads a picture from standard input; pipe one in (… < picture.png)")
-    warnings.filterwarnings("ignore", module=r"PIL\.")  # of what is odd in a file that is read all the same
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # about oddities in files that PIL reads anyway
     try:
         sources = find_pictures(given.pictures, given.annotate)
         from digits.reading.model.check import ModelError
@@ -227,7 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AskedError as error:
         print(error, file=sys.stderr)
         return 2
-    except BrokenPipeError:  # `| head` has seen enough; Python would flush again at its end, and complain
+    except BrokenPipeError:  # `| head` closed the pipe; Python would flush again at exit, and print an error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:

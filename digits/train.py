@@ -1,13 +1,13 @@
-"""Train one digit classifier, or many with -m.
+"""Train one model, or many with -m.
 
     python -m digits.train model=cnn optimizer.lr=1e-3
     python -m digits.train -m model=mlp,cnn optimizer.lr=1e-3,3e-4 seed=0,1,2
     python -m digits.train resume=RUN
     python -m digits.train config_from=RUN
 
-Each run leaves its directory in `outputs/runs/`, a sweep's in `outputs/sweeps/`; what is in it stands in
-`digits.runs.layout`. A sweep started again in its `hydra.sweep.dir` does what isn't done of it. `--help` lists the
-choices, `--cfg job` the configuration.
+Each run writes a directory in `outputs/runs/`, those of a sweep in `outputs/sweeps/`; `digits.runs.layout` describes
+its files. A sweep started again with the same `hydra.sweep.dir` runs only the jobs that are not done. `--help` lists
+the choices, `--cfg job` prints the configuration.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 @hydra.main(version_base="1.3", config_path=conf_directory(), config_name="train")
 def _train(config: DictConfig) -> float | None:
-    """One job; gives a sweeper the value of what the task monitors, the validation accuracy of classification."""
+    """One job; returns to a sweeper the metric that the task monitors, for classification the validation accuracy."""
     from digits.hydra_app.hooks import BEGUN
     from digits.hydra_app.job import this_job
     from digits.hydra_app.resolve import start_of_run
@@ -47,13 +47,13 @@ def _train(config: DictConfig) -> float | None:
     if job.sweep is not None:
         with turn(job.sweep):
             return _train_in_sweep(config, job)
-    start = BEGUN.run or start_of_run(config, job.overrides, job.directory)  # whoever left our hook out has none
+    start = BEGUN.run or start_of_run(config, job.overrides, job.directory)  # unset without our Hydra callback
     if start.experiment is None:
         print(start.remark)
         return start.value
     if start.remark:
         log.warning("%s", start.remark)
-    # torch comes only now, when the configuration is known to be good
+    # torch is imported only now, with a valid configuration
     from digits.training.job import run_job
 
     try:
@@ -63,10 +63,10 @@ def _train(config: DictConfig) -> float | None:
 
 
 def _train_in_sweep(config: DictConfig, job: Job) -> float | None:
-    """One job of many: left as it is if it is done, else begun or gone on with, in a process of its own.
+    """One job of many, in its own process: skipped if it is done, else started or resumed.
 
-    Raises JobFailed, so that the sweeper knows; the other jobs go on. What is said of a directory that isn't this
-    job's to write in goes to the screen only, past its log.
+    Raises JobFailed for the sweeper; the other jobs continue. A message about a directory that another job writes to
+    goes to the screen only, not to that directory's log.
     """
     from digits.config.faults import ConfigError
     from digits.hydra_app.resolve import patience, start_of_job
@@ -99,20 +99,20 @@ def _rank(sweep: Path) -> None:
 
 
 USAGE = """
-Train one digit classifier, or many with -m.
+Train one model, or many with -m.
 
   python -m digits.train                                       a CNN on MNIST
   python -m digits.train model=mlp optimizer.lr=3e-3 seed=1    another choice, another value
   python -m digits.train -m model=mlp,cnn seed=0,1,2           six runs, ranked at the end
-  python -m digits.train -m … hydra.sweep.dir=SWEEP            the same sweep again: what isn't done of it
-  python -m digits.train resume=RUN                            go on with a run that was cut off
-  python -m digits.train config_from=RUN                       do a run once more, in a new directory
-  python -m digits.train --cfg job                             show the configuration, start nothing
+  python -m digits.train -m … hydra.sweep.dir=SWEEP            resume a sweep: only the jobs that are not done
+  python -m digits.train resume=RUN                            resume an interrupted run
+  python -m digits.train config_from=RUN                       repeat a run, in a new directory
+  python -m digits.train --cfg job                             print the configuration, train nothing
 """
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     print_all()
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(help_text(USAGE, sys.argv[1:]))

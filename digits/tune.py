@@ -1,14 +1,14 @@
-"""Search hyperparameters with Optuna: trials are drawn, trained, pruned where they are hopeless, and compared.
+"""Search hyperparameters with Optuna: sample trials, train them, prune the hopeless ones and compare the rest.
 
     python -m digits.tune model=cnn search_space=cnn tune.trials=50
     python -m digits.tune model=cnn tune.workers=2 pruner=median sampler=cmaes
     python -m digits.tune model=cnn tune.objective=[val/accuracy,parameters]
     python -m digits.tune model=cnn tune.storage=postgresql://USER@HOST/DATABASE
 
-Leaves `outputs/tune/NAME/`, described in `digits.tuning.storage`: the study, a run directory for each trial,
-pictures and a page. The same command started again goes on, wherever it was killed; started elsewhere on the same
-database, it is one more worker. Trials are judged by the validation split; the best is tested, once. `--help` lists
-the choices, `--cfg job` the configuration; what a space looks like stands in `conf/search_space/`.
+Writes `outputs/tune/NAME/`, described in `digits.tuning.storage`: the study, a run directory for each trial, and a page
+with plots. The same command again resumes an interrupted search; on another machine with the same database it adds
+workers. Trials are compared on the validation split; the best one is tested, once. `--help` lists the choices,
+`--cfg job` prints the configuration; `conf/search_space/` holds the search spaces.
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 @hydra.main(version_base="1.3", config_path=conf_directory(), config_name="tune")
 def _tune(config: DictConfig) -> None:
     from digits.config.faults import ConfigError
-    from digits.config.trust import own_packages
     from digits.hydra_app.hooks import BEGUN
     from digits.hydra_app.job import this_job
     from digits.hydra_app.tune_config import plan
@@ -46,19 +45,19 @@ def _tune(config: DictConfig) -> None:
     from digits.tuning.run import Work, run_search
 
     job = this_job()
-    search = BEGUN.search or plan(config, job.overrides)  # whoever left our hook out has none
+    search = BEGUN.search or plan(config, job.overrides)  # unset without our Hydra callback
     threads = max(1, cores() // search.tune.workers)
-    test = partial(_test, tuple(own_packages(search.base.tree())))  # what a command names it trusts
+    test = partial(_test, search.trusted)  # packages named on the command line are trusted
     try:
         sys.exit(run_search(search, job.directory, Work(_prepare, partial(_train, threads), test)))
-    except ConfigError as error:  # what only the study could tell: another search of that name, no such database
+    except ConfigError as error:  # faults that only the study reveals: another search of that name, no such database
         print(error, file=sys.stderr)
         sys.exit(2)
 
 
 def _prepare() -> None:
     """Import torch before the first process is forked."""
-    import digits.training.job  # noqa: F401 (imported for what it imports)
+    import digits.training.job  # noqa: F401 (for its imports)
 
 
 def _train(threads: int, job: TrialJob) -> None:
@@ -82,7 +81,7 @@ def _train(threads: int, job: TrialJob) -> None:
 
 
 def _test(trust: tuple[str, ...], run: Path, directory: Path) -> None:
-    """Evaluate the best trial on its test split, as `digits.evaluate` does; what it prints goes to the winner's log."""
+    """Evaluate the best trial on its test split, as `digits.evaluate` does; prints to that test's log."""
     from digits.config.faults import ConfigError, TargetError
     from digits.config.files import FileError
     from digits.data.datasets import DataError
@@ -107,13 +106,13 @@ Search hyperparameters with Optuna.
   python -m digits.tune model=mlp tune.trials=20 trainer.max_epochs=5
   python -m digits.tune model=cnn search_space=cnn tune.workers=2
   python -m digits.tune model=cnn search_space.lr.high=0.03 '~search_space.dropout'
-  python -m digits.tune …                                      the same command again: it goes on
-  python -m digits.report outputs/tune/NAME                    all trials as a table
+  python -m digits.tune …                                      the same command again: resume the search
+  python -m digits.report outputs/tune/NAME                    print all trials as a table
 """
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     print_all()
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(help_text(USAGE, sys.argv[1:], without=()))

@@ -263,12 +263,17 @@ def test_no_bare_dict_is_handed_on() -> None:
 
 
 def test_no_test_file_imports_another() -> None:
-    """What tests share stands in `tests/support/`."""
-    for path in (PACKAGE.parent / "tests").rglob("*.py"):
-        found = re.findall(
-            r"^ *(?:from|import) tests\.[\w.]*\btest_\w+", path.read_text(encoding="utf-8"), re.MULTILINE
-        )
-        assert not found, f"{path}: {found}"
+    """What tests share stands in `tests/support/`; what those of one folder share may stand beside them."""
+    tests = PACKAGE.parent / "tests"
+    for path in tests.rglob("*.py"):
+        found = re.findall(r"^ *(?:from|import) tests\.([\w.]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        home = ".".join(path.relative_to(tests).parts[:-1])
+        others = [
+            name
+            for name in found
+            if "test_" in name or name.rpartition(".")[0] not in ("", "support", "recorded", home)
+        ]
+        assert not others, f"{path}: {others}"
 
 
 def test_no_module_is_longer_than_a_sitting() -> None:

@@ -1,1 +1,1 @@
-"""What `import digits` offers: the commands' work from Python, in scripts, threads and notebooks."""
+"""The functions of `import digits`: the commands from Python, in scripts, threads and notebooks."""

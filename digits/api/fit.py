@@ -19,31 +19,30 @@ from digits.runs.read import read_result
 from digits.runs.schema import RunRecord
 from digits.training.job import run_job
 
-_TRAINING = threading.Lock()
-"""One training at a time in a process: they would share the seed of torch, and each other's lines in the log."""
+_TRAINING = threading.Lock()  # one training at a time in a process: they would share torch's seed and the log
 
 
 @dataclass(frozen=True)
 class Run:
-    """A trained run; stands for its directory wherever a path is taken."""
+    """A trained run; can be passed wherever a path is taken."""
 
     directory: Path
-    metrics: dict[str, float]  # train/…, val/… and test/… of the epoch that was kept
+    metrics: dict[str, float]  # train/…, val/… and test/… of the saved epoch
 
     def __fspath__(self) -> str:
         return str(self.directory)
 
     @property
     def record(self) -> RunRecord:
-        """What `result.json` says of it."""
+        """The run's record, `result.json`."""
         return read_result(self.directory)
 
 
 def fit(*overrides: str, directory: str | Path | None = None, config_dir: str | Path | None = None) -> Run:
     """Train as `python -m digits.train OVERRIDES` does, in this process: `fit("model=mlp", "trainer.max_epochs=2")`.
 
-    The run's directory is a new one in `outputs/runs/` unless it is given; `config_dir` is a folder of YAML of your
-    own. Raises ValueError with every fault of a configuration before a directory is made,
+    The run's directory is a new one in `outputs/runs/` unless it is given; `config_dir` is a folder of your own YAML
+    files. Raises ValueError with every fault of the configuration before a directory is made,
     `digits.runs.layout.JobFailed` where the training failed, KeyboardInterrupt where it was interrupted; then
     `fit(f"resume={directory}")` resumes it.
     """
@@ -62,7 +61,7 @@ def fit(*overrides: str, directory: str | Path | None = None, config_dir: str | 
 
 @contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
-    """Lines of the training in the run's log and, unless somebody shows them already, on the screen."""
+    """Log the training to the run's file and, unless the root logger has handlers, to stderr."""
     root, ours = logging.getLogger(), logging.getLogger("digits")
     file = logging.FileHandler(path, delay=True, encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
@@ -84,7 +83,7 @@ def _logging_to(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _globals_restored() -> Iterator[None]:
-    """Give back what a run of its own process takes for itself."""
+    """Restore process-wide settings that a run changes."""
     excepthook, raises = threading.excepthook, logging.raiseExceptions
     with warnings.catch_warnings():
         try:

@@ -22,10 +22,10 @@ def score(
     out: str | Path | None = None,
     trust: tuple[str, ...] = (),
 ) -> Tree:
-    """What `python -m digits.evaluate RUN… --json` prints: the scores of a run, or of several as one ensemble.
+    """The scores of a run, or of several runs as one ensemble, as `python -m digits.evaluate RUN… --json` prints them.
 
-    Without a run, of the latest that is done. Leaves the same files. Raises `digits.runs.layout.RunError` where there
-    is no such run, `digits.data.datasets.DataError` where the data can't be had.
+    Without a run, of the latest that is done. Writes the same files. Raises `digits.runs.layout.RunError` where there
+    is no such run, `digits.data.datasets.DataError` where the data can't be downloaded or read.
     """
     asked = Question(split, data, None if root is None else str(root), None, views, trust)
     members = plan_all([os.fspath(run) for run in runs], asked, named_data_set)
@@ -35,7 +35,7 @@ def score(
 
 
 def rows(folder: str | os.PathLike[str] = "outputs") -> list[dict[str, object]]:
-    """What `python -m digits.report FOLDER --csv` prints, a dict for each run: overrides, status, seed, metrics.
+    """A dict for each run, as `python -m digits.report FOLDER --csv` prints them: overrides, status, seed, metrics.
 
     Raises `digits.runs.layout.RunError` where the folder holds no run.
     """

@@ -1,4 +1,4 @@
-"""Reading pictures from Python without keeping a reader oneself. No torch."""
+"""Reading pictures from Python with a shared reader. No torch."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def _reader() -> Reader:
 def read(picture: Source) -> Reading:
     """Find and read the digits on a picture: a path, the bytes of a file, a PIL image or a uint8 array.
 
-    By the nets that ship; for others keep a `digits.reading.Reader(model=…)`. Raises ValueError where it can't be read.
+    Uses the shipped nets; for others make a `digits.reading.Reader(model=…)`. Raises ValueError where the picture can't
+    be read.
     """
     return _reader().read(picture)

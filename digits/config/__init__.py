@@ -1,5 +1,5 @@
-"""What an experiment is, before any of it is built: keys, types, ranges, meanings. No torch.
+"""The configuration of an experiment, before anything is built: keys, types, ranges, meanings. No torch.
 
-`schema` describes every key, `check` finds all faults of a configuration at once, `instantiate` calls what a `_target_`
-names, `trust` says what may be called for a file.
+`schema` describes every key, `check` finds all faults of a configuration at once, `instantiate` builds what a
+`_target_` names, `trust` decides which classes a file may name.
 """

@@ -1,7 +1,7 @@
-"""Keys that a configuration may lack, and what their absence means: in a record, and in what is asked for now.
+"""Keys that a configuration may lack, and what their absence means: in a record, and in a new configuration.
 
-A record keeps the behaviour that it was written with. What is asked for now gets what its other keys call for, so that
-no library's default quietly replaces a value that was given. No torch.
+A record keeps the behaviour that it was written with. In a new configuration a missing value follows from the other
+keys, so that no library's default silently replaces a value that was given. No torch.
 """
 
 from __future__ import annotations
@@ -18,27 +18,25 @@ THEN: dict[str, Tree] = {
     "torch.optim.lr_scheduler.LinearLR": {"total_iters": 5},
     "torch.optim.lr_scheduler.PolynomialLR": {"total_iters": 5},
 }
-"""Arguments of schedules that older records lack, with torch's defaults, which were in force."""
+"""Arguments of schedules that older records lack, with torch's defaults, which applied."""
 
-NOW: Tree = {"cycle_momentum": False, "total_iters": None}
-"""The same where what is asked for now lacks them; null is the whole training, where torch would end after 5."""
+NOW: Tree = {"cycle_momentum": False, "total_iters": None}  # the same in a new configuration; null: all of it, not 5
 
 READER = "digits.data.ReaderDataModule"
 NO_PAGES: Tree = {"pages": 0, "pages_seed": 0, "material": None, "cache": "pages"}
-"""Keys of `data=reader` that older records lack: nothing was cut out of composed pages."""
+"""Keys of `data=reader` that older records lack: no patches were cut out of composed pages."""
 
-OF_PAGES = (READER, "digits.data.PagesDataModule")
-"""Data sets whose `material` was called `fonts` before it held pictures too."""
+OF_PAGES = (READER, "digits.data.PagesDataModule")  # their `material` was called `fonts` before it held pictures too
 
 TOP_LEVEL: Tree = {"task": {"_target_": CLASSIFIER}, "test_views": 1, "init_from": None, "teachers": []}
-"""Keys of the top level that older records lack."""
+"""Top-level keys that older records lack."""
 
 WATCHING = (".EarlyStopping", ".ReduceLROnPlateau")
-"""What monitors what the task does where it isn't told what; to others no monitor may mean none."""
+"""Classes whose `monitor: null` means the task's monitored metric; in other classes null may mean none."""
 
 
 def completed(recorded: Tree) -> Tree:
-    """A recorded configuration with the keys that are younger than it, as their absence was meant."""
+    """A recorded configuration with the keys added since it was written, set to what their absence meant."""
     scheduler = recorded.get("scheduler")
     if isinstance(scheduler, dict):
         recorded = recorded | {"scheduler": THEN.get(str(scheduler.get("_target_")), {}) | scheduler}
@@ -52,16 +50,18 @@ def completed(recorded: Tree) -> Tree:
 
 
 def filled(asked: Tree) -> Tree:
-    """What is asked for now, where a schedule or a callback leaves open what its other keys call for.
+    """A new configuration, with the values filled in that its schedule and its callbacks leave open.
 
-    A schedule moves the momentum only where it says so; early stopping, and a schedule that waits for a plateau, watch
-    what the task monitors; `mode` is what is better for the metric that `monitor` names.
+    A schedule cycles the momentum only where its key says so; early stopping and a plateau schedule monitor the task's
+    metric; `mode` follows from the metric that `monitor` names.
     """
     scheduler, callbacks = asked.get("scheduler"), asked.get("callbacks")
     task = task_in(asked)
     if isinstance(scheduler, dict):
         left_open = THEN.get(str(scheduler.get("_target_")), {})
-        asked = asked | {"scheduler": _with_mode({name: NOW[name] for name in left_open} | scheduler, task)}
+        scheduler = {name: NOW[name] for name in left_open} | scheduler
+        watches = str(scheduler.get("_target_")).endswith(WATCHING)
+        asked = asked | {"scheduler": _with_mode(scheduler, task) if watches else scheduler}
     if isinstance(callbacks, dict):
         asked = asked | {"callbacks": {name: _with_mode(section, task) for name, section in callbacks.items()}}
     return asked
@@ -88,12 +88,12 @@ def watching(tree: Tree) -> Iterator[tuple[str, Tree]]:
 
 
 def senseless_modes(asked: Tree) -> Iterator[tuple[str, str]]:
-    """What was told to take the worse for the better: the key, and what is wrong with it."""
-    if asked.get("resume") or asked.get("config_from"):  # a record keeps what it was made with
+    """Every `mode` that contradicts its `monitor`: the key, and what is wrong with it."""
+    if asked.get("resume") or asked.get("config_from"):  # a record keeps its values
         return
     task = task_in(asked)
     for key, section in watching(asked):
         monitor, mode, given = section.get("monitor"), task.better(section.get("monitor")), section.get("mode")
         if mode is not None and given in ("max", "min") and given != mode:
             why = f"is {given}, but {'lower' if mode == 'min' else 'higher'} is better for {monitor}"
-            yield f"{key}.mode", f"{why}; leave it out, and it follows {key}.monitor"
+            yield f"{key}.mode", f"{why}; leave it out to follow {key}.monitor"

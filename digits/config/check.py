@@ -1,4 +1,4 @@
-"""All faults of a configuration at once, each with its key, its value and what would be allowed. No torch."""
+"""All faults of a configuration at once, each with its key, its value and the allowed values. No torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from digits.config.absent import senseless_modes, watching
 from digits.config.data import CLASSES, IMAGE_SIZE, TRAINING_IMAGES, DataSet
 from digits.config.faults import ConfigError, Fault, TargetError, explain
-from digits.config.lengths import SWITCH_OFF, check_lengths
+from digits.config.lengths import SWITCH_OFF, check_lengths, check_ranges
 from digits.config.optim import ReduceLROnPlateau
 from digits.config.schema import DESCRIBED, EarlyStopping, Experiment, data_set, described
 from digits.config.task import Task, task_of
@@ -38,29 +38,27 @@ GIVEN_LATER = {
 }
 """Arguments that `training/build.py` and `experiment.py` fill in, by group."""
 
-DEEPEST = 16
-"""Levels of nesting that a configuration may have; those that ship have four."""
+DEEPEST = 16  # levels of nesting that a configuration may have; those that ship have four
 
-PRETRAINED = "pretrained"
-"""What `init_from` calls the net that ships."""
+PRETRAINED = "pretrained"  # the value of `init_from` for the net that ships
 
-MADE_OF_OTHERS = (".SequentialLR", ".ChainedScheduler")
-"""Schedules whose parts each need the optimizer, which no YAML has."""
+WEIGHTED = ("torch.nn.CrossEntropyLoss", "torch.nn.NLLLoss")  # losses whose `weight` has a number for each class
 
-SECTIONS = r"data|model|task|loss|optimizer|scheduler|(augment|callbacks|logger)\.[^.]+"
-"""Keys of the sections that have a target."""
+MADE_OF_OTHERS = (".SequentialLR", ".ChainedScheduler")  # each of their parts needs the optimizer, which no YAML has
+
+SECTIONS = r"data|model|task|loss|optimizer|scheduler|(augment|callbacks|logger)\.[^.]+"  # keys with a target
 
 UNREAD = {"_partial_", "_convert_", "_recursive_"}
-"""Keys of Hydra's that would change how a section is built; `instantiate` decides that."""
+"""Hydra's keys that would change how a section is built; `instantiate` decides that."""
 
 
 def check(config: Tree) -> Experiment:
-    """The configuration as typed objects; raises ConfigError with every fault there is."""
+    """The configuration as typed objects; raises ConfigError with every fault."""
     faults = list(_check_shape(config))
-    if faults:  # what is not even a tree of plain data can't be looked at further
+    if faults:  # the other checks need a tree of plain data
         raise ConfigError(*faults)
     for key, section in targets_in(config):
-        if not key.startswith("scheduler.schedulers["):  # refused with what holds them
+        if not key.startswith("scheduler.schedulers["):  # refused with the schedule that holds them
             faults += _check_target(key, section)
     experiment: Experiment | None = None
     try:
@@ -84,21 +82,21 @@ def check(config: Tree) -> Experiment:
     return experiment
 
 
-def _untold(told: list[Fault], faults: list[Fault]) -> list[Fault]:
-    """Faults of keys of which nothing is told yet."""
-    keys = {fault.key for fault in told}
+def _untold(known: list[Fault], faults: list[Fault]) -> list[Fault]:
+    """The faults whose key has none yet."""
+    keys = {fault.key for fault in known}
     return [fault for fault in faults if fault.key not in keys]
 
 
 def _check_shape(tree: Value, path: str = "", depth: int = 0) -> Iterator[Fault]:
-    """Keys that are no text, which JSON can't record, and nesting deeper than recursion can follow."""
+    """Keys that are not strings, which JSON can't record, and nesting deeper than recursion can follow."""
     if depth > DEEPEST:
         yield Fault(path, f"is nested more than {DEEPEST} deep")
     elif isinstance(tree, dict):
         for key, value in tree.items():
             here = f"{path}.{key}" if path else f"{key}"
             if not isinstance(key, str):
-                yield Fault(here, "is a key that is no text; put it in quotes")
+                yield Fault(here, "keys must be strings; quote it")
             yield from _check_shape(value, here, depth + 1)
     elif isinstance(tree, list):
         for i, value in enumerate(tree):
@@ -110,10 +108,8 @@ def _check_target(key: str, section: Tree) -> list[Fault]:
     if not isinstance(target, str) or not re.fullmatch(TARGET, target):
         return [Fault(f"{key}._target_", f"is {target!r}; it should be a dotted path such as torch.optim.Adam")]
     if target.endswith(MADE_OF_OTHERS):
-        why = (
-            "is made of other schedules, which are not built here; name a function of your own that takes the optimizer"
-        )
-        return [Fault(f"{key}._target_", f"{target} {why} and returns it: scheduler._target_=mynets.warmup")]
+        why = "is made of other schedules, which are not built here; write a function that makes it from the optimizer"
+        return [Fault(f"{key}._target_", f"{target} {why}, and a YAML that names it (docs/make_it_yours.md)")]
     faults = [Fault(f"{key}.{k}", "is Hydra's own and not read here") for k in sorted(set(section) & UNREAD)]
     if re.fullmatch(SECTIONS, key):  # checked as a whole, by the Experiment
         later = GIVEN_LATER.get(key.split(".")[0], set())
@@ -127,13 +123,13 @@ def _check_target(key: str, section: Tree) -> list[Fault]:
 
 
 def _check_task(config: Tree) -> list[Fault]:
-    """A module that trains no task; what watches a metric that the task doesn't have."""
+    """A module without a task, and monitors of metrics that the task doesn't have."""
     section = config.get("task")
     target = section.get("_target_") if isinstance(section, dict) else None
     if not isinstance(target, str) or not re.fullmatch(TARGET, target):
-        return []  # told already
+        return []  # reported already
     if (config.get("resume") or config.get("config_from")) and not is_trusted(target, packages_of(config)):
-        return []  # refused where records are read; not imported to look at it
+        return []  # refused where records are read; not imported here
     try:
         task = task_of(target)
     except TargetError as error:
@@ -141,7 +137,7 @@ def _check_task(config: Tree) -> list[Fault]:
     if faults := list(_check_parts(config, task)):
         return faults
     *others, last = map(repr, task.monitors)
-    known = f"input should be {', '.join(others)} or {last} (what is watched)"
+    known = f"input should be {', '.join(others)} or {last} (the metric to monitor)"
     return [
         Fault(f"{key}.monitor", f"is {monitor!r}; {known}")
         for key, section in watching(config)
@@ -151,7 +147,7 @@ def _check_task(config: Tree) -> list[Fault]:
 
 
 def _check_parts(config: Tree, task: Task) -> Iterator[Fault]:
-    """Data, a model or a loss that ships and is made for another task."""
+    """Data, a model or a loss of this package that is made for another task."""
     needs_own = any(described(target).made_for == task.name for target in DESCRIBED)
     unfit = []
     for key in ("data", "model", "loss"):
@@ -166,7 +162,7 @@ def _check_parts(config: Tree, task: Task) -> Iterator[Fault]:
             yield Fault(key, f"is {target}, made for task={made_for}, but the task is {task.name}")
     if unfit:
         why = f"is {task.name}, for which {', '.join(unfit)} {'is' if len(unfit) == 1 else 'are'} not made"
-        yield Fault("task", f"{why}; conf/task/{task.name}.yaml says what is")
+        yield Fault("task", f"{why}; conf/task/{task.name}.yaml names those that are")
     data = config.get("data")
     kind = data_set(data) if isinstance(data, dict) else DataSet
     if config.get("augment") and not kind.augmented and kind.made_for in (None, task.name):
@@ -183,14 +179,16 @@ def _check_trainer(trainer: object) -> list[Fault]:
         for key, why in SWITCH_OFF.items()
         if isinstance(trainer.get(key), int | float) and trainer[key] == 0
     ]
-    if isinstance(trainer.get("val_check_interval"), str | dict):
-        why = "is a time, so the same command would not give the same; take a number of batches or a share of an epoch"
+    timed = isinstance(trainer.get("val_check_interval"), str | dict)
+    faults += _untold(faults, list(check_ranges(trainer | ({"val_check_interval": None} if timed else {}))))
+    if timed:
+        why = "is a time, which is not reproducible; give a number of batches or a share of an epoch"
         faults.append(Fault("trainer.val_check_interval", why))
     return faults
 
 
 def _check_data(data: Target, model: Target) -> list[Fault]:
-    """An impossible split or size, told before the data is touched."""
+    """An impossible split or size, reported before the data is read."""
     made_of = data.made_of if isinstance(data, DataSet) else None
     name = made_of or str(data.get("name"))
     size, val_size = TRAINING_IMAGES.get(name), data.get("val_size")
@@ -201,7 +199,7 @@ def _check_data(data: Target, model: Target) -> list[Fault]:
         for key in ("num_classes", "image_size")
         if None not in (model.get(key), data.get(key)) and model.get(key) != data.get(key)
     ]
-    if size is None or not isinstance(val_size, int):  # of one's own, or counted already
+    if size is None or not isinstance(val_size, int):  # the user's own data, or counted already
         return faults
     faults = [
         Fault(f"data.{key}", f"is {data.get(key)}, but {name} has {known}")
@@ -209,23 +207,28 @@ def _check_data(data: Target, model: Target) -> list[Fault]:
         if made_of is None and data.get(key) not in (None, known)
     ] + faults
     if val_size > size - CLASSES:
-        faults.append(Fault("data.val_size", f"is {val_size}, but {name} has {size} training images; leave some"))
+        why = f"is {val_size}, but {name} has {size} training images; leave some to train on"
+        faults.append(Fault("data.val_size", why))
     if 0 < val_size < CLASSES:
-        why = f"is {val_size}; a stratified split needs one of each of {CLASSES} classes, or 0"
+        why = f"is {val_size}; a stratified split needs one image of each of the {CLASSES} classes, or 0 images"
         faults.append(Fault("data.val_size", why))
     return faults
 
 
 def _check_weights(experiment: Experiment) -> list[Fault]:
-    """Another number of class weights than of classes."""
+    """Class weights of torch's losses: one for each class, none negative."""
     weights, classes = experiment.loss.get("weight"), experiment.data.get("num_classes")
-    if not isinstance(weights, list) or not isinstance(classes, int) or len(weights) == classes:
+    if experiment.loss.target not in WEIGHTED or not isinstance(weights, list) or not isinstance(classes, int):
         return []
-    return [Fault("loss.weight", f"is {weights}, {len(weights)} numbers for {classes} classes")]
+    if len(weights) != classes:
+        return [Fault("loss.weight", f"is {weights}, {len(weights)} numbers for {classes} classes")]
+    if any(isinstance(weight, int | float) and weight < 0 for weight in weights):
+        return [Fault("loss.weight", f"is {weights}; a class can't weigh less than 0")]
+    return []
 
 
 def _check_plateau(experiment: Experiment) -> list[Fault]:
-    """A schedule that waits for a plateau of what is never validated."""
+    """A plateau schedule that monitors a validation metric without validation images."""
     monitor = experiment.scheduler.get("monitor")
     if experiment.data.get("val_size") != 0 or not isinstance(monitor, str) or not monitor.startswith("val/"):
         return []
@@ -234,13 +237,13 @@ def _check_plateau(experiment: Experiment) -> list[Fault]:
 
 
 def _check_device(experiment: Experiment) -> list[Fault]:
-    """A device that surely isn't there; torch, once imported, has the last word."""
+    """A device that certainly doesn't exist; the final check is torch's, once it is imported."""
     trainer = experiment.trainer
     fix = "take trainer=cpu or trainer=auto"
     if trainer.strategy.endswith(("_fork", "_spawn", "_notebook")):
         return [Fault("trainer.strategy", f"is {trainer.strategy}, whose results stay in its processes; take ddp")]
     if trainer.accelerator == "cpu" and isinstance(trainer.devices, list):
-        return [Fault("trainer.devices", f"is {trainer.devices}; on the CPU it is a number of processes")]
+        return [Fault("trainer.devices", f"is {trainer.devices}; on the CPU give a number of processes")]
     if trainer.accelerator in ("gpu", "cuda"):
         gpus = gpu_count()
         if platform.system() == "Darwin" and trainer.accelerator == "gpu":
@@ -258,9 +261,9 @@ def _check_device(experiment: Experiment) -> list[Fault]:
 
 
 def gpu_count() -> int | None:
-    """How many GPUs the system shows without any driver library; None where one can't tell."""
+    """The number of GPUs that the system shows without a driver library; None where it is not known."""
     if platform.system() != "Linux" or Path("/dev/dxg").exists() or Path("/dev/kfd").exists():
-        return None  # Windows's GPUs in WSL and AMD's are not numbered files
+        return None  # GPUs in WSL, and AMD's, are not numbered files
     return len([p for p in Path("/dev").glob("nvidia*") if p.name.removeprefix("nvidia").isdigit()])
 
 
@@ -270,7 +273,7 @@ def _check_paths(experiment: Experiment) -> list[Fault]:
         for run in experiment.teachers
         if not _exists(run)
     ]
-    begins = experiment.init_from if experiment.resume is None else None  # what a run began with it needs no more
+    begins = experiment.init_from if experiment.resume is None else None  # a resumed run has its weights
     if begins not in (None, PRETRAINED) and not _exists(str(begins)):
         what = f"a run's directory, a weights file, or {PRETRAINED}"
         faults.append(Fault("init_from", f"{begins} does not exist; name {what}"))

@@ -11,33 +11,32 @@ from digits.config.types import Count, Fraction, Name, Ours, Share
 Mirrors: TypeAlias = list[Annotated[str, Field(pattern=r"^https?://.+/$")]] | None
 
 TRAINING_IMAGES = {"mnist": 60_000, "fashion_mnist": 60_000, "kmnist": 60_000, "optdigits": 1_437}
-"""Size of each data set's official training split (of ours, for optdigits)."""
+"""Size of each data set's official training split; for optdigits, of this project's split."""
 
 TEST_IMAGES = {"mnist": 10_000, "fashion_mnist": 10_000, "kmnist": 10_000, "optdigits": 360}
-"""Size of its test split."""
+"""Size of each data set's test split."""
 
-CLASSES, IMAGE_SIZE = 10, 28
-"""What all of them have: ten classes, 28x28 pixels."""
+CLASSES, IMAGE_SIZE = 10, 28  # of all these data sets: ten classes, 28x28 pixels
 
-NONE = "none"
-"""The class of what is no digit, in the reader's net; `digits.data.datasets` and the reader call it so too."""
+NONE = "none"  # the reader's class for images without a digit; the same name in `digits.data.datasets` and the reader
 
-NONDIGITS = 0.15
-"""Share of pictures made for it: what the reader's net was trained with, 0.35 beside 2.3 (`conf/data/reader.yaml`)."""
+NONDIGITS = (
+    0.15  # share of images made for class none, as in the reader's training: 0.35 to 2.3 (conf/data/reader.yaml)
+)
 
 
 class DataSet(Ours):
-    """A data set that ships: what its kind means to others, beside its keys."""
+    """A data set of this package: the properties of its kind that other code needs, beside its keys."""
 
-    users_own: ClassVar[bool] = False  # pictures of the user's own: counted, and normalised as a net's that begins
-    chosen_by: ClassVar[tuple[str, ...]] = ()  # keys that, beside the split, choose which pictures are trained on
-    all_of_it: ClassVar[dict[str, None]] = {}  # values with which every picture is asked about
-    made_of: ClassVar[str | None] = None  # the set whose files it takes, where that is another
+    users_own: ClassVar[bool] = False  # the user's pictures: counted, and normalised as the net of init_from expects
+    chosen_by: ClassVar[tuple[str, ...]] = ()  # keys that, beside the split, choose which images are trained on
+    all_of_it: ClassVar[dict[str, None]] = {}  # values with which every image is evaluated
+    made_of: ClassVar[str | None] = None  # the data set whose files it reads, where that is another
     augmented: ClassVar[bool] = True  # by the transforms of the group augment
 
 
 class Data(DataSet):
-    """`data`: the pictures, their split and their batches."""
+    """`data`: the images, their split and their batches."""
 
     name: Literal["mnist", "fashion_mnist", "kmnist", "optdigits", "reader"] = Field(description="the data set")
     root: str = Field(min_length=1, description="folder that holds the data sets")
@@ -45,7 +44,7 @@ class Data(DataSet):
     mean: float = Field(ge=0, le=1, description="mean of the training pixels, 0..1")
     std: float = Field(gt=0, le=1, description="standard deviation of the training pixels, 0..1")
     num_classes: Count = Field(description="number of classes")
-    image_size: Count = Field(description="side of the square pictures in pixels")
+    image_size: Count = Field(description="side of the square images in pixels")
     val_size: int = Field(ge=0, description="training images kept for validation; 0: train on all")
     split_seed: int = Field(ge=0, description="which stratified split")
     limit: Count | None = Field(description="at most this many images of each split")
@@ -54,14 +53,14 @@ class Data(DataSet):
 
 
 class Reader(Data):
-    """`data=reader`: MNIST, and what is made from each split of it, as shares of its number."""
+    """`data=reader`: MNIST, and images made from each of its splits, as shares of the split's size."""
 
     made_of = "mnist"
 
-    drawn: float = Field(ge=0, le=10, description="drawn digits, for each of MNIST's")
-    altered: float = Field(ge=0, le=10, description="altered digits, for each of MNIST's")
-    nondigits: float = Field(ge=0, le=10, description="pictures of no digit, for each of MNIST's")
-    pages: int = Field(ge=0, le=10_000, description="composed pages to cut patches out of, for a thousand of MNIST's")
+    drawn: float = Field(ge=0, le=10, description="drawn digits per MNIST digit")
+    altered: float = Field(ge=0, le=10, description="altered digits per MNIST digit")
+    nondigits: float = Field(ge=0, le=10, description="images without a digit per MNIST digit")
+    pages: int = Field(ge=0, le=10_000, description="composed pages to cut patches out of, per thousand MNIST digits")
     pages_seed: int = Field(ge=0, description="which pages; apart from seed and split_seed")
     material: Name | None = Field(description="folder of handwriting fonts, and pictures without digits; null: none")
     cache: Name = Field(description="folder in which composed pages are kept")
@@ -98,7 +97,7 @@ class Pages(DataSet):
 
 
 class ImageFolder(DataSet):
-    """`data=image_folder`: pictures of one's own. What may be left to the folder is counted by `class_folders`."""
+    """`data=image_folder`: the user's own pictures. `class_folders` counts what is null here."""
 
     users_own = True
     chosen_by = ("root", "test_size", "test_seed")
@@ -108,14 +107,14 @@ class ImageFolder(DataSet):
     root: str = Field(min_length=1, description="folder that holds a folder for each class")
     mean: float = Field(ge=0, le=1, description="mean of the training pixels, 0..1")
     std: float = Field(gt=0, le=1, description="standard deviation of the training pixels, 0..1")
-    num_classes: Count | None = Field(description="number of classes; null: the folders', and none where it is kept")
+    num_classes: Count | None = Field(description="number of classes; null: the folders, and none where it is kept")
     nondigits: Fraction | None = Field(
-        description="pictures made for the class none, a share of those trained on; 0: the class is there only if the "
-        "folder has it; null: 0.15 where init_from's net has it and the folder has not, else 0"
+        description="images made for the class none, as a share of the training pictures; 0: only the folder's own; "
+        "null: 0.15 where the net of init_from has the class and the folder has not, else 0"
     )
     image_size: Literal[28] = Field(description="side of the patches in pixels")
     val_size: Share | Annotated[int, Field(ge=0)] = Field(
-        description="pictures kept for validation, a number or a share of those that aren't tested on; 0: none"
+        description="pictures kept for validation, a number or a share of those not kept for the test; 0: none"
     )
     split_seed: int = Field(ge=0, description="which stratified split")
     test_size: Share | Count | None = Field(
@@ -131,7 +130,7 @@ class ImageFolder(DataSet):
 
 
 class RandomAffine(Ours):
-    """`augment.affine`: each image turned, moved, scaled and sheared on its own."""
+    """`augment.affine`: an affine map of each image: rotation, shift, scale and shear."""
 
     degrees: float = Field(ge=0, le=180, description="largest rotation, either way")
     translate: float = Field(ge=0, le=28, description="largest shift in pixels")
@@ -171,7 +170,7 @@ class RandomBlur(Ours):
 
 
 class RandomResolution(Ours):
-    """`augment.resolution`: coarse pictures, enlarged."""
+    """`augment.resolution`: low resolution, enlarged."""
 
     smallest: int = Field(ge=1, le=28, description="fewest pixels across")
 
@@ -185,6 +184,6 @@ class RandomTone(Ours):
 
 
 class RandomNoise(Ours):
-    """`augment.noise`: a camera's."""
+    """`augment.noise`: Gaussian noise, as of a camera."""
 
     sigma: Fraction = Field(description="largest standard deviation, as a share of white")

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, said in our words: key, value, what would be allowed."""
+"""The faults of a configuration in plain words: key, value, allowed values."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Fault:
 
 
 class ConfigError(ValueError):
-    """What was asked for can't be; holds every reason."""
+    """A configuration that can't be run; holds every fault."""
 
     def __init__(self, *faults: Fault) -> None:
         self.faults = faults
@@ -37,7 +37,7 @@ class ConfigError(ValueError):
 
 
 def nearest(word: str, known: list[str]) -> str:
-    """A guess at what was meant, as a sentence to append; else all that is known, if anything is."""
+    """A hint to append to a message: the known word that is nearest, else all known words, if there are any."""
     if not known:
         return ""
     close = difflib.get_close_matches(word, known, n=1)
@@ -45,26 +45,26 @@ def nearest(word: str, known: list[str]) -> str:
 
 
 def near_key(key: str, section: Value, whole: Value) -> str:
-    """The same for a key that a section lacks: one like it there, those of its name elsewhere, or all there."""
+    """The hint for a key that a section lacks: a similar key there, the same name elsewhere, or all keys there."""
     leaf = key.rpartition(".")[2]
     beside = [name for name in section if name not in (leaf, "_target_")] if isinstance(section, dict) else []
     elsewhere = [other for other in _keys(whole) if other.rpartition(".")[2] == leaf and other != key]
-    if 0 < len(elsewhere) < 4 and not difflib.get_close_matches(leaf, beside, n=1):
+    if 0 < len(elsewhere) < 4:
         return f"; did you mean {' or '.join(elsewhere)}?"
     return nearest(leaf, beside)
 
 
 def _keys(tree: Value, path: str = "") -> Iterator[str]:
-    """All keys of a tree, sections and leaves, as they are typed."""
+    """The dotted keys of a tree, sections and leaves."""
     for name, value in tree.items() if isinstance(tree, dict) else ():
         yield f"{path}{name}"
         yield from _keys(value, f"{path}{name}.")
 
 
 def explain(schema: type[BaseModel], error: ValidationError, given: Value = None, prefix: str = "") -> list[Fault]:
-    """Pydantic's errors in our words: key, value, what is allowed, and what the key means.
+    """Pydantic's errors as faults: key, value, allowed values, and the meaning of the key.
 
-    `given` is what was validated, whose `_target_`s say by which description.
+    `given` is the validated tree; its `_target_`s decide which schema describes each section.
     """
     problems: dict[str, list[str]] = {}
     meanings: dict[str, str] = {}
@@ -77,14 +77,14 @@ def explain(schema: type[BaseModel], error: ValidationError, given: Value = None
             problem = f"no such key{near_key(key, dict.fromkeys(siblings), given)}"
         elif detail["type"] == "missing":
             problem = "is missing"
-        elif detail["type"] == "value_error":  # a check of our own, in its words
+        elif detail["type"] == "value_error":  # a validator of this package, in its own words
             problem = str(detail["ctx"]["error"])
         elif key in problems:  # another branch of the same union
             problem = message.removeprefix("input should be ")
         else:
             problem = f"is {detail['input']!r}; {message}"
         problems.setdefault(key, []).append(problem)
-        whole = detail["type"] == "value_error" and isinstance(detail["input"], dict)  # of a section, by our own check
+        whole = detail["type"] == "value_error" and isinstance(detail["input"], dict)  # a section's own validator
         meanings[key] = f" ({meaning})" if meaning and problem != "is missing" and not whole else ""
     return [Fault(key, ", or ".join(dict.fromkeys(texts)) + meanings[key]) for key, texts in problems.items()]
 
@@ -92,9 +92,9 @@ def explain(schema: type[BaseModel], error: ValidationError, given: Value = None
 def _locate(
     schema: type[BaseModel], location: tuple[int | str, ...], given: Value
 ) -> tuple[list[int | str], str, list[str]]:
-    """The path that a user would type, the meaning of what it leads to, and the keys beside its last.
+    """The key as a user types it (in parts), the meaning of that key, and the keys beside its last part.
 
-    Pydantic's own path also names the branch of a union that failed; no user types that.
+    Pydantic's own path also names the branch of a union that failed, which is not part of the key.
     """
     path: list[int | str] = []
     model: type[BaseModel] | None = schema
@@ -119,7 +119,7 @@ def _locate(
 
 
 def _as_model(annotation: object, given: Value) -> type[BaseModel] | None:
-    """The schema of a field, if it is a section's; of one with a target, that of what it names."""
+    """The schema of a field that holds a section: of one with a target, the schema of that target."""
     if get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
     if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):

@@ -1,6 +1,6 @@
-"""Files that a stranger may have made: only plain ones are opened, JSON only up to a size and a depth.
+"""Reading files from untrusted sources: only regular files, and JSON only up to a size and a depth.
 
-What is too big, too deep, or neither file nor text is refused with one sentence, before it costs memory or time.
+A file that is too large, too deep or not text is refused with one sentence, before it costs memory or time.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from stat import S_ISREG
 from typing import TYPE_CHECKING, BinaryIO
@@ -18,37 +19,33 @@ from typing import TYPE_CHECKING, BinaryIO
 if TYPE_CHECKING:
     from digits.config.types import Tree, Value
 
-RECORD_LIMIT = 32 << 20
-"""Bytes of a `result.json`; the record of 10,000 epochs has 2.7 MB."""
+RECORD_LIMIT = 32 << 20  # bytes of a `result.json`; the record of 10,000 epochs has 2.7 MB
 
-MODEL_LIMIT = 64 << 10
-"""Bytes of a `model.json`; a net with a layer a line has 5,000 layers in it."""
+MODEL_LIMIT = 64 << 10  # bytes of a `model.json`; enough for 5,000 layers at a line each
 
-DEPTH = 32
-"""Lists and sections inside one another; a configuration has 6 or 7."""
+DEPTH = 32  # levels of nesting in a file; a configuration has 6 or 7
 
-LARGEST = 10**100
-"""The largest whole number; no sum or mean of such overflows a float."""
+LARGEST = 10**100  # the largest integer that is read; sums and means of such integers don't overflow a float
 
 UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-"""What a terminal would obey instead of showing it, and halves of characters, which can't be printed at all."""
+"""Control characters, which a terminal would obey, and lone surrogates, which can't be printed."""
 
 PICTURES = (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff",
             ".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif", ".avif")  # fmt: skip
-"""How names of pictures end; the last three can't be read, and it is better to be told than to miss them."""
+"""Suffixes of picture files; the last three can't be read, but an error is better than a picture left out silently."""
 
 
 class FileError(ValueError):
-    """A file that isn't read; the message names it and says why."""
+    """A file that can't or must not be read; the message names it and the reason."""
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a plain file for reading: no directory, pipe or device, wherever a link by its name may lead.
+    """Open a regular file for reading; a directory, pipe or device is refused, through a link as well.
 
     Raises FileNotFoundError or NotADirectoryError where there is none, FileError where it can't be opened.
     """
     try:
-        # Asked before it is opened: opening a pipe waits for its other end, and some devices act on being opened
+        # Checked before it is opened: opening a pipe waits for its other end, and some devices act on being opened
         if not S_ISREG(path.stat().st_mode):
             raise FileError(f"{path} is not a plain file")
         return path.open("rb")
@@ -59,7 +56,10 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def read_text(path: Path, limit: int) -> str:
-    """A UTF-8 file of at most `limit` bytes; raises as `open_regular`, and FileError where it is larger or no text."""
+    """The text of a UTF-8 file of at most `limit` bytes.
+
+    Raises as `open_regular`, and FileError where the file is larger or not text.
+    """
     with open_regular(path) as file:
         content = file.read(limit + 1)
     if len(content) > limit:
@@ -71,20 +71,20 @@ def read_text(path: Path, limit: int) -> str:
 
 
 def read_json(path: Path, limit: int, *, finite: bool) -> Tree:
-    """The JSON object in a file of at most `limit` bytes; with `finite`, without NaN and infinities.
+    """The JSON object in a file of at most `limit` bytes; with `finite`, NaN and infinities are refused.
 
-    Characters that a terminal would obey are replaced. Raises as `read_text`, and FileError where it is damaged,
-    ambiguous (a key twice) or deeper than DEPTH.
+    Control characters are replaced. Raises as `read_text`, and FileError where the file is damaged, ambiguous (a
+    duplicate key) or nested deeper than DEPTH.
     """
     text = read_text(path, limit)
     try:
         tree = _plain(json.loads(text, object_pairs_hook=_no_key_twice), 0, finite=finite)
     except RecursionError:
         raise FileError(f"{path} is nested deeper than {DEPTH} levels, so it is not read") from None
-    except ValueError as error:  # no JSON, a key twice, NaN, or a number of thousands of digits
+    except ValueError as error:  # not JSON, a duplicate key, NaN, or a number of thousands of digits
         raise FileError(f"{path} is damaged: {error}") from None
     if not isinstance(tree, dict):
-        raise FileError(f"{path} is damaged: it holds no JSON object")
+        raise FileError(f"{path} is damaged: it is not a JSON object")
     return tree
 
 
@@ -97,7 +97,7 @@ def _no_key_twice(pairs: list[tuple[str, Value]]) -> Tree:
 
 
 def _plain(value: Value, level: int, *, finite: bool) -> Value:
-    """The value with harmless strings; raises RecursionError where it is too deep, as the parser does."""
+    """The value without control characters; raises RecursionError where it is nested too deep, as the parser does."""
     if isinstance(value, str):
         return shown(value)
     if isinstance(value, dict | list) and level == DEPTH:
@@ -109,32 +109,35 @@ def _plain(value: Value, level: int, *, finite: bool) -> Value:
     if isinstance(value, int) and abs(value) > LARGEST:
         raise ValueError(f"it holds a number of {len(str(value))} digits")
     if finite and isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"it holds {value}, which is no number")
+        raise ValueError(f"it holds {value}, which is not finite")
     return value
 
 
 def check_stays_inside(folder: Path, home: Path, written: Sequence[str] | None = None) -> None:
-    """Refuse to write into a folder that lies outside of `home`, or holds a link that leads out of it.
+    """Refuse to write into a folder that lies outside of `home`, or holds a link that leads out of `home`.
 
-    Who packs a directory can put a link into it by the name of a file that will be written. Of the folders in `folder`
-    only those that are `written` into are gone through, where they are named. Raises FileError.
+    A directory from an untrusted source may hold a link with the name of a file that will be written. With `written`,
+    patterns of the entries that are written to, or with a final "/" gone through since files in them are, other entries
+    of `folder` may lead anywhere. Raises FileError.
     """
     real_home = os.path.realpath(home)
     entries = []
     for name, folders, files in os.walk(folder):
-        entries += [Path(name, entry) for entry in (*folders, *files)]
+        found = [*folders, *files]
         if written is not None and Path(name) == folder:
-            folders[:] = [inner for inner in folders if inner in written]
+            found = [entry for entry in found if any(fnmatch(entry, pattern.rstrip("/")) for pattern in written)]
+            folders[:] = [inner for inner in folders if f"{inner}/" in written]
+        entries += [Path(name, entry) for entry in found]
     for path in [folder, *(entry for entry in entries if entry.is_symlink())]:
         if not Path(os.path.realpath(path)).is_relative_to(real_home):
             raise FileError(f"{path} leads to {os.path.realpath(path)}, outside of {home}; nothing is written there")
 
 
 def shown(name: str | Path) -> str:
-    """A name as it can be printed."""
+    """A name with unprintable characters replaced."""
     return UNPRINTABLE.sub("\ufffd", str(name))
 
 
 def few(names: list[str]) -> str:
-    """The first of many names, as a list that can be printed."""
+    """The first five of many names, printable, and how many more there are."""
     return ", ".join(map(shown, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

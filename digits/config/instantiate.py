@@ -1,4 +1,4 @@
-"""What a `_target_` names, imported, checked against its arguments and called: the one place that does so."""
+"""The only place that imports what a `_target_` names, checks its arguments and calls it."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ from digits.config.faults import TargetError
 from digits.config.trust import harmful, is_trusted, untrusted
 from digits.config.types import Target, Tree, Value, targets_in
 
-HYDRAS_KEYS = {"_target_", "_args_", "_partial_", "_convert_", "_recursive_"}
-"""Keys of a section that Hydra reads itself."""
+HYDRAS_KEYS = {"_target_", "_args_", "_partial_", "_convert_", "_recursive_"}  # keys that Hydra itself reads
 
 
 def resolve(target: str) -> type | Callable[..., object]:
-    """Import the class or function that a dotted path names: something of a module, no attribute of an attribute.
+    """Import the class or function that a dotted path names: an attribute of a module, not of another attribute.
 
-    Raises TargetError when there is no such thing, and when it really belongs to another package: a path like
-    `digits.runs.layout.subprocess.run` would reach what we import, and by it anything.
+    Raises TargetError when it doesn't exist, and when it is defined in another package: a path like
+    `digits.runs.layout.subprocess.run` would reach the modules that this package imports, and through them anything.
     """
     module_name, _, name = target.rpartition(".")
     try:
@@ -32,7 +31,7 @@ def resolve(target: str) -> type | Callable[..., object]:
         if error.name and f"{module_name}.".startswith(f"{error.name}."):
             raise TargetError(f"{target}: there is no module {module_name} in this environment") from None
         raise _not_imported(target, error) from None
-    except (Exception, SystemExit) as error:  # importing a module of one's own can raise anything
+    except (Exception, SystemExit) as error:  # importing a user's module can raise anything
         raise _not_imported(target, error) from None
     found: type | Callable[..., object] | None = getattr(module, name, None)
     if not callable(found) or inspect.ismodule(found):
@@ -49,55 +48,57 @@ def _not_imported(target: str, error: BaseException) -> TargetError:
 
 
 def signature_of(target: str) -> inspect.Signature | None:
-    """The arguments of what a dotted path names; None where Python doesn't know them, as of some that C built.
+    """The signature of the class or function that a dotted path names; None where it has none, as some C classes.
 
-    Raises TargetError when there is no such thing.
+    Raises TargetError when it doesn't exist.
     """
     found = resolve(target)
-    for eval_str in (True, False):  # False: with names that only a type checker imports
-        with suppress(Exception):  # evaluating what stands there can raise anything
+    for eval_str in (True, False):  # False: annotations with names that only a type checker imports
+        with suppress(Exception):  # evaluating annotations can raise anything
             return inspect.signature(found, eval_str=eval_str)
     return None
 
 
 def takes_tensor(parameter: inspect.Parameter) -> bool:
-    """Whether an argument is annotated as a tensor, or as one that may be left out."""
-    kinds = (parameter.annotation, *get_args(parameter.annotation))
-    return any((kind.__module__, kind.__name__) == ("torch", "Tensor") for kind in kinds if isinstance(kind, type))
+    """Whether an argument is annotated as a tensor or an optional tensor; not where it may be a number, too."""
+    kinds = {*(get_args(parameter.annotation) or [parameter.annotation])} - {type(None)}
+    return [(getattr(kind, "__module__", ""), getattr(kind, "__name__", "")) for kind in kinds] == [("torch", "Tensor")]
 
 
 def as_tensor(numbers: list[Value]) -> object:
-    """Numbers, nested or not, as a tensor of torch's default type; raises TargetError where they make none."""
-    torch = sys.modules["torch"]  # the annotation's class is its; without it this module is quick
+    """Numbers, nested or not, as a tensor of torch's default dtype; raises TargetError where they don't fit one."""
+    torch = sys.modules["torch"]  # already imported by the annotation; an import here would slow this module down
     try:
         return torch.tensor(numbers, dtype=torch.get_default_dtype())
     except (ValueError, TypeError) as error:
-        raise TargetError(f"is {numbers}, which makes no tensor: {error}") from None
+        raise TargetError(f"is {numbers}, which can't be made a tensor: {error}") from None
 
 
 def check_read_back(tree: Value, packages: Sequence[str] = ()) -> None:
-    """Refuse, before anything is built, a tree read back from a file that names other than trusted classes."""
+    """Refuse a tree read from a file that names anything but trusted classes, before anything is built.
+
+    Raises TargetError.
+    """
     for _, target in untrusted(tree, packages):
         package = target.partition(".")[0]
-        raise TargetError(f"{target} is not of this package; if you trust it, say --trust {package}")
+        raise TargetError(f"{target} is outside the trusted packages; to allow it: --trust {package}")
     for key, problem in harmful(tree):
         raise TargetError(f"{key}: {problem}")
     for _, section in targets_in(tree):
         target = str(section["_target_"])
         found = resolve(target)
         if not isinstance(found, type):
-            raise TargetError(f"{target} is no class; only classes are built for a file")
+            raise TargetError(f"{target} is not a class; a file may name only classes")
         if not is_trusted(f"{found.__module__}.{found.__qualname__}", packages):
-            raise TargetError(
-                f"{target} is really {found.__module__}.{found.__qualname__}, which is not of this package"
-            )
+            really = f"{found.__module__}.{found.__qualname__}"
+            raise TargetError(f"{target} is really {really}, which is outside the trusted packages")
 
 
 def bind(section: Target | Mapping[str, Value], *objects: object, **named: object) -> dict[str, object]:
     """Check that a section's `_target_` takes its other keys and the given objects, without calling it.
 
     Returns those of the named objects that the target has an argument for, so that a run directory or a seed reaches
-    those who want one. Raises TargetError when the arguments don't fit.
+    the targets that take one. Raises TargetError when the arguments don't fit.
     """
     section = _plain(section)
     for _, nested in targets_in(section):
@@ -120,7 +121,7 @@ def instantiate(section: Target | Mapping[str, Value], *objects: object, **named
     """Build what a section's `_target_` names from its other keys and the given objects; see `bind`."""
     section = _plain(section)
     wanted = bind(section, *objects, **named)
-    # Hydra builds nested targets; the objects go around it, since it would copy them
+    # Hydra builds nested targets; the objects are passed afterwards, since Hydra would copy them
     tree = _with_tensors(section | {"_partial_": True, "_convert_": "all"})
     factory = hydra.utils.instantiate(tree)
     built: object = factory(*objects, **wanted)
@@ -128,7 +129,7 @@ def instantiate(section: Target | Mapping[str, Value], *objects: object, **named
 
 
 def _with_tensors(tree: Value) -> object:
-    """A section, and all that are nested in it, with tensors for the lists of numbers whose argument is a tensor."""
+    """A section and its nested sections, with lists of numbers as tensors where the argument is a tensor."""
     if isinstance(tree, list):
         return [_with_tensors(value) for value in tree]
     if not isinstance(tree, dict):

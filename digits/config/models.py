@@ -14,14 +14,14 @@ Stages = Annotated[list[Annotated[list[Count], Field(min_length=1)]], Field(min_
 class LogisticRegression(Ours):
     """`model=logistic`."""
 
-    image_size: Count = Field(description="side of the pictures in pixels")
+    image_size: Count = Field(description="side of the images in pixels")
     num_classes: Count = Field(description="number of classes")
 
 
 class MLP(LogisticRegression):
     """`model=mlp`."""
 
-    hidden: list[Count] = Field(description="width of each hidden layer, any number of them")
+    hidden: list[Count] = Field(description="width of each hidden layer; empty: no hidden layer")
     dropout: Fraction = Field(description="share of hidden units dropped in training")
 
 
@@ -57,5 +57,5 @@ class Detector(Ours):
     channels: Annotated[list[Count], Field(min_length=4, max_length=4)] = Field(
         description="channels at 1/2, 1/4, 1/8 and 1/16 of the resolution"
     )
-    head: Count = Field(description="channels of what answers, at 1/4")
+    head: Count = Field(description="channels of the prediction head, at 1/4")
     blocks: Annotated[int, Field(ge=0)] = Field(description="residual blocks at 1/16")

@@ -22,7 +22,7 @@ class Detection(Ours):
 
     label_smoothing: Fraction = Field(description="share of the target spread over all classes")
     box_weight: float = Field(ge=0, description="weight of the boxes' loss beside that of objectness and class")
-    gate_weight: float = Field(ge=0, description="weight of the loss of whether smaller digits are here")
+    gate_weight: float = Field(ge=0, description="weight of the gate's loss: whether the page has smaller digits")
 
 
 class Optimizer(Target):
@@ -63,7 +63,7 @@ class ConstantLR(Scheduler):
     """`scheduler=constant`."""
 
     factor: float = Field(gt=0, le=1, description="multiplies the learning rate")
-    total_iters: Count | None = Field(description="how long it does; null: for ever")
+    total_iters: Count | None = Field(description="length; null: the whole training")
 
 
 class OneCycleLR(Scheduler):
@@ -100,7 +100,7 @@ class ReduceLROnPlateau(Scheduler):
     """`scheduler=plateau`."""
 
     interval: Literal["epoch"] = Field(description="what the schedule counts")
-    monitor: str = Field(description="what is watched: a metric of the task's; null in conf/: what the task monitors")
-    mode: Literal["max", "min"] | None = Field(description="which way is better; null: the monitor's")
+    monitor: str = Field(description="the metric to monitor; null in conf/: the task's monitored metric")
+    mode: Literal["max", "min"] | None = Field(description="which way is better; null: the monitored metric's")
     factor: float = Field(gt=0, lt=1, description="multiplies the learning rate")
-    patience: int = Field(ge=0, description="epochs without a better value before it does")
+    patience: int = Field(ge=0, description="epochs without a better value before the rate is lowered")

@@ -1,8 +1,8 @@
 """Every key of an experiment: its type, its range and its meaning. The values are in `conf/`.
 
-The models have no defaults, so each default stands in exactly one place, the YAML. A section with a `_target_` that is
-described here is checked against its description; any other target, and arguments that a description of another
-package's class leaves out, against the signature of what it names (`digits.config.arguments`).
+The models have no defaults, so each default is in exactly one place, the YAML. A section whose `_target_` is described
+here is checked against that schema; any other target, and the arguments of other packages' classes that a schema leaves
+out, are checked against the target's signature (`digits.config.arguments`).
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ from digits.config.optim import (
 )
 from digits.config.types import Count, Fraction, Name, Ours, Section, Target, Tree, Value
 
-Views: TypeAlias = Literal[1, 5, 9]
-"""A picture alone, with its shifts by a pixel to 4 sides, or to 8."""
+Views: TypeAlias = Literal[1, 5, 9]  # an image alone, with its shifts by a pixel in 4 directions, or in 8
 
 
 class Trainer(Section):
@@ -50,33 +49,33 @@ class Trainer(Section):
     accumulate_grad_batches: Count = Field(description="batches an optimizer step")
     deterministic: bool | Literal["warn"] = Field(description="same command, same bits")
     log_every_n_steps: Count = Field(description="steps between two points of the per-step curves")
-    channels_last: bool = Field(description="memory layout of pictures: channels innermost")
+    channels_last: bool = Field(description="memory layout of images: channels innermost")
     ema_decay: Fraction | None = Field(description="keep an exponential moving average of the weights; null: don't")
-    on_nonfinite: Literal["stop", "skip", "ignore"] = Field(description="at a loss or gradient that is not finite")
+    on_nonfinite: Literal["stop", "skip", "ignore"] = Field(description="reaction to a loss or gradient not finite")
 
     def lightning_arguments(self) -> Tree:
-        """What goes to Lightning's Trainer: all but the keys that are ours."""
+        """The arguments of Lightning's Trainer: all keys but those that digits itself reads."""
         return self.model_dump(exclude={"channels_last", "ema_decay", "on_nonfinite"})
 
 
 def _as_described(section: object) -> object:
-    """A section as its target's own description has it, so that it keeps that type."""
+    """A section validated by the schema of its target, so that it keeps that type."""
     return described(section.get("_target_")).model_validate(section) if isinstance(section, dict) else section
 
 
 def described(target: object) -> type[Target]:
-    """The schema of what a target names; `Target`, which takes any arguments, where it has none of its own."""
+    """The schema of a target; `Target`, which takes any arguments, where it has none of its own."""
     return DESCRIBED.get(target, Target) if isinstance(target, str) else Target
 
 
 def data_set(section: Mapping[str, Value]) -> type[DataSet]:
-    """What the kind of data set that a section names means to others."""
+    """The schema class of the data set that a section names, with the properties of its kind."""
     schema = described(section.get("_target_"))
     return schema if issubclass(schema, DataSet) else DataSet
 
 
 Described: TypeAlias = Annotated[SerializeAsAny[Target], BeforeValidator(_as_described)]
-"""A section of the type that its `_target_` is described by."""
+"""A section, typed by the schema of its `_target_`."""
 
 
 class Experiment(Section):
@@ -94,29 +93,29 @@ class Experiment(Section):
     logger: dict[str, Described] = Field(description="group logger")
     seed: int = Field(ge=0, lt=2**32, description="weights, order, dropout, augmentation")
     test: bool = Field(description="test the best checkpoint at the end")
-    test_views: Views = Field(description="views of a picture, by shifts of a pixel, whose mean is tested")
+    test_views: Views = Field(description="views of an image, shifted by a pixel, whose mean prediction is tested")
     checkpoints: Literal["both", "best", "last"] = Field(description="which checkpoints to keep when done")
     checkpoint_minutes: Annotated[float, Field(gt=0)] | None = Field(
         description="minutes between checkpoints within an epoch; null: only after each"
     )
-    resume: str | None = Field(description="run directory to go on with")
-    config_from: str | None = Field(description="run directory whose configuration is run once more")
-    trust: list[str] = Field(description="packages that a run to be resumed or done again may name")
-    init_from: str | None = Field(description="run directory, weights file or pretrained: what to start from")
+    resume: str | None = Field(description="run directory to resume")
+    config_from: str | None = Field(description="run directory whose configuration is repeated in a new run")
+    trust: list[str] = Field(description="packages that the record of a resumed or repeated run may name")
+    init_from: str | None = Field(description="weights to start from: a run directory, a weights file or pretrained")
     teachers: list[Name] = Field(
-        max_length=100, description="runs whose nets' mean answers are learnt in place of labels"
+        max_length=100, description="runs whose mean predictions are learnt in place of labels"
     )
 
     def tree(self) -> Tree:
-        """The configuration as plain data, as it goes into `result.json`."""
+        """The configuration as plain data, as written to `result.json`."""
         return self.model_dump(by_alias=True)
 
 
 class EarlyStopping(Target):
     """`callbacks.early_stopping`."""
 
-    monitor: str = Field(description="what is watched: a metric of the task's; null in conf/: what the task monitors")
-    mode: Literal["max", "min"] | None = Field(description="which way is better; null: the monitor's")
+    monitor: str = Field(description="the metric to monitor; null in conf/: the task's monitored metric")
+    mode: Literal["max", "min"] | None = Field(description="which way is better; null: the monitored metric's")
     patience: Count = Field(description="epochs without a better value")
 
 
@@ -124,16 +123,16 @@ class Dashboard(Ours):
     """`callbacks.dashboard`."""
 
     every_n_epochs: Annotated[int, Field(ge=0)] | None = Field(
-        description="epochs between pictures; 0: only at the end; null: none, but the row in HPARAMS"
+        description="epochs between plots; 0: only at the end; null: no plots, only the row in HPARAMS"
     )
 
 
 class TensorBoard(Target):
     """`logger.tensorboard`."""
 
-    name: str | None = Field(description="folder of the events in the run's; empty: the run's itself")
-    version: Annotated[int, Field(ge=0)] | str | None = Field(description="folder in that one; empty: none")
-    default_hp_metric: bool = Field(description="a metric hp_metric in HPARAMS; the dashboard has a row of its own")
+    name: str | None = Field(description="subfolder of the run for the events; empty: the run's own folder")
+    version: Annotated[int, Field(ge=0)] | str | None = Field(description="subfolder of that one; empty: none")
+    default_hp_metric: bool = Field(description="log hp_metric to HPARAMS; the dashboard writes a row of its own")
 
 
 DESCRIBED: dict[str, type[Target]] = {

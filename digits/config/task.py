@@ -1,7 +1,7 @@
-"""What a task is measured by: its metrics, which way each is better, and the one that chooses the best epoch. No torch.
+"""The metrics of a task, which way each is better, and the one that chooses the best epoch. No torch.
 
-The task's LightningModule has it as its class attribute `task`; a run's record has it too, so that what is read back
-can be ranked and printed without importing anything.
+The task's LightningModule has them as its class attribute `task`; a run's record has them too, so that runs can be
+ranked and printed without importing the module.
 """
 
 from __future__ import annotations
@@ -16,28 +16,26 @@ from digits.config.types import Tree, Value
 
 Better: TypeAlias = Literal["max", "min"]
 
-SPLITS = ("train", "val", "test")
-"""A metric's full name begins with one: `val/accuracy`."""
+SPLITS = ("train", "val", "test")  # a metric's full name begins with one: `val/accuracy`
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One number that is measured."""
+    """A metric: its name, which way is better, and how it is printed."""
 
     name: str
     better: Better
     fraction: bool = False  # 0..1: printed as a percentage
 
 
-COSTS = (Metric("parameters", "min"), Metric("seconds", "min"), Metric("images_per_second", "max"))
-"""What every run has, whatever its task."""
+COSTS = (Metric("parameters", "min"), Metric("seconds", "min"), Metric("images_per_second", "max"))  # of every task
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a training is measured by. Each metric is logged for every split; `loss` is always among them.
+    """A task and its metrics. Each metric is logged for every split; `loss` is always among them.
 
-    Raises ValueError where it contradicts itself.
+    Raises ValueError where its fields contradict each other.
     """
 
     name: str
@@ -59,32 +57,32 @@ class Task:
 
     @property
     def monitored(self) -> str:
-        """The full name of what chooses the best epoch."""
+        """The full name of the metric that chooses the best epoch."""
         return f"val/{self.monitor}"
 
     @property
     def watched(self) -> tuple[str, ...]:
-        """What is known of the validation split after every epoch."""
+        """The full names of the validation metrics, which every epoch has."""
         return tuple(f"val/{metric.name}" for metric in self.headline)
 
     @property
     def monitors(self) -> tuple[str, ...]:
-        """What a callback can monitor."""
+        """The full names of the metrics that a callback can monitor."""
         return (*self.watched, *(f"train/{metric.name}" for metric in self.headline))
 
     @property
     def objectives(self) -> tuple[str, ...]:
-        """What can be searched for. Nothing of the test set is among it."""
+        """The names that a search can optimize: metrics and costs, none of the test set."""
         return (*self.monitors, *(cost.name for cost in COSTS))
 
     def metric(self, name: str) -> Metric | None:
-        """A metric by its full name, or a cost; None where there is no such."""
+        """A metric by its full name, or a cost; None where there is none of that name."""
         split, slash, own = name.partition("/")
         known = self.metrics if split in SPLITS and slash else COSTS
         return next((metric for metric in known if metric.name == (own if slash else name)), None)
 
     def better(self, name: object) -> Better | None:
-        """Which way is better, by full name; None where there is no such metric."""
+        """Which way is better for a metric, by its full name; None where there is none of that name."""
         found = self.metric(name) if isinstance(name, str) else None
         return None if found is None else found.better
 
@@ -94,13 +92,13 @@ class Task:
         return found is not None and found.fraction
 
     def best_epoch(self, epochs: Sequence[Mapping[str, float]]) -> Mapping[str, float] | None:
-        """Of the epochs' metrics the best, the earlier one where two are equal; None where none was validated."""
+        """The metrics of the best epoch, the earlier of two equal ones; None where no epoch was validated."""
         validated = [epoch for epoch in epochs if self.monitored in epoch]
         choose = min if self.better(self.monitored) == "min" else max
         return choose(validated, key=lambda epoch: epoch[self.monitored]) if validated else None
 
     def tree(self) -> Tree:
-        """Ready for a record."""
+        """The task as plain data for a record."""
         return {"name": self.name, "monitor": self.monitor, "metrics": [asdict(metric) for metric in self.metrics]}
 
 
@@ -110,7 +108,7 @@ DETECTION = Task(
     "detection",
     (
         Metric("loss", "min"),
-        Metric("pages", "max", fraction=True),  # read without a fault; in training, crops
+        Metric("pages", "max", fraction=True),  # pages read without an error; in training, crops
         Metric("recall", "max", fraction=True),
         Metric("precision", "max", fraction=True),
         Metric("accuracy", "max", fraction=True),  # of the class of digits that were found
@@ -120,19 +118,18 @@ DETECTION = Task(
 
 CLASSIFIER = "digits.training.module.Classifier"
 DETECTOR = "digits.training.detection.module.PageDetector"
-KNOWN = {CLASSIFIER: CLASSIFICATION, DETECTOR: DETECTION}
-"""The tasks whose modules need not be imported to know them."""
+KNOWN = {CLASSIFIER: CLASSIFICATION, DETECTOR: DETECTION}  # tasks that are known without importing their modules
 
 
 def task_from(recorded: Value) -> Task:
-    """What a record says of its task; older records say nothing, and are of classification. Raises ValueError."""
+    """The task in a record; classification in older records, which have none. Raises ValueError."""
     if recorded is None:
         return CLASSIFICATION
     tree = recorded if isinstance(recorded, dict) else {}
     name, monitor, metrics = tree.get("name"), tree.get("monitor"), tree.get("metrics")
     found = [metric for part in (metrics if isinstance(metrics, list) else []) if (metric := _metric_from(part))]
     if not isinstance(name, str) or not isinstance(monitor, str) or not found:
-        raise ValueError(f"task is {recorded!r:.80}, which describes none")
+        raise ValueError(f"task is {recorded!r:.80}, which is not a task")
     return Task(name, tuple(found), monitor)
 
 
@@ -147,7 +144,7 @@ def _metric_from(recorded: Value) -> Metric | None:
 
 
 def task_of(target: str) -> Task:
-    """The task of the module that a `_target_` names; another package's is imported, and torch with it.
+    """The task of the module that a `_target_` names; a module of another package is imported, and torch with it.
 
     Raises TargetError.
     """
@@ -157,17 +154,17 @@ def task_of(target: str) -> Task:
 
     task: object = getattr(resolve(target), "task", None)
     if not isinstance(task, Task):
-        raise TargetError(f"{target} is no task's module: it has no class attribute task, a digits.config.task.Task")
+        raise TargetError(f"{target} is not a task module: it has no class attribute task, a digits.config.task.Task")
     return task
 
 
 def task_in(config: Tree) -> Task:
-    """The task of a configuration; classification where its module can't be had, which the check tells."""
+    """The task of a configuration; classification where its module can't be imported, which `check` reports."""
     section = config.get("task")
     if section is None:  # a configuration older than the key
         return CLASSIFICATION
     target = section.get("_target_") if isinstance(section, dict) else None
     try:
         return task_of(str(target))
-    except ValueError:  # TargetError, and what is no dotted path
+    except ValueError:  # TargetError, or not a dotted path
         return CLASSIFICATION

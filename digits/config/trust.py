@@ -1,6 +1,6 @@
-"""What a tree read back from a file may name, and what it must not hold, whatever packages are trusted.
+"""Which classes a tree read from a file may name, and what it must not hold, whatever packages are trusted.
 
-By name: nothing is imported.
+Decided by name: nothing is imported.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ TRUSTED_PREFIXES = (
     "torch.optim.",
     "lightning.pytorch.callbacks.",
 )
-"""Where targets may come from that were read back from a run; nothing else is ever called for a file."""
+"""Where the targets in a run's files may come from; a file never has anything else called."""
 
 
 TRUSTED_LOGGERS = {
     *("lightning.pytorch.loggers.TensorBoardLogger", "lightning.pytorch.loggers.tensorboard.TensorBoardLogger"),
     *("lightning.pytorch.loggers.CSVLogger", "lightning.pytorch.loggers.csv_logs.CSVLogger"),
 }
-"""Lightning's loggers that stay on this machine; the others send what they are given to whom a file names."""
+"""Lightning's loggers that stay on this machine; the others send data to an address that a file could choose."""
 
 
 def packages_of(config: Tree) -> list[str]:
@@ -34,44 +34,38 @@ def packages_of(config: Tree) -> list[str]:
 
 
 def own_packages(config: Tree) -> list[str]:
-    """The packages that a command trusts: those of `trust`, and those of what it names itself."""
+    """The packages that a command trusts: those of `trust`, and those of the targets that it names itself."""
     named = sorted({str(section["_target_"]) for _, section in targets_in(config)})
     own = [name.partition(".")[0] for name in named if not is_trusted(name)]
     return [*dict.fromkeys([*packages_of(config), *own])]
 
 
 def is_trusted(target: str, packages: Sequence[str] = ()) -> bool:
-    """Whether a target's name is one that a file may bring: ours, of a fixed list, or of a package the user named."""
+    """Whether a file may name a target: one of this package, of a fixed list, or of a package that the user named."""
     return target in TRUSTED_LOGGERS or target.startswith((*TRUSTED_PREFIXES, *(f"{package}." for package in packages)))
 
 
 def untrusted(tree: Value, packages: Sequence[str] = ()) -> list[tuple[str, str]]:
-    """The targets in a tree read back from a file that must not be called, each with its key. By name: no import."""
+    """The untrusted targets in a tree read from a file, each with its key. Decided by name: no import."""
     found = [(key, str(section["_target_"])) for key, section in targets_in(tree)]
     return [(key, target) for key, target in found if not is_trusted(target, packages)]
 
 
-WRITERS = ("callbacks", "logger", "trainer")
-"""The sections of a configuration whose objects write files."""
-
+WRITERS = ("callbacks", "logger", "trainer")  # the sections of a configuration whose objects write files
 
 PLACES = re.compile(r"(.*_)?(dir|dirpath|directory|folder|root|path|file)|model_registry")
-"""Their arguments that say where to write or send."""
+"""Arguments in these sections that choose where to write or send."""
 
+MOST_TARGETS = 1000  # objects that a file may have built; a configuration has about ten
 
-MOST_TARGETS = 1000
-"""Objects that a file may have built; a configuration has about ten."""
-
-
-MOST_PROCESSES = 64
-"""Devices that a record may ask for where the machine has fewer cores: on the CPU each is a process."""
+MOST_PROCESSES = 64  # devices that a record may ask for on a machine with fewer cores: on the CPU each is a process
 
 
 def harmful(tree: Value) -> list[tuple[str, str]]:
-    """The keys of a whole configuration, or of a section of one, that hold what does harm, each with what is wrong.
+    """The keys of a configuration, or of a section of one, whose values could do harm, each with the reason.
 
-    Interpolations, which would read the environment, or make a section with a target of its own, when the object is
-    built. Keys that change how Hydra builds. In `WRITERS`: places, and paths that lead out of the run's directory.
+    Harmful are interpolations, which would read the environment or make a new target when the object is built; keys
+    that change how Hydra builds; and in `WRITERS` places, and paths that lead out of the run's directory.
     """
     found = [(key, problem) for key, value in _leaves(tree) if (problem := _problem(key, value))]
     if sum(key.endswith("_target_") for key, _ in _leaves(tree)) > MOST_TARGETS:
@@ -101,13 +95,13 @@ def _problem(key: str, value: Value) -> str:
 
 
 def _leads_away(text: str) -> bool:
-    """Whether a text, taken for a path, is absolute, somebody's home, a URL, or climbs."""
+    """Whether a text, read as a path, is absolute, a home directory, a URL, or contains `..`."""
     address = re.match(r"[/\\~]|[A-Za-z]:[/\\]|\w[\w+.-]*://", text)
     return address is not None or "::" in text or ".." in re.split(r"[/\\]", text)
 
 
 def _leaves(tree: Value, path: str = "") -> Iterator[tuple[str, Value]]:
-    """Every value that is no section or list, and every empty one, with its key."""
+    """Every value that is not a section or list, and every empty one, with its key."""
     if isinstance(tree, dict) and tree:
         for key, value in tree.items():
             yield from _leaves(value, f"{path}.{key}" if path else key)

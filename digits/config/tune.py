@@ -10,29 +10,28 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from digits.config.task import CLASSIFICATION, Task
 from digits.config.types import Count, Name, Section
 
-Choice = bool | int | float | str | None | list[object]
-"""What a categorical parameter may be: anything that can be typed after `key=`."""
+Choice = bool | int | float | str | None | list[object]  # of a categorical parameter: anything typed after `key=`
 
 KEY = r"^\+?[A-Za-z_][\w.@/]*$"
 
 
 class Parameter(Section):
-    """One dimension of a search space; its name is a column of the tables and an axis of the pictures."""
+    """One dimension of a search space; its name is a column of the tables and an axis of the plots."""
 
-    key: Annotated[str, Field(pattern=KEY)] = Field(description="the configuration's key that it sets")
+    key: Annotated[str, Field(pattern=KEY)] = Field(description="the key of the configuration that it sets")
     when: dict[str, Choice] = Field(
-        default={}, description="only where an earlier parameter has this value, or one of a list"
+        default={}, description="drawn only where an earlier parameter has this value, or one of a list"
     )
 
 
 class Float(Parameter):
-    """A number between two others."""
+    """A number in a range."""
 
     type: Literal["float"]
     low: float = Field(description="smallest value")
     high: float = Field(description="largest value")
-    log: bool = Field(default=False, description="search the exponent")
-    step: Annotated[float, Field(gt=0)] | None = Field(default=None, description="distance of two values")
+    log: bool = Field(default=False, description="draw on a logarithmic scale")
+    step: Annotated[float, Field(gt=0)] | None = Field(default=None, description="distance between two values")
 
     @model_validator(mode="after")
     def _range(self) -> Float:
@@ -41,13 +40,13 @@ class Float(Parameter):
 
 
 class Int(Parameter):
-    """A whole number between two others, both included."""
+    """A whole number in a range, both ends included."""
 
     type: Literal["int"]
     low: int = Field(description="smallest value")
     high: int = Field(description="largest value")
-    log: bool = Field(default=False, description="search the exponent")
-    step: Count = Field(default=1, description="distance of two values")
+    log: bool = Field(default=False, description="draw on a logarithmic scale")
+    step: Count = Field(default=1, description="distance between two values")
 
     @model_validator(mode="after")
     def _range(self) -> Int:
@@ -56,7 +55,7 @@ class Int(Parameter):
 
 
 class Categorical(Parameter):
-    """One of several values, or of a group's choices."""
+    """One of several values, or one choice of a group."""
 
     type: Literal["categorical"]
     choices: Annotated[list[Choice], Field(min_length=1)] = Field(description="the values")
@@ -76,33 +75,33 @@ class Tune(Section):
     """`tune`: how the space is searched."""
 
     name: Annotated[str, Field(pattern=r"^[\w][\w.,=+@-]{0,99}$")] = Field(
-        description="what the search is known by: letters, digits and .,=+@-_"
+        description="name of the search: letters, digits and .,=+@-_"
     )
-    trials: Count = Field(description="trials in all, those of earlier starts and of other machines included")
-    workers: Count = Field(description="trials side by side in this command")
+    trials: Count = Field(description="trials in all, including those of earlier starts and of other machines")
+    workers: Count = Field(description="trials in parallel in this command")
     storage: str | None = Field(
         description="postgresql://USER@HOST/DATABASE that machines share; null: a file in the search's directory"
     )
     objective: Annotated[list[Name], Field(min_length=1)] = Field(
-        description="what to search for; several: their front"
+        description="metrics to optimize; several: their Pareto front"
     )
-    keep: Count = Field(description="trials whose weights and checkpoints are kept, the best")
-    heartbeat: Count = Field(description="seconds between a trial's signs of life; after three without, it is retried")
-    retries: int = Field(ge=0, description="times that a trial is begun again after its process or machine died")
-    seed: int = Field(ge=0, lt=2**32, description="what the sampler draws")
+    keep: Count = Field(description="number of best trials whose weights and checkpoints are kept")
+    heartbeat: Count = Field(description="seconds between a trial's heartbeats; after three missing, it is retried")
+    retries: int = Field(ge=0, description="how often a trial is retried after its process or machine died")
+    seed: int = Field(ge=0, lt=2**32, description="seed of the sampler")
     test: bool = Field(description="test the best trial once, when all are done")
 
     @field_validator("storage")
     @classmethod
     def _database(cls, storage: str | None) -> str | None:
         if storage is not None and not re.match(r"postgres(ql)?(\+psycopg)?://", storage):
-            raise ValueError("is no address of PostgreSQL")  # without the value, which may hold a password
+            raise ValueError("is not a PostgreSQL address")  # without the value, which may hold a password
         return storage
 
     @field_validator("objective")
     @classmethod
     def _objectives(cls, objective: list[str], info: ValidationInfo) -> list[str]:
-        """Only what the task has, which is the validation's context."""
+        """Allow only objectives of the task, which is the context of the validation."""
         task: Task = info.context or CLASSIFICATION
         known = task.objectives
         for name in objective:
@@ -110,20 +109,20 @@ class Tune(Section):
                 why = "; the test set is for the winner alone" if name.startswith("test/") else ""
                 raise ValueError(f"can't be {name}{why}; there is {', '.join(known)}")
         if len(set(objective)) < len(objective):
-            raise ValueError("names a figure twice; name each once")
+            raise ValueError("names a metric twice; name each once")
         return objective
 
 
 SECTIONS = ("tune", "search_space", "sampler", "pruner")
-"""What `conf/tune.yaml` has beyond an experiment: no part of a trial's own configuration."""
+"""Sections of `conf/tune.yaml` that are not part of an experiment, so not of a trial's own configuration."""
 
 
 def _check_range(low: float, high: float, step: float | None, *, log: bool) -> None:
     if low >= high:
         raise ValueError(f"low is {low} and high {high}; give a high above low, or fix the key by an override")
     if log and low <= 0:
-        raise ValueError(f"low is {low}, which has no logarithm; give a low above 0, or log: false")
+        raise ValueError(f"log: true needs low > 0, got {low}")
     if log and step is not None:
         raise ValueError("log and step exclude each other; leave out one of them")
     if step is not None and step > high - low:
-        raise ValueError(f"step is {step}, more than from {low} to {high}; give a smaller one")
+        raise ValueError(f"step is {step}, larger than the range from {low} to {high}; give a smaller one")

@@ -1,4 +1,4 @@
-"""What a configuration is made of: plain data, and the sections that describe it."""
+"""The building blocks of a configuration: plain data, and the base classes of the schemas that describe it."""
 
 from __future__ import annotations
 
@@ -8,46 +8,44 @@ from typing import Annotated, ClassVar, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 Value: TypeAlias = "None | bool | int | float | str | list[Value] | dict[str, Value]"
-"""Plain data: what YAML and JSON can hold, and all that a configuration may hold."""
+"""Plain data, as YAML and JSON hold it; a configuration may hold nothing else."""
 
-Tree: TypeAlias = dict[str, Value]
-"""A configuration, or a section of one."""
+Tree: TypeAlias = dict[str, Value]  # a configuration, or a section of one
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(min_length=1)]
 
-TARGET = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$"
-"""A dotted path: a module and what to build of it."""
+TARGET = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$"  # a dotted path: a module and one of its attributes
 
 
 class Section(BaseModel):
-    """A part of the configuration; keys that nobody reads are refused."""
+    """A part of the configuration; unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True, allow_inf_nan=False)
 
 
 class Target(Section):
-    """A section that names what it builds; further keys are that thing's arguments."""
+    """A section that names the class or function to call; further keys are its arguments."""
 
     model_config = ConfigDict(extra="allow")
 
-    made_for: ClassVar[str | None] = None  # the task that alone has a use for it
+    made_for: ClassVar[str | None] = None  # the only task that can use it; None: any
 
     target: str = Field(alias="_target_", pattern=TARGET, description="what to build")
 
     def get(self, key: str) -> Value:
-        """The value of a key, described or not; None where there is none."""
+        """The value of a key, whether the schema describes it or not; None where there is none."""
         value: Value = getattr(self, key) if key in type(self).model_fields else (self.model_extra or {}).get(key)
         return value
 
     def changed(self, values: Tree) -> Target:
-        """The section with other values, as arguments that no description holds to its types any more."""
+        """The section with other values, which the schema's types no longer check."""
         return Target.model_validate(self.tree() | values)
 
     def without(self, keys: Collection[str]) -> Target:
-        """The section without keys that are not for what it builds; it keeps its target, not its description."""
+        """The section without some keys; it keeps its target, but not its schema."""
         return Target.model_validate({name: value for name, value in self.tree().items() if name not in keys})
 
     def tree(self) -> Tree:

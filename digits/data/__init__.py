@@ -1,8 +1,8 @@
-"""Pictures of digits as tensors: fetching, reading, splitting, batching, transforming.
+"""Images of digits as tensors: fetching, reading, splitting, batching, transforming.
 
-A data set is one uint8 tensor in memory. It is indexed, augmented and normalised by the batch, on the
-device that trains; no PIL, no worker processes. Importing the package takes no torch: each name below comes with its
-first use, so that what needs none (`class_folders`) can be used without.
+A data set is one uint8 tensor in memory, indexed, augmented and normalised by the batch on the device that trains: no
+PIL, no worker processes. Importing the package does not import torch: each name below is imported on first use, so that
+modules without torch (`class_folders`) can be used alone.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from digits.data.pages.datamodule import PagesDataModule as PagesDataModule
     from digits.data.synthetic.datamodule import ReaderDataModule as ReaderDataModule
 
-HOMES = {
+HOMES = {  # the module that defines them: public names
     "augment": (
         *("RandomAffine", "RandomBlur", "RandomErase", "RandomNoise", "RandomResolution", "RandomStretch"),
         *("RandomStroke", "RandomTone", "RandomWarp"),
@@ -43,7 +43,6 @@ HOMES = {
     "pages.datamodule": ("PagesDataModule",),
     "synthetic.datamodule": ("ReaderDataModule",),
 }
-"""Where each public name is defined."""
 
 __all__ = [
     *(name for names in HOMES.values() for name in names),

@@ -1,6 +1,6 @@
-"""Augmentation by the batch, each image with parameters of its own, drawn from torch's global generator.
+"""Augmentation by the batch; every image gets its own parameters, drawn from torch's global generator.
 
-So they follow from the seed of the step. Images are uint8 (B, 1, H, W) with background 0, before and after.
+The draws are thus a function of the step's seed. Images are uint8 (B, 1, H, W), background 0, before and after.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 
 class RandomAffine(nn.Module):
-    """Turn, scale, shear and move every image of a batch by its own random amounts.
+    """Rotate, scale, shear and shift every image of a batch by its own random amounts.
 
     Parameters are drawn uniformly from ±`degrees` (rotation), 1±`scale`, ±`shear` (degrees) and ±`translate` (pixels,
-    along each axis). Pixels are interpolated bilinearly; what comes in from outside is background, 0.
+    along each axis). Pixels are interpolated bilinearly; those from outside the image are background, 0.
     """
 
     def __init__(self, degrees: float, translate: float, scale: float, shear: float) -> None:
@@ -28,12 +28,12 @@ class RandomAffine(nn.Module):
         return resample(images, self.grid(images))
 
     def grid(self, images: Tensor) -> Tensor:
-        """Where each pixel of the result comes from, (B, H, W, 2): x, y from -1 to 1 across the picture."""
+        """Source of each output pixel, (B, H, W, 2): x, y from -1 to 1 across the image."""
         width = images.shape[-1]
         angle, shear = (uniform(images, math.radians(bound)) for bound in (self.degrees, self.shear))
         size = 1 + uniform(images, self.scale)
         cos, sin, tan = angle.cos() / size, angle.sin() / size, shear.tan()
-        # grid_sample asks where each output pixel comes from: the inverse map, in units of half a picture
+        # grid_sample takes the source of each output pixel: the inverse map, in units of half an image
         rows = [
             torch.stack([cos, cos * tan - sin, uniform(images, 2 * self.translate / width)], dim=1),
             torch.stack([sin, sin * tan + cos, uniform(images, 2 * self.translate / width)], dim=1),
@@ -44,9 +44,9 @@ class RandomAffine(nn.Module):
 class RandomWarp(nn.Module):
     """`RandomAffine` and an elastic distortion (Simard, Steinkraus, Platt 2003) in one interpolation.
 
-    Every pixel comes from a place that is moved by a random field: noise smoothed by a Gaussian of standard deviation
-    `smoothness` pixels, so that near pixels move alike. The moves' root mean square, in pixels along each axis, is
-    drawn for every image from 0 to `elastic`. (Simard's alpha 34 and sigma 4 are the strongest of `elastic=1.4
+    Every pixel is displaced by a random field: noise smoothed by a Gaussian of standard deviation `smoothness` pixels,
+    so that neighbouring pixels move alike. The root mean square of the displacement, in pixels along each axis, is
+    drawn per image from 0 to `elastic`. (Simard's alpha 34 and sigma 4 are the strongest case of `elastic=1.4
     smoothness=4`.)
     """
 
@@ -62,7 +62,7 @@ class RandomWarp(nn.Module):
         return resample(images, self.grid(images))
 
     def grid(self, images: Tensor) -> Tensor:
-        """The affine map's grid, each point moved by the random field."""
+        """The affine grid, each point displaced by the random field."""
         batch, _, height, width = images.shape
         noise = (torch.rand(batch, 2, height, width, device=images.device) - 0.5) * math.sqrt(12)  # of variance 1
         field = smoother(height, self.smoothness, images) @ noise @ smoother(width, self.smoothness, images).T
@@ -71,10 +71,10 @@ class RandomWarp(nn.Module):
 
 
 class RandomStroke(nn.Module):
-    """Make the strokes of every image thicker or thinner, by up to `width` of a pixel's growth on each side.
+    """Make the strokes of every image thicker or thinner, by up to `width` of a pixel on each side.
 
-    Thicker: part of the way to the brightest of each pixel and its four neighbours; thinner: to the darkest
-    (grey-scale dilation and erosion).
+    Each image is interpolated towards its grey-scale dilation (thicker) or erosion (thinner) over a pixel and its four
+    neighbours.
     """
 
     def __init__(self, width: float) -> None:
@@ -107,14 +107,14 @@ class RandomErase(nn.Module):
         return images.masked_fill(erased.unsqueeze(1), 0)
 
     def _span(self, images: Tensor, length: int) -> Tensor:
-        """Which of `length` rows or columns lie in each image's stretch, bool (B, length)."""
+        """Mask of the rows or columns, of `length`, that each image's rectangle covers, bool (B, length)."""
         half = torch.rand(len(images), 1, device=images.device) * (self.size / 2)
         centre = torch.rand(len(images), 1, device=images.device) * length
         return (torch.arange(length, device=images.device) + 0.5 - centre).abs() < half
 
 
 class RandomStretch(nn.Module):
-    """Make every image wider or narrower about its middle, by a factor from exp(-`width`) to exp(`width`)."""
+    """Make every image wider or narrower about its centre, by a factor from exp(-`width`) to exp(`width`)."""
 
     def __init__(self, width: float) -> None:
         super().__init__()
@@ -124,13 +124,13 @@ class RandomStretch(nn.Module):
         """Images uint8 (B, 1, H, W) to uint8 of the same shape."""
         length, factor = images.shape[-1], uniform(images, self.width).exp().view(-1, 1, 1)
         at = torch.arange(length, device=images.device) - (length - 1) / 2
-        reach = (1 / factor).clamp(min=1)  # narrower: the mean over what becomes one pixel
+        reach = (1 / factor).clamp(min=1)  # narrower: average the pixels that become one
         weights = (1 - (at.view(-1, 1) / factor - at).abs() / reach).clamp(min=0) / reach  # (B, W, W)
         return to_bytes(images[:, 0].float() @ weights.mT).unsqueeze(1)
 
 
 class RandomBlur(nn.Module):
-    """Smooth every image by a Gaussian of standard deviation 0 to `sigma` pixels."""
+    """Blur every image with a Gaussian of standard deviation 0 to `sigma` pixels."""
 
     def __init__(self, sigma: float) -> None:
         super().__init__()
@@ -146,9 +146,9 @@ class RandomBlur(nn.Module):
 
 
 class RandomResolution(nn.Module):
-    """Reduce every image to between `smallest` and all of its pixels across, and enlarge it again.
+    """Downsample every image to between `smallest` pixels and its full width, then upsample it again.
 
-    Reduced by the mean over areas; enlarged, by lot, bilinearly or in squares.
+    Downsampling averages areas; upsampling is bilinear or in squares, at random.
     """
 
     def __init__(self, smallest: int) -> None:
@@ -167,8 +167,8 @@ class RandomResolution(nn.Module):
 class RandomTone(nn.Module):
     """Change every image's brightness, gamma and contrast.
 
-    Its brightest pixel becomes `dimmest` to 1 of white; gamma is from exp(-`gamma`) to exp(`gamma`); the slope between
-    ink and paper is 1 to `steepest` times as steep, so that soft edges become hard, about a level of 0.25 to 0.5.
+    The brightest pixel becomes `dimmest` to 1 of white; gamma is exp(-`gamma`) to exp(`gamma`); contrast about a level
+    of 0.25 to 0.5 becomes 1 to `steepest` times as steep, which turns soft edges into hard ones.
     """
 
     def __init__(self, dimmest: float, gamma: float, steepest: float) -> None:
@@ -188,7 +188,7 @@ class RandomTone(nn.Module):
 
 
 class RandomNoise(nn.Module):
-    """Add noise to every pixel of an image, Gaussian, of a standard deviation from 0 to `sigma` of white."""
+    """Add Gaussian noise to every pixel; its standard deviation is drawn per image from 0 to `sigma` of white."""
 
     def __init__(self, sigma: float) -> None:
         super().__init__()
@@ -201,7 +201,7 @@ class RandomNoise(nn.Module):
 
 
 def to_bytes(images: Tensor) -> Tensor:
-    """Levels to the nearest of 0..255."""
+    """Round levels and clip them to 0..255, uint8."""
     return images.round().clamp(0, 255).to(torch.uint8)
 
 
@@ -211,24 +211,24 @@ def both_ways(images: Tensor, weights: Tensor) -> Tensor:
 
 
 def uniform(images: Tensor, bound: float) -> Tensor:
-    """A number from -bound to bound for every image, (B,)."""
+    """One draw from -bound to bound for every image, (B,)."""
     return (torch.rand(len(images), device=images.device) * 2 - 1) * bound
 
 
 def resample(images: Tensor, grid: Tensor) -> Tensor:
-    """Images uint8 (B, 1, H, W) looked up bilinearly at the points of a grid (B, H, W, 2); 0 outside."""
+    """Sample images uint8 (B, 1, H, W) bilinearly at the points of a grid (B, H, W, 2); 0 outside."""
     return F.grid_sample(images.float(), grid, align_corners=False).round_().to(torch.uint8)
 
 
 def smoother(length: int, sigma: float, images: Tensor) -> Tensor:
-    """A matrix (length, length) that smooths noise by a Gaussian and keeps its variance, up to the border."""
+    """Matrix (length, length) that smooths noise with a Gaussian and keeps its variance, up to the border."""
     at = torch.arange(length, device=images.device)
     weights = torch.exp(-((at - at.unsqueeze(1)) ** 2) / (2 * sigma**2))
     return weights / weights.square().sum(dim=1, keepdim=True).sqrt()
 
 
 def resolution(side: int, size: int, *, smooth: bool) -> Tensor:
-    """A matrix (side, side) that reduces to `size` pixels by the mean over areas, and enlarges again."""
+    """Matrix (side, side) that downsamples to `size` pixels by averaging areas and upsamples again."""
     edges, pixels = torch.arange(size + 1) * (side / size), torch.arange(side)
     overlap = torch.minimum(edges[1:, None], pixels + 1) - torch.maximum(edges[:-1, None], pixels)
     overlap = overlap.clamp(min=0)  # (size, side): of each new pixel with each old one

@@ -1,4 +1,4 @@
-"""What every DataModule of this package has: three splits, batches of them, and what is done to a batch."""
+"""The base of every DataModule in this package: three splits, their batches, and the transforms of a batch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Generic, Protocol, Self, TypeAlias, TypeVar
 import lightning as L
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from digits.data.loader import BatchLoader, Rows
 from digits.data.normalise import Normalise
@@ -22,7 +23,7 @@ class ImageBatch(Protocol):
 
     @property
     def seed(self) -> int:
-        """What makes the step's randomness repeatable."""
+        """Seed of the step's randomness."""
 
     def _replace(self, *, images: Tensor) -> Self: ...
 
@@ -31,11 +32,11 @@ B = TypeVar("B", bound=ImageBatch)
 
 
 class SplitsDataModule(L.LightningDataModule, Generic[B]):
-    """Splits that lie in memory, or on a disk as if they did; batches without worker processes, resumable.
+    """Splits in memory, or read from disk on access; batches without worker processes, resumable.
 
-    A subclass makes the splits in `setup`: `train`, `val` (None where nothing is validated) and `test`, with `classes`
-    and the `checksums` of what was read. `mean` and `std` normalise the pixels, `image_size` is the side of what the
-    net is trained on; nothing is validated where `val_size` is 0.
+    A subclass makes the splits in `setup`: `train`, `val` (None without validation) and `test`, with `classes` and the
+    `checksums` of what was read. `mean` and `std` normalise the pixels, `image_size` is the side of the images that the
+    model is trained on, and `val_size=0` means no validation.
     """
 
     train: Rows[B]
@@ -65,21 +66,23 @@ class SplitsDataModule(L.LightningDataModule, Generic[B]):
         self.seed = seed
         self.augment, self.normalise = nn.Sequential(*augment), Normalise(mean, std)
 
+    @override
     def train_dataloader(self) -> BatchLoader[B]:
         """Shuffled batches of this process's share; with trainer.overfit_batches the same ones every epoch."""
         loader = self._loader(self.train, self.batch_size, self.seed)
         if self.trainer is not None:
             loader.limit = self.trainer.limit_train_batches  # overfit_batches is one too
             if getattr(self.trainer, "overfit_batches", 0):
-                del loader.sampler  # so nobody calls set_epoch; Lightning can fix the order of its own loaders only
+                del loader.sampler  # so that set_epoch is never called; Lightning fixes only its own loaders' order
         return loader
 
+    @override
     def val_dataloader(self) -> BatchLoader[B] | list[BatchLoader[B]]:
-        """Batches in order; nothing where nothing is validated."""
+        """Batches in order; an empty list without validation."""
         return self._loader(self.val, self.eval_batch_size) if self.val is not None else []
 
+    @override
     def test_dataloader(self) -> BatchLoader[B]:
-        """Batches in order."""
         return self._loader(self.test, self.eval_batch_size)
 
     def _loader(self, split: Rows[B], batch_size: int, seed: int | None = None) -> BatchLoader[B]:
@@ -88,11 +91,12 @@ class SplitsDataModule(L.LightningDataModule, Generic[B]):
             return BatchLoader(split, batch_size, seed)
         device = trainer.strategy.root_device
         if device.type != "cpu":
-            split = split.to(device)  # batches are made where they are used, of a set that is small enough
+            split = split.to(device)  # the set is small enough to lie where its batches are used
         return BatchLoader(split, batch_size, seed, trainer.global_rank, trainer.world_size)
 
+    @override
     def on_after_batch_transfer(self, batch: B, dataloader_idx: int) -> B:
-        """Augment training batches, normalise all, on the device.
+        """Augment training batches and normalise all batches, on the device.
 
         The step's seed is set here, so that augmentation and the dropout that follows draw from it.
         """
@@ -101,20 +105,19 @@ class SplitsDataModule(L.LightningDataModule, Generic[B]):
             seed_step(batch.seed, images.device)
             images = self.augment(images)
         images = self.normalise(images)
-        if self.trainer is not None:  # Lightning gave the batch its precision while it was still whole numbers
+        if self.trainer is not None:  # Lightning converted the batch's precision while it was still integers
             images = self.trainer.precision_plugin.convert_input(images)
         return batch._replace(images=images)
 
 
-AnyDataModule: TypeAlias = SplitsDataModule[ImageBatch]
-"""A DataModule, where it doesn't matter which."""
+AnyDataModule: TypeAlias = SplitsDataModule[ImageBatch]  # where the kind of batch does not matter
 
 
 def seed_step(seed: int, device: torch.device) -> None:
-    """Make what is drawn next on a device follow from a seed.
+    """Seed torch's generators of the CPU and of one device.
 
-    `torch.manual_seed` would seed every kind of device there might be, and keep a stack trace of each call until that
-    device is used: 1 ms a step, and a leak, on a machine without one.
+    `torch.manual_seed` would seed every kind of device that may exist, and keep a stack trace of each call until that
+    device is used: 1 ms per step, and a leak, on a machine without one.
     """
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":

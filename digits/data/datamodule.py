@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
+from typing_extensions import override
 
 from digits.data.base import SplitsDataModule
 from digits.data.datasets import Arrays, fault_in, read_dataset
@@ -14,14 +15,14 @@ from digits.data.split import stratified_split
 
 
 class MNISTDataModule(SplitsDataModule[Batch]):
-    """MNIST, and any set that comes as arrays of square grey pictures.
+    """MNIST, and any data set that comes as arrays of square grey images.
 
-    The official test images are the test split, never anything else. The official training images are
-    parted into `train` and a class-stratified `val` of `val_size` by `split_seed`; with `val_size=0` there
-    is no validation. A subclass that overrides `read` brings a data set of its own.
+    The official test images are the test split, never anything else. The official training images are split into
+    `train` and a class-stratified `val` of `val_size` by `split_seed`; with `val_size=0` there is no validation. A
+    subclass with its own data set overrides `read`.
 
     After `setup`: `train`, `val` (None with val_size=0) and `test` splits, `classes`, `checksums`.
-    Raises DataError when the data can't be had, ValueError when they don't fit the configuration.
+    Raises DataError when the data can't be fetched or read, ValueError when they don't fit the configuration.
     """
 
     train: Split
@@ -50,15 +51,15 @@ class MNISTDataModule(SplitsDataModule[Batch]):
         self.split_seed, self.limit = split_seed, limit
 
     def read(self) -> Arrays:
-        """The data set as its makers split it; fetched if need be."""
+        """The data set with its official splits; fetched if needed."""
         return read_dataset(self.name, self.root, None if self.mirrors is None else tuple(self.mirrors))
 
+    @override
     def prepare_data(self) -> None:
-        """Fetch the files; Lightning calls this in one process only."""
         self.read()
 
+    @override
     def setup(self, stage: str | None = None) -> None:
-        """Make the splits."""
         if hasattr(self, "train"):
             return
         arrays = self.read()
@@ -83,7 +84,7 @@ class MNISTDataModule(SplitsDataModule[Batch]):
         )
 
     def split(self, name: str) -> Split:
-        """A split by name: train, val or test. Raises ValueError when the run kept no validation images."""
+        """A split by name: train, val or test. Raises ValueError when there is no validation split."""
         split = {"train": self.train, "val": self.val, "test": self.test}[name]
         if split is None:
             raise ValueError("there is no validation split: data.val_size is 0")

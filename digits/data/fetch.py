@@ -1,4 +1,4 @@
-"""Fetch one file from the first mirror that has it right: checked, within limits, by one process at a time."""
+"""Download of one file from the first mirror that delivers it intact: checked, limited, one process at a time."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from filelock import FileLock
 from tqdm import tqdm
 
 TIMEOUT = 5.0  # seconds without a byte after which a mirror is given up, and over which its rate is measured
-SLOWEST = 4096  # bytes of content a second below which it is given up; headers that drip are waited for
-LARGEST = 1 << 26  # bytes after which it is: 67 MB, where the largest file of these data sets has 26
-ASK_AGAIN = 120.0  # seconds for which a slow failure is remembered, lest every job of a sweep wait for it again
+SLOWEST = 4096  # bytes of content per second below which a mirror is given up; slow headers are waited for
+LARGEST = 1 << 26  # bytes above which a file is refused: 67 MB; the largest file of these data sets has 26
+ASK_AGAIN = 120.0  # seconds for which a slow failure is remembered, so that not every job of a sweep waits for it
 
-_failed: dict[str, tuple[float, str]] = {}  # when, and with what answer, each URL was slow to fail in this process
+_failed: dict[str, tuple[float, str]] = {}  # by URL: time and message of its last slow failure in this process
 
 
 class FetchError(Exception):
-    """A mirror didn't give the file: its answer, in a line; or none did: a line for each."""
+    """A failed download: one line with a mirror's answer, or one line for each mirror where all failed."""
 
 
 def fetch(name: str, md5: str, folder: Path, mirrors: list[str]) -> Path:
-    """The path of `folder/name`, downloaded if it isn't there yet.
+    """The path of `folder/name`, downloaded if it does not exist yet.
 
-    A file that is there is taken as it is: whether it is right, its reader says. Another process that wants
-    the same file waits for this one. Raises FetchError with every mirror's answer, and OSError where the
-    folder can't be written; neither leaves a file behind.
+    An existing file is not checked here; its reader does that. Another process that wants the same file waits for this
+    one. Raises FetchError with every mirror's answer, and OSError where the folder can't be written; in both cases no
+    file remains.
     """
     path, part, lock = (folder / file for file in (name, f".{name}.part", f".{name}.lock"))
     if path.exists():
@@ -49,23 +49,23 @@ def fetch(name: str, md5: str, folder: Path, mirrors: list[str]) -> Path:
                     _download(url, md5, part)
                     part.replace(path)
                 except FetchError as error:
-                    printable = "".join(c if c.isprintable() else " " for c in str(error))  # it has the server's words
+                    printable = "".join(c if c.isprintable() else " " for c in str(error))  # the server's text
                     answers.append(f"  {url}: {printable:.300}")
                     if time.monotonic() - begun > TIMEOUT / 5:
                         _failed[url] = time.monotonic(), printable[:300]
         finally:
             part.unlink(missing_ok=True)
-            with suppress(OSError):  # Windows keeps it; elsewhere, who waits on it finds it gone and takes a new one
+            with suppress(OSError):  # Windows keeps a held lock; elsewhere a waiting process then makes a new one
                 lock.unlink()
     if not path.exists():
-        raise FetchError("\n".join(answers) or "  there is no mirror to ask")
+        raise FetchError("\n".join(answers) or "  no mirror is configured")
     return path
 
 
 def _download(url: str, md5: str, part: Path) -> None:
     logging.getLogger(__name__).info("fetching %s", url)
     with part.open("wb") as file:
-        for chunk in _chunks(url):  # whose errors are the mirror's; those of writing are the disk's
+        for chunk in _chunks(url):  # its errors are the mirror's (FetchError), those of writing the disk's (OSError)
             file.write(chunk)
     content = part.read_bytes()
     if (found := hashlib.md5(content, usedforsecurity=False).hexdigest()) != md5:
@@ -88,7 +88,7 @@ def _chunks(url: str) -> Iterator[bytes]:
                 while chunk := response.read1(1 << 16):
                     bar.update(len(chunk))
                     if (received := received + len(chunk)) > LARGEST or (size or 0) > LARGEST:
-                        raise FetchError(f"has more than {LARGEST} bytes, which no file has")
+                        raise FetchError(f"has more than {LARGEST} bytes, which no file of a data set has")
                     if (seconds := time.monotonic() - since) > TIMEOUT:
                         if received - counted < SLOWEST * seconds:
                             raise FetchError(f"sent only {received - counted} bytes in {seconds:.1f} s")

@@ -1,4 +1,4 @@
-"""A data set of a person's own pictures, one folder per class, each picture as the reader would see it."""
+"""A user's own pictures as a data set: one folder per class, each picture prepared as the reader prepares it."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ log = logging.getLogger(__name__)
 class ImageFolder(MNISTDataModule):
     """Pictures of any kind in `root/CLASS/`, or in `root/train/CLASS/` and `root/test/CLASS/`.
 
-    Each becomes the patch that the reader would make of it, and counts once however many copies there are. Without a
-    `test/`, `test_size` of them, a part of every class chosen by `test_seed`, are the test split; with None all are,
-    to evaluate on. Which those are follows from the pictures alone, not from the names of their files.
+    Each picture becomes the patch that the reader would make of it; copies count once. Without a `test/` folder,
+    `test_size` of them, a part of every class chosen by `test_seed`, are the test split; with `test_size=None` all are,
+    for evaluation only. The choice depends on the pictures' content alone, not on the file names.
 
-    `nondigits` of the training split's number are added to it as pictures of "none", a class that the folder need not
-    have; none where any other class is no digit. They follow from the digits and `split_seed`.
+    A share of `nondigits` of the training split is added to it as images of the class "none", for which the folder
+    needs no pictures; nothing is added if any other class is not a digit. They follow from the digits and `split_seed`.
 
-    After `setup` it has `files` too: where in `root` the images of each split's tensor come from, but for those made.
+    After `setup`, `files` holds for each split the paths below `root` of the images in its tensor, but not of generated
+    ones.
     """
 
     files: dict[str, tuple[str, ...]]
@@ -64,7 +65,7 @@ class ImageFolder(MNISTDataModule):
         self.nondigits, self.test_size, self.test_seed = nondigits, test_size, test_seed
 
     def read(self) -> Arrays:
-        """The pictures as patches, read once per process however many jobs of a sweep want them."""
+        """The pictures as patches, read once per process however many jobs of a sweep use them."""
         train, test, classes, checksums = read_folder(self.root, self.test_size, self.test_seed)
         if len(train.labels) - self.val_size < len(classes):
             raise DataError(
@@ -77,20 +78,20 @@ class ImageFolder(MNISTDataModule):
         return Arrays(train.patches, train.labels, test.patches, test.labels, classes, checksums)
 
     def setup(self, stage: str | None = None) -> None:
-        """Make the splits, then what is added to the training split."""
+        """Make the splits, then add the generated images to the training split."""
         if hasattr(self, "train"):
             return
         super().setup(stage)
         if not self.nondigits:
             return
         if strange := [name for name in self.classes if name not in (*DIGITS, NONE)]:
-            why = "what is made as no digit might be one of them"
-            log.info('the class "%s" is given no pictures beside %s: %s', NONE, few(strange), why)
+            why = "a generated non-digit might show one of them"
+            log.info('no images are generated for the class "%s" beside %s: %s', NONE, few(strange), why)
             return
         self.train = self._with_nondigits(self.train, mix(self.split_seed, 0))
 
     def _with_nondigits(self, split: Split, seed: int) -> Split:
-        """A split, and what is no digit, made of its digits; no larger than `limit`."""
+        """A split plus non-digits generated from its digits, at most `limit` rows."""
         from digits.data.synthetic.nondigits import make_nondigits
 
         none, random = self.classes.index(NONE), np.random.RandomState(seed % 2**32)
@@ -98,7 +99,7 @@ class ImageFolder(MNISTDataModule):
         digits = values >= 0
         number = round(self.nondigits * len(split)) if digits.any() else 0
         made = torch.from_numpy(make_nondigits(split.pixels().numpy()[digits], values[digits], number, random))
-        log.info('for the class "%s" %s pictures of no digit are made', NONE, f"{number:,}")
+        log.info('for the class "%s" %s images of non-digits are generated', NONE, f"{number:,}")
         rows = torch.cat([split.rows, torch.arange(number) + len(split.labels)])
         return Split(
             torch.cat([split.images, made]),
@@ -108,7 +109,7 @@ class ImageFolder(MNISTDataModule):
 
 
 class Folder(NamedTuple):
-    """A folder's pictures, parted."""
+    """A folder's pictures, split."""
 
     train: Pictures
     test: Pictures
@@ -120,14 +121,14 @@ class Folder(NamedTuple):
 def read_folder(root: str, test_size: int | None, test_seed: int) -> Folder:
     """The pictures of a folder of classes, laid out as `digits.data.class_folders` says.
 
-    Raises DataError, with a line for every picture that can't be used, or for all that is wrong with the folder.
+    Raises DataError with a line for every picture that can't be used, or for every fault of the folder.
     """
     folder = Path(root).expanduser()
     try:
         found = find_pictures(folder)
     except FolderError as error:
         raise DataError(str(error)) from None
-    parts = [found.test or {}, found.train]  # the test first: what is in both is not trained on
+    parts = [found.test or {}, found.train]  # the test first: a picture in both is not trained on
     listed = [
         (path, label) for part in parts for label, name in enumerate(found.classes) for path in part.get(name, [])
     ]
@@ -140,7 +141,7 @@ def read_folder(root: str, test_size: int | None, test_seed: int) -> Folder:
     train = pictures.at(rows if len(held) == len(rows) else np.setdiff1d(rows, held))
     test = pictures.at(np.random.RandomState(test_seed).permutation(held))  # data.limit takes the first of them
     if gone := [name for label, name in enumerate(found.classes) if label not in train.labels]:
-        raise DataError(f"every picture of {few(gone)} in {shown(folder / 'train')} is in test/ too; give it others")
+        raise DataError(f"every picture of {few(gone)} in {shown(folder / 'train')} is in test/ too; add others")
     checksums = {
         f"{part}/{name}": _checksum(some, label)
         for part, some in (("train", train), ("test", test))
@@ -150,17 +151,17 @@ def read_folder(root: str, test_size: int | None, test_seed: int) -> Folder:
 
 
 def held_out(labels: Rows, number: int, seed: int) -> Rows:
-    """Rows to keep apart for the test, `number` in all: of each class its share, but at least one.
+    """Rows of the test split, `number` in all: each class in proportion, but at least one.
 
-    `stratified_split` may leave a rare class without; but what was never tested has no accuracy.
-    Raises DataError where a class would be left with nothing to train on.
+    `stratified_split` may give a rare class none, and a class that is never tested has no accuracy.
+    Raises DataError where a class would have nothing left to train on.
     """
     random = np.random.RandomState(seed)  # its stream is frozen by numpy's compatibility policy
     classes, counts = np.unique(labels, return_counts=True)
     if counts.min() < 2 or not len(classes) <= number <= len(labels) - len(classes):
         raise DataError(
-            f"data.test_size is {number}, which of {len(labels)} pictures (copies count once) of {len(classes)} "
-            "classes doesn't leave each class one to test and one to train on; add some, or set it to another number"
+            f"data.test_size is {number}: with {len(labels)} pictures (copies count once) of {len(classes)} classes "
+            "that does not leave each class one to test and one to train on; add pictures, or set another number"
         )
     exact = counts * number / len(labels)
     shares = np.clip(np.floor(exact).astype(int), 1, counts - 1)

@@ -1,4 +1,4 @@
-"""Batches straight out of a tensor: no worker processes, no copies but the batch itself, resumable."""
+"""Batches indexed from a tensor: no worker processes, no copies but the batch itself, resumable."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 class Batch(NamedTuple):
-    """What a step gets. The seed makes the step's randomness (augmentation, dropout) repeatable."""
+    """The input of one step. Its seed makes the step's randomness (augmentation, dropout) repeatable."""
 
     images: Tensor  # uint8 (B, 1, H, W), float32 after the DataModule's transforms
     labels: Tensor  # int64 (B,)
@@ -19,28 +19,27 @@ class Batch(NamedTuple):
     seed: int
 
 
-T = TypeVar("T", covariant=True)
-"""A batch."""
+T = TypeVar("T", covariant=True)  # a batch
 
 
 class Rows(Protocol[T]):
-    """Some rows of a data set, out of which batches are made; `Split` is one."""
+    """Rows of a data set from which batches are made; `Split` is one."""
 
     @property
     def rows(self) -> Tensor:
-        """int64 (M,): which rows of the data set."""
+        """Indices into the data set, int64 (M,)."""
 
     def batch(self, rows: Tensor, seed: int) -> T:
         """A batch of these rows."""
 
     def to(self, device: torch.device) -> Self:
-        """The same on another device, where that pays."""
+        """A copy on another device, or itself where that does not pay."""
 
     def __len__(self) -> int: ...
 
 
 class Split(NamedTuple):
-    """Some rows of a data set. The images are shared with the other splits, not copied."""
+    """Rows of a data set. The images are shared with the other splits, not copied."""
 
     images: Tensor  # uint8 (N, H, W)
     labels: Tensor  # int64 (N,)
@@ -67,15 +66,15 @@ class Split(NamedTuple):
 
 
 class BatchLoader(Generic[T]):
-    """Iterates a split by the batch.
+    """Iterates over a split in batches.
 
-    With a `seed` the order of every epoch is a function of (seed, epoch); without one it is the split's.
-    `rank` and `world_size` deal the rows out to processes: in training each gets as many (a few rows come
-    twice so that all take the same number of steps), in evaluation every row comes exactly once.
+    With a `seed` the order of every epoch is a function of (seed, epoch); without one it is the split's. `rank` and
+    `world_size` distribute the rows over processes: in training each gets the same number (a few rows come twice so
+    that all take the same number of steps), in evaluation every row comes exactly once.
 
-    Lightning calls `set_epoch` through `sampler`, and `state_dict` / `load_state_dict` to go on in the
-    middle of an epoch; it looks at `batch_sampler` too. Where it stops every pass early, `limit` says so as
-    `trainer.limit_train_batches` does: a number of batches, or as a float a share of them.
+    Lightning calls `set_epoch` through `sampler`, and `state_dict` / `load_state_dict` to resume in the middle of an
+    epoch; it reads `batch_sampler` too. `limit` tells where Lightning ends every pass, as `trainer.limit_train_batches`
+    does: a number of batches, or as a float a share of them.
     """
 
     batch_sampler = None
@@ -89,7 +88,7 @@ class BatchLoader(Generic[T]):
         self.rank, self.world_size = rank, world_size
         self.epoch = self.position = self._start = 0
         if seed is not None:
-            self.sampler = self  # what has one counts as shuffled
+            self.sampler = self  # a loader with a sampler counts as shuffled
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order of the next pass."""
@@ -105,7 +104,7 @@ class BatchLoader(Generic[T]):
         rows, steps = self._order(), len(self)
         if len(rows) > (steps - 1) * self.batch_size:
             batches = rows.tensor_split(list(range(self.batch_size, steps * self.batch_size, self.batch_size)))
-        else:  # one row fewer than another process, and so a batch: which that one would wait for in DDP's forward pass
+        else:  # one row less than another process, hence one batch less: DDP's forward pass would wait for it there
             batches = rows.tensor_split(steps)
         start, self._start = self._start, 0
         for step in range(start, steps):
@@ -127,30 +126,30 @@ class BatchLoader(Generic[T]):
         return 0 if self.seed is None else mix(self.seed, self.epoch, step, self.rank)
 
     def state_dict(self) -> dict[str, int]:
-        """How many batches of the epoch have been given out."""
+        """The number of batches of the epoch that have been yielded."""
         return {"position": self.position}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Make the next pass start where the state says; at an epoch's end, that is the start.
+        """Make the next pass start at the saved position; at an epoch's end, that is the beginning.
 
-        Raises ValueError when there is no such place in an epoch.
+        Raises ValueError when an epoch has no such position.
         """
         position: object = state.get("position") if isinstance(state, dict) else state
         steps = self._steps()
         if type(position) is not int or not 0 <= position <= steps:
             raise ValueError(
-                f"the checkpoint says to go on after batch {position!r:.40} of an epoch of {steps}: it is damaged, "
-                "or of other data; take the run's other checkpoint, or start anew from its weights with init_from"
+                f"the checkpoint resumes after batch {position!r:.40} of an epoch of {steps}: it is damaged, or from "
+                "other data; use the run's other checkpoint, or start from its weights with init_from"
             )
         self.position = self._start = position % steps if steps else 0
 
     def _steps(self) -> int:
-        """How many batches a pass really has."""
+        """The number of batches in a pass, `limit` applied."""
         return int(len(self) * self.limit) if isinstance(self.limit, float) else min(len(self), self.limit)
 
 
 def mix(*numbers: int) -> int:
-    """One seed out of several whole numbers, such that neighbours share nothing (splitmix64, Steele et al. 2014)."""
+    """One seed from several integers, unrelated for neighbouring ones (splitmix64, Steele et al. 2014)."""
     mask, state = (1 << 64) - 1, 0
     for number in numbers:
         state = (state + number + 0x9E3779B97F4A7C15) & mask

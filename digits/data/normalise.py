@@ -1,4 +1,4 @@
-"""From uint8 pixels to what a net takes."""
+"""From uint8 pixels to the normalised float32 that a model takes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Normalise(nn.Module):
 
     @property
     def background(self) -> float:
-        """What a pixel of 0 becomes."""
+        """The normalised value of a pixel of 0."""
         return -self.mean / self.std
 
     def forward(self, images: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Files of a person's own pictures as labelled patches, in an order that follows from what is on them."""
+"""A user's own picture files as labelled patches, in an order that depends on their content alone."""
 
 from __future__ import annotations
 
@@ -22,15 +22,12 @@ log = logging.getLogger(__name__)
 
 Rows = npt.NDArray[np.int64]
 
-THREADS = 4
-"""That decode at once, which leaves Python to the others; the largest picture takes 256 MB meanwhile."""
-
-TOLD = 1000
-"""Pictures that can't be used, told one by one."""
+THREADS = 4  # decode at once, which releases the GIL; the largest picture takes 256 MB meanwhile
+LISTED = 1000  # unusable pictures that are listed one by one
 
 
 class Pictures(NamedTuple):
-    """Some pictures of one digit each."""
+    """Pictures of one digit each."""
 
     patches: npt.NDArray[np.uint8]  # (N, 28, 28), white ink on black
     labels: Rows  # (N,)
@@ -38,7 +35,7 @@ class Pictures(NamedTuple):
     digests: tuple[str, ...]  # SHA-256 of each file
 
     def at(self, rows: Rows) -> Pictures:
-        """Those in some rows."""
+        """The pictures of these rows."""
         files, digests = (tuple(part[row] for row in rows.tolist()) for part in (self.files, self.digests))
         return Pictures(self.patches[rows], self.labels[rows], files, digests)
 
@@ -51,9 +48,9 @@ class _Found(NamedTuple):
 
 
 def read_pictures(listed: Sequence[tuple[Path, int]], folder: Path) -> Pictures:
-    """Files with their labels as pictures, sorted by label and content; of copies the first that is listed counts.
+    """Labelled files as pictures, sorted by label and content; of copies, the first listed counts.
 
-    Raises DataError with a line for each that can't be used, and for each that has two labels.
+    Raises DataError with a line for each file that can't be used, or for each picture that has two labels.
     """
     with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as threads:
         answers = list(threads.map(_read, listed))
@@ -61,19 +58,19 @@ def read_pictures(listed: Sequence[tuple[Path, int]], folder: Path) -> Pictures:
         which = f"{len(faults):,} of the {len(listed):,} pictures in {shown(folder)}"
         raise DataError("\n".join([f"{which} can't be used; replace them, or move them away:", *_some(faults)]))
     found: dict[str, _Found] = {}
-    copies, torn = [], []
+    copies, conflicts = [], []
     for answer in answers:
         assert isinstance(answer, _Found)
         former = found.setdefault(answer.digest, answer)
         if former.label != answer.label:
-            torn.append(f"{shown(former.path)} and {shown(answer.path)}")
+            conflicts.append(f"{shown(former.path)} and {shown(answer.path)}")
         elif former is not answer:
             copies.append(shown(answer.path.relative_to(folder)))
-    if torn:
-        head = "a picture can't be of two classes; of each two that are the same, delete one:"
-        raise DataError("\n".join([head, *_some(torn)]))
+    if conflicts:
+        head = "a picture can't be of two classes; of each two identical files, delete one:"
+        raise DataError("\n".join([head, *_some(conflicts)]))
     if copies:
-        log.warning("%s: left out, since other files hold the same pictures: %s", shown(folder), few(copies))
+        log.warning("%s: skipped, since other files hold the same pictures: %s", shown(folder), few(copies))
     ordered = sorted(found.values(), key=lambda picture: (picture.label, picture.digest))
     return Pictures(
         np.stack([picture.patch for picture in ordered]),
@@ -84,17 +81,17 @@ def read_pictures(listed: Sequence[tuple[Path, int]], folder: Path) -> Pictures:
 
 
 def _read(entry: tuple[Path, int]) -> _Found | str:
-    """A picture, or what is wrong with it."""
+    """A picture, or its fault as a sentence."""
     path, label = entry
     try:
         patch = one_digit(open_picture(path).grey)
         with path.open("rb") as file:
             return _Found(patch, hashlib.file_digest(file, "sha256").hexdigest(), label, path)
-    except ValueError as error:  # of a picture without ink, or of one that is none (PictureError)
+    except ValueError as error:  # without ink, or not a picture (PictureError)
         return f"{shown(path)}: {error}"
     except OSError as error:
         return f"{shown(path)}: it can't be read: {error.strerror}"
 
 
 def _some(lines: list[str]) -> list[str]:
-    return lines[:TOLD] + [f"and {len(lines) - TOLD:,} more"] * (len(lines) > TOLD)
+    return lines[:LISTED] + [f"and {len(lines) - LISTED:,} more"] * (len(lines) > LISTED)

@@ -9,10 +9,10 @@ import numpy.typing as npt
 def stratified_split(
     labels: npt.NDArray[np.int64], held_out: int, seed: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Rows to train on and `held_out` rows to keep apart, each class in proportion; both in random order.
+    """Rows to train on and `held_out` other rows, each class in proportion; both in random order.
 
-    A class's share is rounded down, and what is left goes to the largest remainders. The same seed gives
-    the same split for good: `RandomState`'s stream is frozen by numpy's compatibility policy.
+    A class's share is rounded down; the rows that remain go to the largest remainders. The same seed always gives the
+    same split: `RandomState`'s stream is frozen by numpy's compatibility policy.
     Raises ValueError when nothing would be left to train on.
     """
     if not 0 <= held_out < len(labels):

@@ -1,1 +1,1 @@
-"""A trained net asked and judged, alone or in an ensemble."""
+"""Evaluation of trained nets, alone or in an ensemble."""

@@ -1,4 +1,4 @@
-"""The data that a net is asked about: read, and its classes brought into the net's order."""
+"""The data that a net is evaluated on: read, and its classes put into the net's order."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from digits.runs.schema import NetInput, RecordedData
 M = TypeVar("M", MNISTDataModule, PagesDataModule)
 
 STAGES = {"train": "fit", "val": "validate", "test": "test"}
-"""What Lightning calls the stage that a split is for: some data sets prepare no more than is asked for."""
+"""Lightning's stage for each split: some data sets prepare only the split of the given stage."""
 
 
 def read_data(
     sections: Sequence[RecordedData], trust: tuple[str, ...], split: str | None = None
 ) -> list[MNISTDataModule]:
-    """The DataModules that sections of the configuration describe, the first of them read and split.
+    """The DataModules of sections of the configuration, the first of them read and split.
 
-    With `split` what is made to be added to other splits is left out (`ReaderDataModule.setup`).
+    With `split`, additions to the other splits are not generated (`ReaderDataModule.setup`).
 
-    Raises DataError when the data can't be had, RunError when a section doesn't describe a DataModule of ours.
+    Raises DataError when the data can't be read, RunError when a section is not that of an MNISTDataModule.
     """
     with _telling_the_record():
         modules = [_module(section, trust, MNISTDataModule) for section in sections]
@@ -42,7 +42,7 @@ def read_data(
 
 
 def read_pages(section: RecordedData, split: str, trust: tuple[str, ...]) -> tuple[PagesDataModule, PageRows]:
-    """The DataModule that a section of the configuration describes, and the one split that is asked for; as above."""
+    """The PagesDataModule of a section of the configuration, and one of its splits; raises as `read_data`."""
     with _telling_the_record():
         module = _module(section, trust, PagesDataModule)
         return module, module.split(split)
@@ -54,7 +54,7 @@ def _telling_the_record() -> Iterator[None]:
         yield
     except (RunError, TargetError):
         raise
-    except ValueError as error:  # a split of a size or by a seed that the schema can't know to be too large
+    except ValueError as error:  # a size or seed of the split that fits the schema, but not the data
         raise RunError(f"{RESULT}: {error}") from None
 
 
@@ -67,9 +67,9 @@ def _module(section: RecordedData, trust: tuple[str, ...], kind: type[M]) -> M:
 
 
 def name_classes(data: MNISTDataModule, known: Sequence[str]) -> list[str]:
-    """Give the classes of a set that was read the numbers that the net gives them, by name; what is to be said of it.
+    """Relabel a data set with the net's class numbers, matched by name; returns notes for the user.
 
-    Raises RunError where the net doesn't know a class.
+    Raises RunError for a class that the net does not know.
     """
     places = by_name(known, data.classes, str(data.name))
     if places is None:
@@ -80,44 +80,44 @@ def name_classes(data: MNISTDataModule, known: Sequence[str]) -> list[str]:
             setattr(data, name, Split(split.images, order[split.labels], split.rows))
     absent = [label for label in known if label not in data.classes]
     data.classes = tuple(known)
-    return [f"the net also knows {', '.join(absent)}, of which {data.name} has no pictures"] if absent else []
+    return [f"the model also knows {', '.join(absent)}; {data.name} has no images of these"] if absent else []
 
 
 def changed_pictures(member: Member, data: MNISTDataModule) -> list[str]:
-    """That the user's own pictures are not what they were in training, as a sentence; or nothing."""
+    """A note if the user's own pictures have changed since training; else nothing."""
     kind = member.data.kind
-    chosen = all(member.data.at(key) is not None for key in kind.chosen_by)  # else every picture is asked about
+    chosen = all(member.data.at(key) is not None for key in kind.chosen_by)  # else every picture is used
     if not (kind.users_own and member.trained_on.kind is kind and chosen):
         return []
     then = peek(member.run).data.checksums
     if then is None or then == data.checksums:
         return []
-    return [f"{data.root} holds other pictures than when {member.run} was trained, so it may have been trained on some "
-            "of these"]  # fmt: skip
+    return [f"the pictures in {data.root} have changed since {member.run} was trained; it may have been trained on "
+            "some of these"]  # fmt: skip
 
 
 def file_names(member: Member, data: MNISTDataModule, split: str) -> tuple[str, ...]:
-    """The files that a split's images come from, by their row; none where they have no files of their own."""
+    """The file of each of a split's images, by row; empty if the images are not from files of their own."""
     if not member.data.kind.users_own:
         return ()
-    files: dict[str, tuple[str, ...]] = data.files  # type: ignore[attr-defined]  # which such a data set has
+    files: dict[str, tuple[str, ...]] = data.files  # type: ignore[attr-defined]  # a set of users' own pictures has it
     return files[split]
 
 
 def other_names(net_classes: Sequence[str], data_classes: Sequence[str], data_name: str | None) -> list[str]:
-    """That a set calls the classes something else than the net's own, as a sentence; or nothing."""
+    """A note if a set's class names differ from the net's; else nothing."""
     if not net_classes or list(net_classes) == list(data_classes):
         return []
     return [
-        f"the net was trained to tell apart {', '.join(net_classes)}; "
-        f"{data_name} has {', '.join(data_classes)}, taken in this order"
+        f"the model's classes are {', '.join(net_classes)}; those of {data_name} are {', '.join(data_classes)}, "
+        "matched in this order"
     ]
 
 
 def net_input(data: SplitsDataModule[B]) -> NetInput:
-    """What a net takes that learns from a data set, as `model.json` says it.
+    """The input of a net trained on a data set, as `model.json` records it.
 
-    Raises DataError where a DataModule of one's own can't say so.
+    Raises DataError for a user's DataModule without the necessary attributes.
     """
     try:
         mean, std, side = float(data.mean), float(data.std), int(data.image_size)

@@ -1,4 +1,4 @@
-"""Several nets evaluated as one: whether they may be, and where that goes. No torch."""
+"""Ensembles: which nets can be averaged, and where their evaluation is written. No torch."""
 
 from __future__ import annotations
 
@@ -13,18 +13,14 @@ from digits.evaluating.members import Member
 from digits.runs.layout import RunError
 
 OWN = {"mean", "std", "batch_size", "eval_batch_size", "root", "mirrors"}
-"""Of the data, what each member may have its own of: it changes neither the images that are asked about nor their
-order."""
+"""Keys of `data` in which members may differ: they change neither the images nor their order."""
 
-SPLIT = {"val_size", "split_seed"}
-"""What settles the validation split."""
-
-ENSEMBLES = Path("outputs", "evaluation")
-"""Where evaluations go that belong to no single run."""
+SPLIT = {"val_size", "split_seed"}  # keys that define the validation split
+ENSEMBLES = Path("outputs", "evaluation")  # evaluations of several runs together
 
 
 def check_agree(members: Sequence[Member], split: str) -> None:
-    """Raise RunError unless all members can be asked about the same images, and mean the same by their answers."""
+    """Raise RunError unless all members can be evaluated on the same images and have the same classes."""
     if detector := next((member for member in members if member.detects and len(members) > 1), None):
         raise RunError(f"{detector.run} was trained for {detector.task}; only classifiers are averaged: name it alone")
     named: dict[str, Path] = {}
@@ -44,22 +40,22 @@ def check_agree(members: Sequence[Member], split: str) -> None:
             if a.data.at(key) != b.data.at(key):
                 values = f"{a.run} has data.{key}={a.data.at(key)}, {b.run} data.{key}={b.data.at(key)}"
                 whole = f"; --data {a.data.name} takes the whole set" if key == "limit" else ""
-                raise RunError(f"{values}: they would be asked about different images{whole}")
+                raise RunError(f"{values}: they would be evaluated on different images{whole}")
         if split == "val" and any(a.data.at(key) != b.data.at(key) for key in SPLIT):
             kept = [", ".join(f"data.{key}={m.data.at(key)}" for key in sorted(SPLIT)) for m in (a, b)]
             raise RunError(
-                f"{a.run} kept other images for validation ({kept[0]}) than {b.run} ({kept[1]}), "
-                "so one was trained on images of the other's validation split; take --split test"
+                f"{a.run} and {b.run} have different validation splits ({kept[0]}; {kept[1]}), "
+                "so one was trained on the other's validation images; use --split test"
             )
     known = [member for member in members if member.classes]
     for a, b in pairwise(known):
         if a.classes != b.classes:
-            names = f"{a.run} tells apart {', '.join(a.classes)}, {b.run} {', '.join(b.classes)}"
-            raise RunError(f"{names}; name runs of the same classes in the same order")
+            names = f"{a.run} has the classes {', '.join(a.classes)}, {b.run} has {', '.join(b.classes)}"
+            raise RunError(f"{names}; name runs with the same classes in the same order")
 
 
 def default_folder(members: Sequence[Member], name: str) -> Path:
-    """Where an evaluation goes: into the run, or where the same runs, in whatever order, have a folder together."""
+    """The folder of an evaluation: in the run, or for several runs one of their own, whatever their order."""
     if len(members) == 1:
         return members[0].run / "evaluation" / name
     runs = sorted(os.path.relpath(os.path.realpath(member.run)) for member in members)
@@ -69,7 +65,7 @@ def default_folder(members: Sequence[Member], name: str) -> Path:
 
 @contextmanager
 def telling_whose(run: Path, *, alone: bool) -> Iterator[None]:
-    """See that what is said against one of several runs names it."""
+    """Prefix a RunError with the run's path if there are several runs and it does not name this one."""
     try:
         yield
     except RunError as error:

@@ -1,4 +1,4 @@
-"""Nets against a data set: what `digits.evaluate` prints and leaves behind."""
+"""The evaluation of nets on a data set: what `digits.evaluate` prints and writes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from digits.runs.atomic import write_json
 
 @dataclass(frozen=True)
 class MemberScore:
-    """One net of those that were asked, and what it is worth alone."""
+    """One evaluated net, and its metrics alone."""
 
     run: str
     net: str
@@ -30,7 +30,7 @@ class MemberScore:
     mean: float  # of the pixels, as the net was trained
     std: float
     weights_sha256: str | None
-    views: int  # of each picture, whose mean is its answer
+    views: int  # of each image, whose probabilities it averages
 
     def tree(self) -> Tree:
         """Ready for JSON."""
@@ -39,7 +39,7 @@ class MemberScore:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What came out, of all nets together and of each."""
+    """The scores of all nets together and of each, with plots."""
 
     scores: Scores
     members: tuple[MemberScore, ...]
@@ -49,10 +49,11 @@ class Evaluation:
 def evaluate(
     members: Sequence[Member], nets: Sequence[nn.Module], modules: Sequence[MNISTDataModule], split: str
 ) -> Evaluation:
-    """The figures of merit on a split, and the pictures.
+    """Metrics and plots for a split.
 
-    Each net is given batches as its own DataModule makes them; the images are those of the first, which has been set
-    up. A net answers with the mean of its probabilities over its member's views, several with the mean of theirs.
+    The images are those of the first DataModule, which has been set up; each net gets them in its own DataModule's
+    normalisation and batch size. A net's probabilities are the mean over its member's views, an ensemble's the mean
+    over its nets.
     """
     data = modules[0]
     images, answers, scores = data.split(split), [], []
@@ -71,7 +72,7 @@ def evaluate(
 
 
 def leave(folder: Path, tree: Tree, pictures: Mapping[str, bytes]) -> None:
-    """Write `evaluation.json` and the pictures, PNG by their names, each beside its place and renamed."""
+    """Write `evaluation.json` and the plots, PNGs by name, each to a temporary file that is then renamed."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in pictures.items():
         part = folder / f".{name}.part"

@@ -1,4 +1,4 @@
-"""Pictures of how a net does, for TensorBoard and for files. Pure functions; matplotlib's pyplot is not touched."""
+"""Plots of a net's predictions, for TensorBoard and for files. Pure functions, without matplotlib's pyplot."""
 
 from __future__ import annotations
 
@@ -24,15 +24,14 @@ RIGHT, WRONG = BLUE, ACCENT
 BLUES = LinearSegmentedColormap.from_list("right", [PAPER, RIGHT])
 REDS = LinearSegmentedColormap.from_list("wrong", [PAPER, WRONG])
 
-READABLE_CLASSES = 20
-"""With more classes than this, the cells of a confusion matrix are too small for numbers."""
+READABLE_CLASSES = 20  # with more, the cells of a confusion matrix are too small for numbers
 
-png = STYLE(drawing.png)  # ticks take their style when they are drawn
+png = STYLE(drawing.png)  # ticks get their style when they are drawn
 AXIS_STARTS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
 
 
 def pictures(predictions: Predictions, scores: Scores, split: Split, classes: Sequence[str]) -> dict[str, Figure]:
-    """The four pictures of an evaluation, by name."""
+    """The four plots of an evaluation, by name."""
     worst = worst_mistakes(predictions, len(scores.mistakes))
     return {
         "confusion_matrix": confusion_matrix(scores, classes),
@@ -44,7 +43,7 @@ def pictures(predictions: Predictions, scores: Scores, split: Split, classes: Se
 
 @STYLE
 def confusion_matrix(scores: Scores, classes: Sequence[str]) -> Figure:
-    """Counts, with each row's percentages; what is right in blue, mistakes in red on a scale of their own."""
+    """Counts, with each row's percentages; correct ones in blue, mistakes in red on a scale of their own."""
     counts = np.array(scores.confusion_matrix)  # int64 (C, C)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     number = len(classes)
@@ -55,7 +54,7 @@ def confusion_matrix(scores: Scores, classes: Sequence[str]) -> Figure:
     colours = np.where(
         np.eye(number, dtype=bool)[..., None],
         BLUES(0.75 * shares),
-        REDS(0.75 * mistaken / max(mistaken.max(), 0.05)),  # one stray image in twenty is no reason for full red
+        REDS(0.75 * mistaken / max(mistaken.max(), 0.05)),  # full red from 5 % on
     )
     axes.imshow(colours, aspect="equal")
     if number <= READABLE_CLASSES:
@@ -74,14 +73,14 @@ def confusion_matrix(scores: Scores, classes: Sequence[str]) -> Figure:
     axes.grid(which="minor", color=FAINT, linewidth=0.6)
     axes.tick_params(which="both", length=0)
     axes.spines[:].set_visible(False)
-    axes.set(xlabel="guess", ylabel="truth")
-    axes.set_title(f"{scores.accuracy:.2%} right, {_wrong(scores)}")
+    axes.set(xlabel="predicted", ylabel="label")
+    axes.set_title(f"{scores.accuracy:.2%} correct, {_wrong(scores)}")
     return figure
 
 
 @STYLE
 def class_accuracy(scores: Scores) -> Figure:
-    """The share of each class that was recognised, with its 95 % interval; the axis begins near the worst."""
+    """The accuracy (recall) of each class, with its 95 % interval; the axis starts near the worst."""
     recalls = np.array([c.recall for c in scores.classes])
     intervals = np.array([wilson_interval(round(c.recall * c.images), c.images) for c in scores.classes])  # (C, 2)
     places = np.arange(len(recalls))
@@ -106,7 +105,7 @@ def class_accuracy(scores: Scores) -> Figure:
 
 @STYLE
 def mistakes(images: Tensor, scores: Scores) -> Figure:
-    """The worst mistakes: uint8 (K, H, W), as `scores.mistakes` describes them."""
+    """The worst mistakes: images uint8 (K, H, W), in the order of `scores.mistakes`."""
     if not scores.mistakes:
         figure = Figure(figsize=(4.5, 1.2))
         figure.text(0.5, 0.5, f"No mistake among {scores.images:,} images", ha="center", va="center")
@@ -120,13 +119,15 @@ def mistakes(images: Tensor, scores: Scores) -> Figure:
         axes.set_title(f"#{mistake.index}", fontsize=6, loc="right", pad=3, color=SOFT)
         axes.set_xlabel(f"{mistake.guess}  {mistake.confidence:.0%}", fontsize=8, color=WRONG, loc="left", labelpad=3)
     shown = "all" if len(scores.mistakes) == scores.images - scores.correct else f"the worst {len(scores.mistakes)}"
-    figure.suptitle(f"{_wrong(scores).capitalize()}; {shown}: truth above, guess below", fontsize=10, x=0.02, ha="left")
+    figure.suptitle(
+        f"{_wrong(scores).capitalize()}; {shown}: label above, predicted below", fontsize=10, x=0.02, ha="left"
+    )
     return figure
 
 
 @STYLE
 def batch(images: Tensor, labels: Tensor, classes: Sequence[str]) -> Figure:
-    """Images as a net is given them: normalised, augmented, float (B, 1, H, W); labels int64 (B,)."""
+    """A training batch: augmented and normalised images, float (B, 1, H, W), with labels int64 (B,)."""
     columns = min(8, len(images))
     figure, grid = _grid(ceil(len(images) / columns), columns, cell=(0.85, 0.98), least_width=4.2)
     low, high = float(images.min()), float(images.max())
@@ -142,7 +143,7 @@ def batch(images: Tensor, labels: Tensor, classes: Sequence[str]) -> Figure:
 
 @STYLE
 def reliability_diagram(bins: Sequence[Bin], calibration_error: float) -> Figure:
-    """Accuracy over confidence (Niculescu-Mizil, Caruana 2005), with 95 % intervals, and how many images a bin has."""
+    """Accuracy against confidence (Niculescu-Mizil, Caruana 2005), with 95 % intervals and each bin's image count."""
     confidences = np.array([b.confidence for b in bins])
     accuracies = np.array([b.correct / b.images for b in bins])
     intervals = np.array([wilson_interval(b.correct, b.images) for b in bins])  # (K, 2)
@@ -167,7 +168,7 @@ def _wrong(scores: Scores) -> str:
 
 
 def _grid(rows: int, columns: int, cell: tuple[float, float], least_width: float) -> tuple[Figure, list[Axes]]:
-    """Places for images, row by row, without ticks and frames."""
+    """A figure with a grid of axes for images, row by row, without ticks and frames."""
     width = max(columns * cell[0], least_width)
     figure = Figure(figsize=(width, rows * cell[1] + 0.35), layout=ConstrainedLayoutEngine(hspace=0.05))
     grid: list[Axes] = list(figure.subplots(rows, columns, squeeze=False).flat)

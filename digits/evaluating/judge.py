@@ -1,4 +1,4 @@
-"""Nets evaluated, from their files to the files that say what they are worth."""
+"""The evaluation of nets, from the runs' files to `evaluation.json` and the plots."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from digits.evaluating.plan import Question, views_of
 
 @dataclass(frozen=True)
 class Judgement:
-    """What an evaluation left: what is in its `evaluation.json`, and the same for a person to read."""
+    """The result of an evaluation: the content of `evaluation.json`, and the same as text."""
 
     tree: Tree
     text: str
 
 
 def judge(members: Sequence[Member], asked: Question, folder: Path) -> Judgement:
-    """Rebuild the nets, read the data, evaluate, and leave the files in a folder.
+    """Rebuild the nets, read the data, evaluate, and write the files to a folder.
 
-    Raises RunError and TargetError for what a run's files say, DataError and OSError for what can't be had or written.
+    Raises RunError and TargetError for faults in a run's files, DataError for data that can't be read, OSError for
+    files that can't be written.
     """
     alone = len(members) == 1
     nets = []
@@ -58,7 +59,7 @@ def judge(members: Sequence[Member], asked: Question, folder: Path) -> Judgement
     }
     leave(folder, tree, {name: figures.png(figure) for name, figure in found.pictures.items()})
     whose = f"{members[0].run}" if alone else f"the mean of these {len(members)} nets' probabilities"
-    seen = "" if views == 1 else f", mean of {views} views" if views else ", each by the views it was tested by"
+    seen = "" if views == 1 else f", mean of {views} views" if views else ", each with the views of its own test"
     title = f"{whose}: {which} weights on the {asked.split} split of {data.name}{seen}"
     each = "" if alone else f"{tables.members_table(found.members)}\n\n"
     return Judgement(tree, f"{each}{tables.as_text(found.scores, title, notes, files)}\n\npictures  {folder}")

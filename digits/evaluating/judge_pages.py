@@ -1,4 +1,4 @@
-"""A page detector evaluated: pages read as the reader does it, and what they say of it, as text, data and pictures."""
+"""The evaluation of a page detector: pages read as the reader reads them; metrics as text and data, and drawn pages."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from digits.runs.table import Table
 
 
 def judge(member: Member, asked: Question, folder: Path) -> Judgement:
-    """Rebuild a detector, read the pages of a split, and leave in a folder what came of it.
+    """Rebuild a detector, evaluate it on the pages of a split, and write the files to a folder.
 
-    Raises RunError and TargetError for what a run's files say, DataError and OSError for what can't be had or written.
+    Raises RunError and TargetError for faults in a run's files, DataError for data that can't be read, OSError for
+    files that can't be written.
     """
     net = load.rebuild(member, asked.trust)
     data, pages = dataset.read_pages(member.data, asked.split, asked.trust)
@@ -44,18 +45,18 @@ def judge(member: Member, asked: Question, folder: Path) -> Judgement:
     }
     leave(folder, tree, {name: page_figures.png(picture) for name, picture in page_figures.pictures(scores).items()})
     title = f"{member.run}: {member.which} weights on the {asked.split} pages of {data.name}"
-    told = [title, *(f"note: {note}" for note in notes), "", as_text(whole, layouts), "", f"pictures  {folder}"]
-    return Judgement(tree, "\n".join(told))
+    lines = [title, *(f"note: {note}" for note in notes), "", as_text(whole, layouts), "", f"pictures  {folder}"]
+    return Judgement(tree, "\n".join(lines))
 
 
 def as_text(whole: PagesScores, layouts: dict[str, PagesScores]) -> str:
-    """The metrics of all pages, and what was counted by layout."""
+    """The metrics of all pages, and the counts by layout."""
     low, high = wilson_interval(whole.perfect, whole.pages)
     meanings = {
         "pages": f"95% interval {low:.2%} to {high:.2%}; {whole.perfect:,} of {whole.pages:,} read without a fault",
         "recall": f"{whole.hits:,} of {whole.sought:,} digits found",
         "precision": f"{whole.hits:,} of {whole.hits + whole.false:,} finds are digits",
-        "accuracy": f"{whole.correct:,} of {whole.hits:,} digits that were found have their class",
+        "accuracy": f"{whole.correct:,} of {whole.hits:,} digits found are classified correctly",
     }
     named = [metric.name for metric in DETECTION.headline if metric.name in meanings]
     metrics = [[name, f"{whole.metrics[name]:.2%}", meanings[name]] for name in named]

@@ -1,4 +1,4 @@
-"""A net that is evaluated, alone or in an ensemble: what its run's record says of it, checked. No torch."""
+"""A net to be evaluated, alone or in an ensemble: its run's record, read and checked. No torch."""
 
 from __future__ import annotations
 
@@ -20,77 +20,77 @@ from digits.runs.read import parsed, read_model
 from digits.runs.schema import ModelRecord, NetInput, RecordedConfig, RecordedData, RunRecord
 
 NEEDED = ("name", "root", "mean", "std", "num_classes", "image_size", "val_size", "split_seed")
-"""What the data section of a DataModule from elsewhere has to say."""
+"""Keys that the data section of a user's DataModule must have."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """One net, and the data as it takes them."""
+    """One net, and the data in its normalisation."""
 
     run: Path
     model: ModelRecord
     weights: Path
-    sha256: str | None  # of the weights, where the record has it
+    sha256: str | None  # of the weights, if recorded
     trained_on: RecordedData
     data: RecordedData  # what it is evaluated on
     channels_last: bool
-    views: int = 1  # whose mean it answers with
+    views: int = 1  # of each image, whose probabilities it averages
     task: str = CLASSIFICATION.name
 
     @property
     def classes(self) -> list[str]:
-        """The names that the net was trained with; none where only a checkpoint is left."""
+        """The net's class names; empty if it is read from a checkpoint."""
         return self.model.input.classes or []
 
     @property
     def which(self) -> str:
-        """Whose weights: of the best epoch or of the last."""
+        """The epoch of the weights: "best" or "last"."""
         return "last" if self.weights.name == Path(LAST).name else "best"
 
     @property
     def detects(self) -> bool:
-        """Whether it finds digits on pages, and is judged by whole ones."""
+        """Whether it is a page detector."""
         return self.task == DETECTION.name
 
 
 def read_net(run: Path, record: RunRecord, checkpoint: str | None) -> tuple[Path, ModelRecord, str | None]:
-    """The weights, what is needed to rebuild the net, and the weights' recorded SHA-256.
+    """The path of the weights, the record to rebuild the net, and the weights' recorded SHA-256.
 
-    A checkpoint will do for a run that was cut off. Raises RunError where there is no such net.
+    With `checkpoint`, also for an interrupted run. Raises RunError when there are no such weights.
     """
     if checkpoint is None:
         try:
             model = read_model(run)
         except RunError as error:
             kept = [name for name, path in (("best", BEST), ("last", LAST)) if (run / path).exists()]
-            raise RunError(f"{error}" + (f"; take --checkpoint {kept[0]}" if kept else "")) from None
+            raise RunError(f"{error}" + (f"; use --checkpoint {kept[0]}" if kept else "")) from None
         return run, model, record.weights
     weights = run / {"best": BEST, "last": LAST}[checkpoint]
     if not weights.exists():
         hint = "; its best weights are in model.safetensors: leave out --checkpoint" if checkpoint == "best" else ""
-        raise RunError(f"{run} did not keep its {checkpoint} checkpoint (there is no {weights.name}){hint}")
+        raise RunError(f"{run} did not keep its {checkpoint} checkpoint: it has no {weights.name}{hint}")
     config = record.config or RecordedConfig()
     takes = {key: config.at(f"data.{key}") for key in ("mean", "std", "image_size")}
     return weights, parsed(ModelRecord, {"model": config.at("model"), "input": takes}, run / RESULT), None
 
 
 def check_fits(takes: NetInput, trained_on: RecordedData, data: RecordedData) -> None:
-    """Raise RunError where a net can't be asked about a set."""
+    """Raise RunError when a net and a data set differ in image size or number of classes."""
     known = len(takes.classes or ())
     number, size = known or trained_on.num_classes, data.image_size
-    fewer = data.num_classes is not None and data.num_classes < known  # their names say whether it knows them
+    fewer = data.num_classes is not None and data.num_classes < known  # they are matched by name later
     if size != takes.image_size or not (fewer or data.num_classes == number):
         raise RunError(
-            f"{data.name} has {data.num_classes} classes of {size}x{size} pixels, but the net takes "
-            f"{takes.image_size}x{takes.image_size} and knows {number} classes"
+            f"{data.name} has {data.num_classes} classes of {size}x{size} pixels, but the model takes "
+            f"{takes.image_size}x{takes.image_size} pixels and has {number} classes"
         )
 
 
 def by_name(known: Sequence[str], classes: Sequence[str], name: str) -> list[int] | None:
-    """For each class of a set its place among those that the net knows, by its name; None where it is the same.
+    """The net's index of each class of a set, matched by name; None if the classes are matched in order.
 
-    Sets that share no name, but have as many classes, are compared in their order. Raises RunError where the net
-    doesn't know a class.
+    They are matched in order if the names are the same, or if there are as many and no name is shared. Raises RunError
+    for a class that the net does not know.
     """
     if not known or list(known) == list(classes):
         return None
@@ -99,17 +99,17 @@ def by_name(known: Sequence[str], classes: Sequence[str], name: str) -> list[int
         return None
     if strange:
         raise RunError(
-            f"{name} has {', '.join(strange)}, which the net doesn't know: it tells apart {', '.join(known)}; leave "
-            "these classes out, or train it on them with init_from"
+            f"{name} has the classes {', '.join(strange)}, which the model does not know; its classes are "
+            f"{', '.join(known)}; remove those classes, or train on them with init_from"
         )
     return [list(known).index(label) for label in classes]
 
 
 def own_pictures(data: RecordedData, trained_on: RecordedData, root: str | None, *, named: bool) -> RecordedData:
-    """The section `data` of the user's own pictures, counted.
+    """The section `data` for the user's own pictures, counted.
 
-    A run's own folder, where it may have been moved to, has the run's test pictures; of any other, that is `named`,
-    all are asked about, unless it has some apart in `test/`. Raises RunError for what is wrong with the folder.
+    From the folder that the run was trained on, even if it was moved, the run's test split is used; from any other
+    folder (`named`) all pictures, or those in `test/` if it has any. Raises RunError for faults in the folder.
     """
     section = data.tree() | ({} if root is None else {"root": root})
     theirs = trained_on.tree()
@@ -122,29 +122,30 @@ def own_pictures(data: RecordedData, trained_on: RecordedData, root: str | None,
     else:
         section |= data.kind.all_of_it
     section, faults = counted(section | {"num_classes": None})
-    told = [fault if key == "root" else f"data.{key} {fault}" for key, fault in faults.items()]
-    if told and not os.path.isdir(str(section["root"])):  # noqa: PTH112 (Path's raises for a name too long)
-        told.append("name the folder with --root DIR")
-    if told:
-        raise RunError("; ".join(told))
+    problems = [fault if key == "root" else f"data.{key} {fault}" for key, fault in faults.items()]
+    if problems and not os.path.isdir(str(section["root"])):  # noqa: PTH112 (Path's raises for a name too long)
+        problems.append("name the folder with --root DIR")
+    if problems:
+        raise RunError("; ".join(problems))
     return RecordedData.model_validate(section)
 
 
 def data_root(data: RecordedData, today: RecordedData) -> str | None:
-    """Where the data lie: where they were, if they still do; so nothing is fetched into a folder that a file names."""
+    """The recorded root if the data are still there, else today's: a record must not choose where to download to."""
     name = str(data.kind.made_of or data.name).replace("_", "")
     return str(data.root) if _holds(str(data.root), re.escape(name)) else today.root
 
 
 def data_cache(data: RecordedData, today: RecordedData, root: str | None) -> str:
-    """Where composed pages lie: where they were, if some still do; so nothing is written into a folder a file names."""
+    """The recorded cache of composed pages if it still holds some, else today's: a record must not choose where to
+    write."""
     recorded = str(data.at("cache"))
     there = root is None and _holds(recorded, r"digits-[0-9a-f]{12}")
     return recorded if there else str(Path(root or str(today.root), "pages"))
 
 
 def _holds(folder: str, name: str) -> bool:
-    """Whether something is in a folder whose name, in lower case, is like this."""
+    """Whether a folder has an entry whose name, in lower case, matches the pattern `name`."""
     try:
         return any(re.fullmatch(name, path.name.lower()) for path in Path(folder).iterdir())
     except (OSError, ValueError):
@@ -152,22 +153,22 @@ def _holds(folder: str, name: str) -> bool:
 
 
 def check_task(run: Path, task: str, views: int | None) -> None:
-    """Raise RunError where a run was trained for a task of one's own, or is to average what its task can't."""
+    """Raise RunError for a run of a user's task, or when several views are asked of a detector."""
     if task not in (CLASSIFICATION.name, DETECTION.name):
         known = f"{CLASSIFICATION.name} and {DETECTION.name}"
-        raise RunError(f"{run} was trained for {task}; what is evaluated and exported is {known}")
+        raise RunError(f"{run} was trained for {task}; only {known} can be evaluated and exported")
     if task == DETECTION.name and views not in (None, 1):
         raise RunError(f"{run} was trained for {task}; only a classifier averages several views: leave out --views")
 
 
 def check_made_for(run: Path, task: str, data: RecordedData) -> None:
-    """Raise RunError where a set of `conf/data` is not for a run's task."""
+    """Raise RunError when a set of `conf/data` is not for a run's task."""
     if data.kind.made_for != (task if task == DETECTION.name else None):
-        raise RunError(f"{run} was trained for {task}, and {data.name} is not made for that; leave out --data")
+        raise RunError(f"{run} was trained for {task}, and {data.name} is not a data set for it; leave out --data")
 
 
 def check_data(section: RecordedData) -> None:
-    """Hold the recorded section against its schema: by its name a folder is made, by its sizes the data are split."""
+    """Validate the recorded section: its name becomes a folder's, its sizes split the data; raises RunError."""
     faults, data = [], section.tree()
     if is_trusted(str(data.get("_target_"))):
         try:
@@ -179,6 +180,6 @@ def check_data(section: RecordedData) -> None:
     elif missing := [key for key in NEEDED if key not in data]:
         faults.append(f"data.{missing[0]} is missing")
     elif not re.fullmatch(r"\w[\w .-]*", str(data["name"])):
-        faults.append(f"data.name is {data['name']!r:.80}; a folder is called by it, so take letters, digits and _")
+        faults.append(f"data.name is {data['name']!r:.80}; it names a folder, so use letters, digits and _")
     if faults:
         raise RunError("\n".join(f"{RESULT}: {fault}" for fault in faults))

@@ -1,4 +1,4 @@
-"""Pages with what was found on them, drawn side by side."""
+"""Drawings of pages with the digits found on them, side by side."""
 
 from __future__ import annotations
 
@@ -13,27 +13,23 @@ from digits.data.pages.page import UNCLEAR, Grey
 from digits.evaluating.pages import NONE, PageScore, worst_first
 from digits.plots.theme import ACCENT, BLUE, rgb
 
-Picture: TypeAlias = npt.NDArray[np.uint8]
-"""(H, W, 3), RGB."""
+Picture: TypeAlias = npt.NDArray[np.uint8]  # (H, W, 3), RGB
 
 RIGHT, WRONG, MISSED, FAINT = rgb(BLUE), rgb(ACCENT), (224, 142, 11), (150, 150, 150)
-"""Colours of a digit that was read, of what was read wrongly, of a digit that was missed, and of what doesn't count."""
+"""Colours of a digit read correctly, of a wrong or false one, of a missed one, and of one that does not count."""
 
-GAP = 6
-"""Pixels between pages."""
-
-SHOWN, COLUMNS = 12, 4
-"""Pages of a picture."""
+GAP = 6  # pixels between pages
+SHOWN, COLUMNS = 12, 4  # pages of a drawing, in all and per row
 
 
 def pictures(scores: Sequence[PageScore]) -> dict[str, Picture]:
-    """The first pages with what was found on them, and those with the most faults, by name."""
+    """The first pages with the digits found on them, and the pages with the most faults, by name."""
     chosen = {"pages": scores[:SHOWN], "worst_pages": worst_first(scores)[:SHOWN]}
     return {name: side_by_side([judged(score) for score in some], COLUMNS) for name, some in chosen.items()}
 
 
 def judged(score: PageScore) -> Picture:
-    """A page with a box for everything that was found, its class above it, and for each digit that was missed."""
+    """A page with a box, and the class above it, for each digit found and each digit missed."""
     picture = _coloured(score.page.pixels)
     found, missed = score.found, set(range(len(score.page.labels))) - set(score.matches.tolist())
     for row in sorted(missed):
@@ -44,8 +40,8 @@ def judged(score: PageScore) -> Picture:
     classes = found.probabilities.argmax(1).tolist()
     for box, predicted, label in zip(found.boxes, classes, score.true_labels.tolist(), strict=True):
         colour = FAINT if label == UNCLEAR else RIGHT if predicted == label else WRONG
-        told = f"{predicted}" if label in (predicted, NONE, UNCLEAR) else f"{predicted} not {label}"
-        _box(picture, box, colour, told)
+        text = f"{predicted}" if label in (predicted, NONE, UNCLEAR) else f"{predicted} not {label}"
+        _box(picture, box, colour, text)
     return picture
 
 
@@ -58,7 +54,7 @@ def labelled(pixels: Grey, boxes: npt.NDArray[np.float32], labels: npt.NDArray[n
 
 
 def side_by_side(pictures: Sequence[Picture], columns: int) -> Picture:
-    """Pictures in rows, the first at the top left; each in a cell as large as the largest, on white."""
+    """Drawings in rows, the first at the top left; each in a cell as large as the largest, on white."""
     high, wide = (max(picture.shape[axis] for picture in pictures) + GAP for axis in (0, 1))
     rows = -(-len(pictures) // columns)
     sheet = np.full((rows * high, min(columns, len(pictures)) * wide, 3), 255, np.uint8)
@@ -69,7 +65,7 @@ def side_by_side(pictures: Sequence[Picture], columns: int) -> Picture:
 
 
 def png(picture: Picture) -> bytes:
-    """A picture as a file."""
+    """A drawing as a PNG file's content."""
     _, content = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))
     return content.tobytes()
 

@@ -1,4 +1,4 @@
-"""How well pages are read: what was found held against what is written on them."""
+"""Metrics of reading pages: the digits found, compared with those written on them."""
 
 from __future__ import annotations
 
@@ -18,18 +18,14 @@ from digits.reading.boxes import Found
 from digits.reading.detect import Net, detect, text_of
 
 APART, SIZES_APART = 0.5, 2.0
-"""A digit is found by a box whose middle is off by at most this share of its sides, and its height by this factor."""
+"""A box finds a digit if its centre is off by at most this share of the digit's sides, its height by this factor."""
 
-SLENDER = 0.5
-"""Share of its height that a digit counts as wide at least: a one is as wide as its stroke."""
-
-
-NONE, NO_ROW = -2, -1
-"""In place of a label, and of a page's row: found where no digit is."""
+SLENDER = 0.5  # minimum width of a digit in this comparison, as a share of its height: a 1 is as wide as its stroke
+NONE, NO_ROW = -2, -1  # label and row of a find where there is no digit
 
 
 def as_net(detector: nn.Module) -> Net:
-    """A torch detector as the reader's decoding takes it, on its own device."""
+    """A torch detector as a callable for the reader's decoding, on its own device."""
     device = next(detector.parameters()).device
 
     @torch.inference_mode()
@@ -42,12 +38,12 @@ def as_net(detector: nn.Module) -> Net:
 
 @dataclass(frozen=True, eq=False)
 class PageScore:
-    """What was found on a page. Digits that are cut off or covered count nowhere."""
+    """The finds on a page and their matches. Digits that are cut off or covered do not count."""
 
     page: Composed
     found: Found
-    matches: npt.NDArray[np.int64]  # for each that was found the row of the page's digit, or NO_ROW
-    in_order: bool  # as far as the page's digits have an order, and nothing else is wrong
+    matches: npt.NDArray[np.int64]  # for each find the row of the page's digit, or NO_ROW
+    in_order: bool  # True also if the page's digits have no order, or anything else is wrong
 
     @property
     def sought(self) -> int:
@@ -56,32 +52,32 @@ class PageScore:
 
     @property
     def hits(self) -> int:
-        """Digits that were found, whatever they were taken for."""
+        """Digits found, whatever their predicted class."""
         return int((self.true_labels >= 0).sum())
 
     @property
     def false(self) -> int:
-        """What was found where no digit is."""
+        """Finds where there is no digit."""
         return int((self.matches == NO_ROW).sum())
 
     @property
     def correct(self) -> int:
-        """Digits that were found and read correctly."""
+        """Digits found and classified correctly."""
         return int((self.true_labels == self.found.probabilities.argmax(1)).sum())
 
     @property
     def true_labels(self) -> npt.NDArray[np.int64]:
-        """The label of each that was found: 0..9, UNCLEAR, or NONE where there is no digit."""
+        """The label of each find: 0..9, UNCLEAR, or NONE where there is no digit."""
         return np.append(self.page.labels.astype(np.int64), NONE)[self.matches]
 
     @property
     def perfect(self) -> bool:
-        """Whether every digit was found, read and in its order, and nothing else was."""
+        """Whether every digit was found, classified correctly and in order, and nothing else was found."""
         return self.faults == 0 and self.in_order
 
     @property
     def faults(self) -> int:
-        """Digits missed or read wrongly, and what is no digit."""
+        """Digits missed or misclassified, and false finds."""
         return self.sought - self.correct + self.false
 
 
@@ -93,14 +89,14 @@ def find_on_pages(detector: nn.Module, pages: Iterable[Composed]) -> list[PageSc
 
 
 def worst_first(scores: Sequence[PageScore]) -> list[PageScore]:
-    """Those with the most faults first, then those that are wrong in their order alone."""
+    """The pages with the most faults first; those with only their order wrong before the perfect ones."""
     return sorted(scores, key=lambda score: (-score.faults, score.perfect))
 
 
 def judge_page(page: Composed, found: Found, text: str | None = None) -> PageScore:
-    """Hold what was found against a page; each digit is found once, by the box that is surest.
+    """Match the finds with a page's digits; each digit is matched once, by the box with the highest objectness.
 
-    `text` is what a reader that orders digits itself says is written; else they are put into text lines here.
+    `text` is the text given by a reader that orders the digits itself; without it they are put into text lines here.
     """
     matches = np.full(len(found.boxes), NO_ROW, np.int64)
     free = np.ones(len(page.boxes), np.bool_)
@@ -124,7 +120,7 @@ def judge_page(page: Composed, found: Found, text: str | None = None) -> PageSco
 
 @dataclass(frozen=True)
 class PagesScores:
-    """What was found on many pages."""
+    """The counts over many pages."""
 
     pages: int
     perfect: int
@@ -140,12 +136,12 @@ class PagesScores:
 
     @property
     def wrong(self) -> int:
-        """Digits that were found and taken for another."""
+        """Digits that were found and misclassified."""
         return self.hits - self.correct
 
     @property
     def ratios(self) -> dict[str, tuple[int, int]]:
-        """The task's metrics, each as so many of so many."""
+        """The task's metrics, each as (hits, total)."""
         return {
             "pages": (self.perfect, self.pages),
             "recall": (self.hits, self.sought),
@@ -155,7 +151,7 @@ class PagesScores:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """As the task has them, each 0..1; 1 where there was nothing to be measured."""
+        """The task's metrics, each 0..1; 1 for a total of zero."""
         return {name: hits / of if of else 1.0 for name, (hits, of) in self.ratios.items()}
 
     def tree(self) -> Tree:

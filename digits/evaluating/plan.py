@@ -1,4 +1,4 @@
-"""What is asked of trained nets, made out from their records before torch is imported."""
+"""The plan of an evaluation or export, made from the runs' records before torch is imported."""
 
 from __future__ import annotations
 
@@ -26,32 +26,31 @@ from digits.runs.layout import MODEL, RESULT, RunError
 from digits.runs.read import check_trust, find_run, read_result
 from digits.runs.schema import RecordedData
 
-Sets: TypeAlias = Callable[[str], RecordedData]
-"""Gives a set of `conf/data` by its name; raises RunError where there is none of that name."""
+Sets: TypeAlias = Callable[[str], RecordedData]  # a set of `conf/data` by its name; raises RunError if there is none
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked, of one net or of several together."""
+    """The options of an evaluation, of one net or an ensemble."""
 
     split: Literal["test", "val"] = "test"
     data: str | None = None  # another set of conf/data than the run's own
-    root: str | None = None  # where it lies
-    checkpoint: Literal["best", "last"] | None = None  # whose weights; None: those in model.safetensors
-    views: int | None = None  # None: as many as the run was tested by
+    root: str | None = None  # its folder
+    checkpoint: Literal["best", "last"] | None = None  # where the weights are read; None: model.safetensors
+    views: int | None = None  # None: as in the run's test
     trust: tuple[str, ...] = ()  # packages of the user's own
 
 
 def plan(name: str | None, asked: Question, sets: Sets) -> Member:
-    """The net of one run and the data that it is asked about, as far as that takes no torch.
+    """The net of one run and the data to evaluate it on, read and checked without torch.
 
-    Raises RunError or FileError when something can't be.
+    Raises RunError or FileError for a request that is impossible.
     """
     run = find_run(name)
     record = read_result(run)
     config = record.config
     if config is None or config.data is None:
-        raise RunError(f"{run / RESULT} has no configuration, so the run's data are not known")
+        raise RunError(f"{run / RESULT} has no configuration, so the run's data are unknown; name another run")
     task = record.task.name
     check_task(run, task, asked.views)
     trained_on = config.data
@@ -70,13 +69,13 @@ def plan(name: str | None, asked: Question, sets: Sets) -> Member:
         data = data.changed({"root": asked.root or data_root(data, today)})
     if "cache" in data.tree():
         data = data.changed({"cache": data_cache(data, today, asked.root)})
-    if task == DETECTION.name:  # which takes pictures of any size
+    if task == DETECTION.name:  # a detector takes pictures of any size
         data = data.changed({"image_size": model.input.image_size})
-    if "mirrors" in data.tree():  # a record names no server: who made it would learn of it, and could send without end
+    if "mirrors" in data.tree():  # a record must not choose a server: it would see the request, and could send anything
         data = data.changed({"mirrors": today.at("mirrors")})
     check_fits(model.input, trained_on, data)
     if asked.split == "val" and not data.val_size:
-        raise RunError(f"{run} has no validation split (data.val_size is 0); take --split test")
+        raise RunError(f"{run} has no validation split (data.val_size is 0); use --split test")
     views = asked.views or config.test_views
     if views is None or views not in get_args(Views):
         raise RunError(f"{run / RESULT}: test_views is {views!r}; give --views {', '.join(map(str, get_args(Views)))}")
@@ -84,7 +83,7 @@ def plan(name: str | None, asked: Question, sets: Sets) -> Member:
 
 
 def plan_all(names: Sequence[str], asked: Question, sets: Sets) -> list[Member]:
-    """Every run that is named, or the latest, and whether they can be one ensemble; raises as `plan`."""
+    """The plans of all named runs, or of the latest, checked to be one ensemble; raises as `plan`."""
     runs = [find_run(name) for name in names] or [find_run(None)]
     members = []
     for run in runs:
@@ -95,13 +94,13 @@ def plan_all(names: Sequence[str], asked: Question, sets: Sets) -> list[Member]:
 
 
 def views_of(members: Sequence[Member]) -> int | None:
-    """How many views each net answers with, None where they differ."""
+    """The number of views that each net averages, None if it differs."""
     views = {member.views for member in members}
     return views.pop() if len(views) == 1 else None
 
 
 def folder_for(members: Sequence[Member], asked: Question) -> Path:
-    """Where the files go unless somebody says; raises FileError where a link in a run leads elsewhere."""
+    """The default folder of the files; raises FileError if a link in the run leads outside it."""
     name = f"{members[0].data.name}-{asked.split}"
     name += "-last" if asked.checkpoint == "last" else ""
     views = views_of(members)
@@ -113,7 +112,7 @@ def folder_for(members: Sequence[Member], asked: Question) -> Path:
 
 
 def _set(name: str, trained_on: RecordedData, sets: Sets) -> RecordedData:
-    """A set of conf/data; the run's own with the run's split, so that nothing it was trained on is validated on."""
+    """A set of conf/data; the run's own gets the run's split, so that no training image is in its validation split."""
     data = sets(name)
     same = data.name == trained_on.name
     return data.changed({key: trained_on.at(key) for key in ("val_size", "split_seed")}) if same else data

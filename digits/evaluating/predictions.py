@@ -1,4 +1,4 @@
-"""What a net, or several together, say about every image of a split."""
+"""The predictions of a net, or of an ensemble, for every image of a split."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from torch import Tensor, nn
 from digits.data import BatchLoader, Normalise, Split
 
 VIEWS = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
-"""How far each view of a picture is moved down and right, in pixels; the first is the picture as it is."""
+"""The shift of each view, down and right, in pixels; the first is the image itself."""
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """A net's answers, in the split's order, on the CPU: M images, C classes."""
+    """A net's predictions, in the split's order, on the CPU: M images, C classes."""
 
     probabilities: Tensor  # float32 (M, C), each row sums to 1
-    guesses: Tensor  # int64 (M,): the largest, before rounding could make a tie among the probabilities
+    guesses: Tensor  # int64 (M,): the predicted class, by logits, before rounding can make probabilities tie
     labels: Tensor  # int64 (M,)
     losses: Tensor  # float32 (M,): cross-entropy in nats, without label smoothing
     rows: Tensor  # int64 (M,): where each image stands in its official split
-    embeddings: Tensor | None = None  # float32 (M, D): what the last linear layer is given
+    embeddings: Tensor | None = None  # float32 (M, D): input of the last linear layer
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @property
     def confidences(self) -> Tensor:
-        """The probability of each guess, float32 (M,)."""
+        """The probability of each predicted class, float32 (M,)."""
         return self.probabilities.gather(1, self.guesses.unsqueeze(1)).squeeze(1)
 
     @property
     def right(self) -> Tensor:
-        """Whether each guess is the truth, bool (M,)."""
+        """Whether each prediction is correct, bool (M,)."""
         return self.guesses == self.labels
 
 
 def predict(
     net: nn.Module, split: Split, normalise: Normalise, batch_size: int, *, views: int = 1, embed: bool = False
 ) -> Predictions:
-    """A pass over a split in evaluation mode, on the net's device; leaves the net as it was.
+    """Predictions for a split, in evaluation mode, on the net's device; leaves the net as it was.
 
-    With more `views`, the first so many of VIEWS, there is a pass for each, and the answer is their average.
-    With `embed`, and one view, the inputs of the net's last linear layer come too, where it has one.
+    `views` passes over the first of VIEWS are averaged. With `embed`, and one view, the predictions include the inputs
+    of the net's last linear layer, if it has one.
     """
     return average([_one_pass(net, split, normalise, batch_size, shift, embed=embed) for shift in VIEWS[:views]])
 
@@ -56,7 +56,8 @@ def predict(
 def average(answers: Sequence[Predictions]) -> Predictions:
     """The mean of the probabilities of several nets or views, for the same images in the same order; no embeddings.
 
-    The guess is the largest mean, the loss the mean's negative logarithm at the truth. One alone stays as it is.
+    The predicted class has the largest mean; the loss is the negative logarithm of the mean at the label. A single one
+    is returned as it is.
     """
     first = answers[0]
     if len(answers) == 1:
@@ -66,7 +67,7 @@ def average(answers: Sequence[Predictions]) -> Predictions:
     for answer in answers:
         total += answer.probabilities
     mean = total / len(answers)  # (M, C)
-    # from the losses: they stay finite where a probability is less than a float32 can hold
+    # from the losses, which stay finite where a probability underflows float32
     logarithms = torch.stack([-answer.losses.double() for answer in answers]).logsumexp(0) - log(len(answers))
     return Predictions(
         probabilities=mean.float(),
@@ -78,12 +79,12 @@ def average(answers: Sequence[Predictions]) -> Predictions:
 
 
 def shifted(images: Tensor, down: int, right: int, background: float = 0) -> Tensor:
-    """Images (..., H, W) moved by whole pixels; what comes in is background."""
+    """Images (..., H, W) shifted by whole pixels, padded with `background`."""
     return F.pad(images, (right, -right, down, -down), value=background)
 
 
 def mean_logits(answers: Sequence[Tensor]) -> Tensor:
-    """Logits (B, C) whose softmax is the mean of the answers' probabilities; one alone stays as it is."""
+    """Logits (B, C) whose softmax is the mean probability over several logits; a single one is returned as it is."""
     if len(answers) == 1:
         return answers[0]
     return torch.stack([logits.log_softmax(1) for logits in answers]).logsumexp(0) - log(len(answers))
@@ -113,7 +114,7 @@ def _one_pass(
 
 @contextmanager
 def evaluating(net: nn.Module) -> Iterator[None]:
-    """Evaluation mode, then each layer's own mode again: some may have been frozen before."""
+    """Put a net into evaluation mode, then restore each layer's own mode: some may have been frozen before."""
     modes = [(layer, layer.training) for layer in net.modules()]
     net.eval()
     try:
@@ -125,7 +126,7 @@ def evaluating(net: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _inputs_of_last_linear(net: nn.Module | None, features: list[Tensor]) -> Iterator[None]:
-    """Collect, while it lasts, what reaches the last linear layer of a net."""
+    """Collect the inputs of a net's last linear layer in `features` while the context is open."""
     layers = [layer for layer in net.modules() if isinstance(layer, nn.Linear)] if net is not None else []
     if not layers:
         yield

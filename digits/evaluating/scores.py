@@ -1,4 +1,4 @@
-"""Figures of merit of a net's answers, as plain data."""
+"""Metrics of a net's predictions, as plain data."""
 
 from __future__ import annotations
 
@@ -19,16 +19,13 @@ from torchmetrics.functional.classification import (
 from digits.config.types import Tree, Value
 from digits.evaluating.predictions import Predictions
 
-BINS = 15
-"""Bins of the calibration error, as in Guo et al. 2017."""
-
-NORMAL_95 = 1.959963984540054
-"""The standard normal distribution has 95 % of its mass within ± this."""
+BINS = 15  # of the calibration error, as in Guo et al. 2017
+NORMAL_95 = 1.959963984540054  # the standard normal distribution has 95 % of its mass within ± this
 
 
 @dataclass(frozen=True)
 class ClassScore:
-    """One class. Precision is 0 where the class was never guessed, recall where it has no image."""
+    """The metrics of one class. Precision is 0 if the class was never predicted, recall if it has no image."""
 
     name: str
     images: int
@@ -39,18 +36,18 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Mistake:
-    """An image that was taken for something else."""
+    """A misclassified image."""
 
     index: int  # in its official split
-    truth: str
-    guess: str
-    confidence: float  # the probability given to the guess
+    truth: str  # the label's name
+    guess: str  # the predicted class's name
+    confidence: float  # the probability of the predicted class
     loss: float  # cross-entropy in nats
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What a net is worth on a split; fractions, not percentages."""
+    """A net's metrics on a split; fractions, not percentages."""
 
     images: int
     correct: int
@@ -59,8 +56,8 @@ class Scores:
     loss: float  # mean cross-entropy in nats
     calibration_error: float
     classes: tuple[ClassScore, ...]
-    confusion_matrix: tuple[tuple[int, ...], ...]  # rows truth, columns guess
-    mistakes: tuple[Mistake, ...]  # the worst, worst first
+    confusion_matrix: tuple[tuple[int, ...], ...]  # rows: label, columns: predicted
+    mistakes: tuple[Mistake, ...]  # the worst ones, the worst first
 
     def tree(self) -> Tree:
         """Ready for JSON."""
@@ -78,7 +75,7 @@ class Scores:
 
 
 def score(predictions: Predictions, classes: Sequence[str], mistakes: int = 25) -> Scores:
-    """All figures of merit, and the worst mistakes."""
+    """All metrics, and the worst mistakes."""
     images, correct = len(predictions), int(predictions.right.sum())
     return Scores(
         images=images,
@@ -103,10 +100,7 @@ def score(predictions: Predictions, classes: Sequence[str], mistakes: int = 25) 
 
 
 def wilson_interval(correct: int, images: int) -> tuple[float, float]:
-    """The 95 % score interval of a proportion (Wilson 1927), which stays sensible near 0 and 1.
-
-    Without images nothing is known: (0, 1).
-    """
+    """The 95 % score interval of a proportion (Wilson 1927), which is valid near 0 and 1 too; (0, 1) without images."""
     if images == 0:
         return 0.0, 1.0
     share, z2 = correct / images, NORMAL_95**2
@@ -122,7 +116,7 @@ def calibration_error(predictions: Predictions) -> float:
 
 
 def confusion_matrix(predictions: Predictions) -> Tensor:
-    """How often each class was taken for each: int64 (C, C), rows truth, columns guess."""
+    """The confusion matrix: int64 (C, C), rows: label, columns: predicted."""
     classes = predictions.probabilities.shape[1]
     counts: Tensor = multiclass_confusion_matrix(predictions.guesses, predictions.labels, classes)
     return counts
@@ -139,14 +133,14 @@ def class_scores(predictions: Predictions, classes: Sequence[str]) -> tuple[Clas
 
 
 def worst_mistakes(predictions: Predictions, number: int) -> Tensor:
-    """Positions in the split of the wrongly read images, the largest loss first: int64 (K,), K <= number."""
+    """Positions in the split of the misclassified images, the largest loss first: int64 (K,), K <= number."""
     wrong = (~predictions.right).nonzero().squeeze(1)
     return wrong[predictions.losses[wrong].argsort(descending=True, stable=True)][:number]
 
 
 @dataclass(frozen=True)
 class Bin:
-    """The images whose guess had a confidence within a bin."""
+    """The images with a confidence within one bin."""
 
     images: int
     correct: int

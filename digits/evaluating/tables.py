@@ -14,7 +14,7 @@ SHOWN_MISTAKES = 10
 
 
 def members_table(members: Sequence[MemberScore]) -> str:
-    """Each net alone, and their mean, for the terminal."""
+    """The accuracy of each net alone, and their mean, for the terminal."""
     rows = [[m.run, m.net, f"{m.parameters:,}", f"{m.accuracy:.2%}"] for m in members]
     accuracies = [m.accuracy for m in members]
     rows.append(["mean ± sd", "", "", f"{fmean(accuracies):.2%} ± {stdev(accuracies):.2%}"])
@@ -22,9 +22,9 @@ def members_table(members: Sequence[MemberScore]) -> str:
 
 
 def as_text(scores: Scores, title: str, notes: Sequence[str], files: Sequence[str] = ()) -> str:
-    """The evaluation for the terminal; mistakes with the names of their files where they have some."""
+    """An evaluation for the terminal; mistakes by file name if the images have files."""
     low, high = scores.interval
-    figures_of_merit = [
+    metrics = [
         ["accuracy", f"{scores.accuracy:.2%}", f"95% interval {low:.2%} to {high:.2%}; "
                                                f"{scores.correct:,} of {scores.images:,} images"],
         ["loss", f"{scores.loss:.4f}", "mean cross-entropy in nats"],
@@ -44,13 +44,13 @@ def as_text(scores: Scores, title: str, notes: Sequence[str], files: Sequence[st
         title,
         *(f"note: {note}" for note in notes),
         "",
-        Table((), figures_of_merit, "lrl").text(),
+        Table((), metrics, "lrl").text(),
         "",
         Table(("class", "images", "precision", "recall", "F1"), by_class).text(),
         "",
-        Table(("truth \\ guess", *names), confusion).text(),
+        Table(("label \\ predicted", *names), confusion).text(),
         "",
-        Table(("image", "truth", "taken for", "confidence"), worst, ("l" if files else "r") + "llr").text()
+        Table(("image", "label", "predicted", "confidence"), worst, ("l" if files else "r") + "llr").text()
         if worst
         else "no mistakes",
     ]

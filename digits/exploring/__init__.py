@@ -1,4 +1,4 @@
-"""A data set described.
+"""The description of a data set.
 
-Measured in `describe`, `demonstrate` and `findings`; drawn in `pictures` and `step_pictures`; written up in `page`.
+`describe`, `demonstrate` and `findings` measure it; `pictures` and `step_pictures` draw it; `page` makes the page.
 """

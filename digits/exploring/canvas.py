@@ -1,4 +1,4 @@
-"""What every figure has in common: its settings, and pictures in rows."""
+"""Common parts of the plots: settings, and images in rows."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from digits.plots.theme import ACCENT, BLUE, INK
 
 PALETTE = mpl.colormaps["tab10"]
 
-WIDTH = 6.4
-"""Inches of every figure; with text of 11 points it is still readable on a phone."""
+WIDTH = 6.4  # of every figure, in inches; with text of 11 points it is readable on a phone
 
 LARGER = mpl.rc_context(
     {
@@ -36,19 +35,19 @@ LARGER = mpl.rc_context(
 @STYLE
 @LARGER
 def render(draw: Callable[[Findings], Figure], found: Findings) -> bytes:
-    """One figure as a PNG."""
+    """A figure as a PNG."""
     return png(draw(found))
 
 
 def name_classes(axes: Axes, classes: tuple[str, ...]) -> None:
-    """A tick for each class, slanted where the names are long."""
+    """Set a tick for each class, slanted if the names are long."""
     long = max(map(len, classes)) > 3
     axes.set_xticks(np.arange(len(classes)), classes, rotation=40 if long else 0, ha="right" if long else "center")
     axes.tick_params(axis="x", length=0)
 
 
 def gallery(pictures: Sequence[tuple[str, Real | Bytes]], columns: int) -> Figure:
-    """Pictures with a title each."""
+    """A grid of images, each with a title."""
     rows = -(-len(pictures) // columns)
     figure = Figure(figsize=(WIDTH, rows * (WIDTH / columns + 0.25)))
     for i, (title, picture) in enumerate(pictures):
@@ -60,9 +59,9 @@ def gallery(pictures: Sequence[tuple[str, Real | Bytes]], columns: int) -> Figur
 
 
 def rows(pictures: Bytes, names: list[str], *, mark_first: bool = False) -> Figure:
-    """Pictures (R, C, H, W) as a table, each row with its name."""
+    """Images (R, C, H, W) in rows, each with its name."""
     rows, columns, height, width = pictures.shape
-    room = WIDTH - 0.12 * max(map(len, names)) - 0.1  # what the names leave to the pictures
+    room = WIDTH - 0.12 * max(map(len, names)) - 0.1  # the width left for the images beside the names
     figure = Figure(figsize=(WIDTH, 0.15 + room * rows * height / (columns * width)))
     axes = figure.add_subplot()
     tile(axes, pictures)
@@ -74,7 +73,7 @@ def rows(pictures: Bytes, names: list[str], *, mark_first: bool = False) -> Figu
 
 
 def tile(axes: Axes, pictures: Bytes) -> None:
-    """Pictures (R, C, H, W) in one, with gaps between them in the colour of the paper."""
+    """Draw images (R, C, H, W) as one, with gaps between them in the background colour."""
     rows, columns, height, width = pictures.shape
     sheet: npt.NDArray[np.float64] = np.full((rows * (height + 2) - 2, columns * (width + 2) - 2), np.nan)
     for row in range(rows):

@@ -1,8 +1,7 @@
-"""Small measurements that show why each preprocessing step is there, made on the data at hand.
+"""Small experiments that show the reason for each preprocessing step, on the data set itself.
 
-What learns here is softmax regression (a linear classifier) by plain stochastic gradient descent: quick
-enough to be run on the spot, and with the same sensitivity to its input's scale and place as the first
-layer of a deep net.
+The model is softmax regression (a linear classifier), trained by plain stochastic gradient descent: quick enough to
+train here, and as sensitive to the scale and offset of its input as the first layer of a deep net.
 """
 
 from __future__ import annotations
@@ -19,20 +18,18 @@ from digits.exploring.describe import Bytes, Pictures, Real, Whole
 
 Floats = npt.NDArray[np.float32]
 
-RATES: Real = 10.0 ** np.arange(-9, 1.1, 0.5)
-"""The learning rates that are tried."""
-SAMPLE = 10_000
-"""Training images that the demonstrations learn from."""
+RATES: Real = 10.0 ** np.arange(-9, 1.1, 0.5)  # learning rates
+SAMPLE = 10_000  # training images
 STEPS, BATCH = 300, 128
 TURNS = ("as it is", "mirrored", "upside down", "turned by half")
 
 
 class Linear(NamedTuple):
-    """Softmax regressions at several learning rates, and how their training went."""
+    """Softmax regressions at several learning rates, with their training losses."""
 
     weights: Floats  # (D, R, C)
     bias: Floats  # (R, C)
-    losses: Real  # (R, steps): the cross-entropy of each batch, before its step
+    losses: Real  # (R, steps): cross-entropy of each batch, before its step
 
     def logits(self, inputs: Floats) -> Floats:
         """Inputs (N, D) to logits (N, R, C)."""
@@ -40,30 +37,30 @@ class Linear(NamedTuple):
 
 
 class Scaling(NamedTuple):
-    """One way to present the pixels, and how well plain gradient descent likes it."""
+    """One scaling of the pixels, and how well plain gradient descent trains with it."""
 
     name: str
-    held_out: Real  # (rates,): cross-entropy on held-out pictures after the last step, for each of RATES
-    curve: Real  # (steps,): training loss at the rate that is best for the normalised pixels
+    held_out: Real  # (rates,): cross-entropy on held-out images after the last step, for each of RATES
+    curve: Real  # (steps,): training loss at the learning rate that is best for the normalised pixels
     largest: float  # the largest eigenvalue of the inputs' second moments
     ratio: float  # the largest eigenvalue over the fiftieth
 
 
 class Demonstrations(NamedTuple):
-    """What was measured to justify the steps."""
+    """The measurements that justify the preprocessing steps."""
 
     scalings: list[Scaling]  # 0..255, 0..1, normalised
     rate: float  # the learning rate of the curves
     shares: Real  # (draws, C): each class's share of a plain random validation split
-    shifted: Real  # (S,): accuracy when the pictures are moved by 0, 1, 2, ... S - 1 pixels
+    shifted: Real  # (S,): accuracy on images shifted by 0, 1, 2, ... S - 1 pixels
     turned: Real  # (4, C): accuracy per class for each of TURNS
-    evaluated_on: str  # the split that the accuracies are of
+    evaluated_on: str  # the split of the accuracies
 
 
 def train_linear(inputs: Floats, labels: Whole, num_classes: int, rates: Real, steps: int = STEPS) -> Linear:
     """Softmax regressions from zero weights by plain SGD, one for each learning rate, on the same batches.
 
-    All learn side by side, so that each step is two matrix products, however many rates are tried.
+    All train in parallel, so that each step is two matrix products for any number of rates.
     """
     random = np.random.RandomState(0)
     weights = np.zeros((inputs.shape[1], len(rates), num_classes), np.float32)
@@ -75,7 +72,7 @@ def train_linear(inputs: Floats, labels: Whole, num_classes: int, rates: Real, s
         x, y = inputs[rows], labels[rows]
         logits = Linear(weights, bias, losses).logits(x)  # (B, R, C)
         losses[:, step] = cross_entropy(logits, y)
-        slope = _softmax(logits)  # the loss's gradient by the logits is softmax - one-hot, over the batch
+        slope = _softmax(logits)  # the gradient of the loss by the logits is (softmax - one-hot) / batch size
         slope[np.arange(BATCH), :, y] -= 1
         slope *= factors / BATCH
         weights += np.tensordot(x, slope, axes=(0, 0))
@@ -94,8 +91,8 @@ def cross_entropy(logits: Floats, labels: Whole) -> Real:
 def second_moments(inputs: Floats) -> Real:
     """Eigenvalues, largest first, of the mean of x xᵀ, where x is an input (N, D) with a 1 for the bias.
 
-    They are the curvatures of a linear model's squared loss: gradient descent needs a rate below 2 / the
-    largest, and then learns along the others as slowly as they are smaller (LeCun et al. 1998, Efficient
+    They are the curvatures of a linear model's squared loss: gradient descent needs a learning rate below 2 / the
+    largest, and then learns more slowly along the others in proportion to their size (LeCun et al. 1998, Efficient
     BackProp, sections 4.3 and 5).
     """
     x = np.concatenate([inputs, np.ones((len(inputs), 1), np.float32)], axis=1)
@@ -104,7 +101,7 @@ def second_moments(inputs: Floats) -> Real:
 
 
 def shift(images: Bytes, down: int, right: int) -> Bytes:
-    """Images (N, H, W) moved by whole pixels; what comes in is background."""
+    """Images (N, H, W) shifted by whole pixels, padded with background."""
     _, height, width = images.shape
     moved = np.zeros_like(images)
     moved[:, max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)] = images[
@@ -124,14 +121,14 @@ def turn(images: Bytes, how: str) -> Bytes:
 
 
 def random_shares(labels: Whole, held_out: int, num_classes: int, draws: int = 300) -> Real:
-    """Each class's share in plain random splits, (draws, C): what stratification takes the chance out of."""
+    """Each class's share in plain random splits, (draws, C), to compare with a stratified one."""
     random = np.random.RandomState(0)
     chosen = (random.permutation(labels)[:held_out] for _ in range(draws))
     return np.stack([np.bincount(part, minlength=num_classes) / held_out for part in chosen])
 
 
 def augmented(images: Bytes, augment: nn.Module, times: int, seed: int = 0) -> Bytes:
-    """Each of images (N, H, W) augmented several times over, (N, times, H, W)."""
+    """Each of images (N, H, W) augmented `times` times, (N, times, H, W)."""
     stack = torch.from_numpy(np.ascontiguousarray(images)).unsqueeze(1).repeat_interleave(times, dim=0)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -142,7 +139,7 @@ def augmented(images: Bytes, augment: nn.Module, times: int, seed: int = 0) -> B
 def demonstrate(
     train: Pictures, held_out: Pictures, evaluated_on: str, num_classes: int, mean: float, std: float
 ) -> Demonstrations:
-    """All measurements: learnt from a fixed sample of `train`, judged on `held_out`."""
+    """All measurements: models trained on a fixed sample of `train`, evaluated on `held_out`."""
     rows = np.random.RandomState(0).permutation(len(train.labels))[:SAMPLE]
     labels = train.labels[rows]
     ways = {"0..255": (0.0, 1.0), "0..1": (0.0, 255.0), "normalised": (255 * mean, 255 * std)}
@@ -152,7 +149,7 @@ def demonstrate(
         return (images.reshape(len(images), -1).astype(np.float32) - np.float32(subtract)) / np.float32(divide)
 
     trained, losses = {}, {}
-    with threadpool_limits(1):  # matrices this small are no quicker with two threads, and wait where cores are shared
+    with threadpool_limits(1):  # more threads are not faster with matrices this small, and wait on shared cores
         for way in ways:
             trained[way] = train_linear(present(train.images[rows], way), labels, num_classes, RATES)
             losses[way] = cross_entropy(trained[way].logits(present(held_out.images, way)), held_out.labels)

@@ -1,4 +1,4 @@
-"""What a set of pictures is like, in numbers: counts, moments, ink, frames, copies and a map of the classes.
+"""Statistics of a set of images: counts, moments, ink, bounding boxes, copies and a map of the classes.
 
 Plain numpy on uint8 images (N, H, W), 0 the background, and int64 labels (N,).
 """
@@ -16,43 +16,42 @@ Bytes = npt.NDArray[np.uint8]
 Whole = npt.NDArray[np.int64]
 Real = npt.NDArray[np.float64]
 
-CHUNK = 4096
-"""Images that are looked at together, so that what is computed on the way stays small."""
+CHUNK = 4096  # images that are processed at a time, which bounds the memory of intermediate results
 
 
 class Pictures(NamedTuple):
-    """Pictures and what they are of."""
+    """Images and their labels."""
 
     images: Bytes  # (N, H, W)
     labels: Whole  # (N,)
 
 
 class Copies(NamedTuple):
-    """Pictures that are equal byte for byte."""
+    """Images that are equal byte for byte."""
 
-    counts: dict[tuple[str, str], int]  # (a, b): pictures of b that are in a; (a, a): that repeat an earlier one
-    conflicts: int  # distinct pictures that stand under more than one label
-    groups: list[list[tuple[str, int]]]  # the equal ones: split and row of each
+    counts: dict[tuple[str, str], int]  # (a, b): images of b that are also in a; (a, a): repetitions within a
+    conflicts: int  # distinct images with more than one label
+    groups: list[list[tuple[str, int]]]  # of equal images: split and row of each
 
 
 class Map(NamedTuple):
-    """Pictures laid out on a plane, like ones near each other."""
+    """Images embedded in a plane, similar ones near each other."""
 
-    rows: Whole  # (M,): which pictures
+    rows: Whole  # (M,): of the images
     points: Real  # (M, 2), without unit
-    variance: Real  # (K,): the share of the variance that the first 1, 2, ... K principal components keep
-    alike: float  # share of the pictures whose nearest neighbour among the pixels is of their class
-    alike_on_map: float  # the same, nearest on the plane
-    mixed: Whole  # (C, C): pictures of the row's class whose nearest neighbour on the plane is of the column's
+    variance: Real  # (K,): the share of the variance that the first 1, 2, ... K principal components explain
+    alike: float  # share of the images whose nearest neighbour in pixel space has the same class
+    alike_on_map: float  # the same for the nearest neighbour on the plane
+    mixed: Whole  # (C, C): images of the row's class whose nearest neighbour on the plane has the column's
 
 
 def class_counts(labels: Whole, num_classes: int) -> Whole:
-    """How many pictures each class has, (C,)."""
+    """The number of images of each class, (C,)."""
     return np.bincount(labels, minlength=num_classes).astype(np.int64)
 
 
 def pixel_histogram(images: Bytes) -> Whole:
-    """How often each of the 256 grey values occurs, (256,)."""
+    """The number of pixels of each grey value, (256,)."""
     total = np.zeros(256, np.int64)
     for start in range(0, len(images), CHUNK):
         total += np.bincount(images[start : start + CHUNK].ravel(), minlength=256)
@@ -67,14 +66,14 @@ def moments(histogram: Whole) -> tuple[float, float]:
 
 
 def ink(images: Bytes) -> Real:
-    """The mean pixel of each picture, (N,): 0 is an empty one, 1 one full of ink."""
+    """The mean pixel of each image, (N,): 0 without ink, 1 full of ink."""
     height, width = images.shape[1:]
     shares: Real = images.sum(axis=(1, 2), dtype=np.int64) / (255 * height * width)
     return shares
 
 
 def class_means(pictures: Pictures, num_classes: int) -> Real:
-    """The mean picture of each class, (C, H, W) of 0..255; a class without pictures is empty."""
+    """The mean image of each class, (C, H, W), 0..255; zeros for a class without images."""
     totals = np.zeros((num_classes, *pictures.images.shape[1:]))
     for label in range(num_classes):
         chosen = pictures.images[pictures.labels == label]
@@ -83,7 +82,7 @@ def class_means(pictures: Pictures, num_classes: int) -> Real:
 
 
 def boxes(images: Bytes) -> Whole:
-    """The smallest box around what isn't background, (N, 4): top, left, height, width; zeros for an empty picture."""
+    """The bounding box of the ink, (N, 4): top, left, height, width; zeros for an empty image."""
     found = []
     for inked in (images.max(axis=2) > 0, images.max(axis=1) > 0):  # (N, H), then (N, W)
         first, last = inked.argmax(axis=1), inked.shape[1] - inked[:, ::-1].argmax(axis=1)
@@ -93,10 +92,10 @@ def boxes(images: Bytes) -> Whole:
 
 
 def centres_of_mass(images: Bytes) -> Real:
-    """Row and column of each picture's centre of mass, (N, 2), in pixels from the picture's middle.
+    """Row and column of each image's centre of mass, (N, 2), in pixels from the image's centre.
 
-    Down and right are positive; the middle of 28 pixels lies between the fourteenth and the fifteenth.
-    An empty picture has none: nan.
+    Down and right are positive; the centre of 28 pixels lies between the fourteenth and the fifteenth. NaN for an empty
+    image.
     """
     _, height, width = images.shape
     mass = images.sum(axis=(1, 2), dtype=np.int64)
@@ -108,7 +107,7 @@ def centres_of_mass(images: Bytes) -> Real:
 
 
 def copies(splits: Mapping[str, Pictures]) -> Copies:
-    """Equal pictures within splits and between them, found by hashing their bytes."""
+    """Equal images within splits and between them, found by hashing their bytes."""
     places: dict[bytes, list[tuple[str, int]]] = {}
     for split, pictures in splits.items():
         for row, image in enumerate(pictures.images):
@@ -127,9 +126,8 @@ def copies(splits: Mapping[str, Pictures]) -> Copies:
 def project(pictures: Pictures, num_classes: int, sample: int = 2000, seed: int = 0) -> Map:
     """A map of the classes: t-SNE (van der Maaten and Hinton 2008) of a sample's first 50 principal components.
 
-    t-SNE places pictures so that close neighbours stay close; distances between far groups, and the
-    groups' sizes, mean nothing. It starts from the first two components, so that the same seed gives
-    the same map.
+    t-SNE keeps close neighbours close; distances between groups, and the groups' sizes, mean nothing. It starts from
+    the first two components, so that the same seed gives the same map.
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
@@ -139,7 +137,7 @@ def project(pictures: Pictures, num_classes: int, sample: int = 2000, seed: int 
     rows = np.sort(random.permutation(len(pictures.labels))[:sample]).astype(np.int64)
     pixels = pictures.images[rows].reshape(len(rows), -1).astype(np.float32) / 255  # (M, H * W)
     components = min(50, *pixels.shape)
-    with threadpool_limits(1):  # scikit-learn's threads wait for each other so busily that two take 8 times as long
+    with threadpool_limits(1):  # with two threads, scikit-learn's busy waiting makes it 8 times slower
         pca = PCA(components, svd_solver="covariance_eigh").fit(pixels)
         reduced = pca.transform(pixels)
         tsne = TSNE(init="pca", perplexity=min(30, (len(rows) - 1) / 3), random_state=seed)
@@ -153,7 +151,7 @@ def project(pictures: Pictures, num_classes: int, sample: int = 2000, seed: int 
 
 
 def _nearest(points: Real) -> npt.NDArray[np.intp]:
-    """For each point (M, D) the index of the one that lies nearest to it, itself left out."""
+    """The index of each point's nearest other point, for points (M, D)."""
     squares = (points**2).sum(axis=1)
     distances = squares[:, None] + squares[None, :] - 2 * points @ points.T
     np.fill_diagonal(distances, np.inf)

@@ -1,4 +1,4 @@
-"""Everything that is to be told about a data set, measured once: what the pictures, the page and the record show."""
+"""All findings about a data set, measured once, for the plots, the page and `statistics.json`."""
 
 from __future__ import annotations
 
@@ -29,19 +29,18 @@ from digits.exploring.describe import (
     project,
 )
 
-PER_CLASS = 12
-"""Pictures of each class that are shown."""
+PER_CLASS = 12  # images that are shown of each class
 
 
 class Findings(NamedTuple):
-    """A data set, measured. Pictures that are shown or judged by eye are training pictures only."""
+    """The measurements of a data set. All images that are shown are training images."""
 
     name: str
     classes: tuple[str, ...]
-    configured: tuple[float, float]  # mean and std as the configuration has them
-    splits: dict[str, Pictures]  # train, val, test; as the configuration parts them
-    official: tuple[float, float]  # mean and std of the training images as published: train and val together
-    histogram: Whole  # (256,) of the same
+    configured: tuple[float, float]  # mean and std in the configuration
+    splits: dict[str, Pictures]  # train, val, test, as configured
+    official: tuple[float, float]  # mean and std of the official training split: train and val together
+    histogram: Whole  # (256,), of the same
     counts: dict[str, Whole]  # per split (C,)
     moments: dict[str, tuple[float, float]]  # per split
     ink: Real  # (N,) of train
@@ -52,16 +51,16 @@ class Findings(NamedTuple):
     copies: Copies
     map: Map  # of train
     demonstrations: Demonstrations
-    augmented: Bytes  # (5, 8, H, W): training pictures, each changed seven times after itself
+    augmented: Bytes  # (5, 8, H, W): training images, each followed by seven augmented copies
 
     @property
     def agrees(self) -> bool:
-        """Whether the configured mean and std are the recomputed ones, to the four decimals they are given with."""
+        """Whether the configured mean and std equal the recomputed ones, to four decimals."""
         return all(round(a, 4) == round(b, 4) for a, b in zip(self.configured, self.official, strict=True))
 
 
 def examine(data: MNISTDataModule, augment: nn.Module) -> Findings:
-    """Measure the data set of a DataModule that is set up."""
+    """Measure the data set of a DataModule that has been set up."""
     splits = {
         name: Pictures(split.pixels().numpy(), split.truth().numpy())
         for name, split in (("train", data.train), ("val", data.val), ("test", data.test))
@@ -95,7 +94,7 @@ def examine(data: MNISTDataModule, augment: nn.Module) -> Findings:
 
 
 def _samples(train: Pictures, num_classes: int) -> Bytes:
-    """The same random pictures of each class every time; a class with too few shows some twice."""
+    """Random images of each class, the same ones every time; a class with too few repeats some."""
     random = np.random.RandomState(0)
     rows = [np.resize(random.permutation(np.flatnonzero(train.labels == c)), PER_CLASS) for c in range(num_classes)]
     shown: Bytes = train.images[np.stack(rows)]

@@ -1,4 +1,4 @@
-"""What is known of the data sets from their makers."""
+"""Facts about the data sets from their publications."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Notes(NamedTuple):
-    """What is known of a data set from its makers, which no measurement tells; HTML."""
+    """Facts about a data set that can't be measured, as HTML."""
 
     about: str
     split: str
@@ -15,12 +15,12 @@ class Notes(NamedTuple):
 
 
 DIGIT_TURNING = (
-    "A photograph of a cat may be mirrored; a digit may not. A mirrored 2 or 5 is no digit at all, or the other one "
+    "A photograph of a cat may be mirrored; a digit may not. A mirrored 2 or 5 is not a digit at all, or the other one "
     "badly written, and a 6 turned by half is a 9: the label would be wrong. So no flips and no large rotations."
 )
 OFFICIAL = (
-    "The makers’ test pictures are the <em>test split</em>: used once, at the end, for the figure that is reported. "
-    "Their training pictures are parted in two:"
+    "The official test images are the <em>test split</em>: used once, at the end, for the accuracy that is reported. "
+    "The official training images are divided into two:"
 )
 NOTES = {
     "mnist": Notes(
@@ -45,21 +45,22 @@ NOTES = {
         "Cursive hiragana from classical Japanese books, one class for each row of the syllabary "
         "(Clanuwat et al. 2018, <cite>Deep learning for classical Japanese literature</cite>).",
         OFFICIAL,
-        "How alike its makers framed the characters can be read off the measurements.",
-        "A character’s mirror image is no character: nobody writes it, so nothing is learnt from it.",
+        "The measurements show how uniformly the characters are framed.",
+        "A character’s mirror image is not a character: nobody writes it, so there is nothing to learn from it.",
     ),
     "optdigits": Notes(
         "Digits of 43 writers from forms, reduced to 8 × 8 counts of ink (Alpaydin and Kaynak 1998); the part that "
         "comes with scikit-learn. Enlarged here to 20 × 20 and set in the middle of 28 × 28, hence the soft strokes.",
         "scikit-learn’s part of the set is not split by its makers. A fixed fifth of each class is the "
-        "<em>test split</em> here: used once, at the end, for the figure that is reported. The rest is parted in two:",
-        "The enlarged pictures are set in the middle as they are; nobody moved their centres of mass.",
+        "<em>test split</em> here: used once, at the end, for the accuracy that is reported. The rest is divided into "
+        "two:",
+        "The enlarged images are centred as they are, not by their centres of mass.",
         DIGIT_TURNING,
     ),
 }
 UNKNOWN = Notes(
-    "Nothing is recorded here about where this set comes from; what follows was measured.",
+    "The origin of this data set is not recorded here; what follows was measured.",
     OFFICIAL,
-    "How alike the pictures are framed can be read off the measurements.",
-    "Whether a mirrored picture is still of its class is for you to judge; the pipeline adds no flip by itself.",
+    "The measurements show how uniformly the images are framed.",
+    "Whether a mirrored image still belongs to its class is for you to judge; the pipeline adds no flips by itself.",
 )

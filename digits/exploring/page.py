@@ -1,4 +1,4 @@
-"""The page about a data set: the body `page.html`, filled with measured numbers and embedded pictures."""
+"""The page about a data set: the template `page.html`, filled with measurements and embedded plots."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ from digits.plots.html import contents, image, page, table
 
 FIGURES: dict[str, tuple[Callable[[Findings], Figure], str]] = {
     "counts": (shown.counts, "Bars: the share of each class in the training, validation and test split"),
-    "means": (shown.means, "The mean picture of every class"),
-    "samples": (shown.samples, "A dozen training pictures of every class"),
+    "means": (shown.means, "The mean image of every class"),
+    "samples": (shown.samples, "A dozen training images of every class"),
     "pixels": (shown.pixels, "Histogram of the grey values, logarithmic"),
     "ink": (shown.ink, "Distribution of the amount of ink, class by class"),
     "frames": (shown.frames, "Histogram of box heights and widths, and a density plot of the centres of mass"),
-    "duplicates": (shown.duplicates, "Pictures that occur more than once"),
-    "map": (shown.classes_map, "Scatter plot of training pictures laid out by t-SNE, coloured by class"),
+    "duplicates": (shown.duplicates, "Images that occur more than once"),
+    "map": (shown.classes_map, "Scatter plot of training images laid out by t-SNE, coloured by class"),
     "variance": (shown.variance, "Cumulative share of the variance by number of principal components"),
-    "numbers": (steps.numbers, "One picture and the pixel values of its middle"),
+    "numbers": (steps.numbers, "One image and the pixel values at its centre"),
     "normalised": (steps.normalised, "Histogram of the pixels before and after normalisation"),
     "learning": (steps.learning, "Loss curves and learning-rate sweep for three scalings of the input"),
     "stratified": (steps.stratified, "Class shares of the validation split compared with those of random splits"),
-    "shifted": (steps.shifted, "Pictures moved to the right, and a linear classifier's accuracy on moved pictures"),
-    "turned": (steps.turned, "One picture of each class as it is, mirrored, upside down and turned by half"),
-    "augmentation": (steps.augmentation, "Training pictures and seven randomly changed copies of each"),
+    "shifted": (steps.shifted, "Images shifted to the right, and a linear classifier's accuracy on shifted images"),
+    "turned": (steps.turned, "One image of each class as it is, mirrored, upside down and turned by half"),
+    "augmentation": (steps.augmentation, "Training images and seven randomly augmented copies of each"),
 }
-"""Every figure by name: what draws it, and what it shows in words."""
+"""The plots by name: the function that draws each, and its alternative text."""
 
 
 def render_all(found: Findings) -> dict[str, bytes]:
-    """Every figure as a PNG, by its name; where nothing is double there is nothing to show."""
+    """Every plot as a PNG, by name; without duplicates that plot is omitted."""
     names = [name for name in FIGURES if name != "duplicates" or found.copies.groups]
     return {name: render(FIGURES[name][0], found) for name in names}
 
 
 def make_page(found: Findings, images: Mapping[str, bytes], augment: RandomAffine, folder: Path) -> str:
-    """The page as HTML, to be put into `folder`; `images` are PNGs by figure."""
+    """The page as HTML, to be written to `folder`; `images` are the plots as PNGs, by name."""
     body = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
     figures = {
         f"figure_{name}": image(images[name], alt) if name in images else "" for name, (_, alt) in FIGURES.items()
@@ -65,7 +65,7 @@ def _amounts(augment: RandomAffine) -> str:
 
 
 def _words(found: Findings) -> dict[str, str]:
-    """Every number and every sentence that depends on a number, by its place in the template."""
+    """Every number, and every sentence that depends on one, by its name in the template."""
     notes = NOTES.get(found.name, UNKNOWN)
     test = found.demonstrations
     train = found.splits["train"]
@@ -119,12 +119,12 @@ def _words(found: Findings) -> dict[str, str]:
         "offset_spread": f"{offsets[:, 0].std():.2f} and {offsets[:, 1].std():.2f}",
         "within_pixel": _percent(np.mean(astray <= 1)),
         "copy_table": table(
-            ["", "pictures"],
+            ["", "images"],
             [
-                [f"in {a}, again" if a == b else f"in {b}, and in {a} too", f"{n:,}"]
+                [f"repeated in {a}" if a == b else f"in {b} and also in {a}", f"{n:,}"]
                 for (a, b), n in found.copies.counts.items()
             ]
-            + [["the same picture under two labels", f"{found.copies.conflicts:,}"]],
+            + [["the same image with two labels", f"{found.copies.conflicts:,}"]],
         ),
         "copy_verdict": _copy_verdict(found),
         "map_pictures": f"{len(found.map.rows):,}",
@@ -179,27 +179,27 @@ def _megabytes(count: int) -> str:
 
 def _verdict(found: Findings) -> str:
     if found.agrees:
-        return "The configuration’s constants agree with the data to the four decimals they are given with."
+        return "The configuration’s constants agree with the data to four decimals."
     mean, std = found.official
     return (
         "<strong>The configuration’s constants differ from the data.</strong> "
-        f"Set <code>data.mean={mean:.4f} data.std={std:.4f}</code>, or make sure the difference is meant."
+        f"Set <code>data.mean={mean:.4f} data.std={std:.4f}</code>, or make sure that the difference is intended."
     )
 
 
 def _copy_verdict(found: Findings) -> str:
     if not found.copies.groups:
-        return "There are none: no two pictures of this set are equal byte for byte, within a split or between splits."
+        return "There are none: no two images of this set are equal byte for byte, within a split or between splits."
     leaked = sum(count for (a, b), count in found.copies.counts.items() if a != b and b == "test")
     return (
-        f"{len(found.copies.groups):,} pictures occur more than once, and {leaked:,} of the test split are known from "
-        "another: on those, a net is asked what it was told before. The first groups:"
+        f"{len(found.copies.groups):,} images occur more than once, and {leaked:,} of the test split are also in "
+        "another: a model may have seen their labels in training. The first groups:"
     )
 
 
 def _mixed(mixed: Whole, classes: tuple[str, ...]) -> str:
-    """The pairs of classes that lie among each other most often."""
+    """The pairs of classes that are mixed most on the map."""
     both = np.triu(mixed + mixed.T, 1)
     pairs = [np.unravel_index(place, both.shape) for place in np.argsort(both, axis=None)[::-1][:3]]
-    told = [f"{html.escape(classes[a])} and {html.escape(classes[b])} ({both[a, b]})" for a, b in pairs if both[a, b]]
-    return ", ".join(told) if told else "none"
+    named = [f"{html.escape(classes[a])} and {html.escape(classes[b])} ({both[a, b]})" for a, b in pairs if both[a, b]]
+    return ", ".join(named) if named else "none"

@@ -1,4 +1,4 @@
-"""What is in a data set, as figures: pure functions to matplotlib's Figure, in the colours of the theme."""
+"""Plots of a data set's content: pure functions that return matplotlib Figures, in the colours of the theme."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def counts(found: Findings) -> Figure:
 
 
 def means(found: Findings) -> Figure:
-    """The mean picture of every class."""
+    """The mean image of every class."""
     return gallery([(name, picture) for name, picture in zip(found.classes, found.means, strict=True)], columns=5)
 
 
 def samples(found: Findings) -> Figure:
-    """Some pictures of every class, a row each."""
+    """Some images of every class, one row per class."""
     return rows(found.samples, list(found.classes))
 
 
 def pixels(found: Findings) -> Figure:
-    """How often each grey value occurs."""
+    """The histogram of the grey values."""
     figure = Figure(figsize=(WIDTH, 2.8))
     axes = figure.add_subplot()
     share = 100 * found.histogram / found.histogram.sum()
@@ -50,7 +50,7 @@ def pixels(found: Findings) -> Figure:
 
 
 def ink(found: Findings) -> Figure:
-    """How much ink the pictures of each class have."""
+    """The distribution of ink in the images of each class."""
     figure = Figure(figsize=(WIDTH, 3.2))
     axes = figure.add_subplot()
     labels = found.splits["train"].labels
@@ -60,20 +60,20 @@ def ink(found: Findings) -> Figure:
         body.set_alpha(0.55)
     axes.scatter(np.arange(len(groups)), [np.median(g) if len(g) else 0 for g in groups], s=18, color="C3", zorder=3)
     name_classes(axes, found.classes)
-    axes.set_ylabel("ink, % of a full picture")
+    axes.set_ylabel("ink, % of a full image")
     axes.set_ylim(bottom=0)
     return figure
 
 
 def frames(found: Findings) -> Figure:
-    """How large the figures are, and where they lie."""
+    """The sizes of the bounding boxes, and the centres of mass."""
     figure = Figure(figsize=(WIDTH, 3.1))
     size = found.means.shape[-1]
     axes = figure.add_subplot(1, 2, 1)
     edges = [pixels - 0.5 for pixels in range(size + 2)]
     for i, side in ((2, "height"), (3, "width")):
         axes.hist(found.boxes[:, i], edges, histtype="step", linewidth=1.6, label=side)
-    axes.set(xlabel="pixels", ylabel="pictures", title="box around the ink", xlim=(0, size + 0.5))
+    axes.set(xlabel="pixels", ylabel="images", title="box around the ink", xlim=(0, size + 0.5))
     axes.legend(loc="upper left")
     axes = figure.add_subplot(1, 2, 2)
     reach = max(1.5, float(np.nanpercentile(np.abs(found.centres), 99.9)))
@@ -82,13 +82,13 @@ def frames(found: Findings) -> Figure:
     axes.hist2d(found.centres[seen, 1], found.centres[seen, 0], [grid, grid])
     axes.axhline(0, color="C0", linewidth=0.7)
     axes.axvline(0, color="C0", linewidth=0.7)
-    axes.set(xlabel="pixels right of the middle", ylabel="pixels below", title="centre of mass", aspect="equal")
+    axes.set(xlabel="pixels right of the centre", ylabel="pixels below", title="centre of mass", aspect="equal")
     axes.invert_yaxis()
     return figure
 
 
 def duplicates(found: Findings) -> Figure:
-    """The first groups of equal pictures."""
+    """The first groups of equal images."""
     groups = found.copies.groups[:3]
     pictures = []
     for group in groups:
@@ -116,11 +116,11 @@ def classes_map(found: Findings) -> Figure:
 
 
 def variance(found: Findings) -> Figure:
-    """How much of the variance the first principal components keep."""
+    """The share of the variance that the first principal components explain."""
     figure = Figure(figsize=(WIDTH, 2.5))
     axes = figure.add_subplot()
     axes.plot(np.arange(1, len(found.map.variance) + 1), 100 * found.map.variance, linewidth=2)
-    axes.set(xlabel="principal components", ylabel="variance kept, %")
+    axes.set(xlabel="principal components", ylabel="variance explained, %")
     axes.set(xlim=(0, len(found.map.variance) + 1), ylim=(0, 100))
     axes.grid(alpha=0.5)
     return figure

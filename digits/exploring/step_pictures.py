@@ -1,4 +1,4 @@
-"""Why each preprocessing step is there, as figures: pure functions to matplotlib's Figure."""
+"""Plots that show the reason for each preprocessing step: pure functions that return matplotlib Figures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from digits.exploring.findings import Findings
 
 
 def numbers(found: Findings) -> Figure:
-    """A picture, and the numbers it is, in its middle."""
+    """An image, and the pixel values at its centre."""
     picture = found.samples[min(2, len(found.classes) - 1), 0]
     side = min(12, picture.shape[0])
     top = (picture.shape[0] - side) // 2
@@ -32,7 +32,7 @@ def numbers(found: Findings) -> Figure:
 
 
 def normalised(found: Findings) -> Figure:
-    """The pixel histogram before and after, on one scale."""
+    """The pixel histogram before and after normalisation, on one scale."""
     figure = Figure(figsize=(WIDTH, 4.0))
     mean, std = found.configured
     share = 100 * found.histogram / found.histogram.sum()
@@ -54,7 +54,7 @@ def normalised(found: Findings) -> Figure:
 
 
 def learning(found: Findings) -> Figure:
-    """What three ways to scale the pixels do to plain gradient descent."""
+    """The effect of three scalings of the pixels on plain gradient descent."""
     figure = Figure(figsize=(WIDTH, 5.8))
     curves, sweep = figure.add_subplot(2, 1, 1), figure.add_subplot(2, 1, 2)
     shown = found.demonstrations
@@ -76,7 +76,7 @@ def learning(found: Findings) -> Figure:
 
 
 def stratified(found: Findings) -> Figure:
-    """Class shares of the validation split against those of plain random splits."""
+    """The class shares of the validation split, compared with those of plain random splits."""
     figure = Figure(figsize=(WIDTH, 3.1))
     axes = figure.add_subplot()
     held_out = found.counts[found.demonstrations.evaluated_on]
@@ -96,7 +96,7 @@ def stratified(found: Findings) -> Figure:
 
 
 def shifted(found: Findings) -> Figure:
-    """A picture moved, and how a linear classifier takes it."""
+    """Shifted images, and a linear classifier's accuracy on them."""
     figure = Figure(figsize=(WIDTH, 4.0))
     distances = range(len(found.demonstrations.shifted))
     some = found.samples[:2, 1]
@@ -104,16 +104,16 @@ def shifted(found: Findings) -> Figure:
     top, bottom = figure.subplot_mosaic([["pictures"], ["accuracy"]], height_ratios=[1.1, 1]).values()
     tile(top, pictures)
     bottom.plot(distances, 100 * found.demonstrations.shifted, "o-")
-    bottom.set(xlabel="moved by so many pixels", ylabel="accuracy, %", ylim=(0, 100))
+    bottom.set(xlabel="shift, pixels", ylabel="accuracy, %", ylim=(0, 100))
     bottom.grid(alpha=0.5)
     return figure
 
 
 def turned(found: Findings) -> Figure:
-    """One picture of each class, as it is and in its mirror images."""
+    """One image of each class, in each of TURNS."""
     return rows(np.stack([turn(found.samples[:, 1], how) for how in TURNS]), list(TURNS))
 
 
 def augmentation(found: Findings) -> Figure:
-    """Some training pictures, each with copies that were changed at random."""
+    """Some training images, each with randomly augmented copies."""
     return rows(found.augmented, [""] * len(found.augmented), mark_first=True)

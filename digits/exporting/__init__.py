@@ -1,1 +1,1 @@
-"""A trained net as a file that needs no torch: ONNX, its quantised form, its calibration."""
+"""Export of a trained net to a file that needs no torch: ONNX, quantisation, calibration."""

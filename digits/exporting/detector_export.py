@@ -1,4 +1,4 @@
-"""A trained page detector as an ONNX file: made, held against PyTorch, measured on pages, described in itself."""
+"""Export of a page detector to ONNX: compared with PyTorch, measured on pages, with its description as metadata."""
 
 from __future__ import annotations
 
@@ -24,29 +24,28 @@ from digits.exporting.onnx_graph import ExportError, detector_to_onnx, session_o
 from digits.reading.detect import Net, detect, levels
 from digits.runs.table import Table
 
-COMPARED = 8
-"""Pages on which, at every level of the reader's pyramid, the file has to answer as PyTorch does."""
+COMPARED = 8  # pages on which the file is compared with PyTorch, at every level of the reader's pyramid
 
 
 @dataclass(frozen=True)
 class ExportedDetector:
-    """The ONNX file of a detector that is not yet written, and what it was measured to be."""
+    """A detector's ONNX file, not yet written, with its measurements."""
 
     name: str
     content: bytes
-    counted: PagesScores  # on the pages of the test split, by the file itself
-    largest_difference: float  # of the maps from PyTorch's
+    counted: PagesScores  # of this file, on the pages of the test split
+    largest_difference: float  # between its maps and PyTorch's
 
     def tree(self) -> Tree:
         """Ready for JSON, without the content."""
-        told: Tree = {"name": self.name, "bytes": len(self.content), "largest_difference": self.largest_difference}
-        return told | self.counted.tree()
+        tree: Tree = {"name": self.name, "bytes": len(self.content), "largest_difference": self.largest_difference}
+        return tree | self.counted.tree()
 
 
 def export(net: nn.Module, data: PagesDataModule, pages: Sequence[Composed], provenance: str) -> ExportedDetector:
     """The ONNX file of a detector, measured on pages of the test split; `provenance` is JSON.
 
-    Raises ExportError where PyTorch can't export the net, or where the file answers otherwise than the net.
+    Raises ExportError if PyTorch can't export the net, or if the file's maps differ from the net's.
     """
     net = net.cpu().to(memory_format=torch.contiguous_format)
     graph = detector_to_onnx(net)
@@ -60,7 +59,7 @@ def export(net: nn.Module, data: PagesDataModule, pages: Sequence[Composed], pro
         "classes": json.dumps(list(data.classes)),
         "mean": repr(data.mean),
         "std": repr(data.std),
-        "image_size": str(data.image_size),  # of the crops that it was trained on: it takes pictures of any size
+        "image_size": str(data.image_size),  # side of its training crops; it takes pictures of any size
         **{name: repr(value) for name, value in counted.metrics.items()},
         "provenance": provenance,
     }
@@ -69,7 +68,7 @@ def export(net: nn.Module, data: PagesDataModule, pages: Sequence[Composed], pro
 
 
 def as_callable(session: InferenceSession) -> Net:
-    """A file as the reader's decoding takes it."""
+    """An ONNX session as a callable for the reader's decoding."""
 
     def answers(images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         maps: npt.NDArray[np.float32] = session.run(None, {"images": images})[0]
@@ -79,33 +78,33 @@ def as_callable(session: InferenceSession) -> Net:
 
 
 def compared(net: nn.Module, run: Net, pages: Sequence[Composed]) -> float:
-    """By how much the maps of a file differ at most from PyTorch's; raises ExportError where that is too much."""
+    """The largest difference between a file's maps and PyTorch's; raises ExportError if it is too large."""
     difference = largest = 0.0
     in_torch = as_net(net)
     with evaluating(net):
         for level in (level for page in pages for level in levels(page.pixels)):
             expected = in_torch(level.image)
             if not np.isfinite(expected).all():
-                raise ExportError("the model returned NaN or infinity; nothing was kept, train it again")
+                raise ExportError("the model returned NaN or infinity; nothing was kept: train it again")
             largest = max(largest, float(np.abs(expected).max()))
-            # unlike max it keeps a NaN, which is refused below
+            # np.maximum, unlike max, keeps a NaN, which is refused below
             difference = float(np.maximum(difference, np.abs(run(level.image) - expected).max()))
     if not difference <= TOLERANCE * max(1.0, largest):
         raise ExportError(
-            f"the exported net answers otherwise than PyTorch's for some of {len(pages)} pages (the largest difference "
-            f"is {difference:.2g}); nothing was kept"
+            f"the exported model differs from PyTorch's on some of {len(pages)} pages (the largest difference is "
+            f"{difference:.2g}); nothing was kept"
         )
     return difference
 
 
 def notes(file: ExportedDetector, data: PagesDataModule) -> list[str]:
-    """What has to be said beside the metrics, one sentence each."""
+    """Notes to be shown with the metrics, one sentence each."""
     limited = f"measured on the first {file.counted.pages:,} test pages only: the run has data.limit={data.limit}"
     return [limited] if data.limit is not None else []
 
 
 def as_table(file: ExportedDetector) -> str:
-    """What was measured, for the terminal."""
+    """The measurements as a table for the terminal."""
     metrics = file.counted.metrics
     names = [metric.name for metric in DETECTION.headline if metric.name in metrics]
     row = [file.name, f"{len(file.content):,}", *(f"{metrics[name]:.2%}" for name in names)]

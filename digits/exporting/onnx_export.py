@@ -1,4 +1,4 @@
-"""A trained net as an ONNX file: made, run by onnxruntime on every test image, calibrated, and described in itself."""
+"""Export of a classifier to ONNX: run on every test image, calibrated, with its description as metadata."""
 
 from __future__ import annotations
 
@@ -26,53 +26,47 @@ from digits.runs.schema import ModelRecord, NetInput, RecordedTarget, RunRecord
 from digits.runs.table import Table
 from digits.runs.weights import save
 
-FORMAT = "1"
-"""Of the metadata; `digits.reading.model.metadata` reads them."""
-
+FORMAT = "1"  # of the metadata, which `digits.reading.model.metadata` reads
 FLOAT, INT8 = "model.onnx", "model.int8.onnx"
 
 TOLERANCE = 1e-3
-"""Of the largest logit: by how much those of onnxruntime may differ, which sums in another order; 1e-6 is usual."""
+"""Allowed difference of logits, relative to the largest: onnxruntime sums in another order; 1e-6 is usual."""
 
-MOST_LOST = 0.01
-"""Of the test accuracy, a fraction: what a quantised net may be worse by than the float one."""
+MOST_LOST = 0.01  # test accuracy, a fraction, that a quantised net may lose against the float one
 
 EXPORTED_WITH = ("torch", "onnx", "onnxscript", "onnxruntime")
 
-PLACES = ("data.root", "data.mirrors", "data.cache", "hydra.")
-"""Overrides that say nothing of the net, but where things lay on the machine that trained it."""
-
-FOLDERS = re.compile(r"([^/\\,\[\]'\"=]*[/\\])+(?=[^/\\,\[\]'\"=])")
-"""In the others, the folders before a name."""
+PLACES = ("data.root", "data.mirrors", "data.cache", "hydra.")  # overrides of paths and URLs of the training machine
+FOLDERS = re.compile(r"([^/\\,\[\]'\"=]*[/\\])+(?=[^/\\,\[\]'\"=])")  # in other overrides: the folders of a path
 
 
 class MadeFile(Protocol):
-    """An ONNX file that is not yet written."""
+    """An ONNX file, not yet written."""
 
     @property
     def name(self) -> str:
-        """As it is called in its folder."""
+        """The file's name."""
 
     @property
     def content(self) -> bytes:
-        """As it is written."""
+        """The file's content."""
 
     def tree(self) -> Tree:
-        """What was measured, ready for JSON."""
+        """The measurements, ready for JSON."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """An ONNX file that is not yet written, and what it was measured to be."""
+    """A classifier's ONNX file, not yet written, with its measurements."""
 
     name: str
     content: bytes
     images: int  # of the test split
-    correct: int  # of them, by the file itself
-    different: int  # answers that are not PyTorch's
+    correct: int  # of these, predicted by this file
+    different: int  # predictions that differ from PyTorch's
     largest_difference: float  # of a logit from PyTorch's
     temperature: float | None  # None: not calibrated
-    calibration_error: float  # expected, on the test split, as the file is to be read
+    calibration_error: float  # expected, on the test split, at that temperature
     uncalibrated_error: float  # the same at temperature 1
 
     @property
@@ -92,7 +86,7 @@ def export(net: nn.Module, data: MNISTDataModule, provenance: str, *, int8: bool
 
     `provenance` is JSON.
 
-    Raises ExportError where PyTorch can't export the net, or where the file answers otherwise than the net.
+    Raises ExportError if PyTorch can't export the net, or if the float file's predictions differ from the net's.
     """
     net = net.cpu().to(memory_format=torch.contiguous_format)
     graph = to_onnx(net, data.normalise, data.image_size)
@@ -106,8 +100,8 @@ def export(net: nn.Module, data: MNISTDataModule, provenance: str, *, int8: bool
 
 
 def provenance_of(record: RunRecord, sha256: str) -> str:
-    """Where a net comes from, as JSON: what its run's record says of it, without places on the machine that trained."""
-    told = {
+    """The provenance of a net as JSON, from its run's record, without paths of the training machine."""
+    origin = {
         "weights_sha256": sha256,
         "commit": record.at("commit"),
         "seed": record.seed,
@@ -117,11 +111,11 @@ def provenance_of(record: RunRecord, sha256: str) -> str:
         "epochs": record.epochs,
         "exported_with": {name: metadata.version(name) for name in EXPORTED_WITH},
     }
-    return json.dumps(told, ensure_ascii=False, sort_keys=True)
+    return json.dumps(origin, ensure_ascii=False, sort_keys=True)
 
 
 def without_places(overrides: Sequence[str]) -> list[str]:
-    """Overrides without what only says where things lay on the machine that trained."""
+    """Overrides without paths and URLs of the training machine."""
     parts = [override.partition("=") for override in overrides]
     return [
         key + sign + FOLDERS.sub("", value) for key, sign, value in parts if not key.lstrip("+~").startswith(PLACES)
@@ -135,14 +129,14 @@ def _torch_logits(net: nn.Module, data: MNISTDataModule) -> Tensor:
 
 
 def _measured(name: str, graph: onnx.ModelProto, expected: Tensor, data: MNISTDataModule, provenance: str) -> Exported:
-    """A graph as a file with its description in it, asked about the test images and calibrated on the validation's."""
+    """A graph as a file with metadata, measured on the test split and calibrated on the validation split."""
     bare = graph.SerializeToString(deterministic=True)
     logits, labels = logits_of(bare, data.test, data.eval_batch_size), data.test.truth()
     temperature = None
     if data.val is not None:
         temperature = fit_temperature(logits_of(bare, data.val, data.eval_batch_size), data.val.truth())
-    guesses = logits.argmax(1)
-    correct = int((guesses == labels).sum())
+    predicted = logits.argmax(1)
+    correct = int((predicted == labels).sum())
     errors = [calibration_error(answers(logits, labels, data.test.rows, t)) for t in (temperature or 1.0, 1.0)]
     entries = {
         "format": FORMAT,
@@ -161,7 +155,7 @@ def _measured(name: str, graph: onnx.ModelProto, expected: Tensor, data: MNISTDa
         content=graph.SerializeToString(deterministic=True),
         images=len(labels),
         correct=correct,
-        different=int((guesses != expected.argmax(1)).sum()),
+        different=int((predicted != expected.argmax(1)).sum()),
         largest_difference=float((logits - expected).abs().max()),
         temperature=temperature,
         calibration_error=errors[0],
@@ -170,20 +164,20 @@ def _measured(name: str, graph: onnx.ModelProto, expected: Tensor, data: MNISTDa
 
 
 def _refuse_others(file: Exported, expected: Tensor) -> None:
-    """Raise ExportError unless the file answers as PyTorch does."""
+    """Raise ExportError unless the file's predictions equal PyTorch's."""
     if not bool(expected.isfinite().all()):
-        raise ExportError("the net answers with what are no numbers; nothing was kept, train it again")
+        raise ExportError("the model returned NaN or infinity; nothing was kept: train it again")
     allowed = TOLERANCE * max(1.0, float(expected.abs().max()))
-    # not <=, so that a difference that is no number is refused too
+    # `not <=`, so that a NaN is refused too
     if file.different or not file.largest_difference <= allowed:
         raise ExportError(
-            f"the exported net answers otherwise than PyTorch's for {file.different:,} of {file.images:,} test images "
-            f"(the largest difference of a logit is {file.largest_difference:.2g}); nothing was kept"
+            f"the exported model's predictions differ from PyTorch's for {file.different:,} of {file.images:,} test "
+            f"images (the largest difference of a logit is {file.largest_difference:.2g}); nothing was kept"
         )
 
 
 def good_enough(files: Sequence[Exported]) -> tuple[list[Exported], list[str]]:
-    """The files to keep, the float one first, and a sentence for each quantised one that is much worse than it."""
+    """The files to keep, the float one first, and a sentence for each quantised one that is much less accurate."""
     least = files[0].correct - MOST_LOST * files[0].images
     refused = [
         f"{file.name} was not kept: on the test split it has an accuracy of {file.accuracy:.2%}, more than "
@@ -195,10 +189,10 @@ def good_enough(files: Sequence[Exported]) -> tuple[list[Exported], list[str]]:
 
 
 def leave(folder: Path, files: Sequence[MadeFile], net: nn.Module, model: RecordedTarget, takes: NetInput) -> None:
-    """Write the files, each beside its place and renamed; `model` is what builds the net.
+    """Write the files, each to a temporary one that is then renamed; `model` is the net's target and arguments.
 
-    A quantised net of an earlier export, which may be of other weights, is taken away. Raises ExportError where the
-    folder can't be written to.
+    Removes the quantised net of an earlier export, which may have other weights. Raises ExportError if the folder
+    can't be written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -212,7 +206,7 @@ def leave(folder: Path, files: Sequence[MadeFile], net: nn.Module, model: Record
 
 
 def notes(files: Sequence[Exported], data: MNISTDataModule) -> list[str]:
-    """What has to be said beside the figures, one sentence each."""
+    """Notes to be shown with the metrics, one sentence each."""
     found = []
     if data.limit is not None:
         found.append(f"checked on the first {files[0].images:,} test images only: the run has data.limit={data.limit}")
@@ -220,14 +214,14 @@ def notes(files: Sequence[Exported], data: MNISTDataModule) -> list[str]:
     if data.val is None:
         why = "the run kept no validation images (data.val_size is 0)"
     elif any(file.temperature is None for file in files):
-        why = f"of the {len(data.val):,} validation images all were read rightly, or no more than by chance"
+        why = f"of the {len(data.val):,} validation images all are predicted correctly, or no more than by chance"
     if why:
-        found.append(f"not calibrated, confidences are softmax's own: {why}")
+        found.append(f"not calibrated, confidences are softmax probabilities: {why}")
     return found
 
 
 def as_table(files: Sequence[Exported]) -> str:
-    """What was measured, for the terminal."""
+    """The measurements as a table for the terminal."""
     rows = [
         [
             file.name,
@@ -241,6 +235,6 @@ def as_table(files: Sequence[Exported]) -> str:
         ]
         for file in files
     ]
-    headers = ("file", "bytes", "test accuracy", "other answers\nthan PyTorch", "largest difference\nof a logit",
+    headers = ("file", "bytes", "test accuracy", "different\nfrom PyTorch", "largest difference\nof a logit",
                "temperature", "calibration error\nbefore", "\nafter")  # fmt: skip
     return Table(headers, rows).text()

@@ -1,4 +1,4 @@
-"""A net as an ONNX graph, by PyTorch's exporter, and what onnxruntime answers by it."""
+"""A net as an ONNX graph, made by PyTorch's exporter and run by onnxruntime."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from digits.reading.detect import MULTIPLE
 
 
 class ExportError(Exception):
-    """A net that can't be exported, or whose exported form is another; nothing was kept."""
+    """A net can't be exported, or its exported form differs from it; nothing was kept."""
 
 
 def to_onnx(net: nn.Module, normalise: Normalise, image_size: int) -> onnx.ModelProto:
-    """A net with its normalisation: `images` uint8 (N, 1, H, W) to `logits` float32 (N, classes), for any N.
+    """The graph of a net with its normalisation: `images` uint8 (N, 1, H, W) to `logits` float32 (N, classes), any N.
 
-    The same net gives the same bytes. Raises ExportError where PyTorch's exporter can't.
+    The same net gives the same bytes. Raises ExportError if PyTorch's exporter fails.
     """
     whole = nn.Sequential()
     whole.add_module("normalise", normalise)
     whole.add_module("net", net)
-    example = torch.zeros(2, 1, image_size, image_size, dtype=torch.uint8)  # of one, PyTorch would make a constant
+    example = torch.zeros(2, 1, image_size, image_size, dtype=torch.uint8)  # PyTorch would make a batch of 1 a constant
     return _exported(whole, example, "logits", {0: torch.export.Dim("batch")})
 
 
 def detector_to_onnx(net: nn.Module) -> onnx.ModelProto:
-    """A page detector: `images` float32 (1, 1, H, W), 0..1, to `maps` float32, for any H and W, multiples of 16.
+    """The graph of a page detector: `images` float32 (1, 1, H, W), 0..1, to `maps` float32, H and W multiples of 16.
 
-    The same net gives the same bytes. Raises ExportError where PyTorch's exporter can't.
+    The same net gives the same bytes. Raises ExportError if PyTorch's exporter fails.
     """
     height, width = (MULTIPLE * torch.export.Dim(name) for name in ("height", "width"))
     return _exported(net, torch.zeros(1, 1, 6 * MULTIPLE, 8 * MULTIPLE), "maps", {2: height, 3: width})
@@ -51,7 +51,7 @@ def _exported(net: nn.Module, example: Tensor, output: str, dynamic: Mapping[int
                 net, (example,), dynamo=True, verbose=False, external_data=False,
                 input_names=["images"], output_names=[output], dynamic_shapes=(dict(dynamic),),
             )  # fmt: skip
-    except Exception as error:  # an exporter that meets a net of somebody else's can raise anything
+    except Exception as error:  # the exporter can raise anything for a user's net
         reason = next(iter(str(error).splitlines()), "")
         raise ExportError(f"PyTorch can't export the net: {type(error).__name__}: {reason:.300}") from None
     assert program is not None
@@ -61,21 +61,21 @@ def _exported(net: nn.Module, example: Tensor, output: str, dynamic: Mapping[int
 
 
 def session_of(content: bytes) -> InferenceSession:
-    """A graph ready to be run on the CPU."""
+    """An onnxruntime session for a graph, on the CPU."""
     options = SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     return InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 def logits_of(content: bytes, split: Split, batch_size: int) -> Tensor:
-    """What onnxruntime answers to every image of a split: float32 (M, C)."""
+    """The logits that onnxruntime computes for every image of a split: float32 (M, C)."""
     session = session_of(content)
     found = [session.run(None, {"images": batch.images.numpy()})[0] for batch in BatchLoader(split, batch_size)]
     return torch.from_numpy(np.concatenate(found))
 
 
 def _strip(graph: onnx.ModelProto) -> None:
-    """Take out what the exporter tells of the source: names of files, stack traces, shapes that follow anyway."""
+    """Remove what the exporter adds about the source: file names, stack traces, and inferable shapes."""
     inner = graph.graph
     del inner.value_info[:], graph.metadata_props[:]
     graph.doc_string = ""
@@ -86,7 +86,7 @@ def _strip(graph: onnx.ModelProto) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without an exporter's progress, advice and warnings; what fails is raised."""
+    """Silence an exporter's progress, advice and warnings; errors are still raised."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:

@@ -12,17 +12,15 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 
 from digits.exporting.onnx_graph import quiet
 
-CALIBRATION_IMAGES = 1024
-"""Images that the ranges of the activations are taken from: a hundred of each class."""
-
+CALIBRATION_IMAGES = 1024  # images that give the ranges of the activations: about a hundred of each class
 BATCH = 64
 
 OPERATORS = ["Conv", "Gemm", "MatMul", "MaxPool"]
-"""Where the time goes; the normalisation of the pixels and the sums of residual nets stay in float32."""
+"""Quantised operators, which take the time; normalisation and residual sums stay in float32."""
 
 
 class _Images(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
-    """Batches of images, one after another, as onnxruntime asks for them."""
+    """Batches of images, as onnxruntime's calibration reads them."""
 
     def __init__(self, images: npt.NDArray[np.uint8]) -> None:
         self._batches = iter([images[i : i + BATCH] for i in range(0, len(images), BATCH)])
@@ -35,8 +33,8 @@ class _Images(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has n
 def quantised(graph: onnx.ModelProto, training: npt.NDArray[np.uint8]) -> onnx.ModelProto:
     """The graph in int8, calibrated on the first of the training images, uint8 (N, 1, H, W).
 
-    Weights have 7 bits: with 8, products of two sums overflow on processors that have AVX2 but not VNNI. Logits stay
-    float32: as 256 steps of the widest they would be too coarse for probabilities.
+    Weights have 7 bits: with 8, sums of two products overflow on processors that have AVX2 but not VNNI. Logits stay
+    float32: 256 steps over their range would be too coarse for probabilities.
     """
     with TemporaryDirectory() as folder, quiet():
         before, after = Path(folder, "float.onnx"), Path(folder, "int8.onnx")

@@ -1,4 +1,4 @@
-"""A Hydra application run with our exit codes. Imported when something is to be started, so that --help stays quick."""
+"""A Hydra application with this project's exit codes. Imported only to start something, so that --help is quick."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from digits.runs.read import first_process
 
 
 def _remark(text: str) -> None:
-    """Say something once, past what is printed for other programs, also where this run has several processes."""
+    """Print a remark to stderr, once even where the run has several processes."""
     if first_process():
         print(text, file=sys.stderr)
 
 
 def run_command(command: str, hydra_main: Callable[[], None], after_sweep: Callable[[Path], None]) -> None:
-    """Run a Hydra application with our exit codes: 0 done, 1 it failed, 2 asked for what can't be, 130/143 cut off."""
+    """Run a Hydra application with these exit codes: 0 done, 1 failed, 2 invalid request, 130/143 interrupted."""
     exit_on_ctrl_c()
     BEGUN.command = command
     given = get_args_parser().parse_intermixed_args(sys.argv[1:])
@@ -41,16 +41,16 @@ def run_command(command: str, hydra_main: Callable[[], None], after_sweep: Calla
         hydra_main()
     except SystemExit as stop:
         if BEGUN.sweep is not None and RECEIVED.number is not None:
-            stop.code = 128 + RECEIVED.number  # Ray makes a 1 of the code with which its waiting is broken off
+            stop.code = 128 + RECEIVED.number  # Ray turns the exit code of an interrupted wait into 1
         if BEGUN.sweep is not None and stop.code in (130, 138, 143):
-            print(f"interrupted; the same command with hydra.sweep.dir={BEGUN.sweep} goes on")
+            print(f"interrupted; run the same command again with hydra.sweep.dir={BEGUN.sweep} to resume")
         raise
-    except BrokenPipeError:  # whoever read what is said has closed
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python says so once more when it ends
+    except BrokenPipeError:  # the reader of the output has closed the pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python reports it again at exit
         sys.exit(1)
-    except Exception as error:  # what isn't ours or Hydra's to tell is raised again
+    except Exception as error:  # errors other than this project's and Hydra's are raised again
         disk = error if isinstance(error, OSError) else error.__cause__  # Hydra makes the directory and its log
-        if isinstance(error, JobFailed):  # a job of a sweep; it has said why
+        if isinstance(error, JobFailed):  # a job of a sweep, which has reported the reason
             code = 1
         elif isinstance(disk, OSError) and disk.filename is not None:
             print(cant_be_written(disk), file=sys.stderr)
@@ -58,7 +58,7 @@ def run_command(command: str, hydra_main: Callable[[], None], after_sweep: Calla
         elif text := sentence(error, lambda: chosen(given.config_name or command, given.overrides)):
             print(text, file=sys.stderr)
             sys.exit(1 if BEGUN.reached else 2)
-        elif not BEGUN.reached:  # an override that Hydra dies of, such as trust.x=0
+        elif not BEGUN.reached:  # an override that crashes Hydra, such as trust.x=0
             print(f"{' '.join(sys.argv[1:])}: Hydra can't read this: {error}", file=sys.stderr)
             sys.exit(2)
         else:

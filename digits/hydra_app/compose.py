@@ -1,4 +1,4 @@
-"""Configurations composed: a section of conf/, the defaults, and many at once for a sweep's jobs, a search's trials."""
+"""Composing configurations: a section of conf/, the defaults, and many for a sweep's jobs or a search's trials."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-import digits.hydra_app.momentum  # noqa: F401 (what the optimizers' YAML calls for)
+import digits.hydra_app.momentum  # noqa: F401 (registers the resolvers of the optimizers' YAML)
 from digits.config.absent import filled
 from digits.config.faults import ConfigError
 from digits.config.types import Tree
@@ -24,21 +24,21 @@ from digits.hydra_app.search_path import looking
 
 
 class Composer:
-    """Composes from overrides; composing costs 80 ms, so those that choose the same groups share it.
+    """Composes configurations from overrides, once for each choice of groups, since that costs 80 ms.
 
-    Only the values are applied anew. Raises what Hydra raises for overrides that can't be.
+    Only the values are applied each time. Raises Hydra's errors for invalid overrides.
     """
 
     def __init__(self, config_name: str | None) -> None:
         self._config_name = config_name
         loader = config_loader()
         assert isinstance(loader, ConfigLoaderImpl)
-        # Hydra's own way to the groups in the folders that the primary config adds with hydra.searchpath
+        # Hydra's private way to the groups in the folders that the primary config adds with hydra.searchpath
         self._groups = loader._parse_overrides_and_create_caching_repo(config_name, [])[1]
         self._compositions: dict[tuple[str, ...], DictConfig] = {}
 
     def __call__(self, overrides: list[str]) -> DictConfig:
-        """The configuration that these overrides give, without Hydra's own section."""
+        """The configuration of these overrides, without Hydra's own section."""
         composed, values = self._chosen(overrides)
         OmegaConf.set_struct(composed, True)
         try:
@@ -50,7 +50,7 @@ class Composer:
         return composed
 
     def groups_only(self, overrides: list[str]) -> DictConfig:
-        """What the groups give that these overrides choose, but for those that a sweep tries in turn."""
+        """The configuration of the groups that these overrides choose; sweep overrides are left out."""
         return self._chosen(overrides)[0]
 
     def _chosen(self, overrides: list[str]) -> tuple[DictConfig, list[Override]]:
@@ -63,20 +63,20 @@ class Composer:
 
 
 def chosen(config_name: str, overrides: list[str]) -> DictConfig:
-    """What the groups give that a command's overrides choose, before Hydra's application or after it."""
+    """The configuration of the groups that a command's overrides choose, outside of Hydra's application."""
     with initialize_config_dir(conf_directory(), version_base="1.3"), looking():
         return Composer(config_name).groups_only(overrides)
 
 
 def config_loader() -> ConfigLoader:
-    """That of the Hydra application we are in."""
+    """The config loader of the running Hydra application."""
     hydra = GlobalHydra.instance().hydra
     assert hydra is not None
     return hydra.config_loader
 
 
 def plain(config: DictConfig) -> Tree:
-    """A composed configuration as plain data: interpolations resolved, Hydra's own section left out, gaps filled."""
+    """A composed configuration as plain data: interpolations resolved, no section of Hydra's, gaps filled in."""
     config = config.copy()
     with open_dict(config):
         config.pop("hydra", None)
@@ -85,17 +85,17 @@ def plain(config: DictConfig) -> Tree:
 
 @cache
 def usual_model() -> Tree:
-    """The model that is trained where none is chosen."""
+    """The default model."""
     return cast(Tree, plain(defaults())["model"])
 
 
 def defaults() -> DictConfig:
-    """The configuration without any override."""
+    """The configuration without overrides."""
     return _composed("train")
 
 
 def _composed(config_name: str) -> DictConfig:
-    """A file of conf/, inside Hydra's application or before it."""
+    """A composed file of conf/, inside a Hydra application or outside."""
     if GlobalHydra.instance().is_initialized():
         with looking():
             return compose(config_name)
@@ -104,6 +104,6 @@ def _composed(config_name: str) -> DictConfig:
 
 
 def compose_section(config_name: str) -> Tree:
-    """One file of conf/, as Hydra composes it, as plain data."""
+    """One file of conf/, composed by Hydra, as plain data."""
     section = OmegaConf.select(_composed(config_name), config_name.split("/")[0])
     return cast(Tree, OmegaConf.to_container(section, resolve=True))

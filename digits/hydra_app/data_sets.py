@@ -1,4 +1,4 @@
-"""The data sets that can be named, those of `conf/data`. Hydra is imported when one is composed."""
+"""The data sets of `conf/data` by name. Hydra is imported when one is composed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from digits.runs.schema import RecordedData
 
 
 def named_data_set(name: str) -> RecordedData:
-    """A set of `conf/data` as it is today; raises RunError where there is none of that name."""
+    """The current section of a data set of `conf/data`; raises RunError where there is none of that name."""
     from digits.hydra_app.compose import compose_section
 
     choices = sorted(path.stem for path in Path(conf_directory(), "data").glob("*.yaml"))

@@ -21,8 +21,7 @@ from digits.hydra_app.paths import as_path, conf_directory, run_directory
 from digits.hydra_app.resolve import check_place, experiment_of
 from digits.hydra_app.search_path import NamedFolders, users_first
 
-_COMPOSING = threading.Lock()
-"""Hydra composes by what is global to a process."""
+_COMPOSING = threading.Lock()  # Hydra composes with global state
 
 
 def experiment_from(
@@ -30,7 +29,7 @@ def experiment_from(
 ) -> tuple[Experiment, Path]:
     """The Experiment that `python -m digits.train OVERRIDES` would run, and its directory, which is not made yet.
 
-    Raises ConfigError with every fault there is.
+    Raises ConfigError with every fault.
     """
     typed = [as_path(override) for override in overrides]
     if own := [text for text in typed if text.lstrip("+").startswith(("hydra.run.", "hydra.sweep."))]:
@@ -49,7 +48,7 @@ def experiment_from(
 
 @contextmanager
 def _searching(config_dir: Path | None, overrides: list[str]) -> Iterator[None]:
-    """Look for YAML as the command does, and afterwards as whoever imported this package did."""
+    """Search for YAML as the command does, and restore the caller's Hydra state afterwards."""
     former = config_loader_impl.ConfigRepository, NamedFolders.named  # type: ignore[attr-defined]  # private, as in users_first
     application = GlobalHydra.instance().hydra  # if it has one
     GlobalHydra.instance().clear()

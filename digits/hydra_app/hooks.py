@@ -1,4 +1,4 @@
-"""Checks before a directory is made, those that need torch last: Hydra callbacks that `conf/` names."""
+"""Hydra callbacks, named in `conf/`, that check everything before a directory is made; checks with torch come last."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import env_override
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, read_write
+from omegaconf import DictConfig, OmegaConf, read_write
 
 from digits.config.arguments import check_arguments
 from digits.config.faults import ConfigError, Fault
@@ -39,10 +39,10 @@ SWEEP_OVER_DEVICES = "several processes a job would each start the whole sweep a
 
 @dataclass
 class Begun:
-    """What the hooks have found out for the command that Hydra runs after them."""
+    """The results of the hooks, for the command that Hydra runs after them."""
 
     command: str = ""  # train or tune
-    reached: bool = False  # whether Hydra could read what was typed
+    reached: bool = False  # whether Hydra could parse the command line
     run: Start | None = None
     sweep: Path | None = None
     search: Plan | None = None
@@ -55,28 +55,29 @@ class BeforeStart(Callback):
     """Checks every configuration before a directory is made."""
 
     def on_run_start(self, config: DictConfig, **_: object) -> None:
-        """One run: all its faults at once, or go on."""
+        """Check a single run, reporting all its faults at once, and claim its directory."""
         BEGUN.reached = True
-        HydraConfig.instance().set_config(config)  # which Hydra does only after this
+        HydraConfig.instance().set_config(config)  # Hydra itself does so only later
         with exit_on_fault():
             _check_command("train")
             check_processes(config, sweeps=False)
             overrides, directory = typed(config.hydra.overrides.task), Path(config.hydra.run.dir)
             start = _start(config, overrides, directory)
             claim_place(directory, start)
-            # whoever held the directory may have gone on meanwhile
+            # the process that held the directory may have written to it meanwhile
             BEGUN.run = _start(config, overrides, directory) if requeued() else start
-            if (directory / RESULT).exists():  # what Hydra was asked for at first stays
+            if (directory / RESULT).exists():  # keep the .hydra/ of the first start
                 with read_write(config.hydra):
                     config.hydra.output_subdir = None
 
     def on_multirun_start(self, config: DictConfig, config_name: str | None = None, **_: object) -> None:
-        """A sweep: the faults of all its jobs, each told once."""
+        """Check a sweep, reporting the faults of all its jobs, each once, and claim its directory."""
         BEGUN.reached = True
         composes_jobs()
         with exit_on_fault():
             _check_command("train")
             check_processes(config, sweeps=True)
+            check_filled_in(config)
             BEGUN.sweep = sweep = Path(config.hydra.sweep.dir)
             handle_in_sweep()
             if "BasicSweeper" in config.hydra.sweeper._target_:
@@ -90,12 +91,12 @@ class BeforeSearch(Callback):
     """Checks a search before a directory is made."""
 
     def on_run_start(self, config: DictConfig, **_: object) -> None:
-        """All that is wrong with the space and with the configuration at its edges."""
+        """Check the search space, and the configuration at its edges, reporting all faults at once."""
         from digits.hydra_app.tune_config import plan  # here, since Optuna takes longer than a training's checks
         from digits.tuning.samplers import check_engines
 
         BEGUN.reached = True
-        HydraConfig.instance().set_config(config)  # which Hydra does only after this
+        HydraConfig.instance().set_config(config)  # Hydra itself does so only later
         with exit_on_fault():
             _check_command("tune")
             with env_override(config.hydra.job.env_set):  # as the search will have it
@@ -103,14 +104,14 @@ class BeforeSearch(Callback):
             check_engines(BEGUN.search)
 
     def on_multirun_start(self, config: DictConfig, **_: object) -> None:
-        """Not many searches at once."""
+        """Refuse several searches in one command."""
         print("-m: a search makes its trials itself; leave out -m, and take tune.workers=N to train N side by side",
               file=sys.stderr)  # fmt: skip
         sys.exit(2)
 
 
 def _start(config: DictConfig, overrides: list[str], directory: Path) -> Start:
-    """What a single run does in its directory; ends the command where that is nothing."""
+    """The start of a single run; exits where there is nothing to run."""
     with env_override(config.hydra.job.env_set):  # as the job will have it
         start = start_of_run(config, overrides, directory)
     if start.experiment is None:
@@ -120,17 +121,17 @@ def _start(config: DictConfig, overrides: list[str], directory: Path) -> Start:
 
 
 def _check_command(name: str) -> None:
-    """Whether the configuration is one of the command that was given."""
+    """Raise ConfigError where the configuration belongs to another command."""
     if BEGUN.command not in ("", name):
         raise ConfigError(Fault("", f"this is a configuration of another command: python -m digits.{name}"))
 
 
 @contextmanager
 def exit_on_fault() -> Iterator[None]:
-    """For checks inside Hydra, which swallows a callback's exceptions but lets SystemExit through."""
+    """Turn exceptions of checks into SystemExit: Hydra swallows a callback's exceptions, but not SystemExit."""
     try:
         yield
-    except Exception as error:  # Hydra would swallow whatever it is; here it ends the start
+    except Exception as error:  # Hydra would swallow any exception
         if isinstance(error, OSError) and error.filename is not None:
             print(cant_be_written(error), file=sys.stderr)
             sys.exit(1)
@@ -140,11 +141,20 @@ def exit_on_fault() -> Iterator[None]:
         sys.exit(2)
 
 
+def check_filled_in(config: DictConfig) -> None:
+    """Fill in what Hydra would fill in job by job, when the sweep has begun; raises what OmegaConf raises."""
+    filled = config.copy()
+    with read_write(filled.hydra):
+        filled.hydra.job.override_dirname = "job"
+    for section in ("sweep", "launcher"):
+        OmegaConf.to_container(filled.hydra[section], resolve=True)
+
+
 def check_jobs(config: DictConfig, config_name: str | None) -> None:
     """Compose and check each job of a sweep; two jobs that would share a directory are a fault.
 
-    What a directory that the sweep has used before holds is looked at when its job's turn comes (`start_of_job`); but
-    for jobs that are done already nothing is imported.
+    The contents of a directory from an earlier start are checked when its job starts (`start_of_job`). For jobs that
+    are done already nothing is imported.
     """
     parser = OverridesParser.create(config_loader=config_loader())
     parameters = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
@@ -159,7 +169,7 @@ def check_jobs(config: DictConfig, config_name: str | None) -> None:
     for job in jobs:
         composed = composer(job)
         if composed.get("resume") is not None:
-            faults[Fault("resume", "goes on with one run; leave out -m")] = None
+            faults[Fault("resume", "is for one run; leave out -m")] = None
             continue
         try:
             experiment = checked_by_schema(composed, job)

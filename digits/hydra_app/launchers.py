@@ -1,6 +1,6 @@
-"""Hydra's launchers made ready: what is missing of them, how many jobs at once, how many threads for each.
+"""Preparing Hydra's launchers: missing packages, jobs at once, threads per job.
 
-Their values are in `conf/hydra/launcher/`, how they are used in `docs/spread.md`. No torch.
+Their values are in `conf/hydra/launcher/`, their use is described in `docs/spread.md`. No torch.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ import digits.hydra_app.momentum
 import digits.hydra_app.paths  # noqa: F401 (the resolvers with which a launcher's worker composes its job)
 from digits.processes.cores import cores, jobs_at_once, threads_each
 
-TURNS = "DIGITS_JOBS_AT_ONCE"
-"""Where the jobs of submitit's local executor find how many of them may run at once."""
+TURNS = "DIGITS_JOBS_AT_ONCE"  # environment variable: how many jobs of submitit's local executor may run at once
 
 MANY_STARTS = "a sweep is started once; leave out torchrun, or srun's further tasks"
 NEED_A_NAME = "several processes can't agree on a new name; give hydra.run.dir=DIR"
@@ -37,7 +36,7 @@ OmegaConf.register_new_resolver("threads_each", threads_each, replace=True)
 
 
 def missing_launcher(text: str) -> str:
-    """What to install, where Hydra says that it knows no such launcher; empty where it is another's fault."""
+    """The package to install, where Hydra's message is about a missing launcher; empty for any other message."""
     known = re.search(r"Could not (?:find|load) 'hydra/launcher/(ray|submitit)\w*'", text)
     if known is None:
         return ""
@@ -46,9 +45,10 @@ def missing_launcher(text: str) -> str:
 
 
 def prepare_launcher(config: DictConfig) -> None:
-    """Divide this machine's cores among the jobs of a sweep, and set what launchers read from the environment.
+    """Divide this machine's cores among the jobs of a sweep, and set environment variables that launchers read.
 
-    joblib divides them itself; a cluster's jobs have what they asked it for. Whoever has set OMP_NUM_THREADS keeps it.
+    joblib divides the cores itself; jobs on a cluster have the cores that they requested. A value of OMP_NUM_THREADS
+    that is already set stays.
     """
     launcher = config.hydra.launcher
     kind = str(launcher._target_).rsplit(".", 1)[-1]
@@ -56,15 +56,15 @@ def prepare_launcher(config: DictConfig) -> None:
     if kind == "LocalLauncher" and launcher.cpus_per_task:
         at_once = max(1, cores() // launcher.cpus_per_task)
         os.environ[TURNS] = str(at_once)
-    elif kind == "SlurmLauncher":  # submitit has SLURM send USR2, at which a run would die; at USR1 it saves
+    elif kind == "SlurmLauncher":  # submitit has SLURM send USR2, which kills a run; on USR1 it saves
         os.environ.setdefault("SUBMITIT_PREEMPT_SIGNAL", "USR1")
     elif kind == "RayLauncher":
         at_once = launcher.ray.init.get("num_cpus")
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers
-        os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # jobs' lines look alike, and would be left out
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
+        os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # similar lines of different jobs would be left out
     if at_once:
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // at_once)))
-    if kind == "RayLauncher":  # here, since it takes SIGTERM for itself as it starts; the launcher finds it running
+    if kind == "RayLauncher":  # started here, since Ray replaces the SIGTERM handler; the launcher finds it running
         from digits.processes.signals import kept  # here, so that --help waits for no schema
 
         with kept(signal.SIGTERM):
@@ -75,33 +75,33 @@ def prepare_launcher(config: DictConfig) -> None:
 
 @contextmanager
 def turn(sweep: Path) -> Iterator[None]:
-    """Wait until this machine has cores for one more job: submitit starts here at once all that it is given.
+    """Wait for one of this machine's launch slots: submitit's local executor starts all jobs at once.
 
-    A place is a lock on a file, so whoever dies makes room.
+    A slot is a lock on a file, so a process that dies frees it.
     """
-    logging.getLogger("submitit").propagate = False  # it has a log of its own, and would write on in a run that is done
+    logging.getLogger("submitit").propagate = False  # it has its own log, and would add to the log of an ended run
     at_once = int(os.environ.get(TURNS, "0")) if os.environ.get("SUBMITIT_EXECUTOR") == "local" else 0
     if not at_once:
         yield
         return
     from filelock import FileLock, Timeout
 
-    places = [FileLock(sweep / ".submitit" / f"place-{number}.lock") for number in range(at_once)]
+    slots = [FileLock(sweep / ".submitit" / f"place-{number}.lock") for number in range(at_once)]
     while True:
-        for place in places:
-            with suppress(Timeout), place.acquire(timeout=0):
+        for slot in slots:
+            with suppress(Timeout), slot.acquire(timeout=0):
                 yield
                 return
         time.sleep(0.2)
 
 
-# ---- Processes that somebody else has started ---------------------------------------------------
+# ---- Processes started by torchrun or srun ------------------------------------------------------
 
 
 def check_processes(config: DictConfig, *, sweeps: bool) -> None:
-    """Raise ConfigError where processes of one run would each make up a directory, or each run the same sweep.
+    """Raise ConfigError where the processes of one run would each choose a directory, or each run the whole sweep.
 
-    Each of them says so: torchrun ends the others as soon as one has left.
+    Every process raises it, since torchrun stops the others as soon as one exits.
     """
     from digits.config.faults import ConfigError, Fault  # here, so that --help waits for no schema
 
@@ -113,10 +113,10 @@ def check_processes(config: DictConfig, *, sweeps: bool) -> None:
 
 
 def be_on_its_own() -> None:
-    """Forget that torchrun or srun has started several of these: each is a worker of a search, whose trials are one."""
-    told = r"(LOCAL_|GROUP_|NODE_|ROLE_)?RANK|(LOCAL_|ROLE_)?WORLD_SIZE|MASTER_(ADDR|PORT)|TORCHELASTIC_.*"
-    of_slurm = "SLURM_(PROCID|LOCALID|NODEID|NTASKS|NTASKS_PER_NODE|STEP_NUM_TASKS)"
-    for name in [name for name in os.environ if re.fullmatch(f"{told}|{of_slurm}", name)]:
+    """Remove the variables of torchrun and srun: a search's worker trains each trial in a single process."""
+    torchrun = r"(LOCAL_|GROUP_|NODE_|ROLE_)?RANK|(LOCAL_|ROLE_)?WORLD_SIZE|MASTER_(ADDR|PORT)|TORCHELASTIC_.*"
+    srun = "SLURM_(PROCID|LOCALID|NODEID|NTASKS|NTASKS_PER_NODE|STEP_NUM_TASKS)"
+    for name in [name for name in os.environ if re.fullmatch(f"{torchrun}|{srun}", name)]:
         del os.environ[name]
 
 

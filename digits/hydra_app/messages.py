@@ -1,4 +1,4 @@
-"""What Hydra, OmegaConf and the disk say, in one sentence each."""
+"""Errors of Hydra, OmegaConf and the disk as one sentence each."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from digits.runs.layout import RunError
 
 
 def cant_be_written(error: OSError) -> str:
-    """What to say where a directory can't be made or written to."""
+    """The message for a directory that can't be made or written to."""
     fix = "make it writable, or choose another folder with hydra.run.dir=DIR, for a sweep hydra.sweep.dir=DIR"
     return f"{error.filename} can't be written: {error.strerror}; {fix}"
 
 
 HYDRAS_DETAILS = ("full_key:", "object_type=", "See https", "Config search path:", "provider=")
-"""Lines of Hydra's messages that help whoever debugs Hydra."""
+"""Beginnings of lines in Hydra's messages that help only to debug Hydra."""
 
 
 def sentence(error: Exception, composed: Callable[[], DictConfig] | None = None) -> str:
-    """What Hydra's grammar or our schema refused, in as few words as will do; empty for any other error.
+    """The short message for what Hydra or the schema refused; empty for any other error.
 
-    Keys are looked for in what was composed, by default in the defaults.
+    Hints at keys are taken from the `composed` configuration, or else from the defaults.
     """
     if isinstance(error, ConfigError | TargetError | RunError):
         return str(error)
@@ -44,7 +44,7 @@ def sentence(error: Exception, composed: Callable[[], DictConfig] | None = None)
     if match := NO_KEY.match(text):
         try:
             known = (composed or defaults)()
-        except HydraException:  # what the groups are chosen by is what is refused
+        except HydraException:  # the refused override is one that chooses a group
             known = defaults()
         return str(no_such_key(match[1], known))
     if match := re.search(r"Could not find '(.+)/([^/]+)'\s+Available options in '[^']+':\n((?:\s.+\n?)+)", text):

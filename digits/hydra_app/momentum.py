@@ -1,4 +1,4 @@
-"""What the YAML of optimizers and schedules says of momentum: is it cycled, and is there any. No torch."""
+"""Resolvers for the YAML of optimizers and schedules: whether momentum is cycled, whether there is any. No torch."""
 
 from __future__ import annotations
 
@@ -6,26 +6,27 @@ from omegaconf import DictConfig, OmegaConf
 
 
 def cycled(momentum: object) -> object:
-    """A momentum, or betas, that a schedule may move: the value is the optimizer's where the schedule moves none."""
+    """Mark a momentum, or betas, that a schedule may cycle; the value holds where the schedule doesn't."""
     return momentum
 
 
 def cycles_momentum(*, _root_: DictConfig) -> bool:
-    """Whether the optimizer's momentum says `${cycled:…}`: one that was given in its place stays as it is."""
+    """Whether the optimizer's momentum is `${cycled:…}`: a value given in its place is not cycled."""
     optimizer = OmegaConf.to_container(_root_.optimizer, resolve=False)
     assert isinstance(optimizer, dict)
     return any(map(_says_cycled, optimizer.values()))
 
 
 def has_momentum(*, _parent_: DictConfig) -> bool:
-    """Whether the optimizer has a momentum for Nesterov's method to look ahead with."""
+    """Whether the optimizer's momentum is above 0, as Nesterov's method needs."""
     return bool(_parent_.get("momentum"))
 
 
 def void_momentum(config: DictConfig) -> str | None:
-    """The key of a momentum that was given in vain, since the schedule was told to move it between torch's own bounds.
+    """The key of a momentum without effect, since `cycle_momentum` moves it between torch's default bounds.
 
-    `config` is not resolved yet: afterwards nobody knows what was given. One with bounds of its own says what it wants.
+    None where the schedule has its own bounds. `config` must be unresolved: afterwards a given value can't be told from
+    `${cycled:…}`.
     """
     optimizer, scheduler = (OmegaConf.to_container(config[name], resolve=False) for name in ("optimizer", "scheduler"))
     assert isinstance(optimizer, dict)

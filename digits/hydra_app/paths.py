@@ -1,4 +1,4 @@
-"""Names of directories, and paths as they are typed."""
+"""Names of directories, and paths in overrides."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ def conf_directory() -> str:
 
 
 def unique_name() -> str:
-    """A name that sorts by time and that no other start can have."""
+    """A name that sorts by time and is unique to this start."""
     return f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{secrets.token_hex(2)}"
 
 
 def run_directory(resume: str | None) -> str:
-    """Where a run goes: its own directory again, or a new one."""
+    """The directory of a run: its own where it is resumed, else a new one."""
     return resume if resume is not None else f"outputs/runs/{unique_name()}"
 
 
 def job_directory(override_dirname: str) -> str:
-    """A sweep's job is known by its overrides, so that adding a value to the sweep renames none."""
+    """The directory of a sweep's job, named by its overrides, so that adding a value to the sweep renames none."""
     name = re.sub(r"[^\w.,=+~@-]", "_", override_dirname) or "default"
     if name != override_dirname or len(name) > 150:
         name = f"{name[:150]}-{hashlib.sha256(override_dirname.encode()).hexdigest()[:8]}"
@@ -38,32 +38,35 @@ def job_directory(override_dirname: str) -> str:
 
 
 def search_name(model: str, space: str) -> str:
-    """What a search is called that was given no name: its model, and its space where that is another's."""
+    """The default name of a search: its model, and its search space where that is for another model."""
     return model if space == model else f"{model}-{space}"
 
 
-PATHS = {"resume", "config_from", "init_from", "data.root", "data.cache", "data.material"}
-"""Keys whose values are paths."""
+PATHS = {"resume", "config_from", "init_from", "data.root", "data.cache", "data.material"}  # keys of paths
 
-DIRECTORIES = {"hydra.run.dir", "hydra.sweep.dir"}
-"""Likewise, and never several of them, to sweep over."""
+DIRECTORIES = {
+    "hydra.run.dir",
+    "hydra.sweep.dir",
+    "hydra.sweep.subdir",
+    "hydra.output_subdir",
+    "tune.name",
+    "tune.storage",
+}
+"""Keys with a single path or name, which a sweep never splits at commas."""
 
-LISTS = {"teachers", "hydra.searchpath"}
-"""Keys whose values are lists of paths."""
+LISTS = {"teachers", "hydra.searchpath", "data.mirrors"}  # keys of lists of paths
 
 
-PLAIN = re.compile(r"[\w./+@-]+", re.ASCII)
-"""What needs no quotes."""
+PLAIN = re.compile(r"[\w./+@-]+", re.ASCII)  # needs no quotes
 
-QUOTED = re.compile(r"""'.*'|".*"|\w+\(.*\)""", re.DOTALL)
-"""What somebody has quoted already, or one of Hydra's functions, such as glob(*)."""
+QUOTED = re.compile(r"""'.*'|".*"|\w+\(.*\)""", re.DOTALL)  # quoted already, or a function of Hydra's such as glob(*)
 
 
 def as_path(argument: str, *, sweep: bool = False) -> str:
-    """An override that names a path, quoted where Hydra's grammar would read more than a path in it; `~` is expanded.
+    """An override with its path, or each path of a list, quoted where Hydra's grammar needs it; `~` is expanded.
 
-    The name of a sweep's job has `=` and `,` in it. Likewise each path of a list. In a `sweep` a comma parts values,
-    but in a path that is there.
+    Directories of a sweep's jobs have `=` and `,` in their names. In a `sweep` a comma separates values, except in a
+    path that exists.
     """
     key, _, value = argument.partition("=")
     name = key.lstrip("+")
@@ -80,16 +83,16 @@ def as_path(argument: str, *, sweep: bool = False) -> str:
 
 
 def _quoted(path: str) -> str:
-    """In Hydra's quotes, where a backslash means something only before a quote."""
+    """A path in Hydra's quotes, where a backslash is special only before a quote."""
     return "'" + re.sub(r"(\\*)('|\Z)", lambda found: 2 * found[1] + (found[2] and "\\'"), path) + "'"
 
 
 def _paths_in(value: str) -> list[str]:
-    """The paths that `[A,B]` lists: cut at such commas that each is there, or where that can't be, at every comma."""
+    """The paths in `[A,B]`: split at the commas for which each path exists, else at every comma."""
     if not (value.startswith("[") and value.endswith("]")):
         return []
     pieces = value[1:-1].split(",")
-    made: dict[int, list[str]] = {len(pieces): []}  # the paths that all pieces from one on make up, by its number
+    made: dict[int, list[str]] = {len(pieces): []}  # from a piece's index: the paths made of it and all later pieces
     for start in reversed(range(len(pieces))):
         for end in range(start + 1, len(pieces) + 1):
             path = os.path.expanduser(",".join(pieces[start:end]).strip())  # noqa: PTH111 (as above)

@@ -1,6 +1,6 @@
-"""From what was typed to the Experiment that a run will really be; or one clear sentence for each fault.
+"""From a composed configuration to the Experiment that a run will train, or one sentence for each fault.
 
-Everything here happens before a directory is made, and once in the process that trains; what needs torch comes last.
+Everything here happens before a directory is made, and once in the process that trains; checks with torch come last.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ from digits.runs.schema import RunRecord
 from digits.runs.teachers import find_teachers, trained_anew
 
 VOID_MOMENTUM = (
-    "has no effect with scheduler.cycle_momentum=true; leave one of them out, or say from where to where it goes with "
+    "has no effect with scheduler.cycle_momentum=true; leave one of them out, or give its bounds with "
     "+scheduler.base_momentum and +scheduler.max_momentum"
 )
 
 
 @dataclass(frozen=True)
 class Start:
-    """What a start does in its directory."""
+    """The decision about a start: what to run, or that the run is done."""
 
-    experiment: Experiment | None  # to be run; None: nothing, it is done
-    remark: str = ""  # to be told
-    value: float | None = None  # of what its task monitors, of a run that is done
+    experiment: Experiment | None  # to be run; None: the run is done
+    remark: str = ""  # to be printed
+    value: float | None = None  # of a run that is done: its task's monitored metric
 
 
 def experiment_of(config: DictConfig, overrides: list[str]) -> Experiment:
-    """The Experiment that a run will really be: what was asked for, or what was recorded of another start.
+    """The Experiment of a run: as asked for, or as recorded by the run that it resumes or repeats.
 
-    Raises ConfigError with every fault there is.
+    Raises ConfigError with every fault.
     """
     experiment = checked_by_schema(config, overrides)
     check_arguments(experiment)
@@ -58,15 +58,18 @@ def experiment_of(config: DictConfig, overrides: list[str]) -> Experiment:
 
 
 def checked_by_schema(config: DictConfig, overrides: list[str]) -> Experiment:
-    """The same, but for the arguments that no schema knows: they are checked when all else is known to be right."""
-    with chdir(asked_in()):  # a sweep's job with hydra.job.chdir is elsewhere already
+    """The Experiment of a run, without the checks of arguments that no schema describes, which come last.
+
+    Raises ConfigError with every fault.
+    """
+    with chdir(asked_in()):  # a sweep's job with hydra.job.chdir has changed its folder already
         return _checked_by_schema(config, overrides)
 
 
 def _checked_by_schema(config: DictConfig, overrides: list[str]) -> Experiment:
     tree = plain(config)
     if tree.get("resume") is not None and tree.get("config_from") is not None:
-        raise ConfigError(Fault("config_from", "starts a new run, resume goes on with an old one; give one of the two"))
+        raise ConfigError(Fault("config_from", "starts a new run, resume continues an old one; give one of the two"))
     if tree.get("resume") is not None:
         tree = resumed(tree, overrides)
     elif tree.get("config_from") is not None:
@@ -90,14 +93,14 @@ def _checked_by_schema(config: DictConfig, overrides: list[str]) -> Experiment:
         faults += error.faults
     if faults or experiment is None:
         raise _where_given(config, ConfigError(*dict.fromkeys(faults)))
-    begins = experiment.init_from  # places are recorded so that they are found from any folder
+    begins = experiment.init_from  # recorded as an absolute path, which is valid in any folder
     found = begins if begins in (None, PRETRAINED) else os.path.abspath(begins)  # noqa: PTH100 (links in it stay)
     teachers = [os.path.abspath(run) for run in experiment.teachers]  # noqa: PTH100 (links in it stay)
     return experiment.model_copy(update={"init_from": found, "teachers": teachers})
 
 
 def _with_absolute_places(tree: Tree) -> Tree:
-    """The configuration with places of the data that are found from any folder."""
+    """The configuration with absolute paths to its data."""
     data = tree.get("data")
     if not isinstance(data, dict):
         return tree
@@ -106,7 +109,7 @@ def _with_absolute_places(tree: Tree) -> Tree:
 
 
 def _counted(config: DictConfig, tree: Tree) -> tuple[Tree, list[Fault]]:
-    """The configuration with what only the files of its data set can tell, and what is wrong with them."""
+    """The configuration with the values that are counted in the files of its data set, and the faults of these."""
     recorded = tree.get("resume") is not None or tree.get("config_from") is not None
     data = tree.get("data")
     if not isinstance(data, dict):
@@ -116,7 +119,7 @@ def _counted(config: DictConfig, tree: Tree) -> tuple[Tree, list[Fault]]:
         pass
     elif recorded:
         tree = tree | {"data": section}
-    else:  # what is computed from it, as model.num_classes is, follows
+    else:  # values computed from it, such as model.num_classes, follow
         config = config.copy()
         OmegaConf.update(config, "data", section, merge=False, force_add=True)
         tree = plain(config)
@@ -124,7 +127,7 @@ def _counted(config: DictConfig, tree: Tree) -> tuple[Tree, list[Fault]]:
 
 
 def _begin(tree: Tree, overrides: list[str]) -> Tree:
-    """The configuration with the model and the normalisation of the net that it begins with."""
+    """The configuration with the model and the normalisation of its `init_from`."""
     if tree.get("resume") is not None:
         return tree
     if tree.get("config_from") is not None:
@@ -134,19 +137,19 @@ def _begin(tree: Tree, overrides: list[str]) -> Tree:
 
 
 def _checked(tree: Tree) -> Experiment:
-    """A configuration's Experiment; raises ConfigError, also for teachers that can't teach what it asks for."""
+    """The Experiment of a configuration; raises ConfigError, also for teachers that don't fit it."""
     experiment = check(tree)
     teachers = find_teachers(experiment)
     if experiment.resume is None or not resumable(run := Path(experiment.resume)):
         return experiment
     if anew := trained_anew(read_result(run).teachers, teachers):
-        why = f"has been trained anew since {run} began to learn from it; start a new run with config_from={run}"
+        why = f"was retrained after {run} began to learn from it; start a new run with config_from={run}"
         raise ConfigError(*[Fault("teachers", f"{teacher} {why}") for teacher in anew])
     return experiment
 
 
 def _where_given(config: DictConfig, error: ConfigError) -> ConfigError:
-    """Without the faults of values that only repeat another key's, as scheduler.max_lr repeats optimizer.lr."""
+    """The error without the faults of interpolated values, as scheduler.max_lr is from optimizer.lr."""
     own = [fault for fault in error.faults if not _is_interpolation(config, fault.key)]
     return ConfigError(*own) if own else error
 
@@ -158,10 +161,10 @@ def _is_interpolation(config: DictConfig, key: str) -> bool:
 
 
 def start_of_run(config: DictConfig, overrides: list[str], directory: Path) -> Start:
-    """What a single run does in its directory, which is its own from its first step to its last.
+    """The start of a single run in its directory.
 
-    Where SLURM has started a job again (`--requeue`, a node that failed, `#SBATCH --signal=SIGUSR1@90`), the same
-    command in the same `hydra.run.dir` goes on with the run in it.
+    Where SLURM has requeued a job (`--requeue`, a node that failed, `#SBATCH --signal=SIGUSR1@90`), the same command in
+    the same `hydra.run.dir` resumes the run in it.
     """
     asked = checked_by_schema(config, overrides)
     if asked.resume is None and requeued() and (directory / RESULT).exists():
@@ -174,16 +177,16 @@ def start_of_run(config: DictConfig, overrides: list[str], directory: Path) -> S
 
 
 def claim_place(directory: Path, start: Start) -> None:
-    """Take a run's directory for this process, and look once more whether it may go there, now that nobody else can."""
+    """Claim a run's directory for this process, and check it once more, now that no other process can change it."""
     claim(directory, wait=patience())
-    assert start.experiment is not None, "nobody claims a place to do nothing in"
+    assert start.experiment is not None, "only a run claims its directory"
     resume = start.experiment.resume
-    if not (requeued() and resume is not None):  # else it has met its own former start
+    if not (requeued() and resume is not None):  # else the directory is that of its own earlier start
         check_place(directory, resume)
 
 
 def start_of_job(config: DictConfig, overrides: list[str], directory: Path) -> Start:
-    """What a sweep's job does in its directory, where it may have been when the sweep was started before."""
+    """The start of a sweep's job in its directory, which may hold its run from an earlier start of the sweep."""
     return _met_again(checked_by_schema(config, overrides), overrides, directory)
 
 
@@ -193,21 +196,21 @@ def _met_again(asked: Experiment, overrides: list[str], directory: Path) -> Star
     taken = taken_up(asked.tree(), overrides, directory)
     if taken.tree is None:
         return Start(None, taken.remark, taken.value)
-    # else a record, written perhaps by another version
+    # a recorded configuration is checked again: another version may have written it
     experiment = asked if taken.tree == asked.tree() else _checked(taken.tree)
     check_arguments(experiment)
     return Start(experiment, taken.remark)
 
 
 def patience() -> float:
-    """Seconds to wait for whoever holds a directory: a node that failed seems alive for a minute yet."""
+    """Seconds to wait for the process that holds a directory: the claim of a failed node expires after a minute."""
     return 7 * SIGN_OF_LIFE if requeued() else 0.0
 
 
 def _wait_for_another_sign(run: Path) -> None:
-    """After a node's failure its run seems alive for a minute yet; one that really is gives another sign of life."""
+    """Wait until a run counts as lost, which takes a minute after a node failed, or until its next heartbeat."""
     if first_process() and status_of(read_result(run)) == "running":
-        print(f"{run} seems alive; waiting for another sign of it, at most {7 * SIGN_OF_LIFE:.0f} s", flush=True)
+        print(f"{run} may be running; waiting for its next heartbeat, at most {7 * SIGN_OF_LIFE:.0f} s", flush=True)
     first, end = read_result(run).alive, time.monotonic() + 7 * SIGN_OF_LIFE
     while first_process() and time.monotonic() < end:
         now = read_result(run)
@@ -217,8 +220,8 @@ def _wait_for_another_sign(run: Path) -> None:
 
 
 def check_place(directory: Path, resume: str | None) -> None:
-    """Whether a run may go where it would."""
-    if not first_process():  # the first has begun there
+    """Raise ConfigError where a run can't start in its directory, or can't be resumed."""
+    if not first_process():  # the first process has started there already
         return
     if resume is None:
         if (directory / RESULT).exists():
@@ -227,13 +230,13 @@ def check_place(directory: Path, resume: str | None) -> None:
     run = find_run(resume)
     result = read_result(run)
     if directory.resolve() != run.resolve():
-        raise ConfigError(Fault("hydra.run.dir", "a run that goes on does so in its own directory; leave it out"))
+        raise ConfigError(Fault("hydra.run.dir", "a resumed run stays in its own directory; leave it out"))
     if status_of(result) == "running":
         raise ConfigError(Fault("resume", f"{run} {still_running(result)}"))
     kept = {"last": resumable(run), "best": (run / BEST).exists() or not _validates(result)}
     if result.status == "done" and not all(kept.values()):
         lacks = "last" if not kept["last"] else "best"
-        why = f"is done and did not keep its {lacks} checkpoint; to start anew from its weights, take init_from={run}"
+        why = f"is done and did not keep its {lacks} checkpoint; to start a new run from its weights: init_from={run}"
         raise ConfigError(Fault("resume", f"{run} {why}"))
 
 

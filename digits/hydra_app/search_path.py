@@ -1,7 +1,7 @@
-"""Which YAML file is read where several folders have one of that name: the user's, else conf/'s, else Hydra's own.
+"""The order in which YAML files of the same name are found: the user's, then conf/'s, then Hydra's own.
 
 Hydra reads the first in its search path, and puts --config-dir and hydra.searchpath behind conf/: a user's
-model/mlp.yaml would be passed over without a word.
+model/mlp.yaml would be ignored without a message.
 """
 
 from __future__ import annotations
@@ -27,45 +27,41 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from digits.config.faults import ConfigError, Fault
 
 CONFIG_DIR, SEARCHPATH = "command-line", "hydra.searchpath"
-"""How Hydra calls what names a folder: --config-dir, and `hydra.searchpath in command-line` or `… in main`."""
+"""Hydra's provider names: of --config-dir, and the beginning of `hydra.searchpath in command-line` or `… in main`."""
 
 
 class NamedFolders(SearchPathPlugin):
-    """The folders that the command line names, for everything that is composed, with its overrides or without.
+    """Plugin that adds the folders of the command line to every composition.
 
-    Hydra would look into those of a hydra.searchpath=[…] for the command itself, not for the jobs that
+    Hydra would search the folders of hydra.searchpath=[…] for the command itself, but not for the jobs that
     `digits.hydra_app.compose` composes from their own overrides.
     """
 
     named: ClassVar[list[SearchPathElement]] = []
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Add the folders; `Repository` puts them into their places."""
+        """Add the folders; `Repository` puts them in order."""
         for folder in self.named:
             search_path.append(folder.provider, folder.path)
 
 
 class Repository(config_repository.ConfigRepository):
-    """Hydra's, with the user's folders first. It travels to joblib's processes with Hydra's loader.
+    """Hydra's config repository with the user's folders first. Pickled to joblib's processes with Hydra's loader.
 
     Hydra has no setting for this order: its plugins see the search path before --config-dir and hydra.searchpath are
-    added. So this stands in for the private class that finds each file.
+    added. So this replaces the private class that finds each file.
     """
 
-    tell: ClassVar[Callable[[str], None] | None] = None
-    """What becomes of a remark that a file stands in for a shipped one; in a sweep's processes none is made."""
-
-    quiet: ClassVar[bool] = False
-    """Whether what is composed now is only looked at."""
-
-    told: ClassVar[set[str]] = set()
+    tell: ClassVar[Callable[[str], None] | None] = None  # prints that a file stands in for a shipped one; None: silent
+    quiet: ClassVar[bool] = False  # whether nothing runs with what is composed now
+    told: ClassVar[set[str]] = set()  # files already printed
 
     def __init__(self, config_search_path: ConfigSearchPath, shipped: str) -> None:
         self._shipped = os.path.realpath(shipped)
         super().__init__(config_search_path)
 
     def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
-        """Put the folders in order, each once."""
+        """Put the folders in order, without duplicates."""
         super().initialize_sources(config_search_path)
         each: dict[tuple[str, str], ConfigSource] = {}
         for source in self.sources:
@@ -73,7 +69,10 @@ class Repository(config_repository.ConfigRepository):
         self.sources = sorted(each.values(), key=lambda source: not self._is_users(source))
 
     def load_config(self, config_path: str) -> ConfigResult | None:
-        """Read a file; say once where it stands in for a shipped one. Raises ConfigError where it builds on itself."""
+        """Read a file, and print once that it stands in for a shipped one.
+
+        Raises ConfigError where its defaults list names the file itself.
+        """
         source = self._find_object_source(config_path, ObjectType.CONFIG)
         found = super().load_config(config_path)
         if source is None or found is None or not self._is_users(source):
@@ -90,18 +89,18 @@ class Repository(config_repository.ConfigRepository):
         return found
 
     def _is_users(self, source: ConfigSource) -> bool:
-        """Whether the user named this folder; that may be conf/ itself, which is nobody's but ours."""
+        """Whether the user named this folder, and it is not conf/ itself."""
         named = source.provider in ("main", CONFIG_DIR) or source.provider.startswith(SEARCHPATH)
         return named and not (source.scheme() == "file" and os.path.realpath(source.path) == self._shipped)
 
 
 def users_first(given: Namespace, shipped: str, tell: Callable[[str], None]) -> None:
-    """Have Hydra read the user's files before the `shipped`, and `tell` which of those they stand in for.
+    """Have Hydra read the user's files before the `shipped` ones, and `tell` which of these they stand in for.
 
-    `given` is what Hydra's parser made of the command line.
+    `given` is the command line as parsed by Hydra.
     """
     NamedFolders.named = []
-    if given.config_dir is not None:  # in Hydra's own words, so that it isn't there twice
+    if given.config_dir is not None:  # in Hydra's own form, so that it isn't there twice
         folder = os.path.abspath(given.config_dir)  # noqa: PTH100 (links in it stay as they are, as Hydra leaves them)
         NamedFolders.named.append(SearchPathElement(CONFIG_DIR, f"file://{folder}"))
     for folder in _searched(given.overrides):
@@ -114,13 +113,13 @@ def users_first(given: Namespace, shipped: str, tell: Callable[[str], None]) -> 
 
 
 def composes_jobs() -> None:
-    """From here on it is a sweep's jobs that are composed: the sweep itself may hold what none of them uses."""
+    """Print remarks from now on, for a sweep's jobs: the sweep's own composition may read files that no job uses."""
     Repository.quiet = False
 
 
 @contextmanager
 def looking() -> Iterator[None]:
-    """What is composed meanwhile is looked at, and nothing runs with it."""
+    """Compose without remarks, since nothing runs with the result."""
     former, Repository.quiet = Repository.quiet, True
     try:
         yield
@@ -129,7 +128,7 @@ def looking() -> Iterator[None]:
 
 
 def _searched(overrides: list[str]) -> list[str]:
-    """The folders of hydra.searchpath=[…]; none where it is no such list, which Hydra says."""
+    """The folders of hydra.searchpath=[…]; none where it is not a list of strings, which Hydra reports."""
     try:
         parsed = OverridesParser.create().parse_overrides([o for o in overrides if o.startswith(f"{SEARCHPATH}=")])
     except HydraException:
@@ -139,7 +138,7 @@ def _searched(overrides: list[str]) -> list[str]:
 
 
 def _shown(source: ConfigSource, config_path: str) -> str:
-    """A file as one would type it here."""
+    """A file's path as typed in this folder."""
     if source.scheme() != "file":
         return f"{source.scheme()}://{source.path}/{config_path}.yaml"
     path = Path(os.path.abspath(source.path), f"{config_path}.yaml")  # noqa: PTH100 (.. need not be resolved)
@@ -147,7 +146,7 @@ def _shown(source: ConfigSource, config_path: str) -> str:
 
 
 def _is_same(default: InputDefault, config_path: str) -> bool:
-    """Whether an entry of the defaults list of a file is that file."""
+    """Whether an entry of a file's defaults list is that file itself."""
     group, _, name = config_path.rpartition("/")
     if isinstance(default, ConfigDefault):
         return str(default.path).removesuffix(".yaml") in (name, f"/{config_path}")

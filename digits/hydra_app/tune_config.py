@@ -1,7 +1,8 @@
-"""What a search would do, checked before it begins: its space at every edge, its sampler, its objectives."""
+"""Checks of a search before it begins: its space at every edge, its sampler, its objectives."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -16,33 +17,33 @@ from digits.config.arguments import check_arguments, misfits
 from digits.config.faults import ConfigError, Fault, TargetError, explain
 from digits.config.schema import Experiment
 from digits.config.task import Task, task_in
+from digits.config.trust import own_packages
 from digits.config.tune import SECTIONS, Tune
 from digits.config.types import Target, Tree
 from digits.hydra_app.compose import Composer
 from digits.hydra_app.messages import sentence
 from digits.hydra_app.resolve import checked_by_schema, start_of_job
-from digits.hydra_app.search_path import CONFIG_DIR
+from digits.hydra_app.search_path import CONFIG_DIR, SEARCHPATH
 from digits.runs.layout import RunError
 from digits.tuning.plan import Plan, is_grid
 from digits.tuning.space import Drawn, Space, can_meet, edges, grid, overrides, read_space
 
-GIVEN_LATER = {"sampler": {"seed", "search_space"}, "pruner": set[str]()}
-"""Arguments of a sampler or a pruner that the search fills in."""
+GIVEN_LATER = {"sampler": {"seed", "search_space"}, "pruner": set[str]()}  # arguments that the search fills in
 
 NOT_SEARCHED = {"resume", "config_from", "test", "checkpoints", "callbacks", "logger", "hydra", *SECTIONS}
 """Sections that no parameter can set."""
 
 JUDGES = {"data", "data.name", "data.root", "data.val_size", "data.split_seed"}
-"""Keys that choose the images by which trials are judged, so that they could not be compared any more."""
+"""Keys that choose the validation images: trials with different ones could not be compared."""
 
 ONE_DEVICE = "a trial is one process; search with trainer=cpu or one GPU, tune.workers=N runs N trials side by side"
 
 
 def plan(config: DictConfig, given: list[str]) -> Plan:
-    """What is to be searched; raises ConfigError with every fault there is.
+    """The plan of a search; raises ConfigError with every fault.
 
-    The configuration of each parameter's extreme values is composed and checked: that tells an unknown key, a choice
-    that isn't there and a range too wide now, not at the trial that meets it.
+    The configuration at each parameter's extreme values is composed and checked, so that an unknown key, an unknown
+    choice or a range too wide is reported now, not by the trial that draws it.
     """
     sections = {
         name: OmegaConf.to_container(config[name], resolve=True) if name in config else {}
@@ -75,7 +76,7 @@ def plan(config: DictConfig, given: list[str]) -> Plan:
             _check_trial(trial, base)
 
     def take_up(own: list[str], directory: Path) -> tuple[Experiment | None, list[str]]:
-        assert base is not None, "without one there is no plan"
+        assert base is not None, "a plan has a base"
         try:
             config, typed = combine(own)
             trial = start_of_job(config, typed, directory).experiment
@@ -100,14 +101,21 @@ def plan(config: DictConfig, given: list[str]) -> Plan:
         raise ConfigError(*faults)
     check_arguments(base, *edge_trials)
     sources = HydraConfig.get().runtime.config_sources
-    folders = tuple(f"--config-dir={source.path}" for source in sources if source.provider == CONFIG_DIR)
-    return Plan(tune, space, sampler, pruner, base, asked, take_up, folders)
+    folders = [f"--config-dir={source.path}" for source in sources if source.provider == CONFIG_DIR]
+    searched = [
+        os.path.abspath(source.path) if source.schema == "file" else f"{source.schema}://{source.path}"  # noqa: PTH100 (links in it stay)
+        for source in sources
+        if source.provider.startswith(SEARCHPATH)
+    ]
+    folders += [f"{SEARCHPATH}=[{','.join(searched)}]"] if searched else []
+    trusted = dict.fromkeys(package for each in (base, *edge_trials) for package in own_packages(each.tree()))
+    return Plan(tune, space, sampler, pruner, base, asked, take_up, tuple(folders), tuple(trusted))
 
 
 def _combiner(asked: list[str]) -> Callable[[list[str]], tuple[DictConfig, list[str]]]:
-    """From a trial's own overrides to its composed configuration and all the overrides that it is known by."""
+    """A function from a trial's own overrides to its composed configuration and all its overrides."""
     composer = Composer(HydraConfig.get().job.config_name)
-    # Not the space that is named like the model which a trial draws
+    # the space stays the search's own, though its default follows the model that a trial draws
     fixed = [f"search_space={HydraConfig.get().runtime.choices['search_space']}"]
 
     def combine(own: list[str]) -> tuple[DictConfig, list[str]]:
@@ -123,7 +131,7 @@ def _combiner(asked: list[str]) -> Callable[[list[str]], tuple[DictConfig, list[
 
 
 def _base(compose: Callable[[list[str]], Experiment], faults: list[Fault]) -> Experiment | None:
-    """What all trials share; its own faults are added to those that are known."""
+    """The Experiment without a trial's own overrides; its faults are appended to `faults`."""
     try:
         base = compose([])
     except ConfigError as error:
@@ -131,7 +139,7 @@ def _base(compose: Callable[[list[str]], Experiment], faults: list[Fault]) -> Ex
         return None
     for key, value in (("resume", base.resume), ("config_from", base.config_from)):
         if value is not None:
-            faults.append(Fault(key, "is for one run; a search goes on by itself when it is started again"))
+            faults.append(Fault(key, "is for one run; to resume a search, run its command again"))
     if base.data.get("val_size") == 0:
         faults.append(Fault("data.val_size", "is 0; a search is judged by validation images, so keep some"))
     try:
@@ -142,7 +150,7 @@ def _base(compose: Callable[[list[str]], Experiment], faults: list[Fault]) -> Ex
 
 
 def _engine(name: str, section: Tree, faults: list[Fault]) -> Target | None:
-    """A sampler or a pruner; that none of Optuna's is named is added to the faults."""
+    """The section of a sampler or a pruner; a class that is not Optuna's is appended to `faults`."""
     target = str(section.get("_target_"))
     if not target.startswith(f"optuna.{name}s."):
         faults.append(Fault(f"{name}._target_", f"is {target}; it should be a class of optuna.{name}s"))
@@ -151,7 +159,7 @@ def _engine(name: str, section: Tree, faults: list[Fault]) -> Target | None:
 
 
 def _check_keys(space: Space, asked: list[str]) -> list[Fault]:
-    """Keys that no parameter may set, that the command sets as well, or that two set at once."""
+    """Faults of keys that no parameter may set, that the command sets too, or that two parameters set at once."""
     faults = []
     fixed = {_key_of(text) for text in asked}
     for name, parameter in space.items():
@@ -176,15 +184,15 @@ def _check_objective(tune: Tune, sampler: Target | None, task: Task) -> list[Fau
     if len(tune.objective) > 1 and sampler is not None and sampler.target.endswith("CmaEsSampler"):
         faults.append(Fault("sampler", "cmaes searches for one objective; with several take sampler=tpe"))
     if not any(name in task.watched for name in tune.objective):
-        why = f"has no figure of the validation images; add {' or '.join(task.watched)}"
+        why = f"has no validation metric; add {' or '.join(task.watched)}"
         faults.append(Fault("tune.objective", why))
     return faults
 
 
 def _check_trial(trial: Experiment, base: Experiment) -> None:
-    """Whether a trial stays one process, judged by the same images as all others, and away from the test set.
+    """Raise ConfigError where a trial has several processes, other validation images than `base`, or uses the test set.
 
-    Raises ConfigError. What a group's choice or an experiment sets is seen only in what is composed.
+    Only the composed configuration shows what the choice of a group or an experiment sets.
     """
     faults = []
     if trial.trainer.strategy != "auto" or trial.trainer.devices not in (1, "auto"):
@@ -201,7 +209,7 @@ def _check_trial(trial: Experiment, base: Experiment) -> None:
 
 
 def _check_edges(space: Space, check_edge: Callable[[list[str]], None]) -> list[Fault]:
-    """What the configurations at the edges of the space are refused for, each told once, by its parameter."""
+    """The faults of the configurations at the edges of the space, one for each parameter."""
     faults: dict[str, Fault] = {}
     for name, whole in edges(space):
         values = {other: value for other, value in whole.items() if other not in faults}  # else they hide the rest
@@ -218,7 +226,7 @@ def _check_edges(space: Space, check_edge: Callable[[list[str]], None]) -> list[
 
 
 def _owner(space: Space, values: dict[str, Drawn], problem: str, name: str) -> str:
-    """The parameter whose key a problem begins with, of those that were drawn; else the one that was looked at."""
+    """The drawn parameter whose key the message of a problem begins with; else the one being checked."""
     key = problem.partition(":")[0]
     return next((other for other in values if space[other].key.lstrip("+") == key), name)
 

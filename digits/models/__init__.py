@@ -1,6 +1,6 @@
 """Plain nn.Modules, without Lightning: normalised float32 images (B, 1, H, W) in, logits (B, num_classes) out.
 
-`Detector` answers with maps, for each of its cells.
+`Detector` returns maps instead, one value for each of its cells.
 """
 
 from digits.models.cnn import CNN

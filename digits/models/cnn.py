@@ -1,4 +1,4 @@
-"""A convolutional net that is good on a laptop's CPU."""
+"""A convolutional net for a laptop's CPU."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class CNN(nn.Module):
     """Stages of 3x3 convolutions, each stage halving the resolution at its end, then one linear layer.
 
     `stages` lists the channels of every convolution, stage by stage: [[32], [64, 64]] for 28x28 pixels is one
-    convolution at 14x14, two at 7x7, and 4x4 features of 64 channels. `image_size` must be even, since the pictures are
+    convolution at 14x14, two at 7x7, and 4x4 features of 64 channels. `image_size` must be even, since the images are
     first folded (`folded_stages`).
     """
 
@@ -24,7 +24,7 @@ class CNN(nn.Module):
         for _ in filter(None, stages):
             side = (side + 1) // 2
         self.dropout = nn.Dropout(dropout)
-        self.readout = nn.Linear(width * side**2, num_classes)  # by this name, since `classify` took them rows first
+        self.readout = nn.Linear(width * side**2, num_classes)  # older nets' `classify` took rows first
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, 1, H, W) to logits (B, num_classes)."""

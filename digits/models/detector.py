@@ -1,4 +1,4 @@
-"""A fully convolutional net that finds the digits on a picture of any size, and says which they are."""
+"""A fully convolutional net that finds the digits on a picture of any size and classifies them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-BOX, GATE = 4, 1
-"""Answers beside the objectness and the classes: a box, and whether smaller digits are here."""
-
-RARE = -4.0
-"""Objectness to begin with: nearly every cell is empty (Lin et al. 2017, focal loss)."""
+BOX, GATE = 4, 1  # channels beside the objectness and the classes: a box, and whether smaller digits are here
+RARE = -4.0  # objectness to begin with: nearly every cell is empty (Lin et al. 2017, focal loss)
 
 
 class Detector(nn.Module):
-    """Answers for each cell of 4x4 pixels whether a digit's centre lies there, its class and its box.
+    """Predicts for each cell of 4x4 pixels whether a digit's centre lies there, its class and its box.
 
-    `digits.reading.boxes` says what each channel means, and turns them into boxes. `channels` are those at 1/2, 1/4,
-    1/8 and 1/16 of the resolution, `head` those of what answers, `blocks` the residual blocks at the lowest one. What
-    is found there goes up again and is added (feature pyramid, Lin et al. 2017), so that a cell knows its surroundings.
+    `digits.reading.boxes` defines the output channels and turns them into boxes. `channels` are those at 1/2, 1/4, 1/8
+    and 1/16 of the resolution, `head` those of the output layers, `blocks` the residual blocks at 1/16. Coarse features
+    are upsampled and added to finer ones (feature pyramid, Lin et al. 2017), so that a cell knows its surroundings.
     """
 
     def __init__(self, num_classes: int, channels: list[int], head: int, blocks: int) -> None:
@@ -35,11 +32,11 @@ class Detector(nn.Module):
         self.from_eighth, self.from_quarter = linear(eighth, head), linear(quarter, head)
         self.at_quarter = convolution(head, head)
         self.answer = nn.Conv2d(head, 1 + num_classes + BOX + GATE, 1)
-        self.classify = nn.Conv2d(eighth, num_classes, 1)  # a class is seen from further away than a place
+        self.classify = nn.Conv2d(eighth, num_classes, 1)  # a class needs more context than a position
         nn.init.constant_(self.answer.bias[:1], RARE)  # type: ignore[index]  # there is a bias
 
     def forward(self, images: Tensor) -> Tensor:
-        """Grey 0..1 (B, 1, H, W), H and W multiples of 16, to answers (B, 16, H / 4, W / 4) for ten classes."""
+        """Grey 0..1 (B, 1, H, W), H and W multiples of 16, to maps (B, 16, H / 4, W / 4) for ten classes."""
         quarter = self.to_quarter(self.contrast(images))  # (B, C, H/4, W/4)
         eighth = self.to_eighth(quarter)
         sixteenth = self.to_sixteenth(eighth)
@@ -51,15 +48,15 @@ class Detector(nn.Module):
 
 
 class LocalContrast(nn.Module):
-    """How far a pixel is from the mean of its surroundings: in their standard deviations, and in grey levels.
+    """The distance of a pixel from the mean of its surroundings: in their standard deviations, and in grey levels.
 
-    By the first pencil looks like ink, whatever the light; by the second the grain of an empty paper doesn't. The
-    surroundings are a square of 36 pixels; their mean and deviation are those of cells of 4x4 pixels, enlarged.
+    The first makes pencil look like ink, whatever the light; the second keeps the grain of empty paper from doing so.
+    The surroundings are a square of 36 pixels; their mean and deviation are those of cells of 4x4 pixels, enlarged.
     """
 
     def forward(self, images: Tensor) -> Tensor:
         """Grey 0..1 (B, 1, H, W) to (B, 2, H, W)."""
-        grey = images.float()  # a variance is the difference of two numbers that are nearly the same
+        grey = images.float()  # the variance is the difference of two nearly equal numbers
         mean = surroundings(F.avg_pool2d(grey, 4))
         square = surroundings(F.avg_pool2d(grey * grey, 4))
         deviation = (square - mean * mean).clamp(min=0).sqrt() + 6 / 255  # an even surface has noise, too
@@ -71,12 +68,12 @@ class LocalContrast(nn.Module):
 
 
 def surroundings(cells: Tensor) -> Tensor:
-    """The mean over 9x9 cells, of those that are on the picture."""
+    """The mean over those of 9x9 cells that are on the picture."""
     return F.avg_pool2d(cells, 9, stride=1, padding=4, count_include_pad=False)
 
 
 class Residual(nn.Module):
-    """Two convolutions beside a way that leaves them out (He et al. 2016)."""
+    """Two convolutions with a skip connection (He et al. 2016)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -88,16 +85,16 @@ class Residual(nn.Module):
 
 
 def convolution(width: int, width_out: int, stride: int = 1) -> nn.Sequential:
-    """3x3, normalised over the batch, then ReLU."""
+    """A 3x3 convolution, batch normalisation and ReLU."""
     return nn.Sequential(*linear(width, width_out, 3, stride), nn.ReLU(inplace=True))
 
 
 def linear(width: int, width_out: int, size: int = 1, stride: int = 1) -> nn.Sequential:
-    """A convolution that is normalised over the batch."""
+    """A convolution and batch normalisation, without activation."""
     layer = nn.Conv2d(width, width_out, size, stride, padding=size // 2, bias=False)
     return nn.Sequential(layer, nn.BatchNorm2d(width_out))
 
 
 def enlarged(features: Tensor) -> Tensor:
-    """(B, C, H, W) to (B, C, 2H, 2W), each cell four times."""
+    """Upsample (B, C, H, W) to (B, C, 2H, 2W): each cell becomes four."""
     return F.interpolate(features, scale_factor=2.0, mode="nearest")

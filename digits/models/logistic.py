@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class LogisticRegression(nn.Module):
-    """One linear map from pixels to logits: the base line for everything else."""
+    """One linear map from pixels to logits: the baseline for every other model."""
 
     def __init__(self, image_size: int, num_classes: int) -> None:
         super().__init__()

@@ -11,7 +11,7 @@ class MLP(nn.Module):
     """Fully connected layers, each with batch normalisation, ReLU and dropout (Ioffe, Szegedy 2015; Srivastava et al.
     2014).
 
-    `hidden` lists the layers' widths; an empty list leaves a linear classifier.
+    `hidden` lists the layers' widths; an empty list gives a linear classifier.
     """
 
     def __init__(self, image_size: int, num_classes: int, hidden: list[int], dropout: float) -> None:

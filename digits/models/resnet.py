@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class ResNet(nn.Module):
-    """Stages of pre-activation residual blocks (He et al. 2016, arXiv 1603.05027), averaged at the end.
+    """Stages of pre-activation residual blocks (He et al. 2016, arXiv 1603.05027), then a global average.
 
     The stem is one 3x3 convolution on 2x2 pixels folded into channels, as in `CNN`.
     """

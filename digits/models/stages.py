@@ -6,9 +6,9 @@ from torch import nn
 
 
 def folded_stages(stages: list[list[int]], *, pool_last: bool) -> tuple[nn.Sequential, int]:
-    """Images (B, 1, H, W) to maps (B, C, h, w), H and W even; gives the layers, and C.
+    """Images (B, 1, H, W) to maps (B, C, h, w), H and W even; returns the layers and C.
 
-    `stages` lists the channels of every 3x3 convolution, stage by stage. The pictures are first folded, 2x2 pixels
+    `stages` lists the channels of every 3x3 convolution, stage by stage. The images are first folded, 2x2 pixels
     into 4 channels (PixelUnshuffle, Shi et al. 2016); each stage halves the resolution at its end, rounded up, the last
     one only with `pool_last`. Pooling comes before normalisation and activation: that and the folding keep the costly
     element-wise work off the large maps.

@@ -10,8 +10,8 @@ from digits.models.stages import folded_stages
 class TinyCNN(nn.Module):
     """Stages of 3x3 convolutions, the resolution halved between them, then the mean of every map (Lin et al. 2014).
 
-    `stages` lists the channels of every convolution, stage by stage. The mean leaves the last layer channels x classes
-    weights and no more. The pictures' side must be even, since they are first folded (`folded_stages`).
+    `stages` lists the channels of every convolution, stage by stage. Thanks to the mean, the last layer has only
+    channels x classes weights. The images' side must be even, since they are first folded (`folded_stages`).
     """
 
     def __init__(self, num_classes: int, stages: list[list[int]]) -> None:

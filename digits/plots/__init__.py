@@ -1,1 +1,1 @@
-"""One look for every plot and page: its colours, matplotlib's settings, and the maker of pages."""
+"""The shared style of all plots and pages: colours, matplotlib's settings, HTML pages."""

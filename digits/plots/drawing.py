@@ -1,6 +1,6 @@
-"""Matplotlib in the colours of the theme, and a figure as a PNG.
+"""Matplotlib in the colours of the theme, and figures as PNG.
 
-Never pyplot: it keeps every figure it made, and asks for a screen.
+Without pyplot, which keeps every figure in memory and may need a display.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ STYLE = rc_context(
         "ytick.labelcolor": INK,
     }
 )
-"""Decorates whatever makes a figure or draws one: ticks take their style when they are drawn."""
+"""Decorator for functions that make or draw figures: ticks get their style when they are drawn."""
 
 
 def png(figure: Figure) -> bytes:

@@ -1,4 +1,4 @@
-"""Pages: one self-contained file in the theme, light or dark as the reader's system is. Parts are HTML."""
+"""Self-contained HTML pages in the theme, light or dark as the reader's system; all parts are HTML strings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from digits.plots import theme
 
 
 def page(title: str, body: str) -> str:
-    """The page around what stands in its `main`; its policy lets a browser load nothing that isn't in it."""
+    """A page with `body` in its `main` element; its content security policy blocks loading anything from elsewhere."""
     light = {name: getattr(theme, name.upper()) for name in theme.DARK}
     dark = {f"dark_{name}": colour for name, colour in theme.DARK.items()}
     template = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
@@ -21,7 +21,7 @@ def page(title: str, body: str) -> str:
 
 
 def contents(body: str) -> str:
-    """Links to the sections of a body, by their headings."""
+    """A list of links to the sections of a body, by their headings."""
     found = re.findall(r'<section id="([^"]+)">\s*<h2>(.+?)</h2>', body)
     items = "\n".join(f'<li><a href="#{name}">{heading}</a></li>' for name, heading in found)
     return f'<nav aria-label="Contents"><ol>\n{items}\n</ol></nav>'
@@ -33,13 +33,13 @@ def section(name: str, heading: str, *parts: str) -> str:
 
 
 def image(png: bytes, alt: str) -> str:
-    """A plot, embedded; `alt` is text for those who don't see it."""
+    """A plot, embedded, with an alternative text."""
     data = base64.b64encode(png).decode()
     return f'<img class="plot" src="data:image/png;base64,{data}" alt="{html.escape(alt)}">'
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table that scrolls sideways where the window is narrow; the first column names the row."""
+    """A table that scrolls sideways in a narrow window; the first column holds the row headers."""
     top = "".join(f'<th scope="col">{cell}</th>' for cell in head)
     body = "".join(
         f'<tr><th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in rest) + "</tr>\n"
@@ -49,5 +49,5 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def text(words: str) -> str:
-    """Text as HTML, with no line broken before a per cent sign."""
+    """Text as HTML, without line breaks before a percent sign."""
     return html.escape(words).replace(" %", "\N{NO-BREAK SPACE}%")

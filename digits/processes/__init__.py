@@ -1,1 +1,1 @@
-"""A job in a process of its own, signals, cores, and who works in a directory. No torch."""
+"""Jobs in child processes, signals, cores, and claims of directories. No torch."""

@@ -1,7 +1,7 @@
-"""A sweep's job in a process of its own: one that dies hard, by os._exit, a segfault or the OOM killer, dies alone.
+"""A sweep's job in a child process: a crash, by os._exit, a segfault or the OOM killer, ends that job alone.
 
-The process is forked once torch is imported, so that imports are paid once (once a worker, with the joblib launcher).
-Whoever forks computes nothing with torch, whose threads don't come through a fork. This module imports none of it.
+The process is forked once torch is imported, so that imports are paid once (once per worker, with the joblib launcher).
+The parent computes nothing with torch, whose threads don't survive a fork. This module does not import torch.
 """
 
 from __future__ import annotations
@@ -29,20 +29,19 @@ from digits.runs.read import read_result
 
 log = logging.getLogger(__name__)
 
-CAN_FORK = sys.platform == "linux"
-"""macOS has os.fork too, but its frameworks abort in a forked process that uses them."""
+CAN_FORK = sys.platform == "linux"  # macOS has os.fork too, but its frameworks abort in a forked process
 
-ANSWER = 4096
-"""Bytes that a pipe takes whether anybody reads or not."""
+ANSWER = 4096  # bytes that fit into a pipe without a reader
 
 PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15  # linux/prctl.h
 
 
 def run_isolated(job: Callable[[], float | None], directory: Path, overrides: list[str]) -> float | None:
-    """Run a job in a process of its own, and return what it returns.
+    """Run a job in a child process, and return its value.
 
-    Raises JobFailed where the job does, and JobDied where its process died, once its record and the log say so. A
-    signal is passed on to the job; when it has left, SystemExit with 128 and the signal's number stops the sweep.
+    Raises JobFailed where the job does, and JobDied where its process died, after writing that to its record and the
+    log. A signal is forwarded to the job; when that has exited, SystemExit with 128 + the signal's number stops the
+    sweep.
     """
     if not CAN_FORK:
         return job()
@@ -61,7 +60,7 @@ def run_isolated(job: Callable[[], float | None], directory: Path, overrides: li
     with relay.to(child.pid):
         child.join()
     text = b""
-    with suppress(BlockingIOError):  # nothing there, and a process that the job left behind still holds the other end
+    with suppress(BlockingIOError):  # no answer, and a process that the job started still holds the other end
         text = os.read(answers, ANSWER)
     os.close(answers)
     if RECEIVED.number is not None:
@@ -73,19 +72,19 @@ def run_isolated(job: Callable[[], float | None], directory: Path, overrides: li
 
 
 def die_with(parent: int) -> None:
-    """Have the kernel end this process when its parent is gone, which is on Linux only; at once if it is already."""
+    """Have the kernel kill this process when its parent dies (Linux only); exit at once if it has died already."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit(1)
 
 
 def _be_the_job(job: Callable[[], float | None], parent: int, answer_end: int, relay: Relay) -> None:
-    """Run the job, answer, and exit; multiprocessing leaves the parent's clean-up to the parent."""
-    die_with(parent)  # nobody would be left to tell of it; what it has saved is there, and the sweep goes on from it
+    """Run the job, send the answer, and exit; multiprocessing leaves the parent's clean-up to the parent."""
+    die_with(parent)  # nobody would be left to report to; its checkpoint stays, and the sweep resumes from it
     ctypes.CDLL(None).prctl(PR_SET_NAME, NAME)
     relay.be_the_job()
-    with suppress(OSError, ValueError, RuntimeError):  # no screen to write on
-        faulthandler.enable()  # a segfault shows where it was
+    with suppress(OSError, ValueError, RuntimeError):  # stderr is closed or not a file
+        faulthandler.enable()  # a segfault prints a traceback
     answer, code = _answer(job)
     if answer is not None:
         os.write(answer_end, json.dumps(asdict(answer)).encode())
@@ -94,17 +93,17 @@ def _be_the_job(job: Callable[[], float | None], parent: int, answer_end: int, r
 
 @dataclass(frozen=True)
 class Answer:
-    """What came out of a job that lived to say so."""
+    """The outcome of a job whose process did not die."""
 
-    value: float | None = None  # what it returned
-    failed: str | None = None  # why it failed, if it did,
-    code: int = 1  # with which exit code,
-    storage: bool = False  # and whether for want of a disk
-    left: int | None = None  # the exit code with which it stopped when it was asked to
+    value: float | None = None  # the job's return value
+    failed: str | None = None  # the reason, if it failed
+    code: int = 1  # the exit code, if it failed
+    storage: bool = False  # whether it failed since nothing could be written
+    left: int | None = None  # the exit code, if it was interrupted
 
 
 def _answer(job: Callable[[], float | None]) -> tuple[Answer | None, int]:
-    """What came out of a job, or nothing where it asked for the end of its process; and the exit code."""
+    """The job's answer, or None where it called sys.exit; and the exit code of its process."""
     try:
         return Answer(job()), 0
     except JobFailed as failure:
@@ -114,12 +113,12 @@ def _answer(job: Callable[[], float | None]) -> tuple[Answer | None, int]:
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
         return (Answer(left=code), 0) if code > 128 else (None, code)
-    except Exception as error:  # a fault of ours; the job's own errors come as JobFailed
+    except Exception as error:  # a bug of this package; the job's own errors arrive as JobFailed
         traceback.print_exc()
         return Answer(failed=f"{type(error).__name__}: {error}"[:300]), 0
 
 
-# ---- What came of it ----------------------------------------------------------------------------
+# ---- The outcome --------------------------------------------------------------------------------
 
 
 def _outcome(answer: Answer | None, code: int, directory: Path, overrides: list[str]) -> float | None:
@@ -136,7 +135,7 @@ def _outcome(answer: Answer | None, code: int, directory: Path, overrides: list[
 
 
 def _death(code: int) -> str:
-    """How a process died, from its exit code, or minus the signal's number."""
+    """How a process died, in words, from its exit code, which is negative for a signal."""
     if code >= 0:
         return f"its process died with exit code {code}"
     names = {number.value: number.name for number in signal.Signals}
@@ -145,8 +144,8 @@ def _death(code: int) -> str:
 
 
 def _record_death(directory: Path, reason: str) -> None:
-    """Close the record of a process that could not; one that died before it had a record leaves none."""
+    """Close the record of a process that died; nothing is written where it had no record."""
     with suppress(RunError, OSError):
         record, finished = read_result(directory), datetime.now(UTC).isoformat(timespec="seconds")
-        if record.status == "running":  # else it died before its first step, and a former start's record stays
+        if record.status == "running":  # else it died before its first step, and the record of an earlier start stays
             write_json(directory / RESULT, record.tree() | {"status": "failed", "finished": finished, "error": reason})

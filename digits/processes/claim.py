@@ -1,7 +1,7 @@
-"""Who works in a directory: one process at a time, from before its first file to its end. No torch.
+"""Claims of directories: one process at a time works in a run's directory, from its first file to its last. No torch.
 
-A process claims a directory by a lock on the file `.claim` in it, which the kernel frees when that process dies. The
-file says who it is; its time of change is a heartbeat, for machines whose locks don't reach one another.
+A process claims a directory by a lock on the file `.claim` in it, which the kernel frees when the process dies. The
+file names the process; its modification time is a heartbeat, for machines that don't see each other's locks.
 """
 
 from __future__ import annotations
@@ -23,12 +23,11 @@ from digits.runs.read import first_process
 
 CLAIM = ".claim"
 
-STALE = 6 * SIGN_OF_LIFE
-"""Seconds without a heartbeat after which a process on another machine counts as dead."""
+STALE = 6 * SIGN_OF_LIFE  # seconds without a heartbeat after which a process on another machine counts as dead
 
 
 class Claim:
-    """A directory that this process works in, until it is released or the process ends."""
+    """A directory that this process has claimed, until it is released or the process exits."""
 
     def __init__(self, directory: Path, descriptor: int, *, made: bool) -> None:
         self._directory, self._descriptor, self._made = directory, descriptor, made
@@ -38,8 +37,8 @@ class Claim:
         atexit.register(self.release)
 
     def release(self) -> None:
-        """Let others in; a directory that was made for nothing goes."""
-        if self._released.is_set() or os.getpid() != self._owner:  # a forked process has a copy, which is not its own
+        """Release the directory; it is removed where the claim made it and it is empty."""
+        if self._released.is_set() or os.getpid() != self._owner:  # a forked process has only a copy of the claim
             return
         self._released.set()
         atexit.unregister(self.release)
@@ -47,7 +46,7 @@ class Claim:
             (self._directory / CLAIM).unlink()
         os.close(self._descriptor)
         if self._made:
-            with suppress(OSError):  # something is in it
+            with suppress(OSError):  # not empty
                 self._directory.rmdir()
         _CLAIMS.pop(self._directory.resolve(), None)
 
@@ -57,14 +56,14 @@ class Claim:
                 os.utime(self._descriptor, (time.time(), time.time()))
 
 
-_CLAIMS: dict[Path, Claim] = {}
-"""What this process has claimed."""
+_CLAIMS: dict[Path, Claim] = {}  # of this process
 
 
 def claim(directory: Path, wait: float = 0.0) -> Claim | None:
-    """Claim a directory, made if it is not there, for `wait` seconds at most; None where this process has it already.
+    """Claim a directory, and make it if needed; None where this process has claimed it already.
 
-    Raises RunError, which says who holds it, and OSError where nothing can be written.
+    Waits at most `wait` seconds for another process. Then raises RunError, which names the process; OSError where
+    nothing can be written.
     """
     if directory.resolve() in _CLAIMS or not first_process():
         return None
@@ -87,14 +86,14 @@ def claim(directory: Path, wait: float = 0.0) -> Claim | None:
 
 
 def release_all() -> None:
-    """Let others into all that this process has claimed: it is about to end."""
+    """Release all claims of this process, which is about to exit."""
     for held in list(_CLAIMS.values()):
         held.release()
 
 
 @contextmanager
 def claimed(directory: Path, wait: float = 0.0) -> Iterator[None]:
-    """Hold a directory's claim; raises as `claim`."""
+    """Claim a directory for the length of a with block; raises as `claim`."""
     held = claim(directory, wait)
     try:
         yield
@@ -104,7 +103,7 @@ def claimed(directory: Path, wait: float = 0.0) -> Iterator[None]:
 
 
 def _other_holder(path: Path, descriptor: int) -> str | None:
-    """Who else works in the directory, in words; None if nobody does; empty where one has just left."""
+    """The other process that holds the directory, in words; None where it is free; empty where to try again."""
     locked, locks = True, True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -113,7 +112,7 @@ def _other_holder(path: Path, descriptor: int) -> str | None:
     except OSError:  # a file system without locks: the heartbeat alone decides
         locked = locks = False
     try:
-        if os.stat(path).st_ino != os.fstat(descriptor).st_ino:  # noqa: PTH116 (compared with the descriptor's)
+        if os.stat(path).st_ino != os.fstat(descriptor).st_ino:  # noqa: PTH116 (compared with os.fstat)
             return ""
     except FileNotFoundError:
         return ""
@@ -123,11 +122,11 @@ def _other_holder(path: Path, descriptor: int) -> str | None:
         return f"process {process} on {host}"
     if locked or elsewhere or not locks:
         return None
-    return f"process {process} on {host}" if host else "another process that is just beginning"
+    return f"process {process} on {host}" if host else "another process that has just started"
 
 
 def _sign(descriptor: int) -> None:
-    """Say in the file who holds it."""
+    """Write this process and machine into the claim's file."""
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode(), 0)
 
@@ -135,7 +134,7 @@ def _sign(descriptor: int) -> None:
 def _read(descriptor: int) -> tuple[str, str]:
     """The process and the machine that a claim names; empty where it names none."""
     try:
-        told = json.loads(os.pread(descriptor, 4096, 0))
-        return shown(str(told["pid"])), shown(str(told["host"]))
+        holder = json.loads(os.pread(descriptor, 4096, 0))
+        return shown(str(holder["pid"])), shown(str(holder["host"]))
     except (ValueError, KeyError, TypeError):
         return "", ""

@@ -1,4 +1,4 @@
-"""The processes below one, from Linux's /proc; none on other systems. No torch."""
+"""The descendants of a process, from Linux's /proc; none on other systems. No torch."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 
 def descendants(process: int) -> Iterator[tuple[int, int]]:
-    """Every process that this one has started, and those have, with whoever started it."""
-    with suppress(OSError):  # it has ended meanwhile
+    """Every descendant of a process, each with its parent."""
+    with suppress(OSError):  # the process has ended meanwhile
         for path in Path(f"/proc/{process}/task").glob("*/children"):
             for child in map(int, path.read_text(encoding="ascii").split()):
                 yield child, process
@@ -17,7 +17,7 @@ def descendants(process: int) -> Iterator[tuple[int, int]]:
 
 
 def name_of(process: int) -> bytes:
-    """What a process is called; empty where it has ended."""
+    """The name of a process; empty where it has ended."""
     return _read(process, "comm").strip()
 
 

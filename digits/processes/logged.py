@@ -1,4 +1,4 @@
-"""A job in a process of its own that prints into a file of its directory."""
+"""A job in a child process whose output goes to a file in its directory."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ LOG = "train.log"
 
 
 def run_logged(job: Callable[[], None], directory: Path, overrides: list[str]) -> None:
-    """Run a job in a process of its own, as `run_isolated`, that prints into its directory's log."""
+    """Run a job in a child process, as `run_isolated`, with its output in its directory's log."""
 
     def logged() -> None:
-        if child.CAN_FORK:  # else this process has a screen that others write on
+        if child.CAN_FORK:  # else the job runs in this process, whose output is not the job's alone
             _print_to(directory / LOG)
         job()
 
@@ -26,7 +26,7 @@ def run_logged(job: Callable[[], None], directory: Path, overrides: list[str]) -
 
 
 def _print_to(path: Path) -> None:
-    """Whatever this process prints, libraries and crashes included, goes to a file, not to the search's screen."""
+    """Redirect all output of this process to a file, including that of libraries and crashes."""
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,11 +1,11 @@
-"""Leaving when asked to: a signal ends a run between two steps, never within one.
+"""Exiting on signals: a signal ends a run between two steps, never within one.
 
-SIGTERM and SIGINT (Ctrl-C) end a run, a second one at once. On a SLURM cluster SIGUSR1
-(`#SBATCH --signal=SIGUSR1@90`) does so too, and has the job queued again, as Lightning documents it.
+SIGTERM and SIGINT (Ctrl-C) interrupt a run, a second one ends it at once. On a SLURM cluster SIGUSR1
+(`#SBATCH --signal=SIGUSR1@90`) interrupts it too, and requeues the job, as Lightning documents it.
 
-Every handler that training, sweeps and searches install is here. A command begins with `exit_on_ctrl_c`; a sweep goes
-on with `handle_in_sweep`, a search with `handle_in_search`, its workers with `handle_in_worker`; whoever waits for a
-job's process forwards to it with a `Relay`; a run has `Signals`. `Debouncer` decides for all of them what is a repeat.
+All handlers of training, sweeps and searches are here. A command begins with `exit_on_ctrl_c`; then a sweep installs
+`handle_in_sweep`, a search `handle_in_search`, its workers `handle_in_worker`; a process that waits for a job forwards
+signals to it with a `Relay`; a run has `Signals`. `Debouncer` decides for all of them what is a repeat.
 """
 
 from __future__ import annotations
@@ -28,30 +28,25 @@ from digits.processes.descendants import command_of, descendants, name_of
 log = logging.getLogger(__name__)
 
 Handler: TypeAlias = Callable[[int, FrameType | None], object]
-Former: TypeAlias = dict[int, Handler | int | None]
-"""The handlers that others took the place of, by signal."""
+Former: TypeAlias = dict[int, Handler | int | None]  # the replaced handlers, by signal
 
-SAME = 0.5
-"""Seconds within which a second signal is the first once more: `timeout` sends it to a process and to its group."""
+SAME = 0.5  # seconds within which a second signal is a repeat: `timeout` signals a process and then its group
 
-HEARD = 0.2
-"""Seconds after which a signal to the whole group has certainly reached a job as well."""
+HEARD = 0.2  # seconds after which a signal to the whole group has certainly reached a job as well
 
-LEAVING = 10.0
-"""Seconds that jobs in workers have to save and leave."""
+LEAVING = 10.0  # seconds that jobs in workers have to save and exit
 
-NAME = b"digits-job"
-"""What a job's process is called, by which those who started the sweep know it among all below them."""
+NAME = b"digits-job"  # the name of a job's process, by which the sweep's process finds it among its descendants
 
 BECOMES_A_JOB = b"submitit.core._submit"
-"""In the command of a process whose job may be still to come; submitit has it outlive whoever started the sweep."""
+"""Part of the command of a process that may still start its job; submitit lets it outlive the sweep's process."""
 
 
 class Debouncer:
-    """Counts signals; one within SAME seconds of the last that counted is a repeat of it, whatever its number."""
+    """Counts signals; one within SAME seconds of the last counted one is a repeat, whatever its number."""
 
     def __init__(self) -> None:
-        self.number: int | None = None  # of the last that counted
+        self.number: int | None = None  # of the last counted signal
         self._count, self._at = 0, -SAME
 
     def count(self, number: int) -> int:
@@ -64,7 +59,7 @@ class Debouncer:
 
 
 RECEIVED = Debouncer()
-"""What this process received while it runs no experiment itself; once it has a number, no further job is begun."""
+"""Signals to this process while it runs no experiment itself; once it has a number, no further job starts."""
 
 
 def exit_signals() -> tuple[signal.Signals, ...]:
@@ -73,7 +68,7 @@ def exit_signals() -> tuple[signal.Signals, ...]:
 
 
 def _install(handler: Handler) -> Former:
-    """Have one function handle all signals, if this is the main thread, as Python demands; returns the former ones."""
+    """Install a handler for all exit signals; returns the former ones. No effect outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         return {}
     return {number: signal.signal(number, handler) for number in exit_signals()}
@@ -86,7 +81,7 @@ def _restore(former: Former) -> None:
 
 @contextmanager
 def blocked() -> Iterator[None]:
-    """Signals wait until it is left; a process that is started meanwhile begins with them blocked."""
+    """Block exit signals until the with block ends; a process started in it begins with them blocked."""
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, exit_signals())
     try:
         yield
@@ -96,7 +91,7 @@ def blocked() -> Iterator[None]:
 
 @contextmanager
 def kept(number: int) -> Iterator[None]:
-    """Restore a signal's handler afterwards: a library takes it for itself meanwhile."""
+    """Restore a signal's handler afterwards, which a library replaces meanwhile."""
     former = signal.getsignal(number)
     try:
         yield
@@ -108,16 +103,16 @@ def kept(number: int) -> Iterator[None]:
 
 
 class Interrupted(SystemExit):
-    """A run left because a signal asked it to; as an exit code, 128 and the signal's number."""
+    """A run was interrupted by a signal; the exit code is 128 + the signal's number."""
 
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)
 
 
 class Signals:
-    """What the process was asked by signals: told at once by raising Interrupted, or held until it suits.
+    """The signals to a run: they raise Interrupted at once, or, while held, at the next `release` or `leave`.
 
-    Held, a second signal ends the process on the spot, and the run counts as lost.
+    While held, a second signal ends the process at once, and the run counts as lost.
     """
 
     def __init__(self) -> None:
@@ -140,20 +135,20 @@ class Signals:
         _restore(self._former)
 
     def hold(self) -> None:
-        """From now on only note a signal: Lightning has put its own handlers in place of ours, which don't wait."""
+        """Only record signals from now on; also replaces Lightning's handlers, which end the training at once."""
         self._held = True
         _install(self._handle)
 
     def release(self) -> None:
-        """Stop holding; raises Interrupted for what came meanwhile."""
+        """Stop holding; raises Interrupted where a signal was received meanwhile."""
         self._held = False
         if self.received is not None:
             self.leave()
 
     def leave(self) -> None:
-        """Leave now, between two steps, everything saved; on SIGUSR1 SLURM is told to start the job again.
+        """Raise Interrupted, between two steps and with everything saved; on SIGUSR1 requeue the SLURM job.
 
-        A process that got no signal itself leaves because another of the same run did.
+        A process without a signal exits as for SIGTERM, since another process of the same run was signalled.
         """
         self._held = False
         number = self.received or signal.SIGTERM
@@ -168,7 +163,7 @@ class Signals:
         if count != 1:  # another signal is a second one, however soon it comes
             os._exit(128 + number)
         if self._held:
-            log.info("leaving after this step (%s); once more to leave at once", signal.Signals(number).name)
+            log.info("exiting after this step (%s); send it again to exit at once", signal.Signals(number).name)
         else:
             self.leave()
 
@@ -177,12 +172,12 @@ class Signals:
 
 
 class Relay:
-    """Forwards signals to a job's process, but those that reached it by themselves.
+    """Forwards signals to a job's process, except those that the job received directly.
 
-    Ctrl-C goes to every process of a terminal, SLURM's and systemd's signals to every process of theirs. A job that
-    got one twice would take the second as meant, and leave without saving.
+    Ctrl-C goes to every process of a terminal, signals of SLURM and systemd to every process of a job or unit. A job
+    that received one twice would take it for a second signal, and exit without saving.
 
-    Made before that process is forked: signals wait until each side can deal with them.
+    Make it before the process is forked: signals are blocked until both sides have their handlers.
     """
 
     def __init__(self) -> None:
@@ -190,12 +185,12 @@ class Relay:
         for end in (self._pipe, self._job_end):
             os.set_blocking(end, False)
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, exit_signals())
-        self._mask = mask - set(exit_signals())  # Ray's workers are deaf to Ctrl-C
+        self._mask = mask - set(exit_signals())  # Ray's workers block SIGINT
         self._job = 0
         self._asked, self._heard = 0, 0
 
     def be_the_job(self) -> None:
-        """In the job's process: signals do what they do in a fresh one, and the waiting side hears of each."""
+        """In the job's process: restore the default handlers, and report each signal to the waiting process."""
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.set_wakeup_fd(self._job_end, warn_on_full_buffer=False)
@@ -203,7 +198,7 @@ class Relay:
 
     @contextmanager
     def to(self, job: int) -> Iterator[None]:
-        """In the waiting process: forward signals to the job's process while it is entered."""
+        """In the waiting process: forward signals to the job's process within the with block."""
         os.close(self._job_end)
         self._job = job
         former = _install(self._handle)
@@ -229,7 +224,7 @@ class Relay:
 
 
 def exit_on_ctrl_c() -> None:
-    """A command that has begun nothing exits at once: an exception amid imports may be swallowed there."""
+    """Exit at once on Ctrl-C until something has started: KeyboardInterrupt during an import may be swallowed."""
     signal.signal(signal.SIGINT, _exit_at_once)
 
 
@@ -240,7 +235,7 @@ def _exit_at_once(number: int, _: FrameType | None) -> None:
 
 @contextmanager
 def handle_in_search(save: Callable[[int], None]) -> Iterator[None]:
-    """A search hands the first signal to `save`; a second ends its process at once, and with it the workers."""
+    """Pass the first signal of a search to `save`; a second ends its process at once, and the workers with it."""
 
     def handle(number: int, _: FrameType | None) -> None:
         count = RECEIVED.count(number)
@@ -257,15 +252,15 @@ def handle_in_search(save: Callable[[int], None]) -> Iterator[None]:
 
 
 def handle_in_worker() -> None:
-    """A search's worker only notes a signal: it begins no further trial, and a `Relay` forwards to the one it has."""
+    """Only record signals in a search's worker: it starts no further trial; a `Relay` forwards to the current one."""
     _install(lambda number, _: RECEIVED.count(number))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, exit_signals())
 
 
 def handle_in_sweep() -> None:
-    """The process that runs a sweep, while no job is its own: jobs in workers leave first, at a second signal none.
+    """Handle signals in a sweep's process while its jobs run in workers: wait for them, unless a second signal comes.
 
-    The handler raises SystemExit with 128 and the signal's number.
+    The handler raises SystemExit with 128 + the signal's number.
     """
     _install(_leave_sweep)
 
@@ -276,7 +271,7 @@ def _leave_sweep(number: int, _: FrameType | None) -> None:
         return
     if count > 1:
         raise SystemExit(128 + number)
-    told, deadline = set[int](), time.monotonic() + LEAVING
+    signalled, deadline = set[int](), time.monotonic() + LEAVING
     while time.monotonic() < deadline:
         below = dict(descendants(os.getpid()))
         jobs = {process: worker for process, worker in below.items() if name_of(process) == NAME}
@@ -286,9 +281,9 @@ def _leave_sweep(number: int, _: FrameType | None) -> None:
                     os.kill(process, signal.SIGKILL)
         if not jobs:
             break
-        for job in jobs.keys() - told:
-            told.add(job)
+        for job in jobs.keys() - signalled:
+            signalled.add(job)
             with suppress(ProcessLookupError):
-                os.kill(jobs[job], number)  # not the job: the worker knows whether it has heard
+                os.kill(jobs[job], number)  # the worker, not the job: it knows whether the job received the signal
         time.sleep(0.05)
     raise SystemExit(128 + number)

@@ -1,4 +1,4 @@
-"""What a command prints, on terminals and into pipes whose encoding lacks some of it."""
+"""Printing to terminals and pipes whose encoding lacks some characters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 
 def print_all() -> None:
-    """From now on print letters that an output's encoding lacks as their escapes, instead of ending in an error."""
+    """Print characters that an output's encoding lacks as escapes from now on, instead of raising an error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -1,6 +1,6 @@
-"""A picture of any kind to the 28x28 patches that MNIST would have made of it, to digits; knows no torch.
+"""Reading the digits on a picture of any kind: boxes, 28x28 patches in MNIST's form, labels; without torch.
 
-`Reader().read(picture)` gives a `Reading`.
+`Reader().read(picture)` returns a `Reading`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["Digit", "Reader", "Reading"]
 
 
 def __getattr__(name: str) -> object:
-    # when asked for: what only wants the patches waits for no onnxruntime
+    # lazily: code that needs only the patches does not wait for onnxruntime
     if name == "Reader":
         from digits.reading.reader import Reader
 

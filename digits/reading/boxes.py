@@ -1,4 +1,4 @@
-"""What the page detector's maps say: boxes of digits, each once. Training makes the maps after the same figures."""
+"""The page detector's maps decoded to boxes of digits, each once. Training makes the maps with the same constants."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ import numpy.typing as npt
 
 STRIDE = 4  # pixels of a level to one cell of the maps, down and across
 SMALLEST, LARGEST = 15.0, 36.0  # sizes of the digits that a level is responsible for, in its pixels
-REFERENCE = 24.0  # the maps hold the logarithm of widths and heights by this many pixels
+REFERENCE = 24.0  # the maps hold the logarithm of widths and heights divided by this many pixels
 OBJECTNESS, CLASSES, BOX, SMALLER = 0, slice(1, 11), slice(11, 15), 15  # the maps' channels
 CHANNELS = 16
 
-BREADTH = 0.9  # a digit's size is its height, or this share of its width where that is more; training has it too
-THRESHOLD = 0.6  # objectness from which on it is a digit to the detector alone
-MOST = 1500  # boxes looked at; of more, those of least objectness are left
+BREADTH = 0.9  # a digit's size is its height, or this share of its width where that is more; as in training
+THRESHOLD = 0.6  # objectness from which on the detector alone takes a box for a digit
+MOST = 1500  # boxes considered; of more, those of least objectness are dropped
 
 # Chosen by `python -m benchmarks.reading.constants`.
-TOLERATED = 11.0, 46.0  # sizes that are still believed, in pixels of a level; beyond them another level sees the digit
+TOLERATED = 11.0, 46.0  # sizes that are accepted, in pixels of a level; beyond them another level sees the digit
 OVERLAP = 0.45  # intersection over union from which two boxes are one digit found twice
-INSIDE = 0.7  # share of a box within another from which it is a part of that, or that is no digit
-NARROWEST = 0.35  # boxes are compared as if they were at least so wide, of their height: a stick's own width is nothing
+INSIDE = 0.7  # share of a box within another from which either it is a part of that digit, or that is not a digit
+NARROWEST = 0.35  # least width, of its height, with which a box is compared: a stick's own width is next to zero
 
 Floats = npt.NDArray[np.float32]
 
 
 class Found(NamedTuple):
-    """Digits on a picture. All float32, for n digits."""
+    """Digits found on a picture, n of them; all float32."""
 
     boxes: Floats  # (n, 4): centre x, centre y, width, height in pixels of the picture
-    objectness: Floats  # (n,): 0..1, that it is a digit
-    probabilities: Floats  # (n, 10): of 0..9 if it is one
+    objectness: Floats  # (n,): the probability that it is a digit, 0..1
+    probabilities: Floats  # (n, 10): of 0..9, given that it is a digit
 
     def only(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Found:
-        """Those chosen, by a mask (n,) or by their places, in their order."""
+        """The chosen digits, by a mask (n,) or by indices, in that order."""
         return Found(*(part[chosen] for part in self))
 
 
 def joined(parts: Sequence[Found]) -> Found:
-    """What was found at several levels, as one; of none nothing."""
+    """The findings of several levels, concatenated; empty for no levels."""
     nothing = Found(*(np.zeros(shape, np.float32) for shape in ((0, 4), 0, (0, 10))))
     return Found(*(np.concatenate(columns) for columns in zip(nothing, *parts, strict=True)))
 
 
 def sizes(boxes: Floats) -> Floats:
-    """Sizes of boxes (n, 4), which decide the level that is responsible for a digit: (n,)."""
+    """Sizes (n,) of boxes (n, 4), which decide the level that is responsible for a digit."""
     size: Floats = np.maximum(boxes[:, 3], BREADTH * boxes[:, 2])
     return size
 
@@ -69,7 +69,7 @@ def decode(
 
     dx, dy, *logarithms = peaks[BOX]
     x, y = (columns + 0.5 + dx) * STRIDE + start[0], (rows + 0.5 + dy) * STRIDE + start[1]
-    wide, tall = REFERENCE * np.exp(np.clip(logarithms, -5, 5))  # clipped, lest it overflow
+    wide, tall = REFERENCE * np.exp(np.clip(logarithms, -5, 5))  # clipped against overflow
     boxes = np.stack([x, y, wide, tall], 1)
     across, down = scale
     found = Found(
@@ -82,16 +82,16 @@ def decode(
 
 
 def suppress(found: Found) -> Found:
-    """Each digit once, and no digits that are parts of another; the most certain first.
+    """Non-maximum suppression: each digit once, without parts of other digits, the most certain first.
 
-    What is below THRESHOLD gives way to what is not.
+    Boxes below THRESHOLD give way to boxes above it.
     """
     found = without_repetitions(found)
     return found.only(wholes(found))
 
 
 def without_repetitions(found: Found) -> Found:
-    """Of boxes that overlap much, the most certain (greedy non-maximum suppression); the most certain first."""
+    """The most certain of boxes that overlap much (greedy non-maximum suppression), the most certain first."""
     found = found.only(np.argsort(-found.objectness, kind="stable")[:MOST])
     corners = _corners(found.boxes)
     area = _areas(corners)
@@ -106,10 +106,10 @@ def without_repetitions(found: Found) -> Found:
 
 
 def wholes(found: Found) -> npt.NDArray[np.bool_]:
-    """Which boxes remain where some lie within others, the whole or all of its parts: (n,).
+    """Mask (n,) of the boxes that remain where some lie within others: the whole, or all of its parts.
 
-    A whole competes with its parts' mean. From the smallest box to the largest, so that of parts within parts only
-    those compete that had won. Parts below THRESHOLD don't compete where others are above it.
+    A whole competes with the mean of its parts, from the smallest box to the largest, so that of parts within parts
+    only the winners compete. Parts below THRESHOLD don't compete where others are above it.
     """
     corners = _corners(found.boxes)
     area = _areas(corners)
@@ -155,6 +155,6 @@ def _sigmoid(logits: Floats) -> Floats:
 
 
 def _softmax(logits: Floats) -> Floats:
-    """Over the last axis."""
+    """Softmax over the last axis."""
     powers = np.exp(logits - logits.max(-1, keepdims=True))
     return np.asarray(powers / powers.sum(-1, keepdims=True), np.float32)

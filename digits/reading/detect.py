@@ -1,8 +1,8 @@
-"""A picture at several scales, each a factor of two finer, and what a page detector finds at them.
+"""A page detector run on a picture at several scales (levels), each a factor of two finer.
 
-The longest sides are `longest`, half of it, a quarter, … whatever the picture's own: so a picture and the same one
-enlarged are seen alike. It is looked at from coarse to fine, and finer only as long and where the net says that smaller
-digits are.
+The longest sides are `longest`, half of it, a quarter, … whatever the picture's own, so that a picture and the same one
+enlarged are treated alike. Levels run from coarse to fine; a finer one only as long as, and only where, the net reports
+smaller digits.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ Net = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 
 LONGEST = 1024  # pixels of the finest level's longest side: a page's small writing has digits of 15 pixels there
 PADDING = 16  # pixels around a level, so that digits at the edge have paper around them
-MULTIPLE = 16  # of which the net wants the sides of what it takes
+MULTIPLE = 16  # the sides of the net's input are multiples of this
 # ENLARGED and UNGATED were chosen by `python -m benchmarks.reading.constants`.
-ENLARGED = 1.4  # a small picture's finest level is at least so many times as large: its digits may have few pixels
+ENLARGED = 1.4  # least enlargement of a small picture at its finest level: its digits may have few pixels
 HALVED_TO = LARGEST  # longest side of the coarsest level, at most: there a digit that fills the picture is in range
-MARGIN = 24  # pixels of a level around cells that say so in which smaller digits are looked for
-CONTEXT = 48  # pixels of the finer level around that part: what the net knows of a digit's surroundings
-UNGATED = 256  # longest side of levels that are always looked at: they cost little, and digits may be too small to see
+MARGIN = 24  # pixels of a level around cells that report smaller digits, in which these are searched
+CONTEXT = 48  # pixels of the finer level around that part: the context that the net needs of a digit's surroundings
+UNGATED = 256  # longest side of levels that always run: they cost little, and digits may be too small to report
 
 
 class Level(NamedTuple):
@@ -54,9 +54,9 @@ class Level(NamedTuple):
 
 
 def levels(grey: Grey, longest: int = LONGEST) -> Iterator[Level]:
-    """The levels of a picture, uint8 (H, W), from coarse to fine; each is made when it is asked for.
+    """The levels of a picture, uint8 (H, W), from coarse to fine; each is made on demand.
 
-    Raises ValueError for what is not such a picture.
+    Raises ValueError for any other array.
     """
     if grey.dtype != np.uint8 or grey.ndim != 2 or not grey.size:
         raise ValueError(f"a picture is uint8 (H, W), but this is {grey.dtype} {grey.shape}")
@@ -76,7 +76,7 @@ def longest_sides(side: int, longest: int = LONGEST) -> list[int]:
 
 
 def border_level(grey: Grey) -> int:
-    """The median of the pixels along the edge: what lies around the picture, as far as one can know."""
+    """The median of the pixels along the edge: the best estimate of what lies around the picture."""
     return int(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
 
 
@@ -91,18 +91,18 @@ def as_input(pixels: Grey, paper: int) -> npt.NDArray[np.float32]:
 def detect(
     net: Net, grey: Grey, threshold: float = THRESHOLD, longest: int = LONGEST, gate: float | None = None
 ) -> Found:
-    """The digits on a picture, uint8 (H, W), the most certain first; arguments as `find` has them."""
+    """The digits on a picture, uint8 (H, W), the most certain first; arguments as for `find`."""
     return suppress(find(net, grey, threshold, longest, gate))
 
 
 def find(
     net: Net, grey: Grey, threshold: float = THRESHOLD, longest: int = LONGEST, gate: float | None = None
 ) -> Found:
-    """What a page detector takes for a digit at any level of a picture, uint8 (H, W); a digit may be found twice.
+    """The findings of a page detector at all levels of a picture, uint8 (H, W); a digit may be found twice.
 
     `threshold` is the least objectness, `longest` the longest side of the finest level. With a `gate`, 0..1, finer
-    levels are looked at only as long as the net says with at least this probability that smaller digits are there, and
-    of them the part alone that holds them.
+    levels run only as long as the net reports smaller digits with at least this probability, and only on the part of
+    the picture that holds them.
     """
     found = []
     part: Part = (0, 0, grey.shape[1], grey.shape[0])
@@ -132,17 +132,17 @@ def _scaled(grey: Grey, longest: int) -> list[Grey]:
     for side in longest_sides(max(height, width), longest):
         factor = side / max(height, width)
         size = max(1, round(factor * width)), max(1, round(factor * height))
-        if scaled and size[1] < SMALLEST:  # no digit is so high here that this level were responsible for it
+        if scaled and size[1] < SMALLEST:  # too low for a digit that this level is responsible for
             break
         how = cv2.INTER_AREA if factor <= 1 else cv2.INTER_LINEAR
         scaled.append(np.asarray(cv2.resize(source, size, interpolation=how), np.uint8))
         if factor <= 1:
-            source = scaled[-1]  # from which the next is made with less work
+            source = scaled[-1]  # the next one takes less work from this one
     return scaled
 
 
 def _cut(level: Level, part: Part) -> Level:
-    """What a level has of a part of the picture, and CONTEXT around it."""
+    """A level cropped to a part of the picture, with CONTEXT around it."""
     ends = []
     for axis, scale in enumerate(level.scale):
         side = level.image.shape[3 - axis]
@@ -155,14 +155,14 @@ def _cut(level: Level, part: Part) -> Level:
 
 
 def _within(found: Found, part: Part) -> Found:
-    """Those whose centre lies in a part of the picture."""
+    """The digits whose centre lies in a part of the picture."""
     x, y = found.boxes[:, 0], found.boxes[:, 1]
     left, top, right, bottom = part
     return found.only((x >= left) & (x < right) & (y >= top) & (y < bottom))
 
 
 def _with_smaller_digits(maps: Floats, level: Level, part: Part, gate: float) -> Part | None:
-    """What of a part of the picture holds smaller digits, by a probability of at least `gate` in each cell."""
+    """The part of `part` whose cells report smaller digits with at least the probability `gate`; None without any."""
     likely = 1 / (1 + np.exp(-np.clip(maps[0, SMALLER], -30, 30))) >= gate
     places = [  # x of each column, y of each row
         ((np.arange(cells) + 0.5) * STRIDE + start) / scale

@@ -1,8 +1,8 @@
-"""Boxes of digits put into text lines, in reading order.
+"""Text lines from boxes of digits, in reading order.
 
-Neighbours are linked, the best links first, unless that would put what stands above one another into one line: so lines
-may slant and bend, and digits of a line be of very different size. Lines go across the whole page, as those of a table
-do, but for columns of which the lines do not match.
+Neighbours are linked, the best links first, unless that would join digits that stand above one another: lines may thus
+slant and bend, and the digits of a line may differ much in size. Lines run across the whole page, as in a table, except
+for columns whose lines do not match.
 """
 
 from __future__ import annotations
@@ -14,27 +14,25 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-Line = npt.NDArray[np.intp]
-"""Indices of boxes, from left to right."""
-Link = tuple[int, int]
-"""Indices of two boxes, the left one first."""
+Line = npt.NDArray[np.intp]  # indices of boxes, from left to right
+Link = tuple[int, int]  # indices of two boxes, the left one first
 
-# Chosen by `python -m benchmarks.reading.constants`. Distances are in heights of the digits, by the mean of two
-# neighbours; what neighbours share of their heights is in the lower one's height.
+# Chosen by `python -m benchmarks.reading.constants`. Distances are in heights of the digits, the mean of two
+# neighbours; the part of their heights that neighbours share is in heights of the lower one.
 REACH = 2.5  # widest gap between neighbours
-SHARED = 0.35  # what digits of a line share at least
-SMALL, NEAR = 0.7, 0.8  # nothing if one is so much lower than the other, up to this gap: an exponent
-SLANT = 3.0  # a link costs as much for a height not shared as for so much gap
-LINKS = 4  # links of each digit to its right, the best
-OVERLYING = 0.3  # a digit is above or below a line from a height of the larger, less this share of the lower one's
-STRAIGHT = 4.0  # evidence that a page is straight, before any line is seen: a sum of squared heights
+SHARED = 0.35  # least shared height of two digits of a line
+SMALL, NEAR = 0.7, 0.8  # none is needed if one is so much lower than the other, up to this gap: an exponent
+SLANT = 3.0  # the gap that costs a link as much as a height not shared
+LINKS = 4  # the best links of each digit to its right that are kept
+OVERLYING = 0.3  # a digit is above or below a line from the larger height on, less this share of the lower one
+STRAIGHT = 4.0  # prior evidence that a page is straight: a sum of squared heights
 END = 5  # digits at a line's end that give its slope there
 GUTTER = 1.5  # narrowest gap between columns
-GUTTERS = 4  # gaps looked at, the widest
-WIDER = 2.0  # a gap between columns is so many times as wide as those between the digits
+GUTTERS = 4  # the widest gaps that are considered
+WIDER = 2.0  # least ratio of a gap between columns to the gaps between digits
 LEVEL = 0.4  # lines of two columns match up to this distance of their middles
-MATCHED = 0.5  # columns of which a smaller share of lines match are read one after the other
-FAR, SEVERAL = 4.0, 3  # so are those so far apart, of at least so many lines
+MATCHED = 0.5  # columns with a smaller share of matching lines are read one after the other
+FAR, SEVERAL = 4.0, 3  # so are columns farther apart than this, with at least this many lines
 
 
 def text_lines(boxes: npt.NDArray[np.float32]) -> list[list[int]]:
@@ -54,7 +52,7 @@ def _straightened(boxes: Floats) -> Floats:
 
 
 def _angle_of(boxes: Floats, lines: list[Line]) -> float:
-    """By which lines run down to the right, in radians: long ones tell it better than neighbours do."""
+    """The angle at which lines run down to the right, in radians; long lines give it better than neighbours."""
     across, down = STRAIGHT * float(np.median(boxes[:, 3])) ** 2, 0.0
     for line in lines:
         x, y, _, _ = boxes[line].T
@@ -100,7 +98,7 @@ def _columns(boxes: Floats, members: Line) -> list[Line]:
 
 
 def _gutters(boxes: Floats, members: Line) -> list[tuple[float, Line, Line]]:
-    """Empty strips from top to bottom, the widest first: each with its width, and what is left and right of it."""
+    """Empty strips from top to bottom, the widest first: each with its width and the boxes left and right of it."""
     x, _, width, _ = boxes[members].T
     order = np.argsort(x - width / 2)
     starts, ends = (x - width / 2)[order], np.maximum.accumulate((x + width / 2)[order])
@@ -110,7 +108,7 @@ def _gutters(boxes: Floats, members: Line) -> list[tuple[float, Line, Line]]:
 
 
 def _are_columns(boxes: Floats, left: list[Line], right: list[Line], gap: float) -> bool:
-    """Whether what lies on both sides of a gutter, its width in heights, is read one after the other."""
+    """Whether the lines left and right of a gutter, `gap` heights wide, are columns, read one after the other."""
     fewer, more = sorted((left, right), key=len)
     if len(fewer) < 2:
         return False
@@ -155,13 +153,13 @@ def _lines(boxes: Floats, members: Line) -> list[Line]:
 
 
 def _chains(boxes: Floats, members: Line) -> list[Line]:
-    """Neighbours linked to lines, in any order."""
+    """Lines of linked neighbours, in any order."""
     order = members[np.argsort(boxes[members, 0], kind="stable")]
     return _linked(boxes, [order[[place]] for place in range(len(order))], _near_links(boxes, order))
 
 
 def _linked(boxes: Floats, lines: list[Line], links: Iterable[Link]) -> list[Line]:
-    """The lines, some of them joined: the links in their order, but none of two lines above one another."""
+    """The lines joined along the links, in their order, except where one line is above the other."""
     line_of = {int(place): line for line in lines for place in line}
     for left, right in links:
         one, other = line_of[left], line_of[right]
@@ -198,21 +196,21 @@ def _near_links(boxes: Floats, order: Line) -> list[Link]:
 
 
 def _far_links(boxes: Floats, lines: list[Line]) -> list[Link]:
-    """Links from the end of a line to the start of another that goes on at the same height, the best first."""
+    """Links from the end of a line to the start of another that continues at the same height, the best first."""
     ends = np.array([_end(boxes, line[-END:]) for line in lines])  # (m, 5)
     starts = np.array([_end(boxes, line[:END][::-1]) for line in lines])
     x, y, half, slope, height = (column[:, None] for column in ends.T)
     to_x, to_y, to_half, to_slope, to_height = (column[None] for column in starts.T)
     usual = (height + to_height) / 2
     gap = (to_x - x - half - to_half) / usual
-    way = np.minimum(to_x - x, REACH * usual)  # a slope that few digits give leads astray farther on
+    way = np.minimum(to_x - x, REACH * usual)  # a slope from few digits is wrong farther on
     shared = np.minimum((usual - np.abs(to_y - y - way * (slope + to_slope) / 2)) / np.minimum(height, to_height), 1)
     cost = np.where((to_x > x) & (shared >= SHARED), np.maximum(gap, 0) + SLANT * (1 - shared), np.inf)
     return _best(cost, np.array([line[-1] for line in lines]), np.array([line[0] for line in lines]))
 
 
 def _end(boxes: Floats, last: Line) -> tuple[float, float, float, float, float]:
-    """Of the last few digits without exponents: x, y and half the width of the very last, their slope, their height."""
+    """A line's end from its last digits without exponents: x, y and half the width of the last; slope and height."""
     last = last[boxes[last, 3] > SMALL * boxes[last, 3].max()]
     x, y, width, height = boxes[last].T
     slope = 0.0

@@ -1,6 +1,6 @@
-"""How a reading is told: a line of a table for people, a JSON object or a CSV row for programs, a picture with boxes.
+"""The output of a reading: a table row for people, a JSON object or a CSV row for programs, a picture with boxes.
 
-Each function that makes text takes a picture's name and its reading, or the sentence why there is none.
+Each function that makes text takes a picture's name and its reading, or the message why it can't be read.
 """
 
 from __future__ import annotations
@@ -25,23 +25,17 @@ CSV_COLUMNS = ("path", "text", "confidence", "confidences", "boxes", "error", "s
 LEGEND = (
     f"? follows a digit that is less than {DOUBTFUL:.0%} sure, and the share of a picture that a person should look at"
 )
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet calculates what begins so (OWASP, CSV injection)
-
-CERTAIN, UNCERTAIN = (0, 130, 60), (215, 80, 0)
-"""Green, and orange for a digit that is doubtful; RGB."""
-
-LEGIBLE = 480
-"""Pixels of the longer side; what is smaller is enlarged, or the answers would cover it."""
-
-LONGEST_NAME = 240
-"""Bytes of a file's name; file systems take 255."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet evaluates cells that begin so (OWASP, CSV injection)
+CERTAIN, UNCERTAIN = (0, 130, 60), (215, 80, 0)  # RGB: green, and orange for a doubtful digit
+LEGIBLE = 480  # pixels of the longer side; smaller pictures are enlarged, or the labels would cover them
+LONGEST_NAME = 240  # bytes of a file's name; file systems take 255
 
 
 def as_json(name: str, result: Reading | str) -> str:
-    """One line of ASCII: `path`, and `error` or what is read.
+    """One line of ASCII: `path`, and `error` or the reading.
 
-    That is `text`, the whole picture's `confidence` and whether it is `doubtful`, and `digits` (`label`, `confidence`,
-    `box`); and `left_out`, where a picture has more marks than are looked at.
+    The reading is `text`, the whole picture's `confidence`, whether it is `doubtful`, `digits` (`label`, `confidence`,
+    `box`), and `left_out` where a picture has more marks than are examined.
     """
     if isinstance(result, str):
         return json.dumps({"path": name, "error": result})
@@ -57,7 +51,7 @@ def as_json(name: str, result: Reading | str) -> str:
 def as_csv(name: str, result: Reading | str) -> str:
     """One row of CSV_COLUMNS: the lowest confidence, each digit's confidence and box in reading order, the picture's.
 
-    Names are told as in the table, and never begin as a formula does.
+    Names are escaped as in the table, and never begin like a formula.
     """
     name = safe(name)
     if name.startswith(FORMULA) and name != "-":
@@ -66,7 +60,7 @@ def as_csv(name: str, result: Reading | str) -> str:
         return _row([name, "", "", "", "", result, "", ""])
     confidences = [f"{digit.confidence:.4f}" for digit in result.digits]
     boxes = [" ".join(map(str, digit.box)) for digit in result.digits]
-    unseen = f"{result.left_out} marks more were not looked at" if result.left_out else ""
+    unseen = f"{result.left_out} more marks were not examined" if result.left_out else ""
     digits = [result.text, min(confidences, default=""), " ".join(confidences), "; ".join(boxes)]
     return _row([name, *digits, unseen, f"{result.confidence:.4f}", "?" * result.doubtful])
 
@@ -84,18 +78,18 @@ def as_row(name: str, result: Reading | str, width: int) -> str:
     text = ["".join(f"{digit.label}{'?' * digit.doubtful}" for digit in line) for _, line in lines]
     text = text or ["no digits"]
     if result.left_out:
-        text.append(f"({result.left_out:,} marks more were not looked at: cut the picture up)")
+        text.append(f"({result.left_out:,} more marks were not examined; cut the picture up)")
     sure = f"{result.confidence:.0%}{'?' * result.doubtful}"
     return f"{safe(name):<{width}}  {sure:>6}  " + f"\n{'':<{width + 10}}".join(text)
 
 
 def table_header(width: int) -> str:
-    """The first two lines of the table; `sure` is how likely the whole picture is read without a fault."""
+    """The first two lines of the table; `sure` is the probability that the whole picture is read without a fault."""
     return f"{'picture':<{width}}  {'sure':>6}  text\n{'-' * width}  {'-' * 6}  {'-' * 12}"
 
 
 def safe(text: str) -> str:
-    """A name with what a terminal would obey, hide or turn around written as an escape."""
+    """A name with control, invisible and bidirectional characters written as escapes."""
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape", "surrogatepass").decode() for letter in text
     )
@@ -103,14 +97,14 @@ def safe(text: str) -> str:
 
 def _row(cells: list[str] | tuple[str, ...]) -> str:
     file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerow(cells)  # which makes it quote a newline within a cell
+    csv.writer(file, lineterminator="\n").writerow(cells)  # "\n", so that it quotes a newline within a cell
     return file.getvalue().removesuffix("\n")
 
 
 def annotated(picture: Picture, reading: Reading) -> npt.NDArray[np.uint8]:
-    """The picture, uint8 (H, W, 3) RGB, with boxes and answers; the confidence beside those that are doubtful.
+    """The picture, uint8 (H, W, 3) RGB, with boxes and labels, and the confidence beside the doubtful ones.
 
-    A small picture is enlarged by a whole factor; a large one stays as much reduced as the reader took it.
+    A small picture is enlarged by a whole factor; a large one stays reduced as the reader took it.
     """
     factor = ceil(LEGIBLE / max(picture.pixels.shape[:2]))
     drawn = np.ascontiguousarray(picture.pixels.repeat(factor, 0).repeat(factor, 1))
@@ -121,13 +115,13 @@ def annotated(picture: Picture, reading: Reading) -> npt.NDArray[np.uint8]:
         left, top = round(x * scale[0]), round(y * scale[1])
         right, bottom = round((x + wide) * scale[0]) - 1, round((y + high) * scale[1]) - 1
         cv2.rectangle(drawn, (left, top), (right, bottom), UNCERTAIN if digit.doubtful else CERTAIN, line)
-    for digit in reading.digits:  # after all boxes, so that none crosses an answer
+    for digit in reading.digits:  # after all boxes, so that none crosses a label
         _write(drawn, digit, round(digit.box[0] * scale[0]), round(digit.box[1] * scale[1]), line)
     return drawn
 
 
 def _write(drawn: npt.NDArray[np.uint8], digit: Digit, left: int, top: int, line: int) -> None:
-    """An answer above its box, or within it where the picture ends; on a plate, to be read on any ground."""
+    """Write a label above its box, or within it where the picture ends, on a white plate to be legible anywhere."""
     text = f"{digit.label} {digit.confidence:.0%}" if digit.doubtful else str(digit.label)
     size = 0.55 * line + 0.1
     (wide, high), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, line)
@@ -139,13 +133,13 @@ def _write(drawn: npt.NDArray[np.uint8], digit: Digit, left: int, top: int, line
 
 
 class AnnotationFolder:
-    """Where annotated pictures go: PNG files, `photo.jpg.png` of `photo.jpg`, none over another or over a picture read.
+    """A folder of annotated pictures: PNG files, `photo.jpg.png` for `photo.jpg`; none overwrites another or an input.
 
-    A file of that name from an earlier time is replaced, whole or not at all.
+    A file of that name from an earlier run is replaced atomically.
     """
 
     def __init__(self, folder: Path, pictures: Iterable[str]) -> None:
-        """Makes the folder; `pictures` are the paths of all that is read. Raises OSError."""
+        """Make the folder; `pictures` are the paths of all pictures to read. Raises OSError."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._taken: set[str] = set()
@@ -173,7 +167,7 @@ class AnnotationFolder:
 
 
 def _identities(path: str | Path) -> set[tuple[int, int]]:
-    """What the file system knows a file by, and the link that leads to it; nothing where there is no file."""
+    """Device and inode of a file, and of the link that leads to it; empty where there is no file."""
     found = set()
     for look in (os.stat, os.lstat):
         try:

@@ -1,4 +1,4 @@
-"""A digit's ink in the form that MNIST's digits have (LeCun et al. 1998): out of a box on a picture, or by itself."""
+"""A digit's ink in the form of MNIST's digits (LeCun et al. 1998): from a box on a picture, or by itself."""
 
 from __future__ import annotations
 
@@ -11,25 +11,23 @@ import numpy.typing as npt
 Grey = npt.NDArray[np.uint8]  # (H, W)
 Floats = npt.NDArray[np.float32]
 
-BOX, SIDE = 20, 28
-"""MNIST's digits are scaled to fit a box of 20 pixels, and placed on 28 by 28."""
-
-FINER = 2  # the ink is told from the paper on a patch so many times as large as the classifier's
+BOX, SIDE = 20, 28  # MNIST's digits are scaled to fit a box of 20 pixels, and placed on 28 by 28
+FINER = 2  # ink and paper are separated on a patch enlarged by this factor
 # Chosen by `python -m benchmarks.reading.constants`, but for EVERY, which is for speed.
-PLANE_ROUNDS = 4  # of fitting the paper: each leaves out more of what is ink
-OUTLIERS = 1.5  # pixels that are further from the plane than so many median distances are no paper
+PLANE_ROUNDS = 4  # of fitting the paper: each excludes more of the ink
+OUTLIERS = 1.5  # pixels that are further from the plane than this many median distances are not paper
 DARKEST = 97  # percentile of the distances from the paper that is full ink
-FAINTEST = 4.0  # grey levels that ink differs from the paper, at least: less is made no darker
-PAPER = 0.15  # share of the full ink's distance that is paper still: its grain
+FAINTEST = 4.0  # least difference of ink from paper, in grey levels: fainter ink is not made darker
+PAPER = 0.15  # share of the full ink's distance that still counts as paper: its grain
 
-EVERY = 3  # so many pixels across and down one is asked about the paper: a ninth are enough for a plane
-WIDENED = 0.12  # of a box's longer side: the ink may end so far from where a detector has it
-LOOKED_AT = 192  # longest side at which a whole picture's ink is looked for, in pixels
-ABOVE = 4.0  # median distances from the paper from which on it is no grain
-INKED = 0.4  # of the strongest ink's distance from the paper: a thing's edge
-SPECK = 0.01  # of the ink of the largest piece: less is none of a digit's strokes
-LEAST = 0.1  # of the picture: what reaches its edge is left out if a thing so large does not
-GAP = 0.3  # what is farther than this from a digit's other strokes, in sizes of the largest one, is no part of it
+EVERY = 3  # every third pixel, across and down, is fitted to the paper: a ninth are enough for a plane
+WIDENED = 0.12  # of a box's longer side: how far the ink may end from the detector's box
+LOOKED_AT = 192  # longest side at which a whole picture's ink is searched, in pixels
+ABOVE = 4.0  # median distances from the paper from which on a pixel is not grain
+INKED = 0.4  # of the strongest ink's distance from the paper: the edge of a mark
+SPECK = 0.01  # of the ink of the largest component: a smaller one is not a stroke of a digit
+LEAST = 0.1  # of the picture: components that reach its edge are ignored if one so large does not
+GAP = 0.3  # a stroke farther than this from a digit's others, in sizes of the largest one, is not part of it
 
 
 def as_mnist(ink: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -55,7 +53,7 @@ def box_patches(grey: Grey, boxes: Floats) -> Grey:
     """Patches of the digits in boxes (n, 4) of a picture, uint8 (H, W): uint8 (n, 28, 28).
 
     A box has its centre x, y, its width and its height, in pixels. Its longer side becomes 20 pixels, as MNIST's digits
-    have, and its centre the patch's. The paper is made even and black, whichever of the two was lighter.
+    have, and its centre the patch's. The paper becomes an even black, whether it was lighter than the ink or darker.
     """
     patches = np.zeros((len(boxes), SIDE, SIDE), np.uint8)
     for patch, box in zip(patches, boxes, strict=True):
@@ -64,9 +62,9 @@ def box_patches(grey: Grey, boxes: Floats) -> Grey:
 
 
 def tightened(grey: Grey, boxes: Floats) -> Floats:
-    """Boxes (n, 4) of a picture, uint8 (H, W), with their sides where the ink ends: (n, 4).
+    """Boxes (n, 4) of a picture, uint8 (H, W), with their sides moved to where the ink ends: (n, 4).
 
-    A side stays as it is where ink goes on beyond it, of a neighbour or of a digit that touches.
+    A side stays where ink continues beyond it, a neighbour's or that of a touching digit.
     """
     tight = boxes.copy()
     for box, own in zip(tight, boxes, strict=True):
@@ -77,7 +75,7 @@ def tightened(grey: Grey, boxes: Floats) -> Floats:
 
 
 def _ends(grey: Grey, box: Floats, axis: int) -> tuple[float, float]:
-    """Where the ink in a box begins and ends along x (0) or y (1), no farther off than the box may be wrong."""
+    """Where the ink in a box begins and ends along x (0) or y (1), within WIDENED of the box."""
     middle, half = box[:2], box[2:] / 2
     reach = np.ceil(half + WIDENED * float(box[2:].max())).astype(int)
     begin = np.maximum(np.floor(middle - reach).astype(int), 0)
@@ -90,7 +88,7 @@ def _ends(grey: Grey, box: Floats, axis: int) -> tuple[float, float]:
     if float(off.max()) < FAINTEST:
         return first, last
     end = begin[axis] + around.shape[1 - axis]
-    edge = begin[axis] > 0, end < grey.shape[1 - axis]  # beyond the picture no ink goes on
+    edge = begin[axis] > 0, end < grey.shape[1 - axis]  # no ink continues beyond the picture
     return (
         first if edge[0] and inked[0] == begin[axis] else float(inked[0]),
         last if edge[1] and inked[-1] == end - 1 else float(inked[-1] + 1),
@@ -98,7 +96,7 @@ def _ends(grey: Grey, box: Floats, axis: int) -> tuple[float, float]:
 
 
 def one_digit(grey: Grey) -> Grey:
-    """The patch, uint8 (28, 28), of a picture, uint8 (H, W), that is known to hold one thing, a digit or another.
+    """The patch, uint8 (28, 28), of a picture, uint8 (H, W), that is known to hold one mark, a digit or another sign.
 
     Raises ValueError where no ink is found.
     """
@@ -110,31 +108,30 @@ def one_digit(grey: Grey) -> Grey:
 
 
 def ink_box(grey: Grey) -> Floats | None:
-    """The box, float32 (4,), of the one thing on a picture, uint8 (H, W); None where no ink is found.
+    """The box, float32 (4,), of the one mark on a picture, uint8 (H, W); None where no ink is found.
 
-    Strokes that don't touch are taken together; what lies along the picture's edge and what is far from the rest is
-    left out.
+    Strokes that don't touch are taken together; components at the picture's edge or far from the rest are ignored.
     """
     scale = min(1.0, LOOKED_AT / max(grey.shape))
     size = max(1, round(scale * grey.shape[1])), max(1, round(scale * grey.shape[0]))
     small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(np.float32)
     off = small - paper_of(small)
-    things = [thing for sign in (-1, 1) if (thing := _main_thing(off * np.float32(sign)))]
-    if not things:
+    marks = [mark for sign in (-1, 1) if (mark := _main_mark(off * np.float32(sign)))]
+    if not marks:
         return None
-    left, top, right, bottom = max(things, key=lambda thing: thing[0])[1]
+    left, top, right, bottom = max(marks, key=lambda mark: mark[0])[1]
     x, y = grey.shape[1] / size[0], grey.shape[0] / size[1]
     return np.array(
         [(left + right) * x / 2, (top + bottom) * y / 2, (right - left) * x, (bottom - top) * y], np.float32
     )
 
 
-def _main_thing(ink: Floats) -> tuple[float, tuple[int, int, int, int]] | None:
-    """How much ink, (H, W) above 0, is in the thing with most of it, and its left, top, right and bottom."""
+def _main_mark(ink: Floats) -> tuple[float, tuple[int, int, int, int]] | None:
+    """The amount of ink (above 0 in (H, W)) of the mark with most of it, and its left, top, right and bottom."""
     full = float(cv2.blur(ink, (3, 3)).max())
     mask = ink >= max(FAINTEST, ABOVE * float(np.median(np.abs(ink))), INKED * full)
-    number, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    weights = np.bincount(pieces.ravel(), (ink * mask).ravel(), number)[1:]
+    number, components, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    weights = np.bincount(components.ravel(), (ink * mask).ravel(), number)[1:]
     left, top, wide, high = stats[1:, :4].T
     right, bottom = left + wide, top + high
     inside = (left > 0) & (top > 0) & (right < ink.shape[1]) & (bottom < ink.shape[0])
@@ -169,7 +166,7 @@ def _patch(grey: Grey, box: Floats) -> Grey:
 
 
 def _around(grey: Grey, box: Floats) -> Floats:
-    """The square of the picture around a box, of FINER times a patch's side; what is beyond the edge is the edge's."""
+    """The square of the picture around a box, of FINER times a patch's side; beyond the edge, the edge is repeated."""
     x, y, wide, high = (float(number) for number in box)
     reach = max(wide, high, 1.0) * SIDE / BOX / 2
     left, top, right, bottom = int(x - reach) - 1, int(y - reach) - 1, int(x + reach) + 2, int(y + reach) + 2
@@ -178,7 +175,7 @@ def _around(grey: Grey, box: Floats) -> Floats:
         return np.zeros((FINER * SIDE, FINER * SIDE), np.float32)
     side = FINER * SIDE
     scale = side / (2 * reach)
-    if scale < 1:  # every pixel counts, not those alone that lie where a new one is
+    if scale < 1:  # so that every pixel counts, not only those at the places of new ones
         size = max(1, round(scale * cut.shape[1])), max(1, round(scale * cut.shape[0]))
         to_x, to_y = size[0] / cut.shape[1], size[1] / cut.shape[0]
         cut = cv2.resize(cut, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
@@ -205,7 +202,7 @@ def _inside(box: Floats) -> tuple[slice, slice]:
 
 
 def paper_of(around: Floats) -> Floats:
-    """The grey of the paper of a picture, (H, W): a plane through most pixels; what fits it worst is left out."""
+    """The grey of the paper of a picture, (H, W): a plane fitted to most pixels, without the worst outliers."""
     terms, across, down = _terms(*around.shape)
     grey = around[::EVERY, ::EVERY].ravel()
     plane = np.array([0, 0, np.median(grey)], np.float32)
@@ -220,7 +217,7 @@ def paper_of(around: Floats) -> Floats:
 
 @lru_cache(maxsize=16)
 def _terms(height: int, width: int) -> tuple[Floats, Floats, Floats]:
-    """For the pixels that are asked about x, y and 1, float32 (n, 3), -0.5 to 0.5; and all x, all y."""
+    """Terms of the plane at the sampled pixels: x, y and 1, float32 (n, 3), -0.5 to 0.5; then all x, all y."""
     across, down = (np.linspace(-0.5, 0.5, side, dtype=np.float32) for side in (width, height))
     x, y = (places.ravel() for places in np.meshgrid(across[::EVERY], down[::EVERY]))
     return np.stack([x, y, np.ones_like(x)], 1), across, down

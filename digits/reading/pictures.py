@@ -1,6 +1,6 @@
-"""Pictures of any kind to plain pixels, within limits: a file from a stranger neither harms nor eats the memory.
+"""Pictures of any kind decoded to plain pixels, within limits: an untrusted file can't do harm or exhaust the memory.
 
-What it is is told from its first bytes, never from its name. Only formats that Pillow decodes itself are read.
+The format is recognised by the first bytes, never by the name. Only formats that Pillow decodes itself are read.
 """
 
 from __future__ import annotations
@@ -23,20 +23,18 @@ from PIL import Image, ImageFile, TiffImagePlugin
 
 from digits.reading.rgb import as_rgb, factor_for
 
-MAX_BYTES = 200_000_000
-"""Of a file: it holds the largest picture even where it isn't compressed, at 3 bytes a pixel."""
+MAX_BYTES = 200_000_000  # of a file: enough for the largest picture, even uncompressed at 3 bytes a pixel
 
 MAX_PIXELS = 64_000_000
 """Width times height: four bytes each while it is decoded, 256 MB. A sheet of A4 scanned at 600 dpi has 35 million."""
 
 JPEG_SHARE, WEBP_SHARE = 4, 1 / 3
-"""How many times as many pixels: an ordinary JPEG is reduced while it is decoded, so the 200 million of a telephone
-are welcome; libwebp needs some 16 bytes a pixel."""
+"""Factors of MAX_PIXELS: an ordinary JPEG is reduced while it is decoded, so a phone's 200 million pixels are accepted;
+libwebp needs some 16 bytes a pixel."""
 
-MAX_SIDE = 32_767
-"""Pixels a side: OpenCV's cv2.remap and cv2.warpAffine take no more."""
+MAX_SIDE = 32_767  # pixels a side: the limit of OpenCV's cv2.remap and cv2.warpAffine
 
-_FORMATS = (  # first bytes, format, Pillow's plugin, what opens it there
+_FORMATS = (  # first bytes, format, Pillow's plugin, its opener
     (rb"\x89PNG\r\n\x1a\n", "PNG", "PngImagePlugin", "PngImageFile"),
     (rb"\xff\xd8\xff", "JPEG", "JpegImagePlugin", "jpeg_factory"),
     (rb"GIF8[79]a", "GIF", "GifImagePlugin", "GifImageFile"),
@@ -56,11 +54,11 @@ _OTHERS = (
     (rb"(?i)\s*(<\?xml[^>]*>\s*)?<svg", "an SVG drawing"),
     (rb"(?i)\s*<(!doctype|html)", "a web page"),
 )
-_HEAD = 256  # bytes looked at to tell what a file is
+_HEAD = 256  # bytes read to recognise the format
 
 
 class PictureError(ValueError):
-    """A picture that isn't read; the message is one sentence that says why and what to do, without a path."""
+    """A picture that can't be read; the message is one sentence with the reason and the fix, without a path."""
 
 
 @dataclass(frozen=True)
@@ -70,26 +68,26 @@ class Picture:
     pixels: npt.NDArray[np.uint8]
     """(h, w, 3) RGB, turned upright, reduced by a whole factor where it had more than `rgb.ENOUGH` pixels."""
     width: int
-    """Of the picture as it is seen, before it was reduced: boxes are told in these pixels."""
+    """Of the upright picture before it was reduced; boxes are in these pixels."""
     height: int
 
     @property
     def grey(self) -> npt.NDArray[np.uint8]:
-        """Its pixels' lightness: (h, w)."""
+        """The lightness of its pixels, uint8 (h, w)."""
         return np.asarray(cv2.cvtColor(self.pixels, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def open_picture(source: str | Path | bytes, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Decode a file, by its path or as its bytes; of an animation the first picture, of several pages the first.
+    """Decode a file, by its path or as its bytes: the first frame of an animation, the first of several pages.
 
-    Turned as its EXIF asks for, transparency laid on white or black (whichever the ink stands out from), every mode and
-    depth brought to RGB of 8 bits. Raises PictureError.
+    The picture is turned upright by its EXIF orientation, composited on white or black where it is transparent
+    (whichever the ink stands out from), and converted to 8-bit RGB from any mode and depth. Raises PictureError.
     """
     if isinstance(source, bytes):
         return _decode(io.BytesIO(source), len(source), max_pixels)
     path = Path(source)
     try:
-        # Asked before it is opened: opening a pipe waits for its other end, and some devices act on being opened
+        # Checked before opening: opening a pipe waits for its other end, and some devices act on being opened
         mode = path.stat().st_mode
         _check_plain(mode)
         with path.open("rb") as file:
@@ -108,7 +106,7 @@ def from_array(array: npt.NDArray[np.uint8]) -> Picture:
     """Pixels that are already in memory: uint8, (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA; raises PictureError."""
     if array.dtype != np.uint8 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
         raise PictureError(
-            f"an array of {array.dtype} and shape {array.shape} is no picture; give uint8 of shape (height, width), "
+            f"an array of {array.dtype} and shape {array.shape} is not a picture; give uint8 of shape (height, width), "
             "(height, width, 3) or (height, width, 4)"
         )
     _check_size(array.shape[1], array.shape[0], MAX_PIXELS)
@@ -138,12 +136,12 @@ def _decode(file: BinaryIO, size: int, max_pixels: int) -> Picture:
     if known is None:
         raise PictureError(f"this is {_other(head)}, not a picture that can be read; save it as PNG or JPEG")
     name, plugin, opener = known
-    if name == "WebP":  # before it is opened: that alone allocates
+    if name == "WebP":  # before opening, which already allocates
         max_pixels = int(max_pixels * WEBP_SHARE)
         _check_size(*_webp_size(head), max_pixels)
     elif (
         name == "PNG" and head[12:16] == b"IHDR" and len(head) >= 24
-    ):  # Pillow says of one without pixels only that it isn't PNG
+    ):  # of one without pixels Pillow reports only that it is not a PNG
         _check_size(int.from_bytes(head[16:20]), int.from_bytes(head[20:24]), max_pixels)
     file.seek(0)
     with _telling(name):
@@ -154,25 +152,25 @@ def _decode(file: BinaryIO, size: int, max_pixels: int) -> Picture:
             max_pixels *= JPEG_SHARE
         _check_size(*image.size, max_pixels)
         if isinstance(image, TiffImagePlugin.TiffImageFile):
-            # A tile is decoded whole, however little of it belongs to the picture
+            # Tiles are decoded whole, however little of them belongs to the picture
             _check_size(image.tag_v2.get(322, 1), image.tag_v2.get(323, 1), max_pixels)
         wide, high = image.size
         factor = factor_for(wide, high)
-        # A JPEG is decoded at a half, a quarter or an eighth of its size; the other formats take no notice
+        # A JPEG is decoded at a half, a quarter or an eighth of its size; other formats ignore it
         drafted = image.draft(None, (max(1, wide // factor), max(1, high // factor)))
         return Picture(*as_rgb(image, (wide, high) if drafted else None))
 
 
 @contextmanager
 def _telling(name: str) -> Iterator[None]:
-    """Make one sentence of whatever Pillow's decoders raise, which is any exception there is."""
+    """Turn whatever Pillow's decoders raise, which can be any exception, into one sentence."""
     try:
         yield
     except PictureError:
         raise
     except MemoryError:
         raise PictureError("the picture needs more memory than there is; make it smaller") from None
-    except Image.DecompressionBombError:  # a GIF's picture that is larger than the GIF
+    except Image.DecompressionBombError:  # a GIF's frame that is larger than the GIF
         raise PictureError("the picture has more pixels than are read; make it smaller") from None
     except Exception as error:  # Pillow's decoders raise anything
         raise PictureError(
@@ -182,7 +180,7 @@ def _telling(name: str) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """What Pillow says in words; not what Python says of a value it got, nor the bytes of a stranger."""
+    """Pillow's own message; not Python's about a value, nor bytes of an untrusted file."""
     said = error.args[0] if isinstance(error, (OSError, SyntaxError)) and error.args else None
     return f" ({said})" if isinstance(said, str) and re.fullmatch(r"[\w ,.'()-]{1,80}", said, re.ASCII) else ""
 
@@ -202,7 +200,7 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
 
 
 def _webp_size(head: bytes) -> tuple[int, int]:
-    """The canvas; each of the three kinds of WebP tells it in another way (RFC 9649)."""
+    """Width and height of the canvas, which each of the three kinds of WebP stores in its own way (RFC 9649)."""
     kind = head[12:16]
     if kind == b"VP8X":
         return 1 + int.from_bytes(head[24:27], "little"), 1 + int.from_bytes(head[27:30], "little")
@@ -213,7 +211,7 @@ def _webp_size(head: bytes) -> tuple[int, int]:
 
 
 def _in_one_scan(image: ImageFile.ImageFile, file: BinaryIO) -> bool:
-    """Whether all of a JPEG's colours come in one scan; else libjpeg holds all its coefficients, 6 bytes a pixel.
+    """Whether all colours of a JPEG come in one scan; if not, libjpeg holds all coefficients, 6 bytes a pixel.
 
     Pillow has read up to the end of the first scan's header (ITU-T T.81, B.2.3), which has 8 bytes and 2 for a colour.
     """

@@ -1,4 +1,4 @@
-"""A picture of any kind to the digits on it: a page detector finds them, a classifier gives a second opinion."""
+"""The digits on a picture of any kind: a page detector finds them, a classifier gives a second opinion."""
 
 from __future__ import annotations
 
@@ -24,39 +24,34 @@ Model = str | Path
 Classify = Callable[[Grey], Floats]
 """A classifier: patches uint8 (n, 28, 28) to probabilities (n, 11), of 0..9 and of no digit."""
 
-CANDIDATES = 0.15
-"""Objectness from which on what the detector finds is shown to the classifier, chosen by
-`python -m benchmarks.reading.constants`."""
-
-MOST_CANDIDATES = 1000
-"""As many are shown, those of the most objectness: a page has fewer digits."""
+CANDIDATES = 0.15  # least objectness of findings shown to the classifier; chosen by benchmarks.reading.constants
+MOST_CANDIDATES = 1000  # shown at most, those of the most objectness: a page has fewer digits
 
 GATE = 0.02
-"""Finer levels are looked at as long as the detector says with this probability that smaller digits are there. No
-composed page is read with a fault for it (`python -m benchmarks.reading.choose`), nor is one with 0.2; but those pages
-are small, and large pictures have more levels to lose.
-"""
+"""Finer levels run as long as the detector reports smaller digits with at least this probability. It costs no composed
+page a fault (`python -m benchmarks.reading.choose`), nor does 0.2; but those pages are small, and large pictures have
+more levels to lose."""
 
 
 class Weights(NamedTuple):
     """How much the classifier's opinion counts, chosen on composed pages by `python -m benchmarks.reading.choose`."""
 
-    label: float = 0.5  # beside the detector's, of the class: 0 is the detector alone, 1 the classifier alone
-    digit: float = 0.15  # likewise, of whether it is a digit at all
-    threshold: float = 0.6  # what is less surely a digit is left out
-    surest: float = 0.75  # nothing is read of a picture on which nothing is as surely a digit, or agreed upon
-    agreed: float = 0.9  # of the classifier's probability of the class that the detector names, too: that is agreed
+    label: float = 0.5  # for the class: 0 is the detector alone, 1 the classifier alone
+    digit: float = 0.15  # the same for whether it is a digit at all
+    threshold: float = 0.6  # probability of a digit below which a finding is left out
+    surest: float = 0.75  # a picture is read only if some finding is as surely a digit, or agreed on
+    agreed: float = 0.9  # the classifier's probability of the detector's class from which on both agree
 
 
 class Calibration(NamedTuple):
     """Logistic regressions on logarithms of odds, fitted to composed pages by the same command."""
 
     right: tuple[float, float, float] = (-1.894, 1.473, 0.536)
-    """That a digit is one and its class is right: a constant, and weights of its objectness and its likeliest class."""
+    """That a finding is a digit of the correct class: constant, weights of its objectness and its likeliest class."""
     missed: tuple[float, float] = (-1.382, 2.381)
-    """That what was left out is a digit: a constant, and the weight of its objectness."""
+    """That a finding that was left out is a digit: constant, weight of its objectness."""
     whole: tuple[float, float] = (0.091, 0.826)
-    """That a picture is read without a fault: a constant, and the weight of the product of all the others."""
+    """That a picture is read without a fault: constant, weight of the product of all the others."""
 
 
 CHOSEN = Weights()
@@ -69,7 +64,7 @@ class Reader:
     def __init__(self, model: Model | Sequence[Model] | None = None, threads: int = 1) -> None:
         """`model` is a page detector or a classifier, or one of each: ONNX files, or directories of exported runs.
 
-        What is not named is the one that ships. Raises ModelError where one can't be used.
+        A model that is not named is the one that ships. Raises ModelError where one can't be used.
         """
         names = [] if model is None else [model] if isinstance(model, str | Path) else list(model)
         self.detector, self.classifier = load(*names, threads=threads)
@@ -77,7 +72,7 @@ class Reader:
 
     @property
     def models(self) -> str:
-        """Which files are read with, in a line for people."""
+        """The files of both models, in one line for people."""
         ships = {SHIPPED_DETECTOR: "the one that ships", SHIPPED: "the one that ships"}
         detector, classifier = (ships.get(net.path, net.path) for net in (self.detector, self.classifier))
         return f"page detector: {detector}; classifier: {classifier}"
@@ -86,7 +81,7 @@ class Reader:
         """The digits on a picture: a path, the bytes of a file, a PIL image, a `Picture`, or an array.
 
         Arrays are uint8 (H, W), (H, W, 3) in RGB or (H, W, 4). Raises PictureError where it can't be read, ModelError
-        where a net's answers are no numbers.
+        where a model returns NaN or infinity.
         """
         opened = _opened(picture)
         grey = opened.grey
@@ -94,34 +89,34 @@ class Reader:
 
 
 def opinion_of(classifier: Classifier) -> Classify:
-    """A classifier as it is asked: where it has no class for what is no digit, its doubt stands in for that."""
+    """A classifier's probabilities of 0..9 and "none"; where it lacks the class "none", its doubt stands in for it."""
     columns = [classifier.classes.index(digit) for digit in DIGITS]
 
     def answers(patches: Grey) -> Floats:
         if not len(patches):
             return np.empty((0, len(DIGITS) + 1), np.float32)
-        told = classifier.probabilities(patches)
-        digits = told[:, columns]
-        none = told[:, classifier.none] if classifier.none is not None else 1 - digits.max(1)
+        probabilities = classifier.probabilities(patches)
+        digits = probabilities[:, columns]
+        none = probabilities[:, classifier.none] if classifier.none is not None else 1 - digits.max(1)
         return np.column_stack([digits, none])
 
     return answers
 
 
-# ---- What both nets say -----------------------------------------------------------------------------
+# ---- The answers of both models ---------------------------------------------------------------------
 
 
 class Seen(NamedTuple):
-    """What a detector finds on a picture, and what a classifier says of it: n candidates, the most certain first."""
+    """A detector's findings on a picture with a classifier's probabilities: n candidates, the most certain first."""
 
     found: Found
     patches: Grey  # (n, 28, 28)
-    told: Floats  # (n, 11)
+    told: Floats  # (n, 11): the classifier's probabilities of 0..9 and "none"
     left_out: int  # how many more there were
 
 
 def look(detector: Net, classify: Classify, grey: Grey, gate: float | None = None, longest: int = LONGEST) -> Seen:
-    """Both nets' opinions of a picture, uint8 (H, W); `gate` and `longest` as `digits.reading.detect.find` has them."""
+    """Run both models on a picture, uint8 (H, W); `gate` and `longest` as for `digits.reading.detect.find`."""
     found = without_repetitions(find(detector, grey, CANDIDATES, longest, gate))
     shown = found.only(np.arange(min(MOST_CANDIDATES, len(found.boxes))))
     patches = box_patches(grey, shown.boxes)
@@ -129,7 +124,7 @@ def look(detector: Net, classify: Classify, grey: Grey, gate: float | None = Non
 
 
 def combined(found: Found, told: Floats, weights: Weights = CHOSEN) -> Found:
-    """What a detector found with what the classifier says of it, (n, 11), in the same order."""
+    """A detector's findings combined with the classifier's probabilities of them, (n, 11), in the same order."""
     digits = 1 - told[:, 10]
     second = told[:, :10] / np.maximum(told[:, :10].sum(1, keepdims=True), 1e-6)
     mixed = (1 - weights.label) * _log(found.probabilities) + weights.label * _log(second)
@@ -142,32 +137,32 @@ def combined(found: Found, told: Floats, weights: Weights = CHOSEN) -> Found:
 
 
 def once_each(found: Found) -> npt.NDArray[np.intp]:
-    """The places of what is a digit or may be one, the most certain first, without parts of others.
+    """The indices of findings that may be digits, the most certain first, without parts of others.
 
-    Of a box around several digits the classifier says that it is none, so wholes and parts compete after it is heard.
+    The classifier rejects a box around several digits, so wholes and parts compete only after its answer.
     """
     order = np.argsort(-found.objectness, kind="stable")
     return order[wholes(found.only(order))]
 
 
 def agreed_of(found: Found, told: Floats, weights: Weights = CHOSEN) -> npt.NDArray[np.bool_]:
-    """Of which findings the classifier is as good as certain that they are what the detector takes them for: (n,)."""
+    """Mask (n,) of the findings whose class the classifier confirms almost certainly."""
     label = found.probabilities.argmax(1)
     agreed: npt.NDArray[np.bool_] = told[np.arange(len(told)), label] >= weights.agreed
     return agreed
 
 
 def are_read(objectness: Floats, agreed: npt.NDArray[np.bool_], weights: Weights = CHOSEN) -> npt.NDArray[np.bool_]:
-    """Which of what was found on a picture are read: (n,). Where none is certain, or agreed upon, none is."""
+    """Mask (n,) of the findings that are read; where none is certain or agreed on, none is read."""
     read = objectness >= weights.threshold
     return read & bool((read & (agreed | (objectness >= weights.surest))).any())
 
 
-# ---- What is read -----------------------------------------------------------------------------------
+# ---- The reading ------------------------------------------------------------------------------------
 
 
 def reading_of(seen: Seen, grey: Grey, width: int, height: int, calibration: Calibration = CALIBRATED) -> Reading:
-    """What is read on a picture, uint8 (H, W), that was `width` by `height` pixels before it was reduced."""
+    """The reading of a picture, uint8 (H, W), that had `width` by `height` pixels before it was reduced."""
     both = combined(seen.found, seen.told)
     places = once_each(both)
     certain = are_read(both.objectness[places], agreed_of(seen.found, seen.told)[places])
@@ -191,20 +186,20 @@ def reading_of(seen: Seen, grey: Grey, width: int, height: int, calibration: Cal
 
 
 def sure_of(found: Found, calibration: Calibration = CALIBRATED) -> Floats:
-    """The probability of each digit that it is one and its class right: (n,)."""
+    """The probability of each finding that it is a digit of the correct class: (n,)."""
     constant, objectness, label = calibration.right
     likeliest = found.probabilities.max(1, initial=0)
     return _probability(constant + objectness * log_odds(found.objectness) + label * log_odds(likeliest))
 
 
 def missed_of(found: Found, calibration: Calibration = CALIBRATED) -> Floats:
-    """The probability of each thing that was left out that it is a digit: (n,)."""
+    """The probability of each finding that was left out that it is a digit: (n,)."""
     constant, objectness = calibration.missed
     return _probability(constant + objectness * log_odds(found.objectness))
 
 
 def product(right: Floats, missed: Floats) -> float:
-    """The probability that all digits are right and none is missed, if each were so for itself."""
+    """The probability that all digits are correct and none is missed, if these were independent."""
     return float(np.prod(right, dtype=np.float64) * np.prod(1 - missed.astype(np.float64)))
 
 
@@ -215,7 +210,7 @@ def whole_of(right: Floats, missed: Floats, calibration: Calibration = CALIBRATE
 
 
 def log_odds(probability: Floats) -> Floats:
-    """The logarithm of the odds, of a probability that is taken to be neither 0 nor 1."""
+    """The logarithm of the odds of a probability, which is kept away from 0 and 1."""
     clipped = np.clip(probability, 1e-4, 1 - 1e-4)
     odds: Floats = np.log(clipped / (1 - clipped))
     return odds
@@ -230,9 +225,9 @@ def _log(probabilities: Floats) -> Floats:
 
 
 def _shared_out(probabilities: Floats, right: float, digit: float) -> tuple[float, ...]:
-    """The likeliest class gets its calibrated probability, the others what is left of that of a digit at all.
+    """The likeliest class gets its calibrated probability, the others the rest of the probability of a digit at all.
 
-    None of them gets more than the likeliest: the rest is that it is no digit.
+    None of them gets more than the likeliest; what remains is the probability that it is not a digit.
     """
     others = probabilities.astype(np.float64)
     label = int(others.argmax())
@@ -245,12 +240,12 @@ def _shared_out(probabilities: Floats, right: float, digit: float) -> tuple[floa
 
 def _corners(boxes: Floats, width: int, height: int) -> list[tuple[int, int, int, int]]:
     """Boxes (n, 4) by their left, top, width and height in whole pixels of a picture, within it."""
-    told = []
+    corners = []
     for x, y, wide, high in boxes.tolist():
         left, top = min(max(0, round(x - wide / 2)), width - 1), min(max(0, round(y - high / 2)), height - 1)
         right, bottom = min(width, round(x + wide / 2)), min(height, round(y + high / 2))
-        told.append((left, top, max(1, right - left), max(1, bottom - top)))
-    return told
+        corners.append((left, top, max(1, right - left), max(1, bottom - top)))
+    return corners
 
 
 def _opened(source: Source) -> Picture:

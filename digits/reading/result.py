@@ -1,4 +1,4 @@
-"""What reading a picture gives."""
+"""The result of reading a picture."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ import numpy as np
 import numpy.typing as npt
 
 DOUBTFUL = 0.8
-"""Below this confidence a digit is marked: since it is calibrated, at least one in five
-of such answers is expected to be wrong."""
+"""Below this confidence a digit is marked: as it is calibrated, at least one in five of such answers is expected to be
+wrong."""
 
 SURE = 0.5
-"""Below this confidence a whole picture is marked: it is likelier to have a fault than not. What else would be marked
-`python -m benchmarks.reading.choose` says."""
+"""Below this confidence a whole picture is marked: it is likelier to have a fault than not.
+`python -m benchmarks.reading.choose` lists what other values would mark."""
 
 
 @dataclass(frozen=True)
 class Digit:
-    """One digit that was found on a picture, and what the nets say of it."""
+    """One digit found on a picture, with the models' answers."""
 
     label: int
     """0..9: the likeliest."""
     confidence: float
-    """Calibrated probability, 0..1, that `label` is right."""
+    """Calibrated probability, 0..1, that `label` is correct."""
     probabilities: tuple[float, ...]
-    """Of 0..9; what they lack of 1 is the probability that it is no digit."""
+    """Of 0..9; the rest to 1 is the probability that it is not a digit."""
     box: tuple[int, int, int, int]
-    """x, y, width, height in pixels of the picture as it is seen, that is after the rotation that its EXIF asks for."""
+    """x, y, width, height in pixels of the upright picture, that is after its EXIF orientation."""
     line: int
-    """Which text line it stands in, from 0 at the top."""
+    """The index of its text line, from 0 at the top."""
     patch: npt.NDArray[np.uint8]
-    """What the classifier sees: (28, 28), white ink on black."""
+    """The classifier's input: (28, 28), white ink on black."""
 
     @property
     def doubtful(self) -> bool:
@@ -46,12 +46,12 @@ class Reading:
 
     digits: tuple[Digit, ...]
     width: int
-    """Of the picture as it is seen, in pixels."""
+    """Of the upright picture, in pixels."""
     height: int
     confidence: float
-    """Calibrated probability, 0..1, that the whole picture is read without a fault: no digit wrong, missed, or none."""
+    """Calibrated probability, 0..1, that the whole picture is read without a fault: none wrong, missed or made up."""
     left_out: int = 0
-    """How many marks were not looked at: more than a thousand are too many, and the least likely digits are left."""
+    """How many marks were not examined: of more than a thousand, the least likely digits are left out."""
 
     @property
     def doubtful(self) -> bool:
@@ -60,6 +60,6 @@ class Reading:
 
     @property
     def text(self) -> str:
-        """The labels; lines of writing separated by a newline."""
+        """The labels; text lines separated by a newline."""
         lines = groupby(self.digits, lambda digit: digit.line)
         return "\n".join("".join(str(digit.label) for digit in line) for _, line in lines)

@@ -1,4 +1,4 @@
-"""An image of any mode to RGB of 8 bits: transparency laid on a ground, depth brought down, turned upright."""
+"""An image of any mode converted to 8-bit RGB: transparency composited, depth reduced, turned upright."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-ENOUGH = 4_000_000
-"""Pixels that the reader gets; more tell it nothing. A page of writing still has digits of 40 pixels then."""
+ENOUGH = 4_000_000  # pixels for the reader: a page of writing still has digits of 40 pixels then
 
 
 def factor_for(wide: int, high: int) -> int:
@@ -27,7 +26,7 @@ def as_rgb(image: Image.Image, size: tuple[int, int] | None) -> tuple[npt.NDArra
     wide, high = size or image.size
     factor = factor_for(*image.size)
     rows = max(1, ENOUGH // (image.width * factor)) * factor
-    bands = []  # so that nothing is held twice in full
+    bands = []  # so that the picture is never held twice in full
     for top in range(0, image.height, rows):
         band = _simple(image.crop((0, top, image.width, min(top + rows, image.height))))
         bands.append(np.asarray(band.reduce(factor) if factor > 1 else band))
@@ -44,7 +43,7 @@ def as_rgb(image: Image.Image, size: tuple[int, int] | None) -> tuple[npt.NDArra
 
 
 def _simple(image: Image.Image) -> Image.Image:
-    """In one of the modes L, RGB, RGBA and F."""
+    """The image in one of the modes L, RGB, RGBA and F."""
     if image.mode.startswith("I;"):
         image = image.convert("I")
     if image.mode in ("I", "F"):
@@ -55,7 +54,7 @@ def _simple(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """Depths beyond 8 bits don't say where white is: at 1, 255, 4095 or 65535, or else at the largest value."""
+    """Values of unknown depth scaled to 8 bits: white is at 1, 255, 4095 or 65535, or else at the largest value."""
     values = np.nan_to_num(values, posinf=0, neginf=0)
     low, high = float(values.min()), float(values.max())
     whites = [white for white in (1, 0xFF, 0xFFF, 0xFFFF) if low >= 0 and high <= white]
@@ -65,10 +64,10 @@ def _eight_bits(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
 
 
 def _laid_on_ground(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """RGBA (h, w, 4) on white or black: the one that ink stands out from, or that continues the paper.
+    """RGBA (h, w, 4) composited on white or black: the one that ink stands out from, or that continues the paper.
 
-    What is seen is ink alone where it is all of about one brightness, or covers less than half; else it is a sheet with
-    writing on it, cut out of its surroundings.
+    The opaque part is ink alone where it is all of about one brightness, or covers less than half; otherwise it is a
+    sheet with writing on it, cut out of its surroundings.
     """
     alpha = pixels[:, :, 3:].astype(np.uint16)
     opaque = pixels[pixels[:, :, 3] > 127][:, :3]
@@ -83,7 +82,7 @@ def _laid_on_ground(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def _orientation(image: Image.Image) -> int:
-    """How EXIF says that the picture is to be turned, 1..8; 1, as it is, where it says nothing sensible."""
+    """The EXIF orientation, 1..8; 1 (upright) where it is missing or invalid."""
     try:
         found = image.getexif().get(0x0112, 1)
     except Exception:  # damaged EXIF is no reason to leave the picture unread
@@ -92,7 +91,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _turned(pixels: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.uint8]:
-    """Upright (EXIF 2.32, tag Orientation): 5 to 8 swap rows and columns; the others mirror one or both."""
+    """The pixels turned upright (EXIF 2.32, tag Orientation): 5 to 8 swap rows and columns; the others mirror them."""
     if orientation > 4:
         pixels = pixels.transpose(1, 0, 2)
     rows, columns = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)

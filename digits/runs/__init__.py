@@ -1,4 +1,4 @@
-"""The run directory: what is in it, its record written and read, runs resumed, compared and reported.
+"""The run directory: its layout and record, and runs resumed, compared and reported.
 
-No torch but in `weights` and `checkpoint_file`, which read tensors.
+Only `weights` and `checkpoint_file`, which read tensors, import torch.
 """

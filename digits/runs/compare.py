@@ -1,4 +1,4 @@
-"""A run done once more: what is different from the first time, and whether the same came out. No torch."""
+"""A repeated run: how its setup differs from the first run's, and whether its results are the same. No torch."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from digits.runs.layout import RunError
 from digits.runs.schema import Commit, DataRead, RunRecord
 from digits.runs.teachers import trained_anew
 
-SPEED = {"epoch", "train/images_per_second"}
-"""What an epoch's record has that is no result."""
+SPEED = {"epoch", "train/images_per_second"}  # keys of an epoch's record that are not results
 
 
 def differences(recorded: RunRecord, now: RunRecord) -> list[str]:
-    """What two runs' records have that can make their results differ, one short sentence each.
+    """The differences between two runs' records that can make their results differ, one short sentence each.
 
-    Only what both know is compared: at its start a run does not know its device and its data's checksums yet.
+    Only what both records have is compared: at its start a run doesn't know its device and its data's checksums yet.
     """
     return [
         *_lengths(recorded),
@@ -26,31 +25,31 @@ def differences(recorded: RunRecord, now: RunRecord) -> list[str]:
         *_commit(recorded.commit, now.commit),
         *_hardware(recorded, now),
         *_data(recorded.data.checksums or {}, now.data.checksums or {}),
-        *(f"the teacher {run} has been trained anew since" for run in trained_anew(recorded.teachers, now.teachers)),
+        *(f"the teacher {run} was retrained since" for run in trained_anew(recorded.teachers, now.teachers)),
         *_data(
-            {"what it begins with": recorded.init_from.weights},
-            {"what it begins with": now.init_from.weights},
+            {"the file of init_from": recorded.init_from.weights},
+            {"the file of init_from": now.init_from.weights},
         ),
     ]
 
 
 def check_unchanged(recorded: DataRead, checksums: Mapping[str, str], run: Path) -> None:
-    """Raise RunError where a run that goes on would do so with other data than it has been trained on.
+    """Raise RunError where a resumed run would have other data than it was trained on so far.
 
-    What was kept apart for the test may then have been trained on.
+    Otherwise test images may have been trained on.
     """
     then = recorded.checksums
     if then is None or then == checksums:
         return
     others = [name for name in {**then, **checksums} if then.get(name) != checksums.get(name)]
     raise RunError(
-        f"the data are not those that {run} has been trained on (other: {few(others)}); put them back, or start a new "
-        f"run from its weights with init_from={run}"
+        f"the data differ from those that {run} was trained on: {few(others)}; restore them, or start a new run from "
+        f"its weights: init_from={run}"
     )
 
 
 def compare(recorded: RunRecord, now: RunRecord) -> str:
-    """Whether a run that is done has the metrics of the one it did once more, to the bit, or which of them differ."""
+    """The report on a repeated run: that its metrics equal the first run's to the bit, or which of them differ."""
     name = now.config.config_from if now.config is not None else None
     then, here = recorded.metrics, now.metrics
     common = [key for key in then if key in here and key not in SPEED]
@@ -58,22 +57,20 @@ def compare(recorded: RunRecord, now: RunRecord) -> str:
         return f"{name} has no metrics to compare with: it is {recorded.status}"
     others = [f"{key} {then[key]} then, {here[key]} now" for key in common if _differ(then[key], here[key])]
     if (epoch := _first_other_epoch(recorded.history, now.history)) is not None:
-        others.append(f"the curves part in epoch {epoch}")
+        others.append(f"the curves differ from epoch {epoch} on")
     weights = [record.weights for record in (recorded, now)]
     if None not in weights and weights[0] != weights[1]:
-        others.append("the weights are others")
+        others.append("the weights differ")
     if not others:
         return f"the same metrics{' and weights' * (None not in weights)} to the bit as {name}"
-    reasons = differences(recorded, now) or ["nothing that the records know of"]
-    return "\n".join([f"other metrics than {name}:", *_listed(others), "what else is different:", *_listed(reasons)])
+    reasons = differences(recorded, now) or ["nothing in the records"]
+    return "\n".join([f"other metrics than {name}:", *_listed(others), "what else differs:", *_listed(reasons)])
 
 
 def _lengths(recorded: RunRecord) -> list[str]:
     if not recorded.lengthened:
         return []
-    return [
-        f"it was first to have {recorded.lengthened[0]} epochs, by whose schedule it began, and was given more then"
-    ]
+    return [f"it began with a schedule of {recorded.lengthened[0]} epochs, and was lengthened later"]
 
 
 def _seed(recorded: RunRecord, now: RunRecord) -> list[str]:
@@ -103,7 +100,7 @@ def _hardware(recorded: RunRecord, now: RunRecord) -> list[str]:
 
 
 def _machine(record: RunRecord) -> dict[str, int | str]:
-    """What a run was done on, as far as it is known."""
+    """The machine and device of a run, without what is not recorded."""
     hardware = record.hardware
     known = {
         "processor": hardware.cpu,
@@ -115,7 +112,7 @@ def _machine(record: RunRecord) -> dict[str, int | str]:
 
 
 def _data(then: Mapping[str, str | None], now: Mapping[str, str | None]) -> list[str]:
-    return [f"{file} is another file than then" for file in then if file in now and then[file] != now[file]]
+    return [f"{file} has changed" for file in then if file in now and then[file] != now[file]]
 
 
 def _listed(sentences: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a run is made with: versions of packages, the commit, the processor. No torch."""
+"""The environment of a run: versions of packages, the commit, the processor. No torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def package_versions() -> dict[str, str]:
 
 
 def commit() -> Commit:
-    """Which source this is: git's commit, and whether what a run is made of differs from it."""
+    """The commit of this source, and whether `digits/` or `conf/` differ from it."""
     here = Path(__file__).resolve().parents[2]
     if not (here / ".git").exists():
         return Commit(id=None, dirty=None)
@@ -36,7 +36,7 @@ def commit() -> Commit:
 
 
 def cpu_name() -> str:
-    """The processor's name, as the system says it."""
+    """The processor's name, as the system reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -47,12 +47,11 @@ def cpu_name() -> str:
     )
 
 
-PACKAGES = ("torch", "lightning")
-"""Beside Python, the versions that are told; the record has more."""
+PACKAGES = ("torch", "lightning")  # whose versions are printed beside Python's; the record has more
 
 
 def provenance(record: RunRecord) -> dict[str, str]:
-    """By what it is of, each part of where a `result.json`'s figures come from; what it doesn't say is "unknown"."""
+    """The hardware, threads, precision, versions and commit of a run in words; "unknown" where not recorded."""
     hardware, versions, commit, threads = record.hardware, record.versions, record.commit, record.hardware.threads
     precision = record.config.trainer.precision if record.config is not None else None
     gpu = f" and {record.device}" if record.device not in (None, "cpu") else ""
@@ -69,6 +68,6 @@ def provenance(record: RunRecord) -> dict[str, str]:
 
 
 def one_line(parts: dict[str, str]) -> str:
-    """The parts as they are printed."""
+    """The provenance as one line."""
     machine = ", ".join(parts[key] for key in ("hardware", "threads", "precision"))
     return f"{machine}; {parts['versions']}; {parts['commit']}"

@@ -1,4 +1,4 @@
-"""Which runs are seeds of one configuration, by their records, and in what the others differ. No torch."""
+"""Grouping runs: which are seeds of one configuration, by their records, and how the others differ. No torch."""
 
 from __future__ import annotations
 
@@ -11,47 +11,44 @@ from digits.config.files import shown
 from digits.config.types import Value
 from digits.runs.schema import RecordedConfig, RecordedTarget, RunRecord, TeacherOf
 
-Pairs: TypeAlias = tuple[tuple[str, str], ...]
-"""Keys, dotted, and their values, by key."""
+Pairs: TypeAlias = tuple[tuple[str, str], ...]  # dotted keys and their values, sorted by key
 
 CHANGES_NO_RESULT = (
     *("seed", "resume", "config_from", "trust", "data.root", "data.mirrors", "logger", "test"),
     *("checkpoints", "checkpoint_minutes", "trainer.log_every_n_steps", "trainer.profiler"),
     *("trainer.enable_progress_bar", "trainer.enable_model_summary"),
 )
-"""Beside the seed: how a run was started, where things lay, what was logged, tested and kept."""
+"""Keys without effect on results, and the seed: how a run was started, paths, what was logged, tested and kept."""
 
 ONLY_SHOW = {
     *("Dashboard", "LearningRateMonitor", "DeviceStatsMonitor"),
     *("ModelSummary", "RichModelSummary", "TQDMProgressBar", "RichProgressBar"),
 }
-"""Callbacks, ours and Lightning's, that train nothing."""
+"""Callbacks of this package and of Lightning that don't change the training."""
 
 COUNT_OR_SHARE = {
     *("trainer.limit_train_batches", "trainer.limit_val_batches", "trainer.limit_test_batches"),
     *("trainer.overfit_batches", "trainer.val_check_interval"),
 }
-"""Where 1 is one batch to Lightning and 1.0 all of them; anywhere else they are the same number."""
+"""Keys for which Lightning reads 1 as one batch and 1.0 as all of them; for any other key they are equal."""
 
 REPEATS = {
     "scheduler.max_lr": "optimizer.lr",
     "model.num_classes": "data.num_classes",
     "model.image_size": "data.image_size",
 }
-"""Keys that follow another one in `conf/`: where they do, the other one says it all."""
+"""Keys that are interpolated from another one in `conf/`: where they are equal, only the other one is shown."""
 
-LONGEST, BEFORE = 48, 10
-"""Characters of a value that are shown, and how many of them at most before what differs."""
+LONGEST, BEFORE = 48, 10  # characters of a value that are shown, and at most how many of them before the difference
 
-NOT_RECORDED = {"config": "not recorded"}
-"""What is said of a line without a configuration, beside lines that have one."""
+NOT_RECORDED = {"config": "not recorded"}  # of a line without a configuration, beside lines that have one
 
 
 def configuration_of(record: RunRecord) -> Pairs:
-    """What a run's results follow from, but for its seed, as its record has it; empty where it has no configuration.
+    """The recorded settings that a run's results depend on, without the seed; empty where none are recorded.
 
-    Values are JSON. The weights that it began with, its teachers and its data stand as their checksums, so that their
-    places don't matter.
+    Values are JSON. The weights of `init_from`, the teachers and the data are replaced by their checksums, so that
+    their paths don't matter.
     """
     config = record.config
     if config is None or not config.whole:
@@ -62,21 +59,21 @@ def configuration_of(record: RunRecord) -> Pairs:
         tree["callbacks"] = {name: None if part is None else part.tree() for name, part in kept.items()}
     found = {key: text for key, text in _flat(tree) if matters(key) and ("." in key or text != "{}")}
     if len(config.augment) > 1:
-        found["augment"] = _json([*config.augment])  # their order matters
+        found["augment"] = _json([*config.augment])  # the order of transforms matters
     found |= {key: _json(value) for key, value in _origins(record, config)}
     return tuple(sorted(found.items()))
 
 
 def matters(key: str) -> bool:
-    """Whether a key of the configuration has a bearing on results."""
+    """Whether a key of the configuration can affect results."""
     return not any(key == name or key.startswith(f"{name}.") for name in CHANGES_NO_RESULT)
 
 
 def told_apart(overrides: Sequence[Pairs], configurations: Sequence[Pairs]) -> list[dict[str, str]]:
-    """For each line of a table, in what its record differs from those that its overrides don't tell it apart from.
+    """For each line of a table, the recorded settings that tell it apart from lines that its overrides don't.
 
-    That is from lines with the same overrides, and from those whose records have the same at every key that was typed
-    for any line. Values are as they are printed; a key that others have and this one has not is `~key`.
+    These are lines with the same overrides, and lines whose records agree at every key that was typed for any line.
+    Values are as printed; a key that other lines have and this one lacks is `~key`.
     """
     typed = [{key: value for key, value in pairs if matters(key)} for pairs in overrides]
     recorded = [dict(pairs) for pairs in configurations]
@@ -94,22 +91,22 @@ def told_apart(overrides: Sequence[Pairs], configurations: Sequence[Pairs]) -> l
 
 
 def bare(text: str) -> str:
-    """A JSON value as one types it: a string without its quotes."""
+    """A JSON value as it is typed: a string without its quotes."""
     return str(json.loads(text)) if text.startswith('"') else text
 
 
 def _origins(record: RunRecord, config: RecordedConfig) -> Iterator[tuple[str, Value]]:
-    """What a run was made from, where its record says more of it than the configuration."""
+    """The origins of a run's results that its record knows better than its configuration."""
     data = record.data
     if data.checksums:
         yield "data.checksums", hashlib.sha256(_json(dict(data.checksums)).encode()).hexdigest()[:12]
-    elif data.train is not None:  # a data set of one's own, of whose files nothing is known
+    elif data.train is not None:  # the user's own data set, without checksums
         yield "data.images", [data.train, data.val, data.test]
     yield "lengthened", list[Value](record.lengthened)
     if record.init_from.weights is not None:
         yield "init_from", record.init_from.weights[:12]
     known = map(_teacher, record.teachers) if record.teachers else config.teachers
-    yield "teachers", list[Value](sorted(known))  # the mean of their answers has no order
+    yield "teachers", list[Value](sorted(known))  # the order of teachers doesn't change their mean
 
 
 def _teacher(teacher: TeacherOf) -> str:
@@ -122,7 +119,7 @@ def _only_shows(callback: RecordedTarget) -> bool:
 
 
 def _flat(value: Value, path: str = "") -> Iterator[tuple[str, str]]:
-    """Every key that holds no further keys, and its value as JSON."""
+    """Every leaf of a tree: its dotted key, and its value as JSON."""
     if isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from _flat(inner, f"{path}.{key}" if path else key)
@@ -131,7 +128,7 @@ def _flat(value: Value, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _one_spelling(value: Value) -> Value:
-    """A value whose whole numbers are integers, however they were typed."""
+    """A value with whole floats as integers, so that 1 and 1.0 are equal."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
     if isinstance(value, list):
@@ -146,12 +143,12 @@ def _json(value: Value) -> str:
 
 
 def _at(tree: dict[str, str], key: str) -> Pairs:
-    """What a record has at a key, or below it where it is a section's."""
+    """The recorded values at a key, or below it where it is a section."""
     return tuple((name, text) for name, text in tree.items() if name == key or name.startswith(f"{key}."))
 
 
 def _differences(records: list[dict[str, str]]) -> list[dict[str, str]]:
-    """For each record the keys in which not all are the same."""
+    """For each record its values at the keys where not all records agree."""
     known = [record for record in records if record]
     keys = sorted({key for record in known for key in record})
     differing = [key for key in keys if len({record.get(key) for record in known}) > 1]
@@ -164,13 +161,13 @@ def _differences(records: list[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def _own(record: dict[str, str], differing: list[str], texts: dict[str, dict[str, str]]) -> dict[str, str]:
-    """What a record has at the differing keys; what it lacks is named by the highest key that it lacks."""
+    """A record's values at the differing keys; what it lacks is named by the topmost key that it lacks."""
     found: dict[str, str] = {}
     for key in differing:
         section = key.rpartition(".")[0]
         if key in record:
             found[shown(key)] = texts[key][record[key]]
-        elif f"{section}._target_" not in differing or not _at(record, section):  # else it is another thing altogether
+        elif f"{section}._target_" not in differing or not _at(record, section):  # else another target
             parts = key.split(".")
             names = (".".join(parts[: i + 1]) for i in range(len(parts)))
             if lacking := next((name for name in names if not _at(record, name)), None):
@@ -179,7 +176,7 @@ def _own(record: dict[str, str], differing: list[str], texts: dict[str, dict[str
 
 
 def _printed(texts: Iterable[str]) -> dict[str, str]:
-    """Values as they are printed: without quotes, and cut to where they differ, unless two would then look the same."""
+    """Values as printed: without quotes, and shortened around their difference, unless two would then look the same."""
     texts = list(dict.fromkeys(texts))
     whole = [shown(bare(text)) for text in texts]
     letters = enumerate(zip(*whole, strict=False))

@@ -1,4 +1,4 @@
-"""The run directory: what a training run leaves behind, and the only thing that later commands take.
+"""The run directory: the files that a training run writes, and the only input of later commands.
 
     RUN/
       result.json         the record: status, config, metrics, seed, overrides, seconds, versions, commit
@@ -10,21 +10,22 @@
       train.log           what was printed
       error.txt           the traceback, if it failed
       nonfinite.json      the batch whose loss or gradient was not finite, if there was one
-      .hydra/             what Hydra was asked for, and no record
-      .claim              who works here, while somebody does
+      .hydra/             Hydra's own copy of the configuration, which is not the record
+      .claim              the process that works here, while there is one
 
-`result.json` has `status`: running, done, failed, interrupted, or pruned, for a search's trial that was ended since
-others were better, and then `trial` says which it is, with what parameters. While it runs, `pid`, `host` and `alive`
-(seconds since 1970) are its signs of life. Each file is written beside its place and renamed, so a reader sees
-the old one or the new one. Reading takes no torch.
+`result.json` has `status`: running, done, failed, interrupted, or pruned, for a trial that its search stopped early;
+`trial` names the trial of a search and its parameters. While the run is running, `pid`, `host` and `alive` (seconds
+since 1970) are its heartbeat. Each file is written under another name and renamed, so that a reader sees the old or the
+new one. Reading takes no torch.
 
-`task` says what was measured: the metrics, which way each is better, and the one by which the best epoch was chosen. A
+`task` describes what was measured: the metrics, which way each is better, and the one that chose the best epoch. A
 record without it is of classification (`digits.config.task`).
 
-`config` is what the run was asked for, with `trainer.precision: auto` settled before its first step.
+`config` is the configuration that was asked for, with `trainer.precision: auto` replaced by the precision chosen before
+the first step.
 
-`seconds` has `fit`: the training, its validation and what is around them, but the pictures at its end; over all starts
-of the run. Older records have more.
+`seconds` has `fit`: the training with its validation and overhead, without the plots at its end, over all starts of the
+run. Older records have more.
 """
 
 from __future__ import annotations
@@ -32,23 +33,25 @@ from __future__ import annotations
 RESULT, MODEL, WEIGHTS, ERROR = "result.json", "model.json", "model.safetensors", "error.txt"
 BEST, LAST, PREVIOUS = "checkpoints/best.ckpt", "checkpoints/last.ckpt", "checkpoints/previous.ckpt"
 DAMAGED = "checkpoints/last.damaged"
-WRITTEN = (BEST.partition("/")[0], ".hydra")  # the folders that a run writes into
 NONFINITE = "nonfinite.json"
 SEARCH = "search.json"  # of a search, which has runs in it
 EVENTS = "events.out.tfevents*"
+WRITTEN = (  # what a run writes to, or into: names in its directory
+    *(RESULT, MODEL, WEIGHTS, ERROR, NONFINITE, EVENTS, "checkpoints/", ".hydra/", ".claim"),
+    *("metrics.csv", "hparams.yaml", "train.log", "*.part", "wandb", "mlruns", "lightning_logs"),
+)
 FINISHED = ("done", "interrupted", "pruned")
-"""How a run ends from which another start can go on, and lose nothing if it can't."""
+"""Statuses of a run that can be resumed; their record stays as it is where a new start fails before its first step."""
 
-SIGN_OF_LIFE = 10.0
-"""Seconds between two signs of life; after six of them without one, a run counts as lost."""
+SIGN_OF_LIFE = 10.0  # seconds between two heartbeats; after six times that without one, a run counts as lost
 
 
 class RunError(ValueError):
-    """A run directory that isn't there or can't be used so; the message names the fix."""
+    """A run directory that doesn't exist or can't be used; the message names the fix."""
 
 
-class JobFailed(Exception):  # noqa: N818 (it says what happened to the job)
-    """A run failed and said why; `code` is what a command exits with, `storage` tells that nothing could be written."""
+class JobFailed(Exception):  # noqa: N818 (it names what happened to the job)
+    """A run failed for a known reason; `code` is the command's exit code, `storage`: nothing could be written."""
 
     def __init__(self, reason: str, code: int = 1, *, storage: bool = False) -> None:
         super().__init__(reason)
@@ -56,4 +59,4 @@ class JobFailed(Exception):  # noqa: N818 (it says what happened to the job)
 
 
 class JobDied(JobFailed):
-    """A run's process died hard: killed by a signal, a segfault, the system when memory ran out."""
+    """A run's process died: killed by a signal, by a segfault, or by the system out of memory."""

@@ -1,6 +1,6 @@
-"""The one door for what runs left: their records parsed, and asked whether what they name may be called. No torch.
+"""The only way to read a run's records: parsed into typed records, and checked for untrusted classes. No torch.
 
-Also: which runs there are, and whether the process of one lives.
+Also finds runs, and whether the process of a run is alive.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ NAMED = "name a run's directory, as printed when it starts"
 
 
 def read_result(run: Path) -> RunRecord:
-    """The record of a run; raises RunError where there is none, or none that can be read (`digits.config.files`)."""
-    tree = _read_json(run / RESULT, RECORD_LIMIT, f"{run} is no run's directory (it has no {RESULT})")
+    """The record of a run; raises RunError where it is missing or can't be read (`digits.config.files`)."""
+    tree = _read_json(run / RESULT, RECORD_LIMIT, f"{run} is not a run directory: it has no {RESULT}")
     return parsed(RunRecord, tree, run / RESULT)
 
 
 def peek(run: Path) -> RunRecord:
-    """The record of a run, empty where there is none that can be read."""
+    """The record of a run; empty where it is missing or can't be read."""
     try:
         return read_result(run)
     except RunError:
@@ -46,21 +46,21 @@ def peek(run: Path) -> RunRecord:
 
 
 def read_model(run: Path) -> ModelRecord:
-    """What is needed to rebuild a run's net; raises RunError where it can't be read, or says not what it takes."""
+    """The description of a run's net, `model.json`; raises RunError where it can't be read or lacks the net's input."""
     path = run / MODEL
     tree = _read_json(path, MODEL_LIMIT, f"{run} has no {MODEL}: it was not trained to its end", finite=True)
     return parsed(ModelRecord, tree, path)
 
 
 def read_search_note(directory: Path) -> SearchRecord:
-    """Which study a search's directory belongs to; raises RunError where it doesn't say."""
+    """The study that a search's directory belongs to; raises RunError where its `search.json` can't be read."""
     path = directory / SEARCH
-    tree = _read_json(path, RECORD_LIMIT, f"{directory} is no search's directory (it has no {SEARCH})", finite=True)
+    tree = _read_json(path, RECORD_LIMIT, f"{directory} is not a search directory: it has no {SEARCH}", finite=True)
     return parsed(SearchRecord, tree, path)
 
 
 def parsed(kind: type[R], tree: Tree, path: Path) -> R:
-    """Plain data of a file as a record; raises RunError, with the first thing that is wrong, where it is none."""
+    """The plain data of a file as a record; raises RunError, with the first fault, where it doesn't fit."""
     try:
         return kind.model_validate(tree)
     except ValidationError as error:
@@ -74,9 +74,9 @@ def _damage(kind: type[Recorded], key: str, fault: ErrorDetails) -> str:
         return "it doesn't say which search this is"
     if kind is ModelRecord:
         named = key.startswith("input.classes")
-        return "input.classes are no names" if named else f"it doesn't say what the net takes ({TAKES})"
-    said = fault["msg"]
-    return f"{key if key.isprintable() else repr(key)} is {fault['input']!r:.80}; {said[0].lower()}{said[1:]}"
+        return "input.classes must be names" if named else f"it doesn't say what the net takes ({TAKES})"
+    why = fault["msg"]
+    return f"{key if key.isprintable() else repr(key)} is {fault['input']!r:.80}; {why[0].lower()}{why[1:]}"
 
 
 def _read_json(path: Path, limit: int, missing: str, *, finite: bool = False) -> Tree:
@@ -93,53 +93,53 @@ def _read_json(path: Path, limit: int, missing: str, *, finite: bool = False) ->
 
 @dataclass(frozen=True)
 class Refused:
-    """What a record says and nobody does for it: its key, and why."""
+    """A value in a record that is refused: its key, and the reason."""
 
     key: str
     problem: str
-    target: str | None = None  # what it names of a package that the user did not name, if that is it
+    target: str | None = None  # the untrusted target; None: the value is harmful for another reason
 
     @property
     def package(self) -> str:
-        """Whose it is: what the user would have to name."""
+        """The package of the target, which the user would have to trust."""
         return (self.target or "").partition(".")[0]
 
 
 def refused(part: Recorded | Tree, packages: Sequence[str] = (), own: Collection[str] = ()) -> list[Refused]:
-    """What in a part of a record is not called for a file, and what would do harm, whoever is trusted.
+    """The untrusted targets in a part of a record, and values that are harmful whatever packages are trusted.
 
-    `packages` are those that the user trusts, `own` targets that the command itself names. Asked by name: nothing is
-    imported.
+    `packages` are those that the user trusts, `own` are targets that the command itself names. Decided by name: nothing
+    is imported.
     """
     tree = part.tree() if isinstance(part, Recorded) else part
     strangers = [(key, target) for key, target in untrusted(tree, packages) if target not in own]
     return [
-        *(Refused(key, f"names {target}, which is not of this package", target) for key, target in strangers),
+        *(Refused(key, f"names a class outside the trusted packages: {target}", target) for key, target in strangers),
         *(Refused(key, problem) for key, problem in harmful(tree)),
     ]
 
 
 def check_trust(part: Recorded, file: str, packages: Sequence[str], at: str = "") -> None:
-    """Raise RunError, with the option to give, where a file names what is not called for it, or would do harm.
+    """Raise RunError, with the option to add, where a file names an untrusted class or holds a harmful value.
 
-    `at` is where in a whole configuration the part stands.
+    `at` is the key of the part in a whole configuration.
     """
     for fault in refused({at: part.tree()} if at else part, packages):
         if fault.target is None:
             raise RunError(f"{file}: {fault.key} {fault.problem}")
-        raise RunError(f"{file} {fault.problem}; if you trust it, say --trust {fault.package}")
+        raise RunError(f"{file} {fault.problem}; to allow it: --trust {fault.package}")
 
 
 # ---- Runs ---------------------------------------------------------------------------------------
 
 
 def first_process() -> bool:
-    """Whether this is a run's only process or the first of several, on this node or another: it keeps the record."""
+    """Whether this process writes the record: a run's only process, or the first of several on all nodes."""
     return all(os.environ.get(rank, "0") == "0" for rank in ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK"))
 
 
 def status_of(record: RunRecord) -> str:
-    """The status, where a running run without a sign of life is called lost."""
+    """The status of a run; a running one without a heartbeat is lost."""
     if record.status != "running":
         return str(record.status)
     alive = record.alive or 0
@@ -150,8 +150,8 @@ def status_of(record: RunRecord) -> str:
 
 
 def _lives(pid: int, alive: float) -> bool:
-    """Whether a process is there, and was when it gave its last sign: after a restart another may have its number."""
-    if pid <= 0:  # which would be groups of processes, our own among them
+    """Whether a process exists, and existed at its last heartbeat: after a reboot another may have its number."""
+    if pid <= 0:  # os.kill would take these for process groups, this process's own among them
         return False
     try:
         os.kill(pid, 0)
@@ -162,20 +162,20 @@ def _lives(pid: int, alive: float) -> bool:
     try:
         began = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
         boot = re.search(r"^btime (\d+)", Path("/proc/stat").read_text(encoding="utf-8"), re.MULTILINE)
-    except (OSError, IndexError):  # no Linux
+    except (OSError, IndexError):  # not Linux
         return True
     return boot is None or int(boot[1]) + int(began) / os.sysconf("SC_CLK_TCK") < alive + 2
 
 
 def runs_in(folder: Path) -> Iterator[Path]:
-    """Every run's directory in a folder, at any depth, in the order of their names."""
+    """Every run directory in a folder, at any depth, sorted by path."""
     for path in sorted(folder.rglob(RESULT)):
         if path.is_file():
             yield path.parent
 
 
 def find_run(name: str | None, outputs: Path = Path("outputs")) -> Path:
-    """The run that a command was given; without a name, the latest that is done."""
+    """The run directory of that name; without a name, the latest run that is done. Raises RunError."""
     if name is not None:
         path = Path(name)
         if not os.path.isdir(path):  # noqa: PTH112 (Path's raises for a name too long)
@@ -183,7 +183,7 @@ def find_run(name: str | None, outputs: Path = Path("outputs")) -> Path:
         if not (path / RESULT).is_file():
             inside = list(runs_in(path))
             hint = f"it holds {len(inside)} runs, name one of them, such as {inside[0]}" if inside else NAMED
-            raise RunError(f"{name} is no run's directory (it has no {RESULT}); {hint}")
+            raise RunError(f"{name} is not a run directory: it has no {RESULT}; {hint}")
         return path
     done = [
         (str(record.finished), run)

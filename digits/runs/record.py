@@ -1,4 +1,4 @@
-"""A run's record written, from its start to its end, good or bad. No torch."""
+"""Writing a run's record, from its start to its end, successful or not. No torch."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ OUTCOME = (
     *("task", "weights", "data", "teachers", "init_from", "metrics", "epoch", "epochs", "steps", "images_per_second"),
     *("seconds", "history"),
 )
-"""What the record says of a run that was done, and of what it was made from; it stays while the run goes on."""
+"""Keys of the results and the origins of a run, which stay in the record while the run is resumed."""
 
 
 class RunDirectory:
     """Writes one run's record.
 
-    What a finished run left is kept until the first step of a start that goes on with it: one that fails before, since
-    its data or a package is gone, say, leaves no trace.
+    The files of a finished run stay until the first step of a start that resumes it: a start that fails earlier, for
+    example since its data or a package is missing, leaves no trace.
     """
 
     def __init__(self, path: Path) -> None:
@@ -41,9 +41,9 @@ class RunDirectory:
         self._last_sign = 0.0
 
     def begin(self, config: Tree, overrides: list[str], trial: TrialOf | None = None) -> None:
-        """Say that the run has started; a record already there (resume) keeps what it knows.
+        """Write the record of a run that starts; an existing record (resume) keeps its results.
 
-        `trial` is what a search says of its trial: its name, number and parameters.
+        `trial` identifies a search's trial: its search, number and parameters.
         """
         (self.path / LAST).parent.mkdir(parents=True, exist_ok=True)
         former = read_result(self.path) if (self.path / RESULT).exists() else RunRecord()
@@ -67,14 +67,14 @@ class RunDirectory:
         self.sign_of_life(at_once=True)
 
     def once_begun(self, action: Callable[[], object]) -> None:
-        """Do something that changes the run's files: at once, or at the first step where a finished run is there."""
+        """Run an action that changes the run's files: at once, or at the first step where a finished run is resumed."""
         if self.keeps_former:
             self._deferred.append(action)
         else:
             action()
 
     def first_step(self) -> None:
-        """From here on the run's files are this start's."""
+        """Run the deferred actions: from the first step on the run's files are those of this start."""
         if self.keeps_former:
             self.keeps_former = False
             for action in self._deferred:
@@ -82,25 +82,25 @@ class RunDirectory:
             self.sign_of_life(at_once=True)
 
     def _tidy(self) -> None:
-        """Remove what belongs to the start before: files that a kill left half-written, and why it failed."""
+        """Remove files of the start before: half-written ones, and those about its failure."""
         left = [*self.path.glob(".*.part"), *self.path.glob("checkpoints/.*.part")]
         for path in (*left, self.path / ERROR, *self.path.glob(f"*{NONFINITE}")):
             path.unlink(missing_ok=True)
 
     def sign_of_life(self, *, at_once: bool = False) -> None:
-        """Show that the process lives; cheap enough to be called every step."""
+        """Write a heartbeat, at most every SIGN_OF_LIFE seconds; cheap enough to be called every step."""
         if at_once or time.monotonic() - self._last_sign > SIGN_OF_LIFE:
             self._last_sign = time.monotonic()
             self._write({"pid": os.getpid(), "host": socket.gethostname(), "alive": round(time.time(), 1)})
 
     @property
     def begun(self) -> bool:
-        """Whether there is anything to record yet."""
+        """Whether the record has been started."""
         return bool(self._record)
 
     @property
     def record(self) -> RunRecord:
-        """What is recorded by now."""
+        """The record so far."""
         return parsed(RunRecord, self._record, self.path / RESULT)
 
     def add(
@@ -116,7 +116,7 @@ class RunDirectory:
         init_from: BeganWith | None = None,
         weights: str | None = None,
     ) -> None:
-        """Add to the record what is known by now."""
+        """Add values to the record as they become known."""
         hardware = None if threads is None else self.record.hardware.changed({"threads": threads}).tree()
         fields: Tree = {
             "config": config,
@@ -133,11 +133,11 @@ class RunDirectory:
         self.sign_of_life(at_once=True)
 
     def finish(self, outcome: Outcome) -> None:
-        """Close the record of a run that came to its end, with what came out."""
+        """Close the record of a run that reached its end, with its outcome."""
         self._close(outcome.tree())
 
     def interrupt(self) -> None:
-        """Close the record of a run that was asked to leave."""
+        """Close the record of a run that was interrupted."""
         self._close({"status": "interrupted"})
 
     def fail(self, reason: str, traceback: str) -> None:
@@ -147,7 +147,7 @@ class RunDirectory:
         self._close({"status": "failed", "error": reason})
 
     def _close(self, fields: Tree) -> None:
-        """Write the record's last; one that ends before its first step, and not by its own end, is as it was."""
+        """Write the final record; a resumed run that stops before its first step keeps its former record."""
         if self.keeps_former and fields["status"] not in ("done", "pruned"):
             for path in set(self.path.glob(EVENTS)) - self._events:
                 path.unlink(missing_ok=True)
@@ -162,7 +162,7 @@ class RunDirectory:
 
 
 def _merged(former: Sequence[str], overrides: Sequence[str]) -> list[Value]:
-    """What a run was asked for in all: at its start, and the new lengths when it went on."""
+    """All overrides of a run: those of its first start, replaced by the lengths and paths given on resume."""
     asked = {override.split("=", 1)[0]: override for override in former}
     new = {override.split("=", 1)[0]: override for override in overrides}
     if asked:
@@ -171,6 +171,6 @@ def _merged(former: Sequence[str], overrides: Sequence[str]) -> list[Value]:
 
 
 def _lengthened(former: RunRecord, config: RecordedConfig) -> list[Value]:
-    """The lengths that a run had before it was given another: its schedule was theirs until then."""
+    """The earlier lengths of a run that was lengthened, each of which its schedule followed until then."""
     before = former.config.trainer.max_epochs if former.config is not None else None
     return [*former.lengthened, *([before] if before not in (None, config.trainer.max_epochs) else [])]

@@ -1,4 +1,4 @@
-"""What a record is made of: parts whose fields have types, and that keep whatever else was recorded. No torch."""
+"""The base of records: typed fields, with everything else that was recorded kept as it was. No torch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 def _number(value: object) -> float:
-    """A number as it was written, 1 or 1.0, NaN and infinities included: records are compared to the bit."""
+    """A number as it was written, 1 or 1.0, including NaN and infinities: records are compared to the bit."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise PydanticCustomError("number", "Input should be a valid number")
     return value
@@ -43,18 +43,15 @@ def _default_where_wrong(value: object, handler: ValidatorFunctionWrapHandler) -
         raise PydanticUseDefault from None
 
 
-Number = Annotated[float, PlainValidator(_number)]
-"""Any number; a whole one stays an int."""
+Number = Annotated[float, PlainValidator(_number)]  # any number; an int stays an int
 
-Numbers = Annotated[dict[str, Number], BeforeValidator(_numbers_only)]
-"""Numbers by name; what is no number is left out, such as a metric of a version that knew others."""
+Numbers = Annotated[dict[str, Number], BeforeValidator(_numbers_only)]  # numbers by name; other values are left out
 
-AsFarAsKnown = Annotated[T, WrapValidator(_default_where_wrong)]
-"""What is not of this type is as if it were missing."""
+AsFarAsKnown = Annotated[T, WrapValidator(_default_where_wrong)]  # a value of another type counts as missing
 
 
 class Recorded(BaseModel):
-    """A part of a record: what is asked for has a type, everything is kept as it was."""
+    """A part of a record: fields that are read have types, everything is kept as it was written."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True, protected_namespaces=())
 
@@ -70,20 +67,20 @@ class Recorded(BaseModel):
 
     @classmethod
     def _meant(cls, tree: Tree) -> Tree:
-        """What was recorded, with what the keys that are missing meant."""
+        """The recorded data, with missing keys set to what their absence meant."""
         return tree
 
     def tree(self) -> Tree:
-        """What was recorded, unknown keys included, as plain data."""
+        """The recorded data as plain data, including unknown keys."""
         return dict(self._tree)
 
     def at(self, key: str) -> Value:
-        """What was recorded at a key, dotted; None where nothing was."""
+        """The recorded value at a dotted key; None where there is none."""
         found: Value = self._tree
         for part in key.split("."):
             found = found.get(part) if isinstance(found, dict) else None
         return found
 
     def changed(self, changes: Tree) -> Self:
-        """The same with other values for some keys."""
+        """The record with other values for some keys."""
         return self.model_validate(self._tree | changes)

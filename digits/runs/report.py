@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -29,15 +29,13 @@ from digits.runs.table import (
 )
 
 ZONES_APART = timedelta(hours=27)
-"""Clocks differ by 26 hours at most: sweeps whose names are as close are told apart by their records, in UTC."""
+"""Local times differ by 26 hours at most: sweeps whose names are closer are ordered by their records, in UTC."""
 
 SWEEPS = Path("outputs/sweeps")
 
-SHOWN_MACHINES = 5
-"""Lines at most about what runs were measured on."""
+SHOWN_MACHINES = 5  # at most so many lines about what runs were measured on
 
-SHOWN_DIFFERENCES = 5
-"""Recorded settings at most in a line's brackets."""
+SHOWN_DIFFERENCES = 5  # at most so many recorded settings in a line's brackets
 
 IN_BRACKETS = "in brackets: recorded settings that tell lines apart where their overrides don't"
 
@@ -63,7 +61,7 @@ def read(folder: Path) -> list[Row]:
 
 
 def latest_sweep(sweeps: Path = SWEEPS) -> Path:
-    """The sweep that was begun last; raises RunError where there is none."""
+    """The sweep that started last; raises RunError where there is none."""
     found = [path for path in sweeps.iterdir() if path.is_dir()] if sweeps.is_dir() else []
     if not found:
         raise RunError(f"there is no sweep in {sweeps} yet; make one with python -m digits.train -m, or name a folder")
@@ -73,18 +71,19 @@ def latest_sweep(sweeps: Path = SWEEPS) -> Path:
 
 
 def _dated(folder: Path) -> datetime:
-    """The local time that a sweep's name has, wherever that was; of another name that of its folder, here."""
-    found = re.match(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", folder.name)
-    return datetime.strptime(found[0], "%Y-%m-%d_%H-%M-%S") if found else datetime.fromtimestamp(folder.stat().st_mtime)
+    """The local time in a sweep's name, in whatever time zone; without one, the folder's modification time."""
+    with suppress(ValueError):  # no date, or none that there is
+        return datetime.strptime(folder.name[:19], "%Y-%m-%d_%H-%M-%S")
+    return datetime.fromtimestamp(folder.stat().st_mtime)
 
 
 def _began(folder: Path) -> datetime | None:
-    """When the first run of a sweep began, by the records."""
+    """The start of a sweep's first run, by the records; None where there is none."""
     return min((datetime.fromisoformat(began) for run in runs_in(folder) if (began := peek(run).started)), default=None)
 
 
 def report(rows: list[Row], folder: Path, metric: str | None = None, *, markdown: bool = False) -> str:
-    """The whole report as text, ranked by a metric: by what most of the runs monitor, unless another is named."""
+    """The report as text, ranked by a metric, by default the one that most of the runs monitor."""
     tasks = tasks_of(rows)
     metric = metric or tasks[0].monitored
     counts = Counter(row.status for row in rows)
@@ -115,14 +114,14 @@ def report(rows: list[Row], folder: Path, metric: str | None = None, *, markdown
                 name = _code(inside if inside != "." else str(row.path), markdown=markdown)
                 lines.append(f"{'- ' if markdown else '  '}{name}: {row.reason}")
     if (folder / "multirun.yaml").exists() and set(counts) != {"done"}:
-        lines += ["", f"the sweep's own command with hydra.sweep.dir={folder} goes on with all that isn't done"]
+        lines += ["", f"run the sweep's command again with hydra.sweep.dir={folder} to resume what isn't done"]
     elif counts.keys() & {"interrupted", "lost"}:
-        lines += ["", "python -m digits.train resume=RUN goes on with one that was interrupted or lost"]
+        lines += ["", "python -m digits.train resume=RUN resumes one that was interrupted or lost"]
     return "\n".join(lines)
 
 
 def as_csv(rows: list[Row], metric: str | None = None) -> str:
-    """One line for every run, the best first, ranked as `report` does; fractions in full precision."""
+    """CSV with a line for every run, the best first, ranked as in `report`; fractions in full precision."""
     metric = metric or tasks_of(rows)[0].monitored
     differing = {key for found in _apart(grouped(rows)) for key in found}
     settings = [
@@ -140,7 +139,7 @@ def as_csv(rows: list[Row], metric: str | None = None) -> str:
 
 
 def of_runs(folder: Path, metric: str | None, *, csv: bool, markdown: bool) -> str:
-    """What is printed of a folder with runs; raises RunError where it has none, or none has the metric."""
+    """The report of a folder, as printed; raises RunError where it has no runs, or none has the metric."""
     rows = read(folder)
     names = figure_names(row for row in rows if row.status == "done")
     if metric is not None and metric not in {*(task.monitored for task in tasks_of(rows)), *names}:
@@ -161,7 +160,7 @@ def _best(rows: list[Row], task: Task, *, markdown: bool) -> str:
 
 
 def _columns(groups: list[Group], tasks: list[Task], metric: str) -> list[str]:
-    """The figures that are shown, as far as some group has them."""
+    """The metrics that are shown: those that some group has."""
     names = [metric, *(task.monitored for task in tasks)]
     names += [WITHOUT_VALIDATION] if any(group.mean(group.task.monitored) is None for group in groups) else []
     names += [*(f"test/{task.monitor}" for task in tasks), "parameters", "seconds"]
@@ -204,7 +203,7 @@ def _cell(group: Group, name: str) -> str:
 
 
 def _measured_on(groups: list[Group], *, markdown: bool) -> list[str]:
-    """What the table's runs were measured on and how many they are; where they differ, in what, and a line for each."""
+    """The setup that the table's runs were measured on; of several, how they differ and a line for each."""
     counts = Counter(row.made_with for group in groups for row in group.rows)
     found = [(dict(parts), number) for parts, number in counts.most_common()]
     if len(found) == 1:
@@ -214,12 +213,12 @@ def _measured_on(groups: list[Group], *, markdown: bool) -> list[str]:
     shown = [f"{_runs(number)} on {one_line(parts)}" for parts, number in found[:SHOWN_MACHINES]]
     if rest := [number for _, number in found[SHOWN_MACHINES:]]:
         shown.append(f"{_runs(sum(rest))} in {len(rest)} more ways")
-    told = f"the runs of the table differ in {', '.join(differing)}:"
-    return [told, *([""] if markdown else []), *(f"{'- ' if markdown else '  '}{line}" for line in shown), ""]
+    header = f"the runs of the table differ in {', '.join(differing)}:"
+    return [header, *([""] if markdown else []), *(f"{'- ' if markdown else '  '}{line}" for line in shown), ""]
 
 
 def _seed_noise(groups: list[Group], metric: str) -> list[str]:
-    """That the first place may be luck with the seeds; nothing where it isn't, or where one seed can't tell."""
+    """A warning that the lead of the first group is within seed noise; empty where it isn't, or with one seed."""
     found = lead(groups, metric)
     if found is None or found[0] > found[1]:
         return []
@@ -229,7 +228,7 @@ def _seed_noise(groups: list[Group], metric: str) -> list[str]:
 
 
 def _typed(pairs: Iterable[tuple[str, str]]) -> str:
-    """Overrides as one types them."""
+    """Overrides as typed."""
     return " ".join(f"{key}={value}" if not key.startswith("~") else key for key, value in pairs)
 
 

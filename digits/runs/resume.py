@@ -1,11 +1,12 @@
-"""A recorded run taken up again: gone on with, done once more, or met by its own command started again.
+"""Resuming a run, repeating it (config_from), and running its own command again in its directory.
 
-The configuration is then the recorded one. It comes from a file, so nothing is called for it but what
-`digits.config.instantiate` trusts, the user named, or the command itself asks for.
+The configuration is then the recorded one. It comes from a file, so it may name only targets that
+`digits.config.trust` trusts, in packages that the user trusts, or that the command itself names.
 """
 
 from __future__ import annotations
 
+import shlex
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,24 +20,22 @@ from digits.runs.read import Refused, find_run, first_process, read_result, refu
 from digits.runs.schema import RecordedConfig, RunRecord
 
 LENGTHS = {"trainer.max_epochs"}
-"""What may be given anew to a run that goes on; not max_steps, with which Lightning 2.6 repeats an epoch on resume."""
+"""Keys that may be changed on resume; not max_steps, with which Lightning 2.6 repeats an epoch on resume."""
 
-PLACES = {"data.root", "data.mirrors", "data.cache", "data.material"}
-"""Where the data lie: on another machine a run that goes on finds them elsewhere."""
+PLACES = {"data.root", "data.mirrors", "data.cache", "data.material"}  # paths of the data, which differ by machine
 
-ANEW = {"seed", "test", "checkpoints", *PLACES}
-"""What may be given anew to a run that is done once more."""
+ANEW = {"seed", "test", "checkpoints", *PLACES}  # keys that may be changed in a repeated run
 
 NO_LENGTH = "can't be changed on resume, only {0} can; to start from its weights: init_from"
 NOT_THE_SAME = "can't be changed with config_from, only {0} can; give the run's own command with the change instead"
 NOTHING_RECORDED = (
-    "{0} has only just begun, or was cut off before anything was recorded; if so, give its command again with "
-    "hydra.run.dir={0} (what it was asked for is in {0}/.hydra/overrides.yaml)"
+    "{0} has only just started, or was interrupted before anything was recorded; if so, run its command again with "
+    "hydra.run.dir={0} (its overrides are in {0}/.hydra/overrides.yaml)"
 )
 
 
 def resumed(asked: Tree, overrides: list[str]) -> Tree:
-    """A run's own recorded configuration, with the lengths and the places that were given anew."""
+    """A run's recorded configuration, with the lengths and the paths of the data that were given on resume."""
     recorded = _recorded(asked, "resume")
     _refuse_links(Path(str(asked["resume"])))
     given = keys(overrides) - {"resume", "trust"}
@@ -52,9 +51,9 @@ def resumed(asked: Tree, overrides: list[str]) -> Tree:
 
 
 def once_more(asked: Tree, overrides: list[str]) -> Tree:
-    """The recorded configuration of another run, for a new one: but for seed, places and what is kept, the same.
+    """The recorded configuration of another run for a new one; only the keys in ANEW may be changed.
 
-    Nothing else, since what was computed from it, as scheduler.max_lr is from optimizer.lr, would stay what it was.
+    No others, since values computed from them, as scheduler.max_lr is from optimizer.lr, would stay as recorded.
     """
     recorded = _recorded(asked, "config_from")
     given = keys(overrides) - {"config_from", "trust"}
@@ -66,29 +65,29 @@ def once_more(asked: Tree, overrides: list[str]) -> Tree:
 
 @dataclass(frozen=True)
 class TakenUp:
-    """What a command does in a directory where it may have been before."""
+    """The decision about a directory that may hold the run of an earlier start."""
 
-    tree: Tree | None  # the configuration to run; None: nothing, it is done
-    remark: str = ""  # to be told
-    value: float | None = None  # of a run that is done: what its task monitors
+    tree: Tree | None  # the configuration to run; None: the run is done
+    remark: str = ""  # to be printed
+    value: float | None = None  # of a run that is done: its task's monitored metric
 
 
 def taken_up(asked: Tree, overrides: list[str], directory: Path) -> TakenUp:
-    """A sweep's job, or a requeued one, met again: left as it is, gone on with, or started anew in its place.
+    """What to do with a sweep's job, or a requeued one, that was started before: nothing, resume it, or start it over.
 
-    Raises ConfigError where that can't be: it runs in another process, or it is another job's directory.
+    Raises ConfigError where it runs in another process, or the directory is another job's.
     """
     if not (directory / RESULT).exists():
         return TakenUp(asked)
     try:
         result = read_result(directory)
     except RunError as error:
-        raise ConfigError(Fault("", f"{error}; delete {directory} to start it anew")) from None
+        raise ConfigError(Fault("", f"{error}; delete {directory} to run it from scratch")) from None
     status, former = status_of(result), result.overrides
     if status == "running" and first_process():
         raise ConfigError(Fault("", f"{directory} {still_running(result)}"))
     if former is not None and identity(former) != identity(overrides):
-        why = f"{directory} holds the run of other overrides ({' '.join(former)}); name another directory"
+        why = f"{directory} holds a run with other overrides ({' '.join(former)}); name another directory"
         raise ConfigError(Fault("", why))
     recorded = asked if result.config is None else _completed(result.config, asked)
     others = _changed(recorded, asked)
@@ -97,21 +96,28 @@ def taken_up(asked: Tree, overrides: list[str], directory: Path) -> TakenUp:
         note = f" (recorded with another {few(others)})" if others else ""
         return TakenUp(None, f"done already: {directory}{note}", value if isinstance(value, float) else None)
     _refuse_links(directory)
-    # What the command itself names needs no trust=[…] to be called for the record of the same command
+    # targets that the command itself names need no trust=[…] in the record of the same command
     own = {str(section["_target_"]) for _, section in targets_in(asked)}
     again: Tree = {"resume": str(directory), "trust": list[Value](own_packages(asked))}
     if not resumable(directory):
         return TakenUp(asked | again)
     _refuse(refused(recorded, packages_of(asked), own))
-    remark = f"{directory} goes on as it was recorded; asked for now is another {few(others)}" if others else ""
+    remark = f"{directory} is resumed as recorded; this command has another {few(others)}" if others else ""
     return TakenUp(recorded | again, remark)
 
 
+def resume_command(run: Path, config: Tree) -> str:
+    """The command that resumes a run of this configuration, quoted, trusting the packages that it names."""
+    trusted = own_packages(config)
+    words = ["python", "-m", "digits.train", f"resume={run}", *([f"trust=[{','.join(trusted)}]"] if trusted else [])]
+    return shlex.join(words)
+
+
 def done_in(sweep: Path) -> list[set[str]]:
-    """What tells the jobs of a sweep's directory that are done from others."""
+    """The identities of the jobs in a sweep's directory that are done."""
     done = []
     for run in runs_in(sweep):
-        with suppress(RunError):  # what is damaged is not done
+        with suppress(RunError):  # a damaged run is not done
             record = read_result(run)
             if record.status == "done" and record.overrides is not None:
                 done.append(identity(record.overrides))
@@ -119,17 +125,17 @@ def done_in(sweep: Path) -> list[set[str]]:
 
 
 def resumable(run: Path) -> bool:
-    """Whether something was saved that a run can go on from."""
+    """Whether a run has a checkpoint to resume from."""
     return (run / LAST).exists() or (run / PREVIOUS).exists()
 
 
 def still_running(record: RunRecord) -> str:
-    """What a run is that can't be touched now."""
+    """The message for a run that another process is training."""
     return f"is still running (process {record.pid} on {record.host}); end it first"
 
 
 def _recorded(asked: Tree, key: str) -> Tree:
-    """The configuration in the record of the run that a key names."""
+    """The configuration in the record of the run that a key (`resume`, `config_from`) names."""
     name = str(asked[key])
     try:
         run = find_run(name)
@@ -155,8 +161,8 @@ def _refuse_links(run: Path) -> None:
 
 
 def _refuse(faults: list[Refused]) -> None:
-    """Raise ConfigError for targets in a record that are not called for a file, and for what would do harm."""
-    why = "the run's record names {0}, which is not called for a file; if you trust it, say trust=[{1}]"
+    """Raise ConfigError for the untrusted targets and harmful values in a record."""
+    why = "the run's record names a class outside the trusted packages: {0}; to allow it: trust=[{1}]"
     if faults:
         raise ConfigError(
             *(Fault(f.key, f.problem if f.target is None else why.format(f.target, f.package)) for f in faults)
@@ -164,7 +170,7 @@ def _refuse(faults: list[Refused]) -> None:
 
 
 def _completed(config: RecordedConfig, asked: Tree) -> Tree:
-    """A recorded configuration with the keys that are younger than it."""
+    """A recorded configuration with the keys added since it was written."""
     recorded = config.completed()
     trainer, todays = recorded.get("trainer"), asked.get("trainer")
     if isinstance(trainer, dict) and isinstance(todays, dict):
@@ -173,7 +179,7 @@ def _completed(config: RecordedConfig, asked: Tree) -> Tree:
 
 
 def _given_anew(recorded: Tree, asked: Tree, keys: set[str]) -> Tree:
-    """A recorded configuration with some keys, at most a section deep, as they are asked for now."""
+    """A recorded configuration with some keys, at most a section deep, taken from the new one."""
     tree = dict(recorded)
     for key in keys:
         section, _, leaf = key.rpartition(".")
@@ -185,7 +191,7 @@ def _given_anew(recorded: Tree, asked: Tree, keys: set[str]) -> Tree:
 
 
 def _changed(recorded: Tree, asked: Tree, path: str = "") -> list[str]:
-    """The keys at which two configurations differ, however deep, but for what says how to start."""
+    """The keys at which two configurations differ, except those about how to start, and those that a run chooses."""
     keys = []
     for key in [*recorded, *(key for key in asked if key not in recorded)]:
         before, now = recorded.get(key), asked.get(key)
@@ -197,15 +203,15 @@ def _changed(recorded: Tree, asked: Tree, path: str = "") -> list[str]:
 
 
 def _settled(key: str, asked: Value) -> bool:
-    """Whether a run chooses for itself what is asked for, and records its choice."""
+    """Whether a run chooses the value of a key itself, and records its choice."""
     return key == "trainer.precision" and asked == "auto"
 
 
 def keys(overrides: list[str]) -> set[str]:
-    """What overrides set."""
+    """The keys that overrides set."""
     return {override.lstrip("+").split("=", 1)[0] for override in overrides}
 
 
 def identity(overrides: list[str]) -> set[str]:
-    """What tells one job from another: its overrides, but for those that a run may get anew when it goes on."""
+    """The overrides that identify a job: all but those that may change on resume."""
     return {o for o in overrides if o.lstrip("+").split("=", 1)[0] not in LENGTHS | {"resume", "trust"}}

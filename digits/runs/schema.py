@@ -1,12 +1,12 @@
-"""What a run's files say, with types: `result.json`, `model.json` and `search.json` as records. No torch.
+"""The typed records of a run's files: `result.json`, `model.json` and `search.json`. No torch.
 
-Everything that was recorded is kept as it was (`tree`), so what an older or a newer version wrote goes back into a
-file, a hash or a configuration unchanged; the fields are what is asked for. A key that is missing or null means what
-its absence meant when it was missing.
+Everything that was recorded is kept as it was (`tree`), so data of an older or a newer version goes back into a file, a
+hash or a configuration unchanged; the fields are the values that this version reads. A key that is missing or null has
+the meaning that its absence had when the record was written.
 
-A run's record was written by many versions of many things: what is of no type that is known here counts as not
-recorded, and whoever builds something from it checks it first. What is needed to rebuild a net, or to find a study, is
-held to its type, and a file that says it otherwise is damaged.
+A run's record may come from many versions of many packages: a value of an unexpected type counts as not recorded, and
+is checked before anything is built from it. Values needed to rebuild a net, or to find a study, must have their type,
+otherwise the file is damaged.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from digits.runs.recorded import AsFarAsKnown, Number, Numbers, Recorded
 Scalar: TypeAlias = "None | bool | int | float | str"
 
 
-# ---- From what a run was made -------------------------------------------------------------------
+# ---- The origins of a run -----------------------------------------------------------------------
 
 
 class RecordedTarget(Recorded):
-    """A section that names what it builds."""
+    """A section with a `_target_`."""
 
     target: AsFarAsKnown[str | None] = Field(None, alias="_target_")
 
@@ -50,7 +50,7 @@ class RecordedData(RecordedTarget):
 
     @property
     def kind(self) -> type[DataSet]:
-        """What this kind of data set means to others."""
+        """The schema class of the data set, with the properties of its kind."""
         return data_set(self._tree)
 
 
@@ -62,12 +62,11 @@ class RecordedTrainer(Recorded):
     channels_last: AsFarAsKnown[bool] = False
 
 
-WHOLE = {"data", "model", "loss", "optimizer", "trainer"}
-"""The sections that a configuration has that says what was trained."""
+WHOLE = {"data", "model", "loss", "optimizer", "trainer"}  # the sections that a complete configuration has
 
 
 class RecordedConfig(Recorded):
-    """A run's configuration, as it was recorded; what a missing key meant stands in `digits.config.absent`."""
+    """A run's configuration as recorded; `digits.config.absent` defines the meaning of missing keys."""
 
     @classmethod
     def _meant(cls, tree: Tree) -> Tree:
@@ -85,23 +84,23 @@ class RecordedConfig(Recorded):
 
     @property
     def whole(self) -> bool:
-        """Whether it says what was trained."""
+        """Whether the configuration describes what was trained."""
         return self._tree.keys() >= WHOLE
 
     def completed(self) -> Tree:
-        """The whole of it, with the keys that are younger than the record, as their absence was meant."""
+        """The configuration with the keys added since it was written, set to what their absence meant."""
         return completed(self._tree)
 
 
 class Commit(Recorded):
-    """Which source a run was made with."""
+    """The commit of the source that trained a run, and whether the source had changes."""
 
     id: AsFarAsKnown[str | None] = None
     dirty: AsFarAsKnown[bool | None] = None
 
 
 class Hardware(Recorded):
-    """What it ran on."""
+    """The machine that a run was trained on."""
 
     cpu: AsFarAsKnown[str | None] = None
     cores: AsFarAsKnown[int | None] = None
@@ -109,7 +108,7 @@ class Hardware(Recorded):
 
 
 class DataRead(Recorded):
-    """The images that were read, by split, and the checksums of their files."""
+    """The numbers of images that were read, by split, and the checksums of their files."""
 
     name: AsFarAsKnown[str | None] = None
     train: AsFarAsKnown[int | None] = None
@@ -119,20 +118,20 @@ class DataRead(Recorded):
 
 
 class TeacherOf(Recorded):
-    """A run that taught another, and its weights' SHA-256 then."""
+    """A teacher of a run, and the SHA-256 of its weights at that time."""
 
     run: AsFarAsKnown[str | None] = None
     weights: AsFarAsKnown[str | None] = None
 
 
 class BeganWith(Recorded):
-    """The weights that a run began with (`init_from`), and what became of the classes' rows."""
+    """The weights that a run started from (`init_from`): their SHA-256; `tree` also has what became of the classes."""
 
     weights: AsFarAsKnown[str | None] = None
 
 
 class TrialOf(Recorded):
-    """Which trial of which search a run is; a parameter of the space that it doesn't have is None."""
+    """The search and trial that a run belongs to; a parameter of the space that the trial doesn't have is None."""
 
     search: AsFarAsKnown[str | None] = None
     number: AsFarAsKnown[int | None] = None
@@ -158,7 +157,7 @@ class RunRecord(Recorded):
 
     overrides: AsFarAsKnown[list[str] | None] = None
     seed: AsFarAsKnown[int | None] = None
-    lengthened: AsFarAsKnown[list[int]] = Field(default_factory=list)  # the lengths that it had before
+    lengthened: AsFarAsKnown[list[int]] = Field(default_factory=list)  # earlier lengths, in epochs
     config: AsFarAsKnown[RecordedConfig | None] = None
     trial: AsFarAsKnown[TrialOf | None] = None
     versions: AsFarAsKnown[dict[str, str]] = Field(default_factory=dict)
@@ -173,7 +172,7 @@ class RunRecord(Recorded):
     weights: AsFarAsKnown[str | None] = None  # SHA-256
     parameters: AsFarAsKnown[int | None] = None
     metrics: AsFarAsKnown[Numbers] = Field(default_factory=dict)
-    epoch: AsFarAsKnown[int | None] = None  # whose weights they are
+    epoch: AsFarAsKnown[int | None] = None  # of the weights
     epochs: AsFarAsKnown[int | None] = None
     steps: AsFarAsKnown[int | None] = None
     images_per_second: AsFarAsKnown[Number | None] = None
@@ -181,7 +180,7 @@ class RunRecord(Recorded):
     history: AsFarAsKnown[list[dict[str, Number]]] = Field(default_factory=list)
 
     def figures(self) -> dict[str, float]:
-        """Every number that a run can be judged by: its metrics, parameters, seconds and images a second."""
+        """All metrics and costs of a run: its metrics, parameters, seconds and images per second."""
         more = {
             "parameters": self.parameters,
             "seconds": self.seconds.get("fit"),
@@ -203,7 +202,7 @@ def _positive(number: float) -> float:
 
 
 class NetInput(Recorded):
-    """The pictures that a net takes, and what its answers mean."""
+    """The images that a net takes, and the classes that it predicts."""
 
     std: Annotated[Number, AfterValidator(_positive)]
     mean: Annotated[Number, AfterValidator(_not_negative)]
@@ -212,7 +211,7 @@ class NetInput(Recorded):
 
 
 class ModelRecord(Recorded):
-    """`model.json`: what is needed to rebuild a net and to feed it."""
+    """`model.json`: the data needed to rebuild a net and to normalise its input."""
 
     format: int | None = None
     model: AsFarAsKnown[RecordedTarget] = RecordedTarget()
@@ -220,7 +219,7 @@ class ModelRecord(Recorded):
 
 
 class SearchRecord(Recorded):
-    """`search.json`: which study a search is, and in what database; None is the file beside it."""
+    """`search.json`: the name of a search's study and its database; `storage` None: a file in the same directory."""
 
     format: int | None = None
     name: str
@@ -229,11 +228,11 @@ class SearchRecord(Recorded):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an experiment, as it goes into the record of its run."""
+    """The outcome of an experiment, as written to the record of its run."""
 
     status: Literal["done", "pruned"]
     metrics: dict[str, float]
-    epoch: int  # whose weights are kept
+    epoch: int  # of the weights that are kept
     epochs: int
     steps: int
     images_per_second: float
@@ -241,5 +240,5 @@ class Outcome:
     history: list[dict[str, float]]
 
     def tree(self) -> Tree:
-        """Ready for JSON."""
+        """The outcome as plain data."""
         return asdict(self)

@@ -1,4 +1,4 @@
-"""A table as text, Markdown or CSV; and many runs as one: read, grouped by configuration, ranked. No torch."""
+"""A table as text, Markdown or CSV; and many runs in one table: read, grouped by configuration, ranked. No torch."""
 
 from __future__ import annotations
 
@@ -23,19 +23,18 @@ from digits.runs.layout import RESULT
 from digits.runs.read import read_result, runs_in, status_of
 from digits.runs.schema import RunRecord
 
-WITHOUT_VALIDATION = "train/loss"
-"""What ranks the runs that kept no validation images, after all the others."""
+WITHOUT_VALIDATION = "train/loss"  # ranks the runs without validation images, after all others
 
 SIDES = {"l": "left", "r": "right"}
 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns and the cells below them: text as it is to be read, or for `csv` any value."""
+    """Columns and the cells below them: formatted text, or for `csv` any value."""
 
     columns: Sequence[str]  # empty: no header
     rows: Sequence[Sequence[object]]
-    align: str = "l"  # l or r, a letter a column; those it leaves out are r
+    align: str = "l"  # l or r, a letter for each column; missing letters are r
 
     def text(self) -> str:
         """For the terminal, without a line break at the end."""
@@ -60,7 +59,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Row:
-    """One run, as far as its directory tells."""
+    """One run, read from its directory."""
 
     path: Path
     status: str  # as in the record, or lost, damaged, never started
@@ -69,18 +68,18 @@ class Row:
     seed: int | None = None
     finished: str = ""
     figures: tuple[tuple[str, float], ...] = ()  # metrics, parameters, seconds, images_per_second
-    configuration: Pairs = ()  # what its results follow from but for the seed; empty: not recorded
+    configuration: Pairs = ()  # the settings that its results depend on, without the seed; empty: not recorded
     task: Task = CLASSIFICATION
     made_with: Pairs = ()  # hardware, versions, commit, in words
 
     def figure(self, name: str) -> float | None:
-        """One of the figures, if the run has it."""
+        """A metric or cost by name; None where the run doesn't have it."""
         return dict(self.figures).get(name)
 
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean over runs and their sample standard deviation, which one run has not."""
+    """A mean over runs and their sample standard deviation; None for a single run."""
 
     value: float
     sd: float | None
@@ -89,23 +88,23 @@ class Mean:
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that are done and differ by nothing but their seed, and what changes no result."""
+    """Runs that are done and differ only in their seed and in settings without effect on results."""
 
-    overrides: Pairs  # what it is called by
+    overrides: Pairs  # its label in the table
     rows: tuple[Row, ...]
 
     @property
     def task(self) -> Task:
-        """What they were trained to do."""
+        """The task of the runs."""
         return self.rows[0].task
 
     @property
     def configuration(self) -> Pairs:
-        """What was recorded of all of them; empty where it wasn't."""
+        """The recorded settings of the runs; empty where none are recorded."""
         return self.rows[0].configuration
 
     def mean(self, name: str) -> Mean | None:
-        """A figure over the runs that have it."""
+        """The mean of a metric or cost over the runs that have it; None where none does."""
         values = [value for row in self.rows if (value := row.figure(name)) is not None]
         if not values:
             return None
@@ -113,23 +112,23 @@ class Group:
 
 
 def read_rows(folder: Path) -> list[Row]:
-    """Every run in a folder at any depth, and every job that left a directory without a record, by path."""
+    """Every run in a folder at any depth, and every job whose directory has no record, sorted by path."""
     runs = list(runs_in(folder))
     return sorted([*map(read_row, runs), *_never_started(folder, set(runs))], key=lambda row: row.path)
 
 
 def read_row(run: Path) -> Row:
-    """One run's record; what can't be read is a row too."""
+    """The row of a run; one whose record can't be read is a row too, as damaged."""
     try:
         return _row(run, read_result(run))
-    except (ValueError, OverflowError, OSError) as error:  # no JSON, or times that no clock ever showed
+    except (ValueError, OverflowError, OSError) as error:  # not JSON, or an impossible time
         return Row(run, "damaged", _first_line(error))
 
 
 def grouped(rows: Iterable[Row]) -> list[Group]:
-    """The runs that are done, by their configurations; of runs that repeat a seed, the latest.
+    """The runs that are done, grouped by configuration; of runs with the same seed, only the latest.
 
-    Where a record has no configuration, the overrides stand for it.
+    Where a record has no configuration, its overrides take its place.
     """
     groups: dict[tuple[Pairs, Pairs, Task], list[Row]] = {}
     for row in sorted(rows, key=lambda row: (row.finished, row.path)):
@@ -150,13 +149,13 @@ def ranked(groups: Iterable[Group], metric: str) -> list[Group]:
 
 
 def tasks_of(rows: Iterable[Row]) -> list[Task]:
-    """What the runs that are done were trained to do, the most frequent first; classification where there is none."""
+    """The tasks of the runs that are done, the most frequent first; classification where no run is done."""
     found = [task for task, _ in Counter(row.task for row in rows if row.status == "done").most_common()]
     return found or [CLASSIFICATION]
 
 
 def best(rows: Iterable[Row], task: Task) -> Row | None:
-    """The run of a task that did best on the validation split; what the test split gave never chooses."""
+    """The run of a task with the best monitored metric; the test split never chooses."""
     done = [row for row in rows if row.status == "done" and row.task == task]
     found = [(value, row) for row in done if (value := row.figure(task.monitored)) is not None]
     choose = min if task.better(task.monitored) == "min" else max
@@ -170,9 +169,9 @@ def common(groups: Iterable[Group]) -> dict[str, str]:
 
 
 def lead(groups: list[Group], metric: str) -> tuple[float, float] | None:
-    """By how much the first group's mean is ahead of the second's, and that difference's standard error.
+    """The lead of the first group's mean over the second's, and the standard error of that difference.
 
-    sqrt(s1^2/n1 + s2^2/n2), the error of two means of independent samples; None where one seed tells no spread.
+    sqrt(s1^2/n1 + s2^2/n2), for the means of independent samples; None where a group has a single seed.
     """
     means = [group.mean(metric) for group in groups[:2]]
     if len(means) < 2 or means[0] is None or means[1] is None or means[0].sd is None or means[1].sd is None:
@@ -182,7 +181,7 @@ def lead(groups: list[Group], metric: str) -> tuple[float, float] | None:
 
 
 def figure_names(rows: Iterable[Row]) -> list[str]:
-    """Every figure that some run has, in the order of their first appearance."""
+    """The names of all metrics and costs that some run has, in the order of their first appearance."""
     return list(dict.fromkeys(name for row in rows for name, _ in row.figures))
 
 
@@ -205,9 +204,9 @@ def _row(run: Path, record: RunRecord) -> Row:
 
 
 def _typed_for(rows: Iterable[Row]) -> Pairs:
-    """The overrides that runs of one configuration share, and all that matter of the run that needed the fewest.
+    """The label of a group: the overrides that all its runs share, and the relevant ones of the run with the fewest.
 
-    A run that took its configuration from another says nothing of what was typed, unless all did.
+    Runs with config_from are left out, since they didn't type their settings, unless all runs have it.
     """
     all_typed = [set(row.overrides) for row in rows]
     typed = [pairs for pairs in all_typed if "config_from" not in dict(pairs)] or all_typed
@@ -229,15 +228,15 @@ def _key_and_value(override: str) -> tuple[str, str]:
 def _why_not_done(status: str, record: RunRecord) -> str:
     if status == "lost":
         if record.alive is None:
-            return "no sign of life at all"
-        return f"no sign of life since {datetime.fromtimestamp(record.alive, UTC):%Y-%m-%d %H:%M:%S} UTC"
+            return "no heartbeat at all"
+        return f"no heartbeat since {datetime.fromtimestamp(record.alive, UTC):%Y-%m-%d %H:%M:%S} UTC"
     if status == "running":
         return f"since {record.started}"
     return "" if status == "done" else _first_line(record.error or f"at {record.finished}")
 
 
 def _never_started(folder: Path, runs: set[Path]) -> Iterator[Row]:
-    """Directories that Hydra made for a job which never wrote its record."""
+    """Directories that Hydra made for jobs that never wrote a record."""
     for name, folders, files in os.walk(folder):
         path = Path(name)
         if path in runs:
@@ -254,7 +253,7 @@ def _sample_sd(values: list[float]) -> float | None:
 
 
 def _badness(group: Group, metric: str) -> float | None:
-    """What to sort by, ascending; a diverged run's NaN is worse than any number."""
+    """The key to sort a group by, ascending; the NaN of a diverged run is the worst."""
     mean = group.mean(metric)
     if mean is None:
         return None

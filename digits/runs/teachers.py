@@ -1,4 +1,4 @@
-"""Which runs can teach another (knowledge distillation, `digits.training.distillation`), by their records. No torch."""
+"""Checks of teachers, by their records, for knowledge distillation (`digits.training.distillation`). No torch."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from digits.runs.schema import NetInput, RecordedData, TeacherOf
 
 
 def find_teachers(config: Experiment) -> list[TeacherOf]:
-    """What a run's record says of its teachers: the directory of each, absolute, and its weights' SHA-256.
+    """The teachers of a run as recorded: the absolute directory of each, and the SHA-256 of its weights.
 
-    Raises ConfigError, with a fault for each teacher that can't be one: it is not done, its net takes other pictures
-    or knows other classes, it learnt another data set, it was trained on images that are to be validated on, its net
-    is of a package that nobody trusts, or it is named twice.
+    Raises ConfigError, with a fault for each teacher that doesn't fit: it is not done, its net takes other images or
+    knows other classes, it was trained on another data set or on validation images of this run, its net is of an
+    untrusted package, or it is named twice.
     """
     found: list[TeacherOf] = []
     faults: list[Fault] = []
@@ -41,7 +41,7 @@ def find_teachers(config: Experiment) -> list[TeacherOf]:
 
 
 def trained_anew(then: Sequence[TeacherOf], now: Sequence[TeacherOf]) -> list[str]:
-    """The teachers that have other weights in one record than in another; only what both know is compared."""
+    """The teachers whose weights differ between two records; only teachers with weights in both are compared."""
     before, here = _by_run(then), _by_run(now)
     return [run for run, weights in here.items() if None not in (weights, before.get(run)) and weights != before[run]]
 
@@ -51,14 +51,14 @@ def _by_run(teachers: Sequence[TeacherOf]) -> dict[str, str | None]:
 
 
 def _weights(run: Path, data: RecordedData, trust: list[str]) -> str | None:
-    """The SHA-256 of a teacher's weights; raises RunError where it can't teach a run with this section `data`."""
+    """The SHA-256 of a teacher's weights; raises RunError where it doesn't fit a run with this section `data`."""
     record = read_result(run)
     if (status := status_of(record)) != "done":
-        way = "wait for its end" if status == "running" else f"go on with it by resume={run}"
+        way = "wait for its end" if status == "running" else f"resume it with resume={run}"
         raise RunError(f"{run} is {status}, but a teacher has to be done; {way}, or name another")
     if record.task.name != CLASSIFICATION.name:
         raise RunError(
-            f"{run} was trained for {record.task.name}, so its net's answers are no classes; name another run"
+            f"{run} was trained for {record.task.name}, so its net does not predict classes; name another run"
         )
     model = read_model(run)
     if not (run / WEIGHTS).is_file():
@@ -68,22 +68,21 @@ def _weights(run: Path, data: RecordedData, trust: list[str]) -> str | None:
         raise RunError(f"{run} has no configuration in its record, so what it was trained on is not known")
     _check_net(run, model.input, config.data, data)
     for fault in refused(model.model, trust):
-        if fault.target is not None:  # what would do harm, the net's builder tells
+        if fault.target is not None:  # harmful values are refused where the net is built
             raise RunError(
-                f"{run} has a net {fault.target}, which is not of this package; if you trust it, say "
-                f"trust=[{fault.package}]"
+                f"{run} has a net outside the trusted packages: {fault.target}; to allow it: trust=[{fault.package}]"
             )
     _check_images(run, config.data, data)
     if data.val_size and (config.init_from or config.teachers):
         raise RunError(
-            f"{run} began with other nets, and what those were trained on is not known here, where images are "
-            "validated on; take a teacher that has neither init_from nor teachers, or data.val_size=0"
+            f"{run} started from other nets, which may have been trained on the validation images here; take a "
+            "teacher that has neither init_from nor teachers, or data.val_size=0"
         )
     return record.weights
 
 
 def _check_net(run: Path, takes: NetInput, theirs: RecordedData, data: RecordedData) -> None:
-    """Raise RunError where a net takes other pictures, or tells another number of classes apart."""
+    """Raise RunError where a net takes other images, or has another number of classes."""
     pairs = {
         "mean": (takes.mean, data.mean),
         "std": (takes.std, data.std),
@@ -91,22 +90,22 @@ def _check_net(run: Path, takes: NetInput, theirs: RecordedData, data: RecordedD
     }
     for key, (taken, here) in pairs.items():
         if here is not None and taken != here:
-            raise RunError(f"{run} takes pictures with {key} {taken}, but here data.{key} is {here}")
+            raise RunError(f"{run} takes images with {key} {taken}, but here data.{key} is {here}")
     known = theirs.num_classes if takes.classes is None else len(takes.classes)
     if data.num_classes is not None and known != data.num_classes:
         raise RunError(f"{run} knows {known} classes, but here data.num_classes is {data.num_classes}")
 
 
 def _check_images(run: Path, theirs: RecordedData, data: RecordedData) -> None:
-    """Raise RunError where a run was trained on another data set, or on images that are to be validated on."""
+    """Raise RunError where a run was trained on another data set, or on this run's validation images."""
     if theirs.name != data.name:
         why = f"was trained on {theirs.name}, but here data.name is {data.name}"
         raise RunError(f"{run} {why}; name a run on the same data set")
     if others := [key for key in data.kind.chosen_by if theirs.at(key) != data.at(key)]:
-        why = f"learnt other pictures than this run (data.{others[0]} was {theirs.at(others[0])})"
-        raise RunError(f"{run} {why}, and so perhaps some that are tested on here; name a run on the same pictures")
+        why = f"was trained on other pictures than this run (data.{others[0]} was {theirs.at(others[0])})"
+        raise RunError(f"{run} {why}, perhaps on some of its test pictures; name a run on the same pictures")
     if data.val_size and (theirs.val_size, theirs.split_seed) != (data.val_size, data.split_seed):
         raise RunError(
-            f"{run} was trained on other images than this run trains on, and so on some that are validated on here; "
+            f"{run} was trained on another split, so on some of the validation images here; "
             f"take a teacher with data.val_size={data.val_size} data.split_seed={data.split_seed}"
         )

@@ -1,4 +1,4 @@
-"""The trained net of a run, saved and loaded: safetensors and plain JSON, never a pickle."""
+"""Saving and loading the trained net of a run: safetensors and plain JSON, never a pickle."""
 
 from __future__ import annotations
 
@@ -24,15 +24,13 @@ from digits.runs.checkpoint_file import read_checkpoint
 from digits.runs.layout import MODEL, WEIGHTS, RunError
 from digits.runs.schema import ModelRecord
 
-MOST_NUMBERS = 1 << 20
-"""Parameters and buffers of a loss or a transform that a record may ask for; ours have none."""
+MOST_NUMBERS = 1 << 20  # numbers in a loss or a transform that a record may ask for; those that ship have none
 
-MOST_TENSORS = 20_000
-"""Parameters and buffers of a net that a file may describe; a residual net of 1,000 layers has 5,000."""
+MOST_TENSORS = 20_000  # tensors of a net that a file may describe; a residual net of 1,000 layers has 5,000
 
 
 def save(run: Path, net: nn.Module, record: ModelRecord) -> str:
-    """Leave a net in its run's directory, with what is needed to rebuild and to feed it; gives the weights' SHA-256."""
+    """Write a net's weights and its `model.json` into its run's directory; returns the SHA-256 of the weights."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
     content = serialised(tensors)
     write_bytes(run / WEIGHTS, content)
@@ -41,9 +39,9 @@ def save(run: Path, net: nn.Module, record: ModelRecord) -> str:
 
 
 def build_net(record: ModelRecord, trust: tuple[str, ...] = (), weights: Path | None = None) -> nn.Module:
-    """The untrained net that a `model.json` describes; calls nothing but nets of trusted packages.
+    """The untrained net that a `model.json` describes; calls only classes of trusted packages.
 
-    With `weights`, a run's directory or a file, a net that can't be in there is refused before it takes memory.
+    With `weights`, a run's directory or a file, a net too large for that file is refused before it takes memory.
     Raises RunError.
     """
     model = record.model.tree()
@@ -52,35 +50,35 @@ def build_net(record: ModelRecord, trust: tuple[str, ...] = (), weights: Path | 
     try:
         check_read_back(model, trust)
     except TargetError as error:
-        raise RunError(f"{MODEL} names what is not called for a file: {error}") from None
+        raise RunError(f"{MODEL} is refused: {error}") from None
     found = resolve(str(model["_target_"]))
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
-        raise RunError(f"{MODEL} names {model['_target_']}, which is no net")
+        raise RunError(f"{MODEL} names {model['_target_']}, which is not a torch.nn.Module")
     if weights is not None:
         check_size(model, weights)
     return _built(model)
 
 
 def check_size(model: Tree, weights: Path) -> None:
-    """Refuse a net that would be larger than the file of its weights, before any memory is given to it.
+    """Refuse a net that is larger than the file of its weights, before it takes memory.
 
-    A net of a package that the user trusts is left alone: not every constructor can do without memory.
+    A net of a package that the user trusts is not checked: not every constructor works on torch's meta device.
     Raises RunError.
     """
     path = weights / WEIGHTS if weights.is_dir() else weights
     if path.is_file():
         room = path.stat().st_size
-        _measure(model, room, "the net that is described", f"which can't be in the {room:,} bytes of {path}")
+        _measure(model, room, "the described net", f"which can't be in the {room:,} bytes of {path}")
 
 
 def check_small(sections: Iterable[Tree]) -> None:
-    """Refuse losses and transforms of a record that would be large. Raises RunError, before they take memory."""
+    """Refuse losses and transforms of a record that are too large, before they take memory. Raises RunError."""
     for section in sections:
         _measure(section, MOST_NUMBERS, str(section["_target_"]), f"more than the {MOST_NUMBERS:,} it may have")
 
 
 def _measure(section: Tree, room: int, what: str, why: str) -> None:
-    """Build a module without memory, and raise RunError where it has more numbers than there is room for."""
+    """Build a module on torch's meta device, and raise RunError where it has more than `room` numbers."""
     if not all(is_trusted(str(inner["_target_"])) for _, inner in targets_in(section)):
         return
     tensors, numbers = 0, 0
@@ -109,22 +107,22 @@ def _built(model: Tree) -> nn.Module:
         return cast(nn.Module, instantiate(model))
     except RunError:
         raise
-    except Exception as error:  # a constructor can die of anything that a file may tell it
+    except Exception as error:  # a constructor can raise anything for the arguments of a file
         raise RunError(f"{MODEL} describes a net that can't be built: {type(error).__name__}: {error}") from None
 
 
 def load_weights(net: nn.Module, source: Path) -> None:
-    """Put a run's weights, or those of a safetensors file or a checkpoint of this project, into a net.
+    """Load a run's weights, or those of a safetensors file or a checkpoint of this project, into a net.
 
-    Raises RunError, with what doesn't fit, when they are another net's, or when the file is not read.
+    Raises RunError, with what doesn't fit, when they are another net's, or when the file can't be read.
     """
     put(net, *read_weights(source))
 
 
 def read_weights(source: Path) -> tuple[dict[str, torch.Tensor], Path]:
-    """A run's weights, or those of a safetensors file or a checkpoint of this project, and the file they are from.
+    """The weights of a run, a safetensors file or a checkpoint of this project, and the path of their file.
 
-    Raises RunError when the file is not read.
+    Raises RunError when the file can't be read.
     """
     path = source / WEIGHTS if source.is_dir() else source
     try:
@@ -135,13 +133,13 @@ def read_weights(source: Path) -> tuple[dict[str, torch.Tensor], Path]:
     except FileError as error:
         raise RunError(str(error)) from None
     except MemoryError:
-        raise RunError(f"{path} asks for more memory than there is") from None
+        raise RunError(f"{path} needs more memory than there is") from None
     except (SafetensorError, RuntimeError, OSError) as error:
         raise RunError(f"{path} does not fit the net: {_reason(error)}") from None
 
 
 def put(net: nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:
-    """Put weights that were read from a file into a net; raises RunError, with what doesn't fit."""
+    """Load weights that were read from a file into a net; raises RunError, with what doesn't fit."""
     try:
         result = net.load_state_dict(tensors, strict=False)
     except (RuntimeError, OSError) as error:
@@ -153,7 +151,7 @@ def put(net: nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:
         ]
         fix = "take the same model and sizes"
         if "readout.weight" in result.missing_keys and "classify.weight" in result.unexpected_keys:
-            fix = "this CNN was saved when its features lay in another order: train it again with config_from"
+            fix = "this CNN was saved with its features in another order; train it again with config_from"
         raise RunError(f"{path} holds the weights of another net: {', '.join(wrong[:4])}; {fix}")
 
 
@@ -162,7 +160,7 @@ def _reason(error: Exception) -> str:
 
 
 def _from_checkpoint(path: Path) -> dict[str, torch.Tensor]:
-    """The weights that were validated in a Lightning checkpoint: the moving average if there is one."""
+    """The weights in a Lightning checkpoint that are validated: the moving average if there is one."""
     state = read_checkpoint(path).get("state_dict")
     state = state if isinstance(state, dict) and all(isinstance(key, str) for key in state) else {}
     for prefix in ("averaged.module.", "net."):

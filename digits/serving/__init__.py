@@ -1,4 +1,4 @@
-"""A page to draw on and the server behind it; stands on `digits.reading`, knows no torch.
+"""A page to draw on and its server, on top of `digits.reading`, without torch.
 
-`make_app` (app.py) gives the ASGI application, `run_server` (server.py) keeps it on a port.
+`make_app` (app.py) makes the ASGI application, `run_server` (server.py) serves it on a port.
 """

@@ -1,4 +1,4 @@
-"""What a person says is right, and which of it each digit that was read is."""
+"""The alignment of a typed correction with the digits that were read."""
 
 from __future__ import annotations
 
@@ -11,35 +11,33 @@ import numpy as np
 from digits.reading.result import Digit
 from digits.serving.read_queue import RefusedError
 
-NONE = "none"
-"""The class of what was read as a digit and is none."""
-
-MOST_DIGITS = 1000  # in what is right: the reader gives no more of a picture
+NONE = "none"  # the class of what was read as a digit but is not one
+MOST_DIGITS = 1000  # of a correction: the reader returns no more of a picture
 REPLACE, DROP, ADD = range(3)
 BREAK = 0.75  # of an edit: to move a line break costs less than two wrong digits, and more than one
-DOUBT, UNLIKELIEST = 1e-5, 1e-6  # of an edit, a nat of doubt, so that a thousand digits' is no edit; and its bound
+DOUBT, UNLIKELIEST = 1e-5, 1e-6  # a nat's share of an edit, so that a thousand doubts cost none; least probability
 
 
 def right_text(typed: str) -> str:
-    """What is right as lines of digits, "" where there is no digit; raises RefusedError where it has other characters.
+    """A typed correction as lines of digits, "" for no digit; raises RefusedError for other characters.
 
-    Spaces and empty lines don't count.
+    Spaces and empty lines are ignored.
     """
     lines = ["".join(line.split()) for line in typed.splitlines()]
     text = "\n".join(line for line in lines if line)
     if set(text) - set("0123456789\n"):
-        raise RefusedError(422, "What is right has digits, spaces and line breaks only; take out everything else.")
+        raise RefusedError(422, "A correction has digits, spaces and line breaks only; remove everything else.")
     if len(text.replace("\n", "")) > MOST_DIGITS:
         raise RefusedError(422, f"More than {MOST_DIGITS:,} digits are too many; cut the picture up.")
     return text
 
 
 def align(digits: Sequence[Digit], right: str) -> tuple[list[str], int]:
-    """The class of each digit that was read, in reading order, and how many of those that are `right` were not read.
+    """The correct class of each digit that was read, in reading order, and how many digits of `right` were not read.
 
-    By the fewest edits (Wagner and Fischer 1974) that make what is right of what was read. A line break stands for a
-    line break only: a digit that was missed in one line shifts no other line. Of equally few edits, those are taken
-    that the digits' probabilities make the likeliest.
+    By the fewest edits (Wagner and Fischer 1974) that turn the reading into the correction. A line break matches only a
+    line break: a digit that was missed in one line shifts no other line. Of equally few edits, the likeliest by the
+    digits' probabilities are taken.
     """
     read = [part for _, line in groupby(digits, lambda digit: digit.line) for part in (None, *line)][1:]
     added = [BREAK if other == "\n" else 1.0 for other in right]

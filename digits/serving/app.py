@@ -29,7 +29,7 @@ from digits.serving.limits import Limits
 from digits.serving.read_queue import Desk, RefusedError
 from digits.serving.security import Guard
 
-PAGE = {
+PAGE = {  # the files of the page by the address that they are served at, with their types
     "/": ("index.html", "text/html; charset=utf-8"),
     "/style.css": ("style.css", "text/css; charset=utf-8"),
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
@@ -38,7 +38,6 @@ PAGE = {
     "/correct.js": ("correct.js", "text/javascript; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
-"""The files of the page by the address they are served at, with their types."""
 
 
 def make_app(
@@ -51,14 +50,14 @@ def make_app(
     """The application around a reader.
 
     `read` is called by several threads at once, with the bytes of a picture. `nets` are the SHA-256 of its nets, for
-    `/health`. With `loopback` only requests for localhost are answered. Corrections are taken where there is a
-    collection to keep them in.
+    `/health`. With `loopback` only requests for localhost are answered. Corrections are accepted only with a
+    collection to save them in.
     """
     limits = limits or Limits()
     desk = Desk(limits)
 
     async def answered(request: Request, work: Callable[[bytes], dict[str, object]]) -> Response:
-        """What is made of the picture that a request brings, or why there is nothing."""
+        """The response to a request with a picture: the result of `work`, or an error."""
         announced = request.headers.get("content-length")
         try:
             async with desk.received(request.stream(), int(announced) if announced else None) as body:
@@ -66,15 +65,15 @@ def make_app(
                 made = await desk.run(partial(work, body))
         except RefusedError as error:
             headers = {"retry-after": str(error.again)} if error.again else {}
-            if error.status == 408:  # its body is still to come
+            if error.status == 408:  # its body has not arrived completely
                 headers["connection"] = "close"
             return JSONResponse({"error": error.sentence}, error.status, headers)
         except PictureError as error:
-            said = str(error)
-            return JSONResponse({"error": f"{said[:1].upper()}{said[1:].rstrip('.')}."}, 422)
+            message = str(error)
+            return JSONResponse({"error": f"{message[:1].upper()}{message[1:].rstrip('.')}."}, 422)
         except ClientDisconnect:
-            return Response(status_code=400)  # to nobody
-        except asyncio.CancelledError:  # only when the server is told to stop, and has waited
+            return Response(status_code=400)  # which nobody receives
+        except asyncio.CancelledError:  # only at shutdown, after the grace period
             return JSONResponse({"error": "The server has been stopped."}, 503, {"connection": "close"})
         return JSONResponse(made | {"milliseconds": round(1000 * (time.perf_counter() - begun), 2)})
 
@@ -82,13 +81,13 @@ def make_app(
         return await answered(request, lambda body: as_plain(read(body)))
 
     async def correct(request: Request) -> Response:
-        assert collect is not None  # there is no route to here without
+        assert collect is not None  # the route exists only with a collection
         return await answered(request, partial(_corrected, read, collect, request.query_params.getlist("text")))
 
     async def health(_: Request) -> Response:
         bounds = {"body_bytes": limits.body_bytes}
-        kept = collect is not None
-        return JSONResponse({"status": "ready", "nets": dict(nets), "limits": bounds, "corrections": kept})
+        corrections = collect is not None
+        return JSONResponse({"status": "ready", "nets": dict(nets), "limits": bounds, "corrections": corrections})
 
     pages = [Route(address, _page(*file)) for address, file in PAGE.items()]
     taken = [Route("/api/correct", correct, methods=["POST"])] if collect else []
@@ -101,7 +100,7 @@ def make_app(
 
 
 def as_plain(reading: Reading) -> dict[str, object]:
-    """A reading as JSON has it."""
+    """A reading as a JSON object."""
     return {
         "text": reading.text,
         "confidence": round(reading.confidence, 5),
@@ -116,9 +115,9 @@ def as_plain(reading: Reading) -> dict[str, object]:
 def _corrected(
     read: Callable[[bytes], Reading], collection: Collection, texts: list[str], body: bytes
 ) -> dict[str, object]:
-    """What was read on a picture, and what was kept of it, as JSON has it."""
+    """The text that was read on a picture, and what was saved of the correction, as a JSON object."""
     if len(texts) != 1:
-        sentence = "Say once what is right, as in /api/correct?text=2026; an empty text says that there is no digit."
+        sentence = "Give the correct text once, as in /api/correct?text=2026; an empty text means no digit."
         raise RefusedError(422, sentence)
     right = right_text(texts[0])
     reading = read(body)

@@ -1,10 +1,10 @@
-"""Corrections: the digits of a picture, kept in the classes that a person says they are of.
+"""Corrections: the digits of a picture, saved under the classes that a user gives them.
 
-    DIR/0/ … DIR/9/   the digits, each a PNG with what is around it on the picture
-    DIR/none/         what was read as a digit and is none
+    DIR/0/ … DIR/9/   the digits, each a PNG with its surroundings on the picture
+    DIR/none/         marks that were read as a digit but are not one
 
-`digits.train experiment=finetune data.root=DIR` trains on it. A file's name is the hash of its pixels: a picture is
-there once, however often it is sent, in the class that it was given last. Nothing that a client sends becomes a path.
+`digits.train experiment=finetune data.root=DIR` trains on it. A file's name is the hash of its pixels: a digit is saved
+once, however often it is sent, under the class that it was given last. Nothing that a client sends becomes a path.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NAMES = re.compile(r"[0-9a-f]{32}\.png")
 
 
 class CollectionError(ValueError):
-    """A folder that corrections can't be kept in; the sentence says what to do."""
+    """A folder in which corrections can't be saved; the message names the fix."""
 
 
 @dataclass(frozen=True)
@@ -40,22 +40,22 @@ class Kept:
     """What became of a correction, as numbers of digits."""
 
     kept: dict[str, int]
-    """That are in the folder now, by class."""
+    """In the folder now, by class."""
     new: int
     """Of them, those that were not there before, or in another class."""
     corrected: int
     """Of them, those that were read as another digit."""
     missing: int
-    """That are right but were not read: nothing says where they stand."""
+    """In the correction but not read: their place on the picture is unknown."""
     unusable: int
-    """That were read, but have no ink that could be trained on."""
+    """Read, but without ink to train on."""
 
 
 class Collection:
     """A folder of corrections; several threads may keep some at once."""
 
     def __init__(self, folder: Path, most: int = MOST_PICTURES) -> None:
-        """Makes the folder, which gets at most `most` pictures. Raises CollectionError where none can be kept there."""
+        """Make the folder, for at most `most` pictures. Raises CollectionError where none can be saved there."""
         self.folder, self.most = folder.absolute(), most
         self._lock = threading.Lock()
         try:
@@ -69,9 +69,9 @@ class Collection:
             raise CollectionError(f"{folder} holds train and test; collect in {folder / 'train'} with --collect")
 
     def keep(self, picture: bytes, reading: Reading, right: str) -> Kept:
-        """Keep the digits that were read on a picture, in the classes that `right` (of `right_text`) gives them.
+        """Save the digits that were read on a picture, under the classes that `right` (of `right_text`) gives them.
 
-        Raises RefusedError where the folder is full or can't be written, PictureError for what is no picture.
+        Raises RefusedError where the folder is full or can't be written, PictureError for anything but a picture.
         """
         classes, missing = align(reading.digits, right)
         parts = zip(cut(open_picture(picture), reading.digits), classes, reading.digits, strict=True)
@@ -98,7 +98,7 @@ class Collection:
         )
 
     def held(self) -> dict[str, str]:
-        """The class of each picture that was kept, by its file's name; raises OSError."""
+        """The class of each saved picture, by its file's name; raises OSError."""
         folders = [(label, self.folder / label) for label in CLASSES if (self.folder / label).is_dir()]
         files = [(path.name, label) for label, folder in folders for path in folder.iterdir()]
         return {name: label for name, label in files if NAMES.fullmatch(name)}

@@ -1,4 +1,4 @@
-"""The digits of a picture, each cut out with its surroundings: pictures of one digit, to be trained on."""
+"""The digits of a picture, each cut out with its surroundings: training pictures of one digit."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from digits.reading.pictures import Picture
 from digits.reading.result import Digit
 
 Pixels = npt.NDArray[np.uint8]  # (H, W, 3) RGB
-Sides = npt.NDArray[np.float64]  # (4,): how far something goes on each side: -left, -top, right, bottom
+Sides = npt.NDArray[np.float64]  # (4,): the extent on each side: -left, -top, right, bottom
 
-LONGEST = 256  # side of what is cut out, in pixels: nine times as many as the classifier's
-MARGIN = (SIDE - BOX) / 2 / BOX  # around a digit, of its longer side: what a patch shows
+LONGEST = 256  # longest side of a cutout in pixels: nine times the classifier's
+MARGIN = (SIDE - BOX) / 2 / BOX  # around a digit, of its longer side: as on a patch
 
 
 def cut(picture: Picture, digits: Sequence[Digit]) -> list[Pixels]:
     """Each digit with a margin, of the paper's colour beyond the picture's edge; at most LONGEST a side.
 
-    The margin ends halfway to the next digit: what is beyond the edge of a file is taken to be as the edge is.
+    The margin ends halfway to the next digit: the reader takes the surroundings of a file to be like its edge.
     """
     high, wide = picture.pixels.shape[:2]
     boxes = np.array([digit.box for digit in digits], np.float64).reshape(-1, 4)
@@ -33,7 +33,7 @@ def cut(picture: Picture, digits: Sequence[Digit]) -> list[Pixels]:
 
 
 def has_ink(part: Pixels) -> bool:
-    """Whether training finds a digit on it: one file without is a fault of the whole folder."""
+    """Whether training finds a digit on it: one file without ink would be a fault of the whole folder."""
     try:
         one_digit(np.asarray(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), np.uint8))
     except ValueError:
@@ -42,7 +42,7 @@ def has_ink(part: Pixels) -> bool:
 
 
 def as_png(part: Pixels) -> bytes:
-    """It as the content of a file."""
+    """The pixels as the content of a PNG file."""
     done, png = cv2.imencode(".png", cv2.cvtColor(part, cv2.COLOR_RGB2BGR))
     assert done
     return png.tobytes()

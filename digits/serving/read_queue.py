@@ -1,4 +1,4 @@
-"""Where pictures are received and read: so many at once, so many waiting, so many bytes; the rest are turned away."""
+"""The queue of pictures to read, bounded in readers, waiting pictures and bytes; the rest are refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Answer = TypeVar("Answer")
 
 
 class RefusedError(Exception):
-    """A picture that isn't read: the HTTP status, a sentence for its sender, and in how many seconds to come back."""
+    """A picture that is refused: the HTTP status, a sentence for its sender, and the seconds until a retry."""
 
     def __init__(self, status: int, sentence: str, again: int | None = None) -> None:
         super().__init__(sentence)
@@ -23,12 +23,12 @@ class RefusedError(Exception):
 
 
 class Desk:
-    """Receives pictures for one event loop, and has them read by threads."""
+    """Receives pictures in one event loop and reads them in threads."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self._threads = ThreadPoolExecutor(limits.at_once, thread_name_prefix="reading")
-        # Given back by the thread, not by the request: a reading that takes too long still has its thread
+        # Released by the thread, not by the request: a reading that timed out still occupies its thread
         self._places = threading.Semaphore(limits.at_once + limits.waiting)
         self._pending_bytes = 0
 
@@ -60,11 +60,11 @@ class Desk:
             self._pending_bytes -= size
 
     async def run(self, read: Callable[[], Answer]) -> Answer:
-        """Call it in a thread; raises RefusedError where too many wait or it takes too long, and whatever it does."""
+        """Call `read` in a thread; raises RefusedError where too many wait or it times out, and what `read` raises."""
         if not self._places.acquire(blocking=False):
             raise _busy()
         future = self._threads.submit(read)
-        future.add_done_callback(self._leave)
+        future.add_done_callback(self._release)
         try:
             async with asyncio.timeout(self.limits.reading_seconds) as clock:
                 return await asyncio.wrap_future(future)
@@ -74,7 +74,7 @@ class Desk:
             seconds = f"{self.limits.reading_seconds:g}"
             raise RefusedError(503, f"The picture was not read within {seconds} s; send a smaller one.", 1) from error
 
-    def _leave(self, _: Future[Answer]) -> None:
+    def _release(self, _: Future[Answer]) -> None:
         self._places.release()
 
 

@@ -1,4 +1,4 @@
-"""Who may ask: requests meant for this server, and pictures from this server's own page or from no page at all."""
+"""Host check (DNS rebinding), same-origin check, security headers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-"""Everything from here, no inline script, no frame around it; blob: is the photo that was chosen, data: the patches."""
+"""Everything from this origin, no inline script, no framing; blob: is the chosen photo, data: the patches."""
 
 HEADERS = {
     "content-security-policy": POLICY,
@@ -40,11 +40,11 @@ def is_loopback(host: str) -> bool:
 
 
 def refused(method: str, headers: Headers, loopback: bool) -> tuple[int, str] | None:
-    """The status and the sentence for a request that is not answered; None for one that is.
+    """The status and the sentence for a request that is refused; None for one that is answered.
 
-    A foreign page can reach a server on localhost in two ways. It can post to it: browsers say whence they post
-    (`Origin`, `Sec-Fetch-Site`), and may not send a picture's content type to another origin without asking first,
-    which is never allowed here. Or it can have its own name lead to 127.0.0.1 (DNS rebinding): then `Host` is its name.
+    A foreign page can reach a server on localhost in two ways. It can post to it: browsers then send its origin
+    (`Origin`, `Sec-Fetch-Site`), and may not send a picture's content type to another origin without a preflight
+    request, which is never allowed here. Or its own name can resolve to 127.0.0.1 (DNS rebinding): then `Host` is it.
     """
     host = headers.get("host", "")
     if loopback and not is_loopback(_hostname(host)):
@@ -69,7 +69,7 @@ def _hostname(host: str) -> str:
 
 
 class Guard:
-    """ASGI middleware: turns away what `refused` names, and puts HEADERS on every answer."""
+    """ASGI middleware that rejects the requests of `refused` and puts HEADERS on every response."""
 
     def __init__(self, app: ASGIApp, loopback: bool) -> None:
         self.app, self.loopback = app, loopback

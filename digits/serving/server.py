@@ -1,4 +1,4 @@
-"""The application on a port, with clients that dawdle cut off; uvicorn itself only ends idle kept-alive connections."""
+"""The application on a port, slow clients disconnected; uvicorn itself only closes idle keep-alive connections."""
 
 from __future__ import annotations
 
@@ -17,20 +17,17 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from digits.serving.limits import Limits
 
-HEADER_BYTES = 16 * 1024
-"""Of a request's line and headers: what browsers send has about 1 KB."""
-KEEP_ALIVE_SECONDS = 5
-"""An idle connection is kept for so long."""
-GOODBYE_SECONDS = 3
-"""Requests that are being answered when the server is told to stop get so long."""
+HEADER_BYTES = 16 * 1024  # of a request's line and headers: browsers send about 1 KB
+KEEP_ALIVE_SECONDS = 5  # for an idle connection
+GOODBYE_SECONDS = 3  # for requests that are being answered when the server is stopped
 
 
 class PortError(OSError):
-    """The port can't be had; the sentence says what to do."""
+    """A port that can't be bound; the message names the fix."""
 
 
 class HostError(ValueError):
-    """There is no such address on this machine; the sentence says what to do."""
+    """An address that this machine does not have; the message names the fix."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -44,30 +41,30 @@ def bind(host: str, port: int) -> socket.socket:
             raise PortError(f"port {port} is in use; choose another with --port, or --port 0 for any") from error
         if reason == errno.EACCES:
             raise PortError(f"port {port} is not open to you; choose one from 1024 with --port") from error
-        raise HostError(f"{host!r:.80} is no address of this machine; choose another with --host") from error
-    # inherited by every connection; asyncio sets it only where the protocol was named, and answers wait 40 ms
+        raise HostError(f"{host!r:.80} is not an address of this machine; choose another with --host") from error
+    # inherited by every connection; asyncio sets it only where the protocol was named, and else answers wait 40 ms
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
 
 
 def address_of(listening: socket.socket) -> str:
-    """Where a browser on this machine finds the server."""
+    """The URL of the server for a browser on this machine."""
     host, port = listening.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
 def run_server(app: ASGIApp, listening: socket.socket, limits: Limits) -> NoReturn:
-    """Serve until SIGINT or SIGTERM; what is under way then has GOODBYE_SECONDS. Ends the process with 130 or 143.
+    """Serve until SIGINT or SIGTERM, when open requests get GOODBYE_SECONDS. Ends the process with 130 or 143.
 
-    At once, whatever a thread still reads: none can be told to stop, and Python's own end waits for all of them.
+    It ends even while a thread still reads: threads can't be stopped, and Python's own exit waits for all of them.
     """
     config = Config(
         app,
         http=impatient(limits),
         ws="none",
         lifespan="off",
-        log_level="error",  # nonsense from the net is no news
+        log_level="error",  # malformed requests are not worth a line
         access_log=False,
         proxy_headers=False,
         server_header=False,
@@ -76,7 +73,7 @@ def run_server(app: ASGIApp, listening: socket.socket, limits: Limits) -> NoRetu
         timeout_graceful_shutdown=GOODBYE_SECONDS,
     )
     logging.getLogger("uvicorn.error").addFilter(_is_news)
-    # uvicorn hands a signal on to who handled it before; a shell has background jobs ignore this one
+    # uvicorn forwards a signal to its previous handler; a shell makes background jobs ignore SIGINT
     signal.signal(signal.SIGINT, signal.default_int_handler)
     code: object = 0
     try:
@@ -91,19 +88,19 @@ def run_server(app: ASGIApp, listening: socket.socket, limits: Limits) -> NoRetu
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Whether a message is one for who runs the server; that it left before everything was answered is not."""
+    """Whether a message matters to the operator; that requests were cancelled at shutdown does not."""
     return not record.getMessage().startswith("Cancel ")
 
 
 def impatient(limits: Limits) -> type[asyncio.Protocol]:
-    """uvicorn's protocol with an end to every request and to the number of connections."""
+    """uvicorn's protocol with a time limit for every request and a limit of connections."""
 
     class Impatient(H11Protocol):
-        """A connection that is cut when a request is not over in time, or when it idles and its place is needed.
+        """A connection that is closed when a request is not over in time, or when it idles and its place is needed.
 
-        One clock for slow headers, slow bodies and clients that don't take their answer: it starts when a request
-        could begin, and again when the answer has been handed over. Reading from a client that has sent half a
-        request holds no thread, so that many of them cost memory only, and that is what `connections` bounds.
+        One clock covers slow headers, slow bodies and clients that don't receive their answer: it starts when a request
+        could begin, and again when the answer has been handed over. A client that has sent half a request holds no
+        thread, so many of them cost memory only, which `connections` bounds.
         """
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows the transport's type as well
@@ -112,11 +109,11 @@ def impatient(limits: Limits) -> type[asyncio.Protocol]:
             if len(self.connections) > limits.connections:
                 idle = [c for c in self.connections if isinstance(c, Impatient) and c.is_idle()]
                 longest = min(idle, key=lambda connection: connection.since, default=self)
-                self.connections.discard(longest)  # now, since it is told that it was lost only later
+                self.connections.discard(longest)  # now, since connection_lost follows only later
                 longest.transport.abort()
 
         def start_clock(self) -> None:
-            """From now on there is so much time for a request and its answer."""
+            """Start the time limit of a request and its answer."""
             self.since = self.loop.time()
             self.clock = self.loop.call_later(limits.request_seconds, self.transport.abort)
 

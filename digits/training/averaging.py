@@ -10,7 +10,7 @@ from torch import Tensor
 def ema(
     decay: float,
 ) -> Callable[[tuple[Tensor, ...] | list[Tensor], tuple[Tensor, ...] | list[Tensor], Tensor | int], None]:
-    """An exponential moving average whose decay grows to `decay` as (1 + n) / (10 + n): the start is forgotten."""
+    """An exponential moving average with decay min(`decay`, (1 + n) / (10 + n)) after n steps: it forgets the start."""
 
     def average(
         averaged: tuple[Tensor, ...] | list[Tensor],
@@ -23,6 +23,6 @@ def ema(
             if mean.is_floating_point():
                 mean.lerp_(value, weight)
             else:
-                mean.copy_(value)  # BatchNorm's count of batches
+                mean.copy_(value)  # BatchNorm's num_batches_tracked
 
     return average

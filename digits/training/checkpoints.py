@@ -1,7 +1,7 @@
-"""Checkpoints: the best epoch's, and the last from which a run goes on as if it had never stopped.
+"""Checkpoints: the best epoch's, and the last, from which a run resumes to the bit.
 
-A checkpoint holds weights, optimizer, schedule, position in the data, counters of the callbacks and the epoch's
-running means. What is drawn at random needs no state: it follows from (seed, epoch, step).
+A checkpoint holds weights, optimizer, schedule, position in the data, state of the callbacks and the epoch's running
+means. Randomness needs no state: it is a function of (seed, epoch, step).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.loops.progress import _ProcessedTracker
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.trainer.states import TrainerFn
+from typing_extensions import override
 
 from digits.config.task import Task
 from digits.processes.signals import Signals
@@ -30,15 +31,14 @@ from digits.training.task_module import SUMS, AnyBatch
 
 log = logging.getLogger(__name__)
 
-NOTHING, SAVE, LEAVE = 0, 1, 2
-"""What a process may want after a step."""
+NOTHING, SAVE, EXIT = 0, 1, 2  # what a process may want after a step
 
 
 class CheckpointFiles(TorchCheckpointIO):
-    """Writes checkpoints beside their place and renames them: a kill leaves the old file or the new one.
+    """Writes each checkpoint to a temporary file beside it and renames that: a kill leaves the old file or the new one.
 
-    `last.ckpt` is only taken down at first; `write_taken` writes it. Lightning's own plugin writes to the system's
-    temporary folder and moves, which copies where that is another file system.
+    `last.ckpt` is first kept in memory; `write_taken` writes it. Lightning's own plugin writes to the system's
+    temporary folder and moves the file, which copies it if that is another file system.
     """
 
     def __init__(self, run: Path) -> None:
@@ -46,8 +46,8 @@ class CheckpointFiles(TorchCheckpointIO):
         self.last, self.previous = run / LAST, run / PREVIOUS
         self.taken: bytes | None = None
 
+    @override
     def save_checkpoint(self, checkpoint: dict[str, object], path: _PATH, storage_options: object = None) -> None:
-        """Save plain data and tensors to a path."""
         assert storage_options is None, "a local file has no storage options"
         content = io.BytesIO()
         torch.save(checkpoint, content)
@@ -56,27 +56,29 @@ class CheckpointFiles(TorchCheckpointIO):
         else:
             write_bytes(Path(path), content.getbuffer())
 
+    @override
     def load_checkpoint(
         self, path: _PATH, map_location: object = None, weights_only: bool | None = None
     ) -> dict[str, object]:
-        """What a checkpoint holds, on the CPU; nothing but plain data and tensors is read."""
+        """The content of a checkpoint, on the CPU; only plain data and tensors are read."""
         return read_checkpoint(Path(path))
 
+    @override
     def remove_checkpoint(self, path: _PATH) -> None:
-        """Remove a checkpoint of this run; the state of a callback that keeps some could name anything else."""
+        """Remove a checkpoint of this run, and no other file: a callback's saved state could name any path."""
         place = Path(path).resolve()
         if place.suffix == ".ckpt" and place.is_relative_to(self.last.parent.parent.resolve()):
             place.unlink(missing_ok=True)
 
     def write_taken(self) -> None:
-        """Write what was taken for `last.ckpt`; the one that is there becomes `previous.ckpt`."""
+        """Write the checkpoint taken for `last.ckpt`; the existing one becomes `previous.ckpt`."""
         if self.taken is not None:
             write_bytes(self.last, self.taken, keep_as=self.previous)
             self.taken = None
 
 
 class Best(ModelCheckpoint):
-    """The epoch that is best by what the task monitors; the earlier one where two are equal."""
+    """Keeps `best.ckpt`: the best epoch by the metric that the task monitors; of equal ones the earliest."""
 
     def __init__(self, run: Path, task: Task) -> None:
         path, mode = run / BEST, task.better(task.monitored)
@@ -85,10 +87,11 @@ class Best(ModelCheckpoint):
             path.parent, path.stem, monitor=task.monitored, mode=mode, save_top_k=1, enable_version_counter=False
         )
 
+    @override
     def load_state_dict(self, state_dict: dict[str, object]) -> None:
-        """Go on with what a checkpoint knew; Lightning would forget the best so far of a run that was moved.
+        """Restore the best score so far, which Lightning would forget for a run that was moved.
 
-        Of its paths only whether they are there is read: Lightning removes what they name.
+        Paths are set to this run's own file: Lightning deletes the files that the state names.
         """
         here = str(Path(str(self.dirpath)) / Path(BEST).name)
         is_there = Path(here).exists()
@@ -104,11 +107,11 @@ class Best(ModelCheckpoint):
 
 
 class Last(Checkpoint):
-    """Keeps `last.ckpt`: after every epoch, every few minutes in between, and when a signal asks the run to leave.
+    """Keeps `last.ckpt`: after every epoch, every few minutes in between, and when a signal asks the run to exit.
 
-    It is taken where Lightning can go on from: after a step that moved the weights, and at an epoch's end. It is
-    written a hook later, when what was logged until then is on the disk: so a run that goes on finds each point of its
-    curves written, or still to come. Validation is not waited for: the step before it is then made again.
+    It is taken where Lightning can resume: after a step that updated the weights, and at an epoch's end. It is written
+    one hook later, when everything logged up to it is on disk: so for a resumed run each point of the curves is either
+    written or still to come. A signal during validation does not wait for its end: the step before is repeated.
     """
 
     def __init__(self, files: CheckpointFiles, minutes: float | None, signals: Signals) -> None:
@@ -120,32 +123,35 @@ class Last(Checkpoint):
 
     # ---- Where a checkpoint is taken ------------------------------------------------------------
 
+    @override
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: AnyBatch, batch_idx: int
     ) -> None:
-        """After a step, if it is time, and always before the last step that validation follows."""
+        """Take a checkpoint if one is due, and always one step before a validation."""
         steps, every = batch_idx + 1, trainer.val_check_batch or 1
         accumulated = trainer.accumulate_grad_batches
         if steps % accumulated or steps % every == 0 or trainer.is_last_batch or trainer.should_stop:
-            return  # in the middle of an accumulated step, or where validation belongs to what would be taken
+            return  # in the middle of an accumulated step, or before a validation that belongs to this step
         self._ask(trainer)
         if self._wanted or steps % every + accumulated >= every:
             self._take(trainer)
 
+    @override
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """After every epoch."""
         self._ask(trainer)
         self._wanted, self._stopped = max(self._wanted, SAVE), trainer.should_stop
         self._take(trainer)
 
     # ---- Where it is written --------------------------------------------------------------------
 
+    @override
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: AnyBatch, batch_idx: int
     ) -> None:
-        """What the last step logged is now with the loggers."""
+        """Write the checkpoint: the loggers now have everything that the last step logged."""
         self._write(trainer)
 
+    @override
     def on_validation_batch_end(
         self,
         trainer: L.Trainer,
@@ -155,57 +161,62 @@ class Last(Checkpoint):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """When it is asked to leave, a run leaves here with what was taken before."""
+        """Exit with the checkpoint taken before the validation, if a signal asked for it."""
         if trainer.state.fn == TrainerFn.FITTING:
             self._ask(trainer)
-            if self._wanted == LEAVE:
+            if self._wanted == EXIT:
                 self._write(trainer)
             self._wanted = NOTHING
 
+    @override
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """What the last epoch logged is now with the loggers."""
+        """Write the checkpoint: the loggers now have everything that the last epoch logged."""
         self._write(trainer)
 
     # ---- From the start of training to its end --------------------------------------------------
 
+    @override
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """A run that early stopping had ended stays so; Lightning would train one more epoch to find out."""
+        """Keep a run stopped that early stopping had ended; Lightning would train one more epoch to find out."""
         if self._stopped:
-            log.info("it had been stopped early, and is not trained any further")
+            log.info("early stopping had ended this run; nothing to train")
             trainer.should_stop = True
 
+    @override
     def state_dict(self) -> dict[str, bool]:
-        """Whether training was stopped after the epoch that a checkpoint closes."""
         return {"stopped": self._stopped}
 
+    @override
     def load_state_dict(self, state_dict: dict[str, bool]) -> None:
-        """Stay stopped."""
         self._stopped = state_dict["stopped"]
 
+    @override
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Signals wait from here on."""
-        # Lightning 2.6 tells the loader where to go on when it makes it, but estimating the number of steps for the
-        # schedule has made it before there was a checkpoint; it has not been asked for a batch yet
+        """Defer signals from here on, until `on_train_end`."""
+        # Lightning 2.6 restores the loader's position when it makes the loader, but estimating the number of steps for
+        # the schedule has made it before the checkpoint was loaded; no batch has been taken from it yet
         trainer.fit_loop._load_combined_loader_states()
         self._saved = time.monotonic()
         self.signals.hold()
 
+    @override
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Until here."""
+        """Write the last checkpoint and stop deferring signals."""
         self._write(trainer)
-        trainer.strategy.barrier("training has ended")  # before any process reads what the first one wrote
+        trainer.strategy.barrier("training has ended")  # before any process reads the files of the first one
         self.signals.release()
 
+    @override
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Count the last epoch of a run that had nothing left to train, as Lightning does when it has."""
+        """Count the last epoch as completed when nothing was left to train, as Lightning does after training."""
         epochs = trainer.fit_loop.epoch_progress.current
         assert isinstance(epochs, _ProcessedTracker)
         epochs.completed = epochs.processed
 
     def _ask(self, trainer: L.Trainer) -> None:
-        """Note the most that any of the processes wants, since they have to do it together."""
+        """Set `_wanted` to the most that any process wants: they must all do the same."""
         if self.signals.received is not None:
-            wanted = LEAVE
+            wanted = EXIT
         else:
             wanted = SAVE if time.monotonic() - self._saved > self.seconds else NOTHING
         if trainer.world_size > 1:
@@ -226,15 +237,15 @@ class Last(Checkpoint):
                 logger.save()
             self.files.write_taken()
         self._saved = time.monotonic()
-        if wanted == LEAVE:
-            trainer.strategy.barrier("last checkpoint")  # whoever leaves early takes the others down with it
+        if wanted == EXIT:
+            trainer.strategy.barrier("last checkpoint")  # a process that exits early would take the others down
             self.signals.leave()
 
 
 def latest(run: Path) -> tuple[Path | None, int]:
-    """The checkpoint to go on from, and its step; no checkpoint where a run was cut off before it had one.
+    """The checkpoint to resume from, and its step; None and 0 for a run interrupted before its first checkpoint.
 
-    A damaged `last.ckpt` gives way to the one before (`put_aside`). Raises RunError when neither can be read.
+    If `last.ckpt` is damaged, it is `previous.ckpt` (see `put_aside`). Raises RunError when neither can be read.
     """
     faults = []
     for path in (run / LAST, run / PREVIOUS):
@@ -244,7 +255,7 @@ def latest(run: Path) -> tuple[Path | None, int]:
             faults.append(str(error))
         else:
             for fault in faults:
-                log.warning("%s; going on from %s", fault, path.name)
+                log.warning("%s; resuming from %s", fault, path.name)
             return path, step
     if not (run / LAST).exists() and not (run / PREVIOUS).exists():
         return None, 0
@@ -253,7 +264,7 @@ def latest(run: Path) -> tuple[Path | None, int]:
 
 
 def put_aside(run: Path, chosen: Path | None) -> None:
-    """Move a damaged `last.ckpt` away, where the one before was chosen: the next would push that one out."""
+    """Move a damaged `last.ckpt` away when `previous.ckpt` is used: else the next save would overwrite that one."""
     if chosen == run / PREVIOUS and first_process() and (run / LAST).exists():
         (run / LAST).replace(run / DAMAGED)
 
@@ -262,12 +273,12 @@ def _step_of(path: Path) -> int:
     content = read_checkpoint(path)
     step = content.get("global_step")
     if not isinstance(step, int) or not {"state_dict", "loops", SUMS} <= set(content):
-        raise RunError(f"{path} is nothing that a run of this version can go on from")
+        raise RunError(f"{path} is not a checkpoint that this version can resume from; start a new run")
     return step
 
 
 def keep_only(run: Path, wanted: Literal["both", "best", "last"]) -> None:
-    """Remove the checkpoints that nobody wanted to keep of a run that is done."""
+    """Remove the checkpoints of a done run that `checkpoints` does not ask to keep."""
     for spare in (PREVIOUS, DAMAGED):
         (run / spare).unlink(missing_ok=True)
     if wanted != "both" and (run / BEST).exists():

@@ -1,4 +1,4 @@
-"""What TensorBoard shows beyond curves: the configuration, what the task draws, the weights, and a row in HPARAMS."""
+"""TensorBoard beyond curves: the configuration, the task's plots, histograms of the weights, and a row in HPARAMS."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
+from typing_extensions import override
 
 from digits.config.task import Task
 from digits.config.types import Value
@@ -22,17 +23,16 @@ from digits.training.callbacks import Pruned, Pulse
 from digits.training.hparams import add_row, hyperparameters, of_trial, results
 from digits.training.task_module import AnyTask, as_task
 
-ORIGIN = ("overrides", "versions", "commit", "hardware", "device", "data")
-"""What of the record, with the configuration, is needed to do a run again."""
+ORIGIN = ("overrides", "versions", "commit", "hardware", "device", "data")  # what repeats a run, with its configuration
 
 
 class Dashboard(Callback):
-    """Writes pictures to TensorBoard at the start, after every `every_n_epochs` epochs (0: never) and at the end.
+    """Writes plots to TensorBoard at the start, after every `every_n_epochs` epochs (0: never) and at the end.
 
-    Which, the task's module says. At the end they show the weights that are kept, those of the best epoch, under
-    `best/`; before, the current ones under `val/`. Steps cost nothing, and the weights are the same to the bit without
-    it. Where `every_n_epochs` is None there are no pictures, only the texts and the row in HPARAMS, as the trials of a
-    search want it.
+    The task's module draws them. Those at the end show the weights that are kept, the best epoch's, under `best/`;
+    those before show the current weights, under `val/`. Steps are not slowed down, and the weights are the same to the
+    bit without this callback. If `every_n_epochs` is None, there are no plots, only the texts and the row in HPARAMS,
+    as for the trials of a search.
     """
 
     def __init__(self, every_n_epochs: int | None, run_directory: Path) -> None:
@@ -40,13 +40,14 @@ class Dashboard(Callback):
             raise ValueError(f"every_n_epochs is {every_n_epochs}; give a number of epochs, or 0 for only at the end")
         self.every_n_epochs, self.run_directory = every_n_epochs, run_directory
 
+    @override
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The configuration and the row in HPARAMS; the net and its input, unless an earlier start showed them."""
+        """Write the configuration and the row in HPARAMS, on a first start also the net and its input."""
         writers, module = _writers(trainer), as_task(pl_module)
         if not writers:
             return
         record = peek(self.run_directory)  # empty for a trainer without a run's directory
-        told, fresh = record.tree(), trainer.ckpt_path is None
+        recorded, fresh = record.tree(), trainer.ckpt_path is None
         parameters = sum(p.numel() for p in module.evaluated_net.parameters())
         for writer in writers:
             if record.config is not None:
@@ -55,22 +56,24 @@ class Dashboard(Callback):
                 row = {**row, "parameters": parameters}
                 add_row(writer, row, columns, results(module.task), fresh=fresh)
                 writer.add_text("config", _code(record.config.tree()))
-                writer.add_text("origin", _code({key: told[key] for key in ORIGIN if key in told}))
+                writer.add_text("origin", _code({key: recorded[key] for key in ORIGIN if key in recorded}))
             writer.add_custom_scalars(layout(module.task))
         if fresh and self.every_n_epochs is not None:
             with isolate_rng():
                 module.show_input(writers, _data(trainer))
 
+    @override
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The current weights and what they make of the validation split."""
+        """Show the current weights and their predictions for the validation split."""
         if self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0:
             module = as_task(pl_module)
             self._show("val", trainer, module, module.evaluated_net, trainer.global_step - 1)  # the curves' last step
 
+    @override
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The same for the best epoch's weights, their place in the projector, and their figures in HPARAMS.
+        """Show the same for the best epoch's weights, with embeddings in the projector and metrics in HPARAMS.
 
-        Not when training ends: a run that was cut off after that has nothing left to train when it goes on.
+        Not in `on_train_end`: a run interrupted after that has nothing left to train when it is resumed.
         """
         best = next((c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor), None)
         if not _writers(trainer) or best is None or not best.best_model_path:
@@ -82,8 +85,9 @@ class Dashboard(Callback):
             self._show("best", trainer, module, net.to(trainer.strategy.root_device), trainer.global_step)
         self._add_best_epoch(trainer, pl_module)
 
+    @override
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """A trial that is pruned has figures too."""
+        """Write the metrics of a pruned trial too."""
         if isinstance(exception, Pruned):
             self._add_best_epoch(trainer, pl_module)
 
@@ -94,8 +98,9 @@ class Dashboard(Callback):
         if (best := task.best_epoch(epochs)) is not None:
             _add_results(trainer, task, "val", best)
 
+    @override
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The test's figures in HPARAMS."""
+        """Write the test metrics in HPARAMS."""
         measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
         _add_results(trainer, as_task(pl_module).task, "test", measured)
 
@@ -111,13 +116,13 @@ class Dashboard(Callback):
 
 
 def layout(task: Task) -> dict[str, dict[str, list[object]]]:
-    """The charts under CUSTOM SCALARS; its tags are regular expressions."""
+    """The charts under CUSTOM SCALARS; TensorBoard takes their tags as regular expressions."""
     names = [metric.name for metric in task.metrics]
     return {"curves": {name: ["Multiline", [f"^train/{name}$", f"^val/{name}$"]] for name in names}}
 
 
 def _writers(trainer: L.Trainer) -> list[SummaryWriter]:
-    """TensorBoard's, on the first process only; none in a fast_dev_run."""
+    """TensorBoard's writers, on the first process only; none in a fast_dev_run."""
     loggers = trainer.loggers if trainer.is_global_zero else []
     return [logger.experiment for logger in loggers if isinstance(logger, TensorBoardLogger)]
 
@@ -128,7 +133,7 @@ def _data(trainer: L.Trainer) -> L.LightningDataModule:
 
 
 def _add_results(trainer: L.Trainer, task: Task, split: str, metrics: Mapping[str, float]) -> None:
-    """A split's metrics in the run's row in HPARAMS; the last value is the one shown there."""
+    """Write a split's metrics in the run's row in HPARAMS, which shows the last value."""
     for writer in _writers(trainer):
         for name in (metric.name for metric in task.headline):
             if f"{split}/{name}" in metrics:

@@ -1,4 +1,4 @@
-"""Knowledge distillation (Hinton, Vinyals, Dean 2015, arXiv 1503.02531): trained nets' answers in place of labels."""
+"""Knowledge distillation (Hinton, Vinyals, Dean 2015, arXiv 1503.02531): trained nets' outputs in place of labels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from digits.runs.read import read_model
 
 
 class Teacher:
-    """The mean of some trained nets' probabilities; no part of the net that learns from it, nor of its checkpoints."""
+    """The mean of several trained nets' probabilities; neither a submodule of the student nor in its checkpoints."""
 
     def __init__(self, nets: Sequence[nn.Module]) -> None:
         self.nets = [net.eval().requires_grad_(False) for net in nets]
@@ -29,16 +29,16 @@ class Teacher:
     def __call__(self, images: Tensor) -> Tensor:
         """Normalised images (B, 1, H, W) to probabilities (B, num_classes).
 
-        In float32 whatever the student computes in: every number format learns from the same answers.
+        Always in float32: students of every precision learn from the same probabilities.
         """
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
             return torch.stack([net(images.float()).softmax(1) for net in self.nets]).mean(0)
 
 
 def read_teacher(config: Experiment) -> Teacher | None:
-    """The nets of the runs that `teachers` names, or None where it names none.
+    """The nets of the runs in `teachers`, or None without any.
 
-    Raises ConfigError where a net can't be rebuilt; whether the runs fit this one, `teachers.find_teachers` tells.
+    Raises ConfigError when a net can't be rebuilt; `teachers.find_teachers` checks that the runs fit this one.
     """
     nets = []
     for name in config.teachers:
@@ -53,11 +53,11 @@ def read_teacher(config: Experiment) -> Teacher | None:
 
 
 def check_loss(loss: nn.Module, num_classes: int) -> None:
-    """See that a loss takes probabilities in place of labels; raises ConfigError."""
+    """Raise ConfigError unless a loss accepts probabilities in place of labels."""
     probabilities = torch.full((2, num_classes), 1 / num_classes)
     try:
         with torch.no_grad():
             loss(torch.zeros(2, num_classes), probabilities)
-    except Exception as error:  # a loss can die of what it doesn't take in any way
-        why = f"takes no probabilities, which teachers give in place of labels; take loss=cross_entropy ({error})"
+    except Exception as error:  # a loss can fail in any way on input that it does not accept
+        why = f"does not accept probabilities, the targets with teachers; set loss=cross_entropy ({error})"
         raise ConfigError(Fault("loss", f"{type(loss).__name__} {why}")) from None

@@ -34,10 +34,10 @@ log = logging.getLogger(__name__)
 
 
 def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, pruning: Pruning | None = None) -> Outcome:
-    """Train, validate every epoch, test the best checkpoint once; returns what goes into `result.json`.
+    """Train, validate every epoch, test the best checkpoint once; returns the outcome for `result.json`.
 
-    With `resume` it goes on from the run's last checkpoint, or starts anew where there is none yet. A trial of a
-    search may be ended by its `pruning`: then nothing is tested and no net is left, and its status is "pruned".
+    With `resume` it resumes from the run's last checkpoint, or starts from scratch if there is none yet. A search's
+    `pruning` may end a trial: then nothing is tested, no model is saved, and the status is "pruned".
     """
     machine.keep_memory()
 
@@ -97,7 +97,7 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
             run.add(init_from=begun.recorded(begins, origin.sha256))
             log.info("begins with %s; classes %s", begins, begun)
         if config.resume is not None:
-            log.info("%s", f"going on from step {step:,}" if checkpoint else "there is no checkpoint: starting anew")
+            log.info("%s", f"resuming from step {step:,}" if checkpoint else "no checkpoint yet: starting from scratch")
 
     # ---- Fit ------------------------------------------------------------------------------------
     status: Literal["done", "pruned"] = "done"
@@ -107,8 +107,8 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
         status = "pruned"
     epochs, steps = len(pulse.history), trainer.global_step
     if not steps:
-        raise ConfigError(Fault("trainer", "ended before the first step; trainer.max_time has to be longer"))
-    if trainer.is_global_zero:  # several processes on the CPU have divided its cores only when fit has started them
+        raise ConfigError(Fault("trainer", "ended before the first step; give it a longer trainer.max_time"))
+    if trainer.is_global_zero:  # several processes on the CPU divide its cores only once fit has started them
         run.add(threads=torch.get_num_threads())
 
     # ---- Test, once, the epoch that validation chose ----------------------------------------------
@@ -127,7 +127,7 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
     if config.test and status == "done":
         metrics |= trainer.test(module, data, verbose=False)[0]
 
-    # ---- What the run leaves behind ---------------------------------------------------------------
+    # ---- Save and report --------------------------------------------------------------------------
     if trainer.is_global_zero and chosen.exists() and status == "done":
         described = ModelRecord(format=1, model=RecordedTarget.model_validate(config.model.tree()), input=takes)
         run.add(weights=weights.save(run.path, module.evaluated_net, described))

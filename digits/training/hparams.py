@@ -1,4 +1,4 @@
-"""A run's row in TensorBoard's HPARAMS: what was chosen, and what came of it."""
+"""A run's row in TensorBoard's HPARAMS: hyperparameters and metrics."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from digits.config.task import Task
 from digits.config.types import Value
 from digits.runs.schema import RecordedConfig, TrialOf
 
-Row: TypeAlias = Mapping[str, Value]
-"""What was chosen, by the names of the columns."""
+Row: TypeAlias = Mapping[str, Value]  # hyperparameters by column
 
 HPARAMS = {
     "data": "data.name",
@@ -26,19 +25,19 @@ HPARAMS = {
     "epochs": "trainer.max_epochs",
     "seed": "seed",
 }
-"""Columns that every run has: TensorBoard takes the columns from one run, and drops what others have besides."""
+"""Columns that every run has, with their keys: TensorBoard takes one run's columns and drops the others' extra ones."""
 
 
 def results(task: Task) -> tuple[str, ...]:
-    """The metrics of a row in HPARAMS; not the curves' own names, whose first point a row would falsify."""
+    """The metrics of a row in HPARAMS, under tags of their own: a row's NaN must not become a curve's first point."""
     return tuple(f"hp/{split}_{metric.name}" for split in ("val", "test") for metric in task.headline)
 
 
 def hyperparameters(config: RecordedConfig, overrides: Iterable[str]) -> tuple[Row, set[str]]:
-    """A run's row in HPARAMS: the columns that all runs have, and what this run, or its sweep, was asked to change.
+    """A run's row in HPARAMS, and which of its columns the run or its sweep overrides.
 
-    Names of classes stand without their package. A group that was chosen has its choice, a key its value.
-    Also tells which of the columns were asked for.
+    The row has the columns that all runs have and one per override: for a config group its choice, for a key its
+    value. Class names are without their package.
     """
     row = {column: config.at(key) for column, key in HPARAMS.items()}
     row |= {column: str(row[column]).rsplit(".", 1)[-1] for column in ("model", "optimizer", "scheduler")}
@@ -55,9 +54,9 @@ def hyperparameters(config: RecordedConfig, overrides: Iterable[str]) -> tuple[R
 
 
 def of_trial(trial: TrialOf | None, row: Row, asked: set[str]) -> tuple[Row, set[str]]:
-    """The row of a search's trial: beside what all runs have, each parameter of the space, also those it hasn't.
+    """The row of a search's trial: the columns that all runs have, and one for each parameter of the space.
 
-    So that all trials have the same columns. A number that a trial doesn't have is NaN, any other value a dash.
+    All trials have the same columns: a parameter that a trial does not have is NaN if it is a number, else a dash.
     """
     parameters = trial.parameters if trial is not None else None
     if trial is None or parameters is None:
@@ -68,10 +67,10 @@ def of_trial(trial: TrialOf | None, row: Row, asked: set[str]) -> tuple[Row, set
 
 
 def add_row(writer: SummaryWriter, row: Row, asked: set[str], metrics: Iterable[str], *, fresh: bool) -> None:
-    """A row in HPARAMS, its metrics unknown: so that it is there even if the run dies.
+    """Add a row to HPARAMS with its metrics still NaN, so that it is there even if the run dies.
 
-    TensorBoard puts the columns that differ between runs first, and draws only the first few; one run can't
-    know which those are, but those that were asked for are a good guess.
+    TensorBoard puts the columns that differ between runs first, and draws only the first few; one run can't know which
+    differ, so those that it overrides (`asked`) are marked.
     """
     values = {name: value if isinstance(value, int | float | str) else str(value) for name, value in row.items()}
     unknown = dict.fromkeys(metrics, float("nan"))

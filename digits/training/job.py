@@ -1,4 +1,4 @@
-"""One job of Hydra's: an experiment in its directory, with its log, its record and its end, good or bad."""
+"""One Hydra job: an experiment in its directory, with its log, its record and its success or failure."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from digits.runs.compare import compare, differences
 from digits.runs.layout import ERROR, JobFailed, RunError
 from digits.runs.read import first_process, peek
 from digits.runs.record import RunDirectory
+from digits.runs.resume import resume_command
 from digits.runs.schema import Outcome, RunRecord, TrialOf
 from digits.runs.table import Table
 from digits.training import checkpoints
@@ -36,18 +37,17 @@ log = logging.getLogger(__name__)
 NOISE = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning 2.6 with torch 2.15, once a fit
     "Total length of `list` across ranks is zero",  # no validation loader with data.val_size=0
-    "Checkpoint directory .* exists and is not empty",  # on resume that is the point
+    "Checkpoint directory .* exists and is not empty",  # always so on resume
     "The number of training batches .* is smaller than the logging interval",
     "torch.distributed.nn.functional.all_gather is deprecated",  # Lightning 2.6 with torch 2.15
-    r"It is recommended to use `self.log\('train/images_per_second'",  # the first process's, of all of them together
-    "The ``compute`` method of metric .* was called before the ``update`` method",  # its sums are the checkpoint's
+    r"It is recommended to use `self.log\('train/images_per_second'",  # logged by rank 0 for all processes together
+    "The ``compute`` method of metric .* was called before the ``update`` method",  # a checkpoint restored its sums
 )
 
-LINES = 10_000
-"""Lines of a log that wait at most for a run's first step."""
+LINES = 10_000  # maximum number of log lines that wait for a run's first step
 
 NO_STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EACCES, errno.EPERM}
-"""What a disk that is full, read-only, broken or gone says, and a folder that is somebody else's."""
+"""Errors of a disk that is full, read-only, broken or gone, or of a folder without write permission."""
 
 
 def run_job(
@@ -57,11 +57,10 @@ def run_job(
     trial: TrialOf | None = None,
     pruning: Pruning | None = None,
 ) -> float | None:
-    """Run one experiment; returns what its task monitors, of the best epoch, or None where nothing was validated.
+    """Run one experiment; returns the metric that its task monitors, of the best epoch, or None without validation.
 
-    Of a search's trial the record also says which it is, and its `pruning` may end it. Raises JobFailed when it failed,
-    after its record and the log say why; Interrupted, an exit with 143 after SIGTERM and 130 after Ctrl-C, when it was
-    asked to leave.
+    For a search's trial, `trial` goes into the record and `pruning` may end the run. Raises JobFailed on failure, with
+    the reason in the record and the log; Interrupted after a signal, which exits with 143 (SIGTERM) or 130 (Ctrl-C).
     """
     tidy_logs()
     run = RunDirectory(directory)
@@ -78,20 +77,20 @@ def run_job(
             for sentence in differences(origin, run.record) if origin.tree() and first else []:
                 log.warning("%s: %s", config.config_from, sentence)
             outcome = run_experiment(config, run, signals, pruning)
-            signals.hold()  # what is done is not made undone by leaving now
+            signals.hold()  # a signal now must not turn a done run into an interrupted one
             if first:
                 run.finish(outcome)
                 checkpoints.keep_only(directory, config.checkpoints)
         except Interrupted as left:
-            if not first:  # whoever started this process takes any other code for a failure
+            if not first:  # the launcher treats any other exit code as a failure
                 sys.exit(0)
-            if run.begun:  # else it was cut off before it began
+            if run.begun:  # else it was interrupted before it began
                 with suppress(StorageError):
                     run.interrupt()
-            log.info("interrupted; to go on: python -m digits.train resume=%s", directory)
+            log.info("interrupted; to resume: %s", resume_command(directory, config.tree()))
             raise left from None
-        except (Exception, SystemExit) as error:  # whatever a job dies of belongs in its record
-            raise _failed(error, run if first else None, overrides) from error
+        except (Exception, SystemExit) as error:  # every failure belongs in the record
+            raise _failed(error, run if first else None, config, overrides) from error
     task = task_of(config.task.target)
     if first:
         log.info("%s", summary(outcome, task, config.test_views, run.record.parameters or 0, directory))
@@ -100,8 +99,8 @@ def run_job(
     return outcome.metrics.get(task.monitored)
 
 
-def _failed(error: BaseException, run: RunDirectory | None, overrides: list[str]) -> JobFailed:
-    """Say in the run's record and in the log what it died of."""
+def _failed(error: BaseException, run: RunDirectory | None, config: Experiment, overrides: list[str]) -> JobFailed:
+    """Write the reason of a failure to the run's record and the log; returns the exception to raise."""
     expected = isinstance(error, ConfigError | TargetError | DataError | RunError | NonfiniteError)
     reason = str(error) if expected else f"{type(error).__name__}: {error}"
     storage = False
@@ -111,15 +110,15 @@ def _failed(error: BaseException, run: RunDirectory | None, overrides: list[str]
         ):
             storage = True
             what = error if isinstance(error, StorageError) else f"{run.path} can't be written: {error.strerror}"
-            reason = f"{what}; when it can be again, go on with resume={run.path}"
+            reason = f"{what}; free or remount the disk, then resume: {resume_command(run.path, config.tree())}"
         try:
             run.fail(reason, "".join(traceback.format_exception(error)))
-        except StorageError as full:  # its last sign of life is then the end of its record
+        except StorageError as full:  # the record then ends with its last heartbeat
             if not storage:
                 log.error("%s", full)  # noqa: TRY400 (the traceback helps nobody)
         where = "" if expected or storage else f"\n(traceback: {run.path / ERROR})"
         if run.keeps_former:  # no error.txt is written beside the record of a run that is done
-            where = f"\n{run.path} is as it was"
+            where = f"\n{run.path} is unchanged"
             if not expected:
                 traceback.print_exception(error)
         log.error("failed: %s\n%s%s", " ".join(overrides) or run.path, reason, where)
@@ -128,7 +127,7 @@ def _failed(error: BaseException, run: RunDirectory | None, overrides: list[str]
 
 
 def hold_logs(run: RunDirectory) -> None:
-    """Keep lines from the log's file until the run's files are this start's; the screen has them at once."""
+    """Hold log lines back from the log file until the run's files are this start's; the screen shows them at once."""
     if not run.keeps_former:
         return
     root = logging.getLogger()
@@ -147,27 +146,27 @@ def hold_logs(run: RunDirectory) -> None:
 
 
 def tidy_logs() -> None:
-    """Lightning's messages go through Hydra's handlers, once, and only those that matter."""
+    """Route Lightning's messages through Hydra's handlers, once, and only warnings."""
     for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
         logger.setLevel(logging.WARNING)
-    logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # the report of who asked for one
-    logging.raiseExceptions = False  # a log that can't be written any more is no reason to print its tracebacks
+    logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # the report of trainer.profiler
+    logging.raiseExceptions = False  # a log that can't be written must not fill the screen with tracebacks
     threading.excepthook = _quiet_about_storage
     for message in NOISE:
         warnings.filterwarnings("ignore", message=f".*{message}")
 
 
 def _quiet_about_storage(failure: threading.ExceptHookArgs) -> None:
-    """TensorBoard's thread says on the screen what it also raises at the next write."""
+    """Don't print storage errors of TensorBoard's thread: its next write raises them as well."""
     if not isinstance(failure.exc_value, OSError):
         threading.__excepthook__(failure)
 
 
 def summary(outcome: Outcome, task: Task, views: int, parameters: int, directory: Path) -> str:
-    """What a run came to, as a small table; the test was by so many views."""
+    """A run's metrics as a small table; `views` is the number of views of its test."""
     rows, measured = [], task.headline
     for split in ("train", "val", "test"):
         values = [(outcome.metrics.get(f"{split}/{metric.name}"), metric.fraction) for metric in measured]

@@ -1,4 +1,4 @@
-"""The task that is configured by default: a net that turns images into logits, by which they are told apart."""
+"""Classification, the default task: a net that maps images to logits, one per class."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy
+from typing_extensions import override
 
 from digits.config.task import CLASSIFICATION
 from digits.data import Batch
@@ -21,9 +22,9 @@ from digits.training.task_module import MakeOptimizer, MakeScheduler, Phase, Tas
 class Classifier(TaskModule[Batch, Tensor]):
     """Trains a net by minimising a loss of its logits. Accuracy is top-1, 0..1.
 
-    With a `teacher`, its probabilities are the loss's targets in training; accuracy is counted by the labels. Raises
-    ConfigError where the loss takes none. What is tested is the mean of the probabilities over `test_views` views of
-    each picture, shifts that let in `background`.
+    With a `teacher`, its probabilities are the loss's targets in training; accuracy is counted against the labels.
+    Raises ConfigError if the loss does not accept probabilities. The test averages the probabilities over `test_views`
+    views of each image: the image and shifted copies, padded with `background`.
     """
 
     task = CLASSIFICATION
@@ -50,39 +51,44 @@ class Classifier(TaskModule[Batch, Tensor]):
             check_loss(loss, num_classes)
         self.teacher = teacher
 
+    @override
     def loss_of(self, answers: Tensor, batch: Batch, split: Phase) -> Tensor:
-        """The loss of logits (B, num_classes), by the labels or, in training, by what the teacher answers."""
+        """The loss of logits (B, num_classes) against the labels or, in training, the teacher's probabilities."""
         teacher = self.teacher if split == "train" else None
         loss: Tensor = self.loss(answers, batch.labels if teacher is None else teacher(batch.images))
         return loss
 
+    @override
     def count(self, metrics: Mapping[str, Metric], answers: Tensor, batch: Batch) -> None:
-        """Count which logits are largest at the label."""
         metrics["accuracy"].update(answers.detach(), batch.labels)
 
+    @override
     def answers_to(self, batch: Batch, split: Phase) -> Tensor:
-        """The logits; in the test those of the mean over the views."""
+        """The logits (B, num_classes); in the test, those of the mean probabilities over the views."""
         views = self.shifts if split == "test" else VIEWS[:1]
         seen = [shifted(batch.images, *by, self.background) if any(by) else batch.images for by in views]
         return mean_logits([self(images) for images in seen])
 
+    @override
     def on_train_start(self) -> None:
-        """Bring the teacher along."""
+        """Move the teacher to the device."""
         super().on_train_start()
         if self.teacher is not None:
             self.teacher.to(self.device)
 
+    @override
     def show_input(self, writers: Sequence[SummaryWriter], data: L.LightningDataModule) -> None:
-        """The first batch, and the net as a graph."""
+        """Show the first batch, and the net as a graph."""
         pictures.show_input(writers, self.evaluated_net, data)
 
+    @override
     def show(
         self, writers: Sequence[SummaryWriter], stage: str, net: nn.Module, data: L.LightningDataModule, step: int
     ) -> None:
-        """The confusion matrix, the worst mistakes, the classes' curves; at the end the projector."""
+        """Show the confusion matrix, the worst mistakes and the precision-recall curves; at the end the projector."""
         pictures.show(writers, stage, net, data, step)
 
 
 def top1(num_classes: int) -> MulticlassAccuracy:
-    """Top-1 accuracy over all images, without torchmetrics' checks of every batch, which cost as much as it does."""
+    """Top-1 accuracy over all images, without torchmetrics' checks of every batch, which would double its cost."""
     return MulticlassAccuracy(num_classes, average="micro", validate_args=False)

@@ -1,4 +1,4 @@
-"""What happens to a loss or a gradient that is not finite: the step is not made."""
+"""A guard against losses and gradients that are not finite: the optimizer's step is skipped."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor
 from torch.optim.optimizer import Optimizer
+from typing_extensions import override
 
 from digits.config.types import Tree, Value
 from digits.runs.atomic import write_json
@@ -20,11 +21,10 @@ from digits.training.task_module import AnyBatch, as_task
 
 log = logging.getLogger(__name__)
 
-MOST_SKIPS = 20
-"""Steps in a row that may be left out; after so many the weights themselves are at fault."""
+MOST_SKIPS = 20  # steps that may be skipped in a row; after more, the weights themselves are at fault
 
-WHAT_TO_TRY = "Start anew with a smaller optimizer.lr, trainer.gradient_clip_val=1 or trainer.precision=32-true"
-OR_SKIP = ", or trainer.on_nonfinite=skip to leave such batches out"
+WHAT_TO_TRY = "Start from scratch with a smaller optimizer.lr, trainer.gradient_clip_val=1 or trainer.precision=32-true"
+OR_SKIP = ", or with trainer.on_nonfinite=skip to skip these batches"
 
 
 class NonfiniteError(Exception):
@@ -32,11 +32,11 @@ class NonfiniteError(Exception):
 
 
 class NonfiniteGuard(Callback):
-    """Looks at every loss and gradient before the optimizer does: a step that would spoil the weights isn't made.
+    """Checks every loss and gradient before the optimizer uses it: a step that would spoil the weights is skipped.
 
-    `stop` ends the run with NonfiniteError and leaves `nonfinite.json`: indices (rows of the training images), seed
-    and loss of the step's batches, to make it again. `skip` leaves the step out, BatchNorm's statistics included;
-    after 20 in a row it stops as well. `ignore` looks at nothing, which on a GPU saves waiting for each step.
+    `stop` ends the run with NonfiniteError and writes `nonfinite.json`: indices (rows of the training images), seed
+    and loss of the step's batches, to repeat it. `skip` skips the step, BatchNorm's statistics included; after 20 in a
+    row it stops as well. `ignore` checks nothing, which on a GPU saves a synchronisation per step.
     """
 
     def __init__(self, on_nonfinite: Literal["stop", "skip", "ignore"], run: RunDirectory) -> None:
@@ -47,31 +47,33 @@ class NonfiniteGuard(Callback):
         self._batch: AnyBatch | None = None
         self._skipped = 0
 
+    @override
     def state_dict(self) -> dict[str, int]:
-        """How many steps in a row were left out."""
         return {"skipped": self._skipped}
 
+    @override
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Go on counting."""
         self._skipped = state_dict["skipped"]
 
+    @override
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: AnyBatch, batch_idx: int
     ) -> None:
-        """Remember what the forward pass may spoil."""
+        """Copy what the forward pass may spoil: buffers and running sums."""
         self._batch = batch
         if self.on_nonfinite == "skip" and not self._batches:
             self._buffers, self._sums = [buffer.clone() for buffer in pl_module.buffers()], as_task(pl_module).sums
 
+    @override
     def on_before_backward(self, trainer: L.Trainer, pl_module: L.LightningModule, loss: Tensor) -> None:
-        """Remember the loss."""
         assert self._batch is not None
         if self.on_nonfinite != "ignore":
-            # not `loss`, which is a share of it, and scaled
+            # not `loss`, which is divided by the number of accumulated batches, and scaled
             self._batches.append((self._batch, as_task(pl_module).step_loss))
 
+    @override
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Optimizer) -> None:
-        """Look at the losses since the last step, and at the gradients they gave."""
+        """Check the losses since the last optimizer step, and their gradients."""
         if self.on_nonfinite == "ignore":
             return
         batches, self._batches = self._batches, []
@@ -86,17 +88,17 @@ class NonfiniteGuard(Callback):
             return
         self._skipped += 1
         if isinstance(plugin, MixedPrecision) and plugin.scaler is not None and self._skipped <= MOST_SKIPS:
-            return  # it leaves out such steps by itself, and scales the next by less
+            return  # the scaler skips such steps itself, and lowers its scale
         if self.on_nonfinite == "stop" or self._skipped > MOST_SKIPS:
             raise NonfiniteError(self._leave_behind(trainer, batches, float(norm)))
-        log.warning("step %d left out: its loss or gradient is not finite", trainer.global_step)
+        log.warning("step %d skipped: its loss or gradient is not finite", trainer.global_step)
         for buffer, former in zip(pl_module.buffers(), self._buffers, strict=True):
             buffer.copy_(former)
         as_task(pl_module).sums = self._sums
-        optimizer.zero_grad(set_to_none=True)  # torch's optimizers pass over what has no gradient
+        optimizer.zero_grad(set_to_none=True)  # torch's optimizers skip parameters without a gradient
 
     def _leave_behind(self, trainer: L.Trainer, batches: list[tuple[AnyBatch, Tensor]], norm: float) -> str:
-        """Write down what is needed to make the step again; gives the sentence to stop with."""
+        """Write what is needed to repeat the step; returns the error message."""
         losses = [float(loss) for _, loss in batches]
         name = NONFINITE if trainer.is_global_zero else f"rank-{trainer.global_rank}-{NONFINITE}"
         tree: Tree = {
@@ -108,11 +110,11 @@ class NonfiniteGuard(Callback):
                 for (batch, _), loss in zip(batches, losses, strict=True)
             ),
         }
-        self.run.first_step()  # what a former start left goes before this is written
+        self.run.first_step()  # removes the files of an earlier start before this one is written
         write_json(self.run.path / name, tree)
-        skips = f" (the {MOST_SKIPS} steps before it were left out as well)" if self._skipped > 1 else ""
+        skips = f" (the {MOST_SKIPS} steps before it were skipped as well)" if self._skipped > 1 else ""
         return (
             f"epoch {trainer.current_epoch + 1}, step {trainer.global_step}: the loss is {losses[-1]:g}, "
-            f"the norm of its gradient {norm:g}{skips}; the step was not made, its images and seed are in {name}. "
+            f"the norm of its gradient {norm:g}{skips}; the step was skipped, its images and seed are in {name}. "
             f"{WHAT_TO_TRY}{OR_SKIP * (self.on_nonfinite == 'stop')}"
         )

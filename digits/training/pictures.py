@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a classifier: its input, its graph, its mistakes, and its images in the projector."""
+"""A classifier in TensorBoard: its input, its graph, its mistakes, and its embeddings in the projector."""
 
 from __future__ import annotations
 
@@ -24,12 +24,11 @@ from digits.evaluating.scores import score
 log = logging.getLogger(__name__)
 
 SHOWN_INPUTS = 32
-PROJECTED = 1000
-"""Images in the projector; its sprite may be 8192 pixels wide, and t-SNE in a browser is slow beyond this."""
+PROJECTED = 1000  # images in the projector: its sprite may be 8192 pixels wide, and its t-SNE is slow beyond this
 
 
 def show_input(writers: Sequence[SummaryWriter], net: nn.Module, data: L.LightningDataModule) -> None:
-    """The first images of the first training batch, and the net as a graph."""
+    """Show the first images of the first training batch, and the net as a graph."""
     if not isinstance(data, MNISTDataModule):
         return
     images, labels = _first_batch(data)
@@ -40,7 +39,7 @@ def show_input(writers: Sequence[SummaryWriter], net: nn.Module, data: L.Lightni
 
 
 def show(writers: Sequence[SummaryWriter], stage: str, net: nn.Module, data: L.LightningDataModule, step: int) -> None:
-    """What a net makes of the validation split, in pictures and in curves of every class."""
+    """Show a net's predictions for the validation split: plots, and a precision-recall curve per class."""
     if not isinstance(data, MNISTDataModule) or data.val is None:
         return
     predictions = predict(net, data.val, data.normalise, data.eval_batch_size, embed=stage == "best")
@@ -53,20 +52,20 @@ def show(writers: Sequence[SummaryWriter], stage: str, net: nn.Module, data: L.L
         for name, content in drawn.items():
             add_picture(writer, f"{stage}/{name}", content, step)
         for i, name in enumerate(data.classes):
-            truth, probability = predictions.labels == i, predictions.probabilities[:, i]
-            writer.add_pr_curve(f"{stage}/precision_recall/{name}", truth, probability, step)
+            is_class, probability = predictions.labels == i, predictions.probabilities[:, i]
+            writer.add_pr_curve(f"{stage}/precision_recall/{name}", is_class, probability, step)
         if predictions.embeddings is not None:
             _add_embeddings(writer, predictions, data.val, data.classes)
 
 
 def add_picture(writer: SummaryWriter, tag: str, png: bytes, step: int) -> None:
-    """A PNG file's content among TensorBoard's images."""
+    """Add a PNG file's content to TensorBoard's images."""
     image = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))  # uint8 (H, W, 3)
     writer.add_image(tag, image, step, dataformats="HWC")
 
 
 def _first_batch(data: MNISTDataModule) -> tuple[torch.Tensor, torch.Tensor]:
-    """The first images of the first training batch as the net sees them: float (B, 1, H, W); labels int64 (B,)."""
+    """The first images of the first training batch, augmented and normalised, float (B, 1, H, W); labels int64 (B,)."""
     batch = next(iter(BatchLoader(data.train, data.batch_size, data.seed)))
     torch.manual_seed(batch.seed)
     images = data.normalise(deepcopy(data.augment)(batch.images))
@@ -74,33 +73,33 @@ def _first_batch(data: MNISTDataModule) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def add_graph(writer: SummaryWriter, net: nn.Module, sample: torch.Tensor) -> None:
-    """The net as a graph; not every net can be traced, and none has to be."""
+    """Add the net as a graph, if it can be traced."""
     copy = deepcopy(net).cpu().float().eval()
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):  # the writer prints what it raises
         warnings.simplefilter("ignore")
         try:
             writer.add_graph(copy, sample.float())
-        except Exception as error:  # tracing a net of one's own can raise anything, and a graph is worth no run
+        except Exception as error:  # tracing a user's net can raise anything, which must not end the run
             log.debug("no graph of the net in TensorBoard: %s", error)
 
 
 def _add_embeddings(writer: SummaryWriter, predictions: Predictions, split: Split, classes: tuple[str, ...]) -> None:
-    """The last layer's input of up to 1,000 images, for the projector, each with its picture, truth and guess."""
+    """Add the last layer's input for up to 1,000 images to the projector, with image, label and prediction of each."""
     assert predictions.embeddings is not None
-    guesses, labels, rows = (
+    predicted, labels, rows = (
         t[:PROJECTED].tolist() for t in (predictions.guesses, predictions.labels, predictions.rows)
     )
     metadata = [
-        [classes[label] + f" read as {classes[guess]}" * (label != guess), classes[label], classes[guess], f"{row}"]
-        for label, guess, row in zip(labels, guesses, rows, strict=True)
+        [classes[label] + f" read as {classes[found]}" * (label != found), classes[label], classes[found], f"{row}"]
+        for label, found, row in zip(labels, predicted, rows, strict=True)
     ]
     images = 1 - split.pixels()[:PROJECTED].cpu().unsqueeze(1).float() / 255  # (N, 1, H, W): ink on paper
-    with contextlib.redirect_stdout(io.StringIO()):  # a run that goes on writes into the folder that is there
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints a warning when a resumed run has the folder already
         writer.add_embedding(
             predictions.embeddings[:PROJECTED],
             metadata,
             images.expand(-1, 3, -1, -1),
             global_step="projector",  # names the folder
             tag="best",
-            metadata_header=["answer", "truth", "guess", "index"],
+            metadata_header=["result", "label", "predicted", "index"],
         )

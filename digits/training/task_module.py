@@ -1,4 +1,4 @@
-"""What every task's LightningModule has: a net and its average, a loss, an optimizer, means that can be resumed."""
+"""The base of every task's LightningModule: a net and its average, a loss, an optimizer, means that can be resumed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch.optim.optimizer import Optimizer
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.tensorboard import SummaryWriter
 from torchmetrics import MeanMetric, Metric
+from typing_extensions import override
 
 from digits.config.task import Task
 from digits.training.averaging import ema
@@ -23,33 +24,28 @@ MakeOptimizer: TypeAlias = Callable[[Iterable[nn.Parameter]], Optimizer]
 
 
 class Schedule(NamedTuple):
-    """A learning-rate schedule, and what Lightning has to know of it."""
+    """A learning-rate schedule with the settings that Lightning needs."""
 
     scheduler: LRScheduler
-    interval: str  # what it counts: step or epoch
-    monitor: str | None = None  # what it is told after each epoch, where it waits for a plateau
+    interval: str  # "step" or "epoch"
+    monitor: str | None = None  # the metric that a ReduceLROnPlateau follows
 
 
-MakeScheduler: TypeAlias = Callable[[Optimizer, int, int], Schedule]
-"""(optimizer, steps of the training, epochs of the training) -> schedule."""
+MakeScheduler: TypeAlias = Callable[[Optimizer, int, int], Schedule]  # (optimizer, total steps, total epochs)
 
 MakeMetrics: TypeAlias = Callable[[], Mapping[str, Metric]]
-"""A running metric for each of the task's, but for `loss`, by its name; called once for each split."""
+"""A running metric for each of the task's except `loss`, by name; called once per split."""
 
-LENGTHS = ("total_steps", "T_max", "total_iters", "_schedule_phases")
-"""What a learning-rate schedule keeps of the training's length."""
-
-
-SUMS = "train_sums"
-"""Where a checkpoint keeps what the running means of a training epoch are made of."""
+LENGTHS = ("total_steps", "T_max", "total_iters", "_schedule_phases")  # state of a schedule: the training's length
+SUMS = "train_sums"  # checkpoint key: the sums behind the running means of a training epoch
 
 
 class AnyBatch(Protocol):
-    """What every step gets, whatever else its task needs; `digits.data.Batch` is one."""
+    """The part of a batch that every task needs; `digits.data.Batch` has it."""
 
     @property
     def images(self) -> Tensor:
-        """What the net takes, (B, …)."""
+        """The net's input, (B, …)."""
 
     @property
     def indices(self) -> Tensor:
@@ -57,23 +53,23 @@ class AnyBatch(Protocol):
 
     @property
     def seed(self) -> int:
-        """What makes the step's randomness repeatable."""
+        """Seed of the step's randomness."""
 
 
 B = TypeVar("B", bound=AnyBatch)
-Answers = TypeVar("Answers")
-"""What the net makes of a batch's images: a tensor, or several."""
+Answers = TypeVar("Answers")  # the net's output for a batch: a tensor, or several
 
 
 class TaskModule(L.LightningModule, Generic[B, Answers]):
     """Trains a net by minimising a loss; validates and tests its moving average if there is one.
 
-    A task is a subclass: its class attribute `task` names what is measured, `loss_of` and `count` measure it, and its
-    constructor gives a running metric for each name, and takes of `digits.training.build.make_module` what it needs.
+    A task is a subclass: its class attribute `task` names the metrics, `loss_of` and `count` measure them, and its
+    constructor makes a running metric for each name, and accepts those arguments of
+    `digits.training.build.make_module` that it needs.
 
     Logs the task's metrics as means over the epoch, `train/loss` and so on; every `log_every_n_steps` steps
-    `train/loss_step`, `train/gradient_norm` and `lr`. With a mixed precision the forward pass of training alone is
-    mixed; validation and test are in float32.
+    `train/loss_step`, `train/gradient_norm` and `lr`. With mixed precision only the forward pass of training is mixed;
+    validation and test are in float32.
     """
 
     task: ClassVar[Task]
@@ -100,7 +96,7 @@ class TaskModule(L.LightningModule, Generic[B, Answers]):
         self._mean_losses: dict[Phase, MeanMetric] = {}
         self._running: dict[Phase, dict[str, Metric]] = {}  # in the order of the task's metrics
         for split in ("train", "val", "test"):
-            # without its check of every value for NaN, which waits for a GPU; weights are ignored then: none are given
+            # Without the NaN check, which synchronises with the GPU; that also ignores weights, which are not used
             self._mean_losses[split] = MeanMetric(nan_strategy="disable")
             made = {"loss": self._mean_losses[split], **make_metrics()}
             names = [metric.name for metric in self.task.metrics]
@@ -109,51 +105,51 @@ class TaskModule(L.LightningModule, Generic[B, Answers]):
             for name, metric in self._running[split].items():
                 self.add_module(f"{split}_{name}", metric)
 
-    # ---- What a task says -----------------------------------------------------------------------
+    # ---- Overridden by tasks --------------------------------------------------------------------
 
     def loss_of(self, answers: Answers, batch: B, split: Phase) -> Tensor:
-        """The loss of what the net answers to a batch, a mean over its images; minimised in training."""
+        """The loss of the net's outputs for a batch, a mean over its images; minimised in training."""
         raise NotImplementedError
 
     def count(self, metrics: Mapping[str, Metric], answers: Answers, batch: B) -> None:
-        """Update the running metrics, by their names, with what the net answers to a batch; `loss` is counted."""
+        """Update the running metrics, given by name, with the net's outputs for a batch; `loss` is already updated."""
         raise NotImplementedError
 
     def answers_to(self, batch: B, split: Phase) -> Answers:
-        """What the net that is validated makes of a batch of the validation or test split."""
+        """The outputs of the evaluated net for a batch of the validation or test split."""
         answers: Answers = self(batch.images)
         return answers
 
     def show_input(self, writers: Sequence[SummaryWriter], data: L.LightningDataModule) -> None:
-        """Show TensorBoard at the start of a training what the net is given; here nothing."""
+        """Show the net's input in TensorBoard, at the start of training; nothing by default."""
 
     def show(
         self, writers: Sequence[SummaryWriter], stage: str, net: nn.Module, data: L.LightningDataModule, step: int
     ) -> None:
-        """Show TensorBoard what a net makes of the validation split; here nothing.
+        """Show a net's predictions for the validation split in TensorBoard; nothing by default.
 
-        `stage`, with which the tags begin, is `val` during training and `best` at its end, for the weights that are
-        kept.
+        `stage` starts the tags: `val` during training, `best` at its end, for the weights that are kept.
         """
 
     # ---- The net --------------------------------------------------------------------------------
 
+    @override
     def forward(self, images: Tensor) -> Answers:
-        """Normalised images (B, 1, H, W) to answers, logits (B, num_classes) say, by the weights that are validated."""
+        """Normalised images (B, 1, H, W) to outputs, say logits (B, num_classes), of the evaluated net."""
         answers: Answers = self.evaluated_net(images)
         return answers
 
     @property
     def evaluated_net(self) -> nn.Module:
-        """The net that is validated, tested and kept: the moving average if there is one."""
+        """The net that is validated, tested and saved: the moving average if there is one."""
         if self.averaged is None:
             return self.net
         return self.averaged.module
 
     # ---- Steps ----------------------------------------------------------------------------------
 
+    @override
     def training_step(self, batch: B, batch_idx: int) -> Tensor:
-        """The loss of one batch."""
         answers: Answers = self.net(batch.images)
         loss = self.loss_of(answers, batch, "train")
         self.step_loss = loss.detach()
@@ -163,19 +159,19 @@ class TaskModule(L.LightningModule, Generic[B, Answers]):
             self.log("lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]  # one optimizer, no list
         return loss
 
+    @override
     def validation_step(self, batch: B, batch_idx: int) -> None:
-        """Count one batch of the validation split."""
         self._evaluate("val", batch)
 
+    @override
     def test_step(self, batch: B, batch_idx: int) -> None:
-        """Count one batch of the test split."""
         self._evaluate("test", batch)
 
     def _evaluate(self, split: Phase, batch: B) -> None:
-        # Without autocast: what is recorded is what the saved weights give wherever they are loaded
+        # Without autocast: the recorded metrics are those of the saved weights, wherever they are loaded
         with torch.autocast(self.device.type, enabled=False):
             answers = self.answers_to(batch, split)
-            if len(batch.images):  # a process with fewer images than batches takes part with an empty one
+            if len(batch.images):  # a process that runs out of images takes part with an empty batch
                 self._count(split, self.loss_of(answers, batch, split), answers, batch)
         self.log_means(split)
 
@@ -184,12 +180,13 @@ class TaskModule(L.LightningModule, Generic[B, Answers]):
         self.count(self._running[split], answers, batch)
 
     def log_means(self, split: Phase) -> None:
-        """Log the means over the epoch so far; `Pulse` does so for the training split, once it has ended."""
+        """Log the means over the epoch so far; `Pulse` calls it for the training split, at the epoch's end."""
         means = {f"{split}/{name}": metric for name, metric in self._running[split].items()}
         self.log_dict(means, on_step=False, on_epoch=True)
 
+    @override
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Log the norm of the gradients, before they are clipped."""
+        """Log the gradient norm, before clipping."""
         if self._logs_this_step():
             gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
             self.log("train/gradient_norm", torch.nn.utils.get_total_norm(gradients))
@@ -201,55 +198,60 @@ class TaskModule(L.LightningModule, Generic[B, Answers]):
         every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # set by Lightning's logger connector
         return every
 
+    @override
     def optimizer_step(self, *args: object, **kwargs: object) -> None:
-        """One step of the optimizer, and of the moving average unless the step was left out."""
+        """Step the optimizer, and the moving average unless the step was skipped."""
         super().optimizer_step(*args, **kwargs)  # type: ignore[arg-type]  # passed on as Lightning gave them
         if self.averaged is not None and any(p.grad is not None for p in self.net.parameters()):
             self.averaged.update_parameters(self.net)
 
     # ---- From the start of training to its end --------------------------------------------------
 
+    @override
     def on_train_epoch_start(self) -> None:
-        """Start the epoch's means; an epoch that a checkpoint cut in two goes on with its own."""
+        """Reset the epoch's means; an epoch that is resumed in its middle keeps those of its checkpoint."""
         for metric in self._running["train"].values():
             metric.reset()
 
+    @override
     def on_train_start(self) -> None:
-        """See that a short epoch has at least one point in the per-step curves."""
+        """Lower `log_every_n_steps` so that a short epoch has at least one point in the per-step curves."""
         batches = int(self.trainer.num_training_batches)
         every = max(1, min(self._log_every(), batches))
         self.trainer.log_every_n_steps = every  # type: ignore[attr-defined]  # set by Lightning's logger connector
 
+    @override
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """The optimizer and the learning-rate schedule."""
         optimizer = self.make_optimizer(self.net.parameters())
         epochs = self.trainer.max_epochs
         assert epochs is not None
         schedule = self.make_scheduler(optimizer, int(self.trainer.estimated_stepping_batches), epochs)
-        told: LRSchedulerConfigType = {
+        config: LRSchedulerConfigType = {
             "scheduler": schedule.scheduler,
             "interval": schedule.interval,
             "monitor": schedule.monitor,
         }
-        return {"optimizer": optimizer, "lr_scheduler": told}
+        return {"optimizer": optimizer, "lr_scheduler": config}
 
+    @override
     def on_train_epoch_end(self) -> None:
-        """Tell a schedule that waits for a plateau what the epoch came to.
+        """Step a ReduceLROnPlateau with the epoch's metric.
 
-        Lightning does so after the epoch's checkpoint is taken, so a run that goes on from there would lack it.
+        Lightning does so after it takes the epoch's checkpoint, so a run resumed from there would miss the step.
         """
         for config in self.trainer.lr_scheduler_configs:
             if isinstance(config.scheduler, ReduceLROnPlateau):
                 config.scheduler.step(float(self.trainer.callback_metrics[str(config.monitor)]))
 
+    @override
     def lr_scheduler_step(self, scheduler: LRSchedulerTypeUnion, metric: object) -> None:
-        """One step of a schedule; those that wait for a plateau have made it."""
+        """Step a schedule, except a ReduceLROnPlateau: `on_train_epoch_end` has stepped it."""
         if metric is None:
             super().lr_scheduler_step(scheduler, metric)
 
     @property
     def sums(self) -> dict[str, Tensor]:
-        """What the means of the training epoch are made of so far; this process's share."""
+        """The sums behind the training epoch's running means, this process's share."""
         metrics = enumerate(self._running["train"].values())
         states = {f"{i}.{name}": value for i, metric in metrics for name, value in metric.metric_state.items()}
         return {name: value.clone() for name, value in states.items() if isinstance(value, Tensor)}
@@ -260,14 +262,16 @@ class TaskModule(L.LightningModule, Generic[B, Answers]):
             for name in metric.metric_state:
                 setattr(metric, name, sums[f"{i}.{name}"])
 
+    @override
     def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
-        """Add the sums behind the epoch's means, those of every process."""
+        """Add the sums behind the epoch's means, from every process."""
         gathered = self.all_gather(self.sums)
         assert isinstance(gathered, dict)
         checkpoint[SUMS] = {name: value.reshape(self.trainer.world_size).cpu() for name, value in gathered.items()}
 
+    @override
     def on_load_checkpoint(self, checkpoint: dict[str, dict[str, Tensor]]) -> None:
-        """Take up the sums. Let a run that goes on for longer have a schedule of its new length, at its position."""
+        """Restore the sums. Drop a schedule's lengths: a run resumed for more epochs needs the new ones."""
         self.sums = {
             name: checkpoint[SUMS][name][self.global_rank].reshape(value.shape) for name, value in self.sums.items()
         }
@@ -277,11 +281,10 @@ class TaskModule(L.LightningModule, Generic[B, Answers]):
                 saved.pop(length, None)
 
 
-AnyTask: TypeAlias = TaskModule[AnyBatch, object]
-"""A task's module, where it doesn't matter which."""
+AnyTask: TypeAlias = TaskModule[AnyBatch, object]  # the module of any task
 
 
 def as_task(module: L.LightningModule) -> AnyTask:
-    """The module that trains, which is a task's."""
+    """A LightningModule as the task's module that it is."""
     assert isinstance(module, TaskModule)
     return module

@@ -1,4 +1,4 @@
-"""Weights of one net in another that knows other classes: the last layer's rows follow the classes' names."""
+"""Transfer of weights to a net with other classes: the last layer's rows are matched by class name."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from digits.runs.schema import BeganWith
 
 @dataclass(frozen=True, eq=False)
 class Origin:
-    """The weights that a run begins with."""
+    """The weights that a run starts from."""
 
     tensors: dict[str, Tensor]
     file: Path
     sha256: str  # of the file
-    classes: tuple[str, ...]  # what its answers mean; empty where only weights are left
+    classes: tuple[str, ...]  # of its outputs, in order; empty if the file holds weights only
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """What became of the rows of the last layer, by the names of their classes."""
+    """The classes whose rows in the last layer were kept, are new, or were dropped."""
 
     kept: tuple[str, ...]
     new: tuple[str, ...]
@@ -39,13 +39,13 @@ class Transfer:
         return "; ".join(f"{what}: {', '.join(names)}" for what, names in parts if names)
 
     def recorded(self, origin: str, weights: str) -> BeganWith:
-        """For the run's record, with what was named and the file's SHA-256."""
+        """The entry of the run's record, with `origin` as given by the user and the SHA-256 of the weights file."""
         classes = {name: list(names) for name, names in vars(self).items()}
         return BeganWith.model_validate({"from": origin, "weights": weights, **classes})
 
 
 def read_origin(source: Path) -> Origin:
-    """A run's net, or what a file of weights holds; raises RunError."""
+    """The weights of a run, or of a weights file; raises RunError."""
     tensors, file = weights.read_weights(source)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     classes: list[str] = []
@@ -56,11 +56,10 @@ def read_origin(source: Path) -> Origin:
 
 
 def transfer(net: nn.Module, origin: Origin, classes: Sequence[str]) -> Transfer:
-    """Put weights into a net whose answers mean `classes`.
+    """Load weights into a net whose outputs are `classes`.
 
-    In the last linear layer each class that both know keeps its row, by its name; those that are new keep what they
-    were initialised with. Where the names are the same, or aren't known, everything has to fit as it is.
-    Raises RunError when they are another net's.
+    In the last linear layer a class that both nets know keeps its row, matched by name; a new class keeps its
+    initialisation. If the names are equal or unknown, all shapes must match. Raises RunError when they don't.
     """
     layer, theirs = readout(net, len(classes)), origin.classes
     if not theirs or theirs == tuple(classes) or layer is None:

@@ -1,5 +1,5 @@
-"""A search for hyperparameters: Optuna draws the trials, processes of our own train them. No torch in this process.
+"""Hyperparameter search: Optuna samples the trials, separate processes train them. No torch in this process.
 
-`space` is what is drawn, `study` and `storage` what is remembered, `worker` the processes, `search` how they go
-together, `progress` what is shown meanwhile; `table`, `plots` and `page` are what is shown afterwards.
+`space` defines the parameters, `study` and `storage` keep the trials, `worker` has the processes, `run` starts them,
+`progress` shows the search while it runs; `table`, `plots` and `page` report it.
 """

@@ -1,4 +1,4 @@
-"""The page about a search: its plots, what came of it, and its trials; plotly's script is in it."""
+"""The HTML page of a search: its plots, its summary and its trials; plotly's script is embedded."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 READING = {
-    "history": ("History", "Each dot is a complete trial, the line the best so far."),
-    "curves": ("Learning curves", "The objective after each epoch, a line a trial; the dotted ones are not complete."),
-    "pareto": ("Pareto front", "Red are the trials that no other beats in one objective without losing in another."),
-    "parallel": ("Parallel coordinates", "Each line is a complete trial, the better the stronger its colour. Where "
-                 "strong lines meet, that parameter’s value matters. “None”: the trial has no such parameter."),
-    "importances": ("Importances", "By how much a parameter’s values differ between the best trials and all complete "
-                    "ones (PED-ANOVA, Watanabe et al. 2023), together 1. With few trials chance has its part."),
-    "slices": ("Slices", "The objective against one parameter at a time; the later the trial, the stronger its colour. "
-               "A hill that the edge of its plot cuts off may go on there."),
+    "history": ("History", "Each dot is a complete trial; the line is the best so far."),
+    "curves": ("Learning curves", "The objective after each epoch, one line per trial; dotted lines are not complete."),
+    "pareto": ("Pareto front", "Red: the trials that no other beats in one objective without losing in another."),
+    "parallel": ("Parallel coordinates", "Each line is a complete trial; a stronger colour means a better one. Where "
+                 "strong lines meet, that parameter’s value matters. “None”: the trial does not have the parameter."),
+    "importances": ("Importances", "How much a parameter’s values differ between the best trials and all complete "
+                    "ones (PED-ANOVA, Watanabe et al. 2023); their sum is 1. With few trials they are partly chance."),
+    "slices": ("Slices", "The objective against one parameter at a time; a stronger colour means a later trial. "
+               "If the best values are at the edge of a plot, a wider range may be better."),
 }  # fmt: skip
-"""Of each kind of plot its heading, and how to read it."""
+"""The heading of each kind of plot, and how to read it."""
 
 
 def write_page(study: optuna.Study, directory: Path) -> Path:
-    """Write the page into a search's directory; returns its path. Raises StorageError where it can't be written."""
+    """Write the page into a search's directory; returns its path. Raises StorageError if it can't be written."""
     path = directory / "search.html"
     write_text(path, make_page(study, directory))
     return path
@@ -46,7 +46,7 @@ def make_page(study: optuna.Study, directory: Path) -> str:
     sections = [_section(name, drawn, outcome) for name, drawn in plots_of(study).items()]
     rows = [map(html.text, table.cells(outcome, rank, trial)) for rank, trial in table.ranks(outcome)]
     trials = html.table(map(html.text, table.columns(outcome)), rows)
-    order = "<p>The best first; in brackets where a trial was when it was pruned, which is no result.</p>"
+    order = "<p>The best first; in brackets the value of a pruned trial when it was pruned, not a result.</p>"
     sections.append(html.section("trials", "All trials", order, f'<div class="broad">{trials}</div>'))
     header = [
         f"<h1>{html.text(outcome.name)}</h1>",
@@ -71,12 +71,12 @@ def _section(name: str, drawn: list[Figure] | str, outcome: Outcome) -> str:
 
 
 def _embedded(figure: Figure, name: str) -> str:
-    """A figure in the colours of the theme, as HTML; plotly's script has to be there already."""
+    """A figure in the colours of the theme, as HTML; the page must have plotly's script before it."""
     from plotly.io import to_html
 
     figure.update_layout(
         template="none", title=None, height=380, margin={"l": 70, "r": 20, "t": 40, "b": 40},
-        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(38,36,31,.06)",  # on it the palest dots and lines are seen
+        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(38,36,31,.06)",  # makes the palest dots and lines visible
         font={"color": theme.INK, "family": "system-ui, sans-serif"}, colorway=[theme.BLUE, theme.ACCENT],
         legend={"orientation": "h", "y": 1, "yanchor": "bottom"},
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""A search that was checked and can be made. No Optuna, so that checking is quick."""
+"""A validated search. Without Optuna, so that validating is quick."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from digits.tuning.space import Space, grid
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a search needs to know."""
+    """The settings of a search, validated."""
 
     tune: Tune
     space: Space
@@ -25,24 +25,25 @@ class Plan:
     base: Experiment  # what all trials share
     asked: list[str]  # overrides of that
     take_up: Callable[[list[str], Path], tuple[Experiment | None, list[str]]]
-    """From a trial's own overrides and directory: its Experiment, none where it is done, and all its overrides.
+    """From a trial's own overrides and directory: its Experiment, None if it is done, and all its overrides.
 
-    Raises ConfigError where these values together can't be.
+    Raises ConfigError for an invalid combination of values.
     """
-    options: tuple[str, ...] = ()  # --config-dir, without which a command with these overrides would not be read
+    options: tuple[str, ...] = ()  # folders of YAML, without which a command with these overrides would not be read
+    trusted: tuple[str, ...] = ()  # packages of the user's own that the command names, those of single trials too
 
     @property
     def task(self) -> Task:
-        """What the trials are trained to do."""
+        """The task of the trials."""
         return task_of(self.base.task.target)
 
     @property
     def most(self) -> int:
-        """How many trials there will be: a grid may have fewer combinations than were asked for."""
+        """The number of trials: `tune.trials`, or fewer if a grid has fewer combinations."""
         combinations = math.prod(map(len, grid(self.space)[0].values())) if is_grid(self.sampler) else self.tune.trials
         return min(self.tune.trials, combinations)
 
 
 def is_grid(sampler: Target) -> bool:
-    """Whether this section names the sampler that tries every combination."""
+    """Whether a section names the sampler that tries every combination."""
     return sampler.target.endswith(".GridSampler")

@@ -1,4 +1,4 @@
-"""A search's figures: Optuna's, drawn by plotly, which is imported when one is drawn."""
+"""A search's plots: Optuna's, drawn by plotly, which is imported only when one is drawn."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from digits.tuning.storage import counted, number_of
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-BEST = 5  # trials at least that count as the best, and half of those that are compared: Optuna's advice for PED-ANOVA
+BEST = 5  # minimum number of "best" trials, and half of the minimum in all: Optuna's advice for PED-ANOVA
 
 
 def plots_of(study: optuna.Study) -> dict[str, list[Figure] | str]:
-    """The figures of each section, or the sentence that says why there are none."""
+    """The figures of each section, or a sentence that says why there are none."""
     from optuna import visualization as plots
 
     aims = outcome_of(study).objectives
@@ -46,9 +46,9 @@ def plots_of(study: optuna.Study) -> dict[str, list[Figure] | str]:
 
 
 def _as_shown(study: optuna.Study, aims: dict[int, Objective]) -> optuna.Study:
-    """A copy for Optuna's plots: some objectives, each trial once, under the number it is called, fractions per cent.
+    """A copy of a study for Optuna's plots: some objectives, each trial once under its number, fractions in percent.
 
-    A gap in the numbers is a failed trial, and so is one whose values are not finite: no plot shows either.
+    Gaps in the numbers, and trials whose values are not finite, become failed trials, which no plot shows.
     """
     copy = optuna.create_study(directions=[study.directions[i] for i in aims])
     copy.set_metric_names([_name(aim) for aim in aims.values()])
@@ -114,12 +114,12 @@ def _importances(study: optuna.Study) -> list[Figure] | str:
 
     complete = len(_complete(study))
     if complete < 2 * BEST:
-        return f"Too few complete trials to tell what matters: it takes {2 * BEST}."
+        return f"Too few complete trials for importances: at least {2 * BEST} are needed."
     evaluator = PedAnovaImportanceEvaluator(target_quantile=max(0.1, BEST / complete))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that a parameter was seldom there
+        warnings.simplefilter("ignore")  # about parameters that few trials have
         if not sum(get_param_importances(study, evaluator=evaluator, normalize=False).values()) > 0:
-            return "No parameter stands out."  # each has one value only, say; the plot would show them as equal
+            return "No parameter stands out."  # e.g. each has one value only; the plot would show equal importances
         figure = plot_param_importances(study, evaluator=evaluator)
     figure.update_layout(xaxis_title="", yaxis_title="")
     return [figure]

@@ -1,4 +1,4 @@
-"""What a search shows while it runs, read from its study: a row for each trial that has ended, and a bar."""
+"""The progress of a search, read from its study: a row for each ended trial, and a progress bar."""
 
 from __future__ import annotations
 
@@ -19,29 +19,28 @@ from digits.tuning.storage import COMMAND, DIED, LEFT, REASON, counted, is_cut_o
 
 log = logging.getLogger(__name__)
 
-WIDTH = 12
-"""Characters of a parameter's column, or of its name where that is longer; longer values are cut."""
+WIDTH = 12  # minimum width of a parameter's column, in characters; a longer name widens it, a longer value is cut
 
 
 class Progress:
-    """The table of a search, row by row as this command's trials end."""
+    """The table of a search, printed row by row as this command's trials end."""
 
     def __init__(self, study: Study, command: str, space: Space, objectives: Sequence[Objective], most: int) -> None:
         self._study, self._command, self._space = study, command, space
         self._objectives, self._most = objectives, most
         self._shown: set[int] = set()
         self._begun, self._before = time.monotonic(), _finished(study.get_trials(deepcopy=False))
-        self.finished = self._before  # trials, those of other commands included
+        self.finished = self._before  # number of trials, including those of other commands
         self._headed = False
-        # tqdm's own lock is shared by all forked processes: a trial that is killed with it would keep it
+        # tqdm's own lock is shared by all forked processes: a trial killed while holding it would never release it
         tqdm.set_lock(threading.RLock())
-        tqdm.monitor_interval = 0  # no thread in a process that forks
+        tqdm.monitor_interval = 0  # no monitor thread: this process forks
         bar = "{l_bar}{bar}| {n_fmt}/{total_fmt} trials{postfix}"
         hidden = not sys.stderr.isatty()
         self._bar: tqdm[None] = tqdm(total=most, initial=self._before, bar_format=bar, disable=hidden, leave=False)
 
     def show(self) -> None:
-        """A row for each trial that has ended since the last call, and the bar as it is now."""
+        """Print a row for each trial that has ended since the last call, and update the bar."""
         trials = self._study.get_trials(deepcopy=False)
         self.finished = _finished(trials)
         own = [trial for trial in trials if trial.user_attrs.get(COMMAND) == self._command]
@@ -54,14 +53,14 @@ class Progress:
                 ]
                 self._ended(trial, before)
             elif LEFT not in trial.user_attrs:
-                why = trial.user_attrs.get(DIED, "it had no heartbeat for too long, and is retried")
-                self.say(f"{number_of(trial):>5}  cut off: {why}")
+                why = trial.user_attrs.get(DIED, "its last heartbeat is too old; it will be retried")
+                self.say(f"{number_of(trial):>5}  interrupted: {why}")
         running = [trial for trial in own if trial.state == TrialState.RUNNING and trial.intermediate_values]
         self._bar.n = min(self.finished, self._most)
         self._bar.set_postfix_str(", ".join(map(self._epoch, running)))
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._bar.close()
 
     def _epoch(self, trial: FrozenTrial) -> str:
@@ -69,7 +68,7 @@ class Progress:
         return f"trial {number_of(trial)}: epoch {epochs} {self._objectives[0].text(value)}"
 
     def _ended(self, trial: FrozenTrial, complete: list[FrozenTrial]) -> None:
-        """A trial's row; `complete` are the trials that the best is one of."""
+        """Print a trial's row; `complete` are the trials to find the best among."""
         if not self._headed:
             names = [objective.name for objective in self._objectives]
             self.say(self._row("trial", "", *names, "best", "epochs", "left", *self._space))
@@ -87,7 +86,7 @@ class Progress:
             self.say(f"       {str(trial.user_attrs[REASON]).splitlines()[0]}")
 
     def say(self, text: str) -> None:
-        """A line above the bar."""
+        """Log a line above the bar."""
         with tqdm.external_write_mode():
             log.info("%s", text)
 
@@ -98,7 +97,7 @@ class Progress:
         return f"{number:>5}  {state:<8}" + "".join(f"  {cell[:width]:>{width}}" for cell, width in pairs).rstrip()
 
     def _left(self) -> str:
-        """What the rest will take at the pace so far."""
+        """The estimated time left, at the pace so far."""
         done = self.finished - self._before
         if done <= 0:
             return "–"

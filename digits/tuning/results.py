@@ -1,7 +1,7 @@
-"""What a search has found so far, as plain data: its trials named, ranked, counted and compared. No torch.
+"""The results of a search so far, as plain data: its trials, ranked, counted and compared. No torch.
 
-A study may lack anything: trials that wait have no parameters, those that were killed no reason, a study made
-elsewhere no definition. What isn't there is left out.
+A study may lack anything: waiting trials have no parameters, killed ones no reason, a study made by another program no
+definition. What is missing is omitted.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from digits.config.task import CLASSIFICATION, Task, task_from
 from digits.runs.layout import RunError
 from digits.tuning.storage import counted, is_cut_off, number_of
 
-Setting: TypeAlias = bool | int | float | str | None
-"""A parameter's value; lists are written as strings."""
+Setting: TypeAlias = bool | int | float | str | None  # a parameter's value; a list is written as a string
 
 STATES = {
     TrialState.COMPLETE: "complete",
@@ -31,15 +30,15 @@ STATES = {
     TrialState.RUNNING: "running",
     TrialState.WAITING: "waiting",
 }
-CUT_OFF = "cut off"
-"""The state of a trial that is to be begun again: its process, its machine or its search was ended."""
+CUT_OFF = "interrupted"
+"""The state of a trial that will be retried: its process, its machine or its search ended before it did."""
 
 ORDER = (*STATES.values(), CUT_OFF)
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What is searched for."""
+    """An objective of a search."""
 
     name: str
     maximize: bool
@@ -47,16 +46,16 @@ class Objective:
 
     @classmethod
     def named(cls, name: str, task: Task = CLASSIFICATION) -> Objective:
-        """The one that is asked for by this name."""
+        """The objective of this name."""
         return cls(name, task.better(name) == "max", task)
 
     @property
     def fraction(self) -> bool:
-        """Whether it is a fraction that people read as a percentage."""
+        """Whether it is a fraction, printed as a percentage."""
         return self.task.is_fraction(self.name)
 
     def badness(self, value: float) -> float:
-        """What to sort by, ascending; NaN is worse than any number."""
+        """The sort key of a value: the lowest is the best; NaN is the worst."""
         if math.isnan(value):
             return math.inf
         return -value if self.maximize else value
@@ -71,21 +70,21 @@ class Objective:
 
 
 def directions(names: Iterable[str], task: Task) -> list[Literal["maximize", "minimize"]]:
-    """Which way is better for each objective, in Optuna's words."""
+    """Optuna's direction of each objective."""
     return ["maximize" if task.better(name) == "max" else "minimize" for name in names]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial, as far as it got."""
+    """A trial in any state."""
 
     number: int
     state: str
     settings: Mapping[str, Setting]
-    values: tuple[float, ...]  # one for each objective where it is complete, else none
-    curve: Mapping[int, float]  # epoch from 0: the first objective
+    values: tuple[float, ...]  # one for each objective if it is complete, else none
+    curve: Mapping[int, float]  # epoch, from 0: the first objective
     epochs: int
-    max_epochs: int  # what it would have trained, had it not been cut; 0 where nobody says
+    max_epochs: int  # that it would have trained without pruning; 0 if unknown
     seconds: float | None
     overrides: tuple[str, ...]
     directory: str | None
@@ -93,18 +92,18 @@ class Trial:
 
     @property
     def last(self) -> float:
-        """The first objective when it was last measured; NaN where it never was."""
+        """The latest value of the first objective; NaN without one."""
         return self.curve[max(self.curve)] if self.curve else math.nan
 
     @property
     def finite(self) -> bool:
-        """Whether it is complete, with numbers that can be compared."""
+        """Whether it is complete, with finite values."""
         return bool(self.values) and all(map(math.isfinite, self.values))
 
 
 @dataclass(frozen=True)
 class Span:
-    """The values that a parameter can have: choices, or a range."""
+    """The domain of a parameter: choices, or a range."""
 
     low: float
     high: float
@@ -114,11 +113,11 @@ class Span:
 
     @property
     def constant(self) -> bool:
-        """Whether there is nothing to choose."""
+        """Whether there is only one value."""
         return len(self.choices) == 1 or (not self.choices and self.low == self.high)
 
     def merged(self, other: Span) -> Span:
-        """Both: a range may depend on another parameter."""
+        """The union of both: trials may have different ranges of a parameter."""
         choices = tuple(dict.fromkeys((*self.choices, *other.choices)))
         low, high = min(self.low, other.low), max(self.high, other.high)
         return Span(low, high, self.log and other.log, self.whole and other.whole, choices)
@@ -126,12 +125,12 @@ class Span:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A search: what for, over what, and all its trials, without those that were started anew under another number."""
+    """A search: its objectives, its space, and its trials, without those that have a retry."""
 
     name: str
     objectives: tuple[Objective, ...]
     spans: Mapping[str, Span]
-    keys: Mapping[str, str]  # of each parameter, in the configuration
+    keys: Mapping[str, str]  # each parameter's key in the configuration
     trials: tuple[Trial, ...]
     base: tuple[str, ...]  # overrides that all trials share
     tested: int | None
@@ -139,7 +138,7 @@ class Outcome:
     task: Task
 
     def ranked(self, objective: int = 0) -> list[Trial]:
-        """All trials, the best first: complete ones by value, then the pruned by how far they got, then the others."""
+        """All trials, the best first: complete ones by value, then pruned ones by their epochs, then the others."""
         aim = self.objectives[objective]
 
         def key(trial: Trial) -> tuple[int, float, float, int]:
@@ -157,14 +156,14 @@ class Outcome:
 
     @property
     def winner(self) -> Trial | None:
-        """The trial that was tested, else the best by the first objective."""
+        """The tested trial, else the best one by the first objective."""
         return next((trial for trial in self.trials if trial.number == self.tested), None) or self.best()
 
     @property
     def front(self) -> list[Trial]:
-        """The complete trials that no other beats in one objective without losing in another (Pareto), best first.
+        """The complete trials that no other dominates (the Pareto front), best first.
 
-        Whoever beats a trial comes before it in lexicographic order, and beaten by any is beaten by one of the front.
+        A dominating trial comes earlier in lexicographic order, and a dominated trial is dominated by one of the front.
         """
         found: list[tuple[tuple[float, ...], Trial]] = []
         costs = [(self._costs(trial), trial.number, trial) for trial in self.trials if trial.finite]
@@ -178,31 +177,31 @@ class Outcome:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many trials are in each state, in the order of the states, without those that none is in."""
+        """The number of trials in each state, in the order of the states, without empty states."""
         found = Counter(trial.state for trial in self.trials)
         return {state: found[state] for state in ORDER if found[state]}
 
     @property
     def epochs(self) -> tuple[int, int]:
-        """Epochs of the complete and the pruned trials: those trained, and those had none been pruned.
+        """Epochs of the complete and pruned trials: those trained, and those without pruning.
 
-        A trial that diverged would have trained no further without a pruner either.
+        A trial that diverged (pruned with a reason) counts the same in both: it would not have trained further.
         """
         over = [trial for trial in self.trials if trial.state in ("complete", "pruned")]
         whole = (max(t.epochs, t.max_epochs) if t.state == "pruned" and not t.reason else t.epochs for t in over)
         return sum(trial.epochs for trial in over), sum(whole)
 
     def command(self, trial: Trial) -> list[str]:
-        """What to type to train a trial's settings again."""
+        """The command that trains a trial's settings again."""
         own = {override.split("=", 1)[0].lstrip("+") for override in trial.overrides}
         shared = [override for override in self.base if override.split("=", 1)[0].lstrip("+") not in own]
-        # a trial isn't stopped early, unless that was asked for
+        # trials have no early stopping unless the search's overrides ask for it
         callbacks = [] if any(override.startswith("callbacks=") for override in shared) else ["callbacks=trial"]
         return ["python", "-m", "digits.train", *callbacks, *shared, *trial.overrides]
 
 
 def outcome_of(study: optuna.Study) -> Outcome:
-    """What a study holds. Raises RunError where it describes no task."""
+    """The outcome of a study. Raises RunError if its definition has a damaged task."""
     definition, test = study.user_attrs.get("definition"), study.user_attrs.get("test")
     definition = definition if isinstance(definition, dict) else {}
     try:
@@ -275,7 +274,7 @@ def _spans(trials: list[FrozenTrial]) -> dict[str, Span]:
 
 
 def setting_text(setting: Setting) -> str:
-    """A parameter's value as it is printed: as one types it, to four digits."""
+    """A parameter's value for printing: as typed in an override, to four digits."""
     if isinstance(setting, bool) or setting is None:
         return {True: "true", False: "false", None: "null"}[setting]
     return f"{setting:.4g}" if isinstance(setting, float) else str(setting)

@@ -1,4 +1,4 @@
-"""One start of a search, from the checked plan to the summary: what `python -m digits.tune` does."""
+"""One start of a search, from the validated plan to the summary: what `python -m digits.tune` does."""
 
 from __future__ import annotations
 
@@ -33,13 +33,12 @@ from digits.tuning.worker import HOPELESS, Train, Worker, given_up
 
 log = logging.getLogger(__name__)
 
-LOOK = 1.0
-"""Seconds between two looks at the study, for the table and the bar."""
+LOOK = 1.0  # seconds between two readings of the study, for the table and the bar
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a search has done: the first once, before it forks, so that every process has what was imported."""
+    """The functions that a search calls; `prepare` once, before it forks, so that all processes share its imports."""
 
     prepare: Callable[[], None]
     train: Train
@@ -49,7 +48,7 @@ class Work:
 def run_search(plan: Plan, directory: Path, work: Work) -> int:
     """Search until all trials are done; returns the exit code.
 
-    Raises ConfigError where the study is another's, or its database isn't there.
+    Raises ConfigError if the study belongs to another search, or its database can't be reached.
     """
     return sentence_on_failure(lambda: _run(plan, directory, work))
 
@@ -71,7 +70,7 @@ def _run(plan: Plan, directory: Path, work: Work) -> int:
         try:
             work.prepare()
             workers.run(progress.show)
-            if workers.code == 1:  # one of them has said why
+            if workers.code == 1:  # a worker has logged why
                 return 1
             progress.show()
             why = given_up(study.get_trials(deepcopy=False), shared.command)
@@ -93,26 +92,26 @@ def _run(plan: Plan, directory: Path, work: Work) -> int:
         log.info("interrupted; run the same command again to resume")
         return workers.code
     if why:
-        log.error("given up: %s; once that is mended, run the same command again to resume", why)
+        log.error("given up: %s; when that is fixed, run the same command again to resume", why)
         return 1
     return 0 if best_trials(study) else 1
 
 
 class Workers:
-    """The worker processes of a command. `code` is what it exits with: 1 where one of them could not go on."""
+    """The worker processes of a command. `code` is its exit code: 1 if one of them had to stop."""
 
     def __init__(self, worker: Worker, count: int, heartbeat: int) -> None:
         self._worker, self._count, self._heartbeat = worker, count, heartbeat
         self._shared, self._beat_at = worker.shared, 0.0
         self._study = worker.shared.study()
         self._running: list[ForkProcess] = []
-        self._in_vain = 0  # workers in a row that died before they had a trial
+        self._in_vain = 0  # consecutive workers that died before they had a trial
         self.code = 0
 
     def run(self, look: Callable[[], None]) -> None:
-        """Work until all trials are done, `look` at them now and then; a worker that was killed is replaced.
+        """Run the workers until all trials are done, calling `look` every second; a killed worker is replaced.
 
-        Not where one after another dies before it has a trial.
+        Gives up when several in a row die before they have a trial.
         """
         if not CAN_FORK:
             while not self.code and self._worker.step():
@@ -134,7 +133,7 @@ class Workers:
                     elif process.exitcode and self._is_replaced(process):
                         self._start()
         finally:
-            self._forward(signal.SIGTERM)  # none is left, unless this process has failed
+            self._forward(signal.SIGTERM)  # no process is left, unless this one has failed
 
     def _is_replaced(self, killed: ForkProcess) -> bool:
         every = self._study.get_trials(deepcopy=False)
@@ -153,13 +152,13 @@ class Workers:
         return bool(trial.user_attrs.get(COMMAND) == self._shared.command)
 
     def save(self, number: int) -> None:
-        """A signal came: all trials save and exit."""
+        """Handle a signal: all trials save and exit."""
         self.code = 128 + number
         log.info("exiting when the trials have saved (%s); once more to exit at once", signal.Signals(number).name)
         self._forward(number)
 
     def _beat(self) -> None:
-        """Write the heartbeats of the trials whose worker lives, when it is time to."""
+        """Write the heartbeats of the trials whose worker is alive, if they are due."""
         if time.monotonic() < self._beat_at:
             return
         self._beat_at = time.monotonic() + self._heartbeat
@@ -173,7 +172,7 @@ class Workers:
         process = multiprocessing.get_context("fork").Process(target=self._worker.be_the_process, args=(os.getpid(),))
         self._shared.disconnect()
         with blocked(), warnings.catch_warnings():  # a signal waits until it can be forwarded
-            warnings.simplefilter("ignore", DeprecationWarning)  # of threads: a library's, whose locks nobody needs
+            warnings.simplefilter("ignore", DeprecationWarning)  # about threads of a library, whose locks are not used
             if not self.code:
                 process.start()
                 self._running.append(process)

@@ -1,4 +1,4 @@
-"""Optuna's samplers and pruners, made from their sections of the configuration and tried before the first trial."""
+"""Optuna's samplers and pruners, made from their sections of the configuration and checked before the first trial."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from digits.tuning.storage import first_line
 
 
 def engines(plan: Plan, trials: int) -> tuple[BaseSampler, BasePruner]:
-    """A sampler and a pruner for the next trial, after so many.
+    """A sampler and a pruner for the trial of index `trials`.
 
-    What is drawn follows from `tune.seed` and the trial's number: a search that goes on draws nothing again.
+    A draw is a function of `tune.seed` and the trial's number: a resumed search does not repeat earlier draws.
     """
     return _sampler(plan, trials), _pruner(plan)
 
 
 def check_engines(plan: Plan) -> None:
-    """Raise ConfigError where the sampler or the pruner can't work with what it was given."""
+    """Raise ConfigError if the sampler or the pruner can't work with its arguments."""
     study = optuna.create_study(directions=directions(plan.tune.objective, plan.task))
     name, section = "sampler", plan.sampler
     try:
@@ -37,14 +37,14 @@ def check_engines(plan: Plan) -> None:
         if len(plan.tune.objective) == 1:
             trial.report(0.0, 1)
             trial.should_prune()
-    except Exception as error:  # of any kind, by how the values are used
+    except Exception as error:  # of any kind, depending on how the values are used
         values = ", ".join(f"{key}={value}" for key, value in section.tree().items() if key != "_target_")
-        why = f"{section.target} can't work with {values or 'what it was given'}: {first_line(error)}; mend that"
+        why = f"{section.target} can't work with {values or 'this search'}: {first_line(error)}; correct its values"
         raise ConfigError(Fault(name, why)) from None
 
 
 def _sampler(plan: Plan, trials: int) -> BaseSampler:
-    # the grid's order is one for the whole search
+    # one seed, hence one order, for the whole grid
     seed = plan.tune.seed if is_grid(plan.sampler) else (plan.tune.seed * 1_000_003 + trials) % 2**32
     return cast(BaseSampler, instantiate(plan.sampler, search_space=grid(plan.space)[0], seed=seed))
 

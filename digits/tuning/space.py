@@ -1,4 +1,4 @@
-"""A search space: its parameters checked, drawn by a trial, and turned into overrides."""
+"""A search space: its parameters, validated, drawn by a trial, and turned into overrides."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ from digits.config.tune import AnyParameter, Categorical, Choice, Float, Int
 from digits.config.types import Value
 from digits.runs.schema import TrialOf
 
-Drawn = bool | int | float | str | None
-"""What a storage can keep of a value; a list is kept as its text."""
+Drawn = bool | int | float | str | None  # a value as a storage keeps it; a list is kept as its text
 
 Space = dict[str, AnyParameter]
 
-SPOKEN = {"true", "false", "null", "nan", "inf", "on", "off", "yes", "no"}
-"""Words that Hydra's grammar, or YAML's, takes for something else."""
+SPOKEN = {"true", "false", "null", "nan", "inf", "on", "off", "yes", "no"}  # words that Hydra or YAML don't read as str
 
 TYPES: dict[Value, type[Float] | type[Int] | type[Categorical]] = {
     "float": Float,
@@ -31,7 +29,7 @@ TYPES: dict[Value, type[Float] | type[Int] | type[Categorical]] = {
 
 
 class Draws(Protocol):
-    """What a trial of Optuna's can do, as far as a space needs it."""
+    """The methods of an Optuna trial that a space needs."""
 
     def suggest_float(self, name: str, low: float, high: float, *, step: float | None, log: bool) -> float:
         """A number."""
@@ -44,7 +42,7 @@ class Draws(Protocol):
 
 
 def read_space(section: object) -> tuple[Space, list[Fault]]:
-    """The parameters of a section `search_space`, and all that is wrong with them."""
+    """The parameters of a section `search_space`, and all its faults."""
     space: Space = {}
     faults: list[Fault] = []
     if not isinstance(section, dict) or not section:
@@ -78,7 +76,7 @@ def _check_conditions(parameter: AnyParameter, before: Space) -> Iterator[str]:
         else:
             for value in _options(wanted, other):
                 if value not in other.choices:
-                    yield f"is about {name}={typed(value)}, which is none of its choices {typed(other.choices)}"
+                    yield f"is about {name}={typed(value)}, which is not one of its choices {typed(other.choices)}"
 
 
 def _options(wanted: Choice, other: Categorical) -> list[Choice]:
@@ -89,7 +87,7 @@ def _options(wanted: Choice, other: Categorical) -> list[Choice]:
 
 
 def is_wanted(parameter: AnyParameter, values: Mapping[str, Drawn], space: Space) -> bool:
-    """Whether a parameter is searched, given the values of those above it."""
+    """Whether a parameter is active, given the values of those above it."""
     for name, wanted in parameter.when.items():
         allowed = [kept(option) for option in _options(wanted, cast(Categorical, space[name]))]
         if name not in values or values[name] not in allowed:
@@ -98,7 +96,7 @@ def is_wanted(parameter: AnyParameter, values: Mapping[str, Drawn], space: Space
 
 
 def draw(space: Space, trial: Draws) -> dict[str, Drawn]:
-    """A value for each parameter that is searched, given those above it."""
+    """A value for each active parameter, given those above it."""
     values: dict[str, Drawn] = {}
     for name, parameter in space.items():
         if not is_wanted(parameter, values, space):
@@ -117,12 +115,12 @@ def draw(space: Space, trial: Draws) -> dict[str, Drawn]:
 
 
 def overrides(space: Space, values: Mapping[str, Drawn]) -> list[str]:
-    """What one would type for these values."""
+    """The overrides that set these values."""
     return [f"{space[name].key}={typed(_original(space[name], value))}" for name, value in values.items()]
 
 
 def trial_of(search: str, number: int, space: Space, values: Mapping[str, Drawn]) -> TrialOf:
-    """A trial, with each parameter of the space, or none where it doesn't have it, and which of them are numbers."""
+    """The record of a trial: each parameter of the space, None if the trial does not have it, and which are numbers."""
     return TrialOf(
         search=search,
         number=number,
@@ -132,7 +130,7 @@ def trial_of(search: str, number: int, space: Space, values: Mapping[str, Drawn]
 
 
 def _original(parameter: AnyParameter, value: Drawn) -> Choice:
-    """The value as the space has it: a list, where its text was kept."""
+    """The value as the space defines it: a list, if its text was stored."""
     if not isinstance(parameter, Categorical):
         return value
     same = [choice for choice in parameter.choices if kept(choice) == value and isinstance(choice, list | type(value))]
@@ -145,7 +143,7 @@ def kept(choice: Choice) -> Drawn:
 
 
 def typed(value: object) -> str:
-    """A value as Hydra's grammar reads it back."""
+    """A value in Hydra's override grammar."""
     if isinstance(value, list):
         return f"[{','.join(map(typed, value))}]"
     if value is None or isinstance(value, bool):
@@ -159,10 +157,10 @@ def typed(value: object) -> str:
 
 
 def edges(space: Space) -> Iterator[tuple[str, dict[str, Drawn]]]:
-    """Trials at the edges: each parameter at its extremes, or at each choice, under each condition it is wanted for.
+    """Trials at the edges: each parameter at its extremes, or at each choice, under each condition that activates it.
 
-    The others are at their lows and first choices. Whatever a trial can draw of a parameter lies between its extremes,
-    so a range that the schema refuses shows here, and a key that only another choice of a group has.
+    The others are at their lowest values and first choices. All that a trial can draw of a parameter lies between its
+    extremes, so these trials reveal a range that the schema rejects, or a key that only another choice of a group has.
     """
     for name, parameter in space.items():
         extremes = (
@@ -178,7 +176,7 @@ def edges(space: Space) -> Iterator[tuple[str, dict[str, Drawn]]]:
 
 
 def _ways(parameter: AnyParameter, space: Space) -> list[dict[str, Drawn]]:
-    """Each choice of the parameters above for which this one is wanted; those that contradict each other too."""
+    """Each combination of choices above that activates a parameter, contradictory ones included."""
     ways: list[dict[str, Drawn]] = [{}]
     for name, wanted in parameter.when.items():
         other = cast(Categorical, space[name])
@@ -188,7 +186,7 @@ def _ways(parameter: AnyParameter, space: Space) -> list[dict[str, Drawn]]:
 
 
 def _completed(space: Space, fixed: Mapping[str, Drawn]) -> dict[str, Drawn]:
-    """A trial that has these values, and the low or the first choice of every other parameter that is then wanted."""
+    """A trial with these values, and the lowest value or first choice of every other active parameter."""
     values: dict[str, Drawn] = {}
     for name, parameter in space.items():
         if is_wanted(parameter, values, space):
@@ -198,7 +196,7 @@ def _completed(space: Space, fixed: Mapping[str, Drawn]) -> dict[str, Drawn]:
 
 
 def can_meet(space: Space, one: str, other: str) -> bool:
-    """Whether there can be a trial that has both parameters: not where they want different choices of a third."""
+    """Whether a trial can have both parameters: not if they require different choices of a third."""
     first, second = space[one].when, space[other].when
     for name in first.keys() & second.keys():
         above = cast(Categorical, space[name])
@@ -210,21 +208,21 @@ def can_meet(space: Space, one: str, other: str) -> bool:
 
 
 def grid(space: Space) -> tuple[dict[str, list[Drawn]], list[Fault]]:
-    """All values of each parameter, for a sampler that tries every combination; and those that have no end of them."""
+    """All values of each parameter, for a sampler that tries every combination; and faults where that is impossible."""
     values: dict[str, list[Drawn]] = {}
     faults = []
     for name, parameter in space.items():
         key = f"search_space.{name}"
         if parameter.when:
-            faults.append(Fault(f"{key}.when", "can't be with sampler=grid, which tries every combination"))
+            faults.append(Fault(f"{key}.when", "is not possible with sampler=grid, which tries every combination"))
         if isinstance(parameter, Categorical):
             values[name] = [kept(choice) for choice in parameter.choices]
         elif isinstance(parameter, Int) and not parameter.log:
             values[name] = list(range(parameter.low, parameter.high + 1, parameter.step))
         elif isinstance(parameter, Float) and parameter.step is not None:
-            # in decimals, as Optuna counts: 0.1 + 2 * 0.1 would be no value of a range up to 0.3
+            # in decimals, as Optuna does: with floats 0.1 + 2 * 0.1 is beyond a range up to 0.3
             low, high, step = (Decimal(str(number)) for number in (parameter.low, parameter.high, parameter.step))
             values[name] = [float(low + i * step) for i in range(int((high - low) / step) + 1)]
         else:
-            faults.append(Fault(key, "has no end of values; for sampler=grid give it a step, or type: categorical"))
+            faults.append(Fault(key, "is continuous; sampler=grid needs a step or type: categorical"))
     return values, faults

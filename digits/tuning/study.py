@@ -1,4 +1,4 @@
-"""The study of a search that runs: made or found, claimed from by one worker at a time, its trials retried."""
+"""The study of a running search: created or loaded, shared by workers, with retries of its interrupted trials."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
+from typing_extensions import override
 
 from digits.config.absent import completed
 from digits.config.faults import ConfigError, Fault
@@ -47,13 +48,13 @@ from digits.tuning.storage import (
 log = logging.getLogger(__name__)
 
 FREE = {("data", "root"), ("data", "mirrors"), ("checkpoints",), ("checkpoint_minutes",), ("trust",)}
-"""Keys of the configuration that another start, or another machine, may have otherwise: they change no figure."""
+"""Keys of the configuration that may differ on another start or machine: they change no metric."""
 
 
 class SharedStudy:
-    """A study and the lock around what only one worker may do at a time, on this machine and on others.
+    """A study, and a lock for what only one worker may do at a time, on this machine and on others.
 
-    `command` is what the workers of one command know their own trials by.
+    `command` is a random id by which the workers of one command recognise their trials.
     """
 
     def __init__(self, directory: Path, name: str, url: str | None, heartbeat: int, retries: int) -> None:
@@ -63,7 +64,7 @@ class SharedStudy:
         self.storage = _storage(directory, url, heartbeat)
 
     def create(self, definition: Tree) -> Study:
-        """The study, made if there is none yet; raises ConfigError where it is another search's."""
+        """The study, created if there is none yet; raises ConfigError if it belongs to another search."""
         objective = definition["objective"]
         assert isinstance(objective, list)
         which = directions(map(str, objective), task_from(definition.get("task")))
@@ -76,24 +77,24 @@ class SharedStudy:
                 _check_same(study, definition)
                 return study
             if any((self.directory / TRIALS).glob(f"*/{RESULT}")):
-                why = f"{self.directory} holds trials that its storage doesn't know; move them, or take another name"
+                why = f"{self.directory} holds trials that its storage doesn't know; move them, or use another name"
                 raise ConfigError(Fault("tune.name", why))
             study = optuna.create_study(study_name=self.name, storage=self.storage, directions=which)
             study.set_user_attr("definition", definition)
         return study
 
     def study(self) -> Study:
-        """The study that is there; raises RunError where there is none."""
+        """The existing study; raises RunError if there is none."""
         try:
             return optuna.load_study(study_name=self.name, storage=self.storage)
         except KeyError:
-            raise RunError(f"{self.directory} has no search of the name {self.name} in its storage") from None
+            raise RunError(f"the storage of {self.directory} has no search named {self.name}") from None
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """No other process or machine that shares the storage is in here meanwhile."""
+        """Hold the lock of the storage, against other processes and machines."""
         if self._lock is not None:
-            with FileLock(self._lock):  # a new one each time: filelock refuses one that was forked
+            with FileLock(self._lock):  # a new one each time: filelock refuses one from before a fork
                 yield
             return
         with self.storage.engine.connect() as opened:  # of PostgreSQL; the lock ends with the connection
@@ -106,25 +107,25 @@ class SharedStudy:
                 connection.execute(sqlalchemy.text("SELECT pg_advisory_unlock(hashtext(:name))"), key)
 
     def disconnect(self) -> None:
-        """Close every connection, before this process forks; the next query opens one."""
+        """Close every connection before this process forks; the next query opens a new one."""
         self.storage.engine.dispose()
 
     def beat(self, trial: Trial | FrozenTrial) -> None:
         """Write a trial's heartbeat."""
-        self.storage.record_heartbeat(trial._trial_id)
+        self.storage.record_heartbeat(_key(trial))
 
     def retry(self, study: Study) -> None:
-        """Queue trials that were interrupted for a retry. To be called alone, before a trial is claimed.
+        """Queue a retry of each interrupted trial. Call it with the lock held, before a trial is claimed.
 
-        A trial that failed by itself says why. One that doesn't was asked to exit, or died with its process or its
-        machine; then its heartbeat has grown old. Each has at most one retry, however often this is interrupted.
-        One that has died too often, without an epoch more since it was retried, has failed.
+        A trial that failed by itself has a reason. One without was asked to exit, or died with its process or its
+        machine, which its old heartbeat shows. Each gets at most one retry, even if this method is interrupted. A trial
+        that has died too often without a new epoch in between fails.
         """
         optuna.storages.fail_stale_trials(study)
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            # Killed while it was claimed, before it had a heartbeat that could grow old; nobody else claims now
+            # Its worker was killed while claiming it, before its first heartbeat; no other worker is claiming now
             if OVERRIDES not in trial.user_attrs:
-                self.storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+                self.storage.set_trial_state_values(_key(trial), TrialState.FAIL)
         trials = study.get_trials(deepcopy=False)
         gone = superseded(trials)
         for trial in trials:
@@ -144,10 +145,10 @@ def _deaths(trial: FrozenTrial) -> int:
 
 
 def _add_retry(study: Study, trial: FrozenTrial, state: TrialState, more: Mapping[str, object]) -> None:
-    """Add a trial in another's place, with its parameters, its directory and what samplers and pruners know of it."""
+    """Add a retry of a trial, with its parameters, its directory, and its state in samplers and pruners."""
     history = [*trial.system_attrs.get("retry_history", []), trial.number]
     kept = {name: trial.user_attrs[name] for name in (DIRECTORY,) if name in trial.user_attrs}
-    # The rungs of its halvings follow from its figures once more; copied, it would compete with itself
+    # Successive halving computes its rungs again from its values; with copied ones it would compete with itself
     known = {name: value for name, value in trial.system_attrs.items() if not name.startswith("completed_rung_")}
     study.add_trial(
         optuna.create_trial(
@@ -162,7 +163,7 @@ def _add_retry(study: Study, trial: FrozenTrial, state: TrialState, more: Mappin
 
 
 def definition(objective: list[str], space: object, base: Tree, pruner: Tree) -> Tree:
-    """What makes a search this one: its trials are compared, so all of it must stay the same."""
+    """The definition of a search, which must not change: all its trials are compared."""
     plain: Tree = json.loads(json.dumps({"objective": objective, "space": space, "pruner": pruner}))
     trainer = base["trainer"]
     assert isinstance(trainer, dict)
@@ -182,7 +183,7 @@ def _comparable(base: Tree) -> Tree:
 
 
 def _completed(definition: Tree) -> Tree:
-    """The configuration in a search's definition, with the keys that are younger than it."""
+    """The configuration in a search's definition, with keys added that are newer than it."""
     config = definition.get("config")
     return completed(config) if isinstance(config, dict) else {}
 
@@ -199,7 +200,7 @@ def _check_same(study: Study, asked: Tree) -> None:
     changed += _differing(then, now)
     if changed:
         why = f"{study.study_name} was begun with another {', '.join(changed)}; its trials can't be compared with new "
-        raise ConfigError(Fault("tune.name", why + "ones: give them another name, or ask for what was asked for then"))
+        raise ConfigError(Fault("tune.name", why + "ones: use another name, or the former values"))
 
 
 def _differing(former: object, now: object, path: str = "") -> list[str]:
@@ -212,18 +213,17 @@ def _differing(former: object, now: object, path: str = "") -> list[str]:
     ]
 
 
-# ---- Where it is kept ---------------------------------------------------------------------------
+# ---- The storage --------------------------------------------------------------------------------
 
 
-ATTEMPTS = 10
-"""To make the tables of a database that others are making as well."""
+ATTEMPTS = 10  # to create the tables of a database while other processes create them too
 
 
 class Storage(RDBStorage):
-    """Optuna's, whose heartbeat may fail: the storage may be away for a moment."""
+    """Optuna's storage, but a failed heartbeat is only logged: the storage may be unavailable for a moment."""
 
+    @override
     def record_heartbeat(self, trial_id: int) -> None:
-        """Write a heartbeat, unless the storage is away just now."""
         try:
             super().record_heartbeat(trial_id)
         except (StorageInternalError, SQLAlchemyError) as error:
@@ -231,17 +231,17 @@ class Storage(RDBStorage):
 
 
 def _opened(directory: Path, url: str | None, heartbeat: int) -> Storage:
-    """The storage with its tables, which several processes may be making at the same moment."""
+    """The storage with its tables, which several processes may create at the same moment."""
     place, arguments = address(url), engine_arguments(directory, url)
     for _ in range(ATTEMPTS):
-        with suppress(IntegrityError, ProgrammingError):  # another process was first with a table
+        with suppress(IntegrityError, ProgrammingError):  # another process created a table first
             return Storage(place, arguments, heartbeat_interval=heartbeat, grace_period=3 * heartbeat)
         time.sleep(0.5)
     return Storage(place, arguments, heartbeat_interval=heartbeat, grace_period=3 * heartbeat)
 
 
 def _storage(directory: Path, url: str | None, heartbeat: int) -> RDBStorage:
-    """The storage; raises ConfigError where it can't be reached."""
+    """The storage; raises ConfigError if it can't be reached."""
     lock = FileLock(directory / f".{FILE}.lock") if url is None else nullcontext()
     try:
         with lock:
@@ -249,9 +249,10 @@ def _storage(directory: Path, url: str | None, heartbeat: int) -> RDBStorage:
     except ImportError:
         raise ConfigError(Fault("tune.storage", NO_DRIVER)) from None
     except (ArgumentError, ValueError):
-        raise ConfigError(Fault("tune.storage", "is no address; give postgresql://USER@HOST:PORT/DATABASE")) from None
+        why = "is not a database URL; give postgresql://USER@HOST:PORT/DATABASE"
+        raise ConfigError(Fault("tune.storage", why)) from None
     except OperationalError as error:
-        why = f"can't be reached: {first_line(error.orig or error)}; start the server, or mend the address"
+        why = f"can't be reached: {first_line(error.orig or error)}; start the server, or correct the URL"
         raise ConfigError(Fault("tune.storage", why)) from None
     if url is None:
         _write_one_by_one(storage.engine)
@@ -259,9 +260,9 @@ def _storage(directory: Path, url: str | None, heartbeat: int) -> RDBStorage:
 
 
 def _write_one_by_one(engine: sqlalchemy.Engine) -> None:
-    """Have SQLite's transactions wait for each other from their start.
+    """Make SQLite's transactions wait for each other from their start.
 
-    By default one that reads first and writes later fails at once where another has written in between.
+    By default a transaction that reads first and writes later fails at once if another has written in between.
     """
 
     @sqlalchemy.event.listens_for(engine, "connect")
@@ -273,3 +274,8 @@ def _write_one_by_one(engine: sqlalchemy.Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     engine.dispose()  # connections that were made before
+
+
+def _key(trial: Trial | FrozenTrial) -> int:
+    """What the storage knows a trial by, for which Optuna has no public name."""
+    return trial._trial_id

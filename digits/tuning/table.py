@@ -1,4 +1,4 @@
-"""A search as text: every trial in a table, the best first, and what came of them. For `digits.report`; no torch."""
+"""A search as text: a table of its trials, the best first, and a summary. For `digits.report`; no torch."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from digits.runs.table import Table
 from digits.tuning.results import Outcome, Trial, outcome_of, setting_text
 from digits.tuning.storage import read_search
 
-CUT = "in brackets: where a trial was when it was pruned"
+CUT = "in brackets: the value of a pruned trial when it was pruned"
 ONLY_TESTED = "the only trial that the test set was used for"
-LOOKS = "looks"
-"""Where it is kept how many trials were tested, each when it led: more than one in a search that was made longer."""
+LOOKS = "looks"  # key of the number of tested trials: more than one if a search was extended and found a better one
 
 
 def report_search(
@@ -25,11 +24,11 @@ def report_search(
     markdown: bool = False,
     storage: str | None = None,
 ) -> str:
-    """The report of the search in a directory; raises RunError where there is none, or no objective of that name."""
+    """The report of the search in a directory; raises RunError without a search, or for an unknown objective."""
     outcome = outcome_of(read_search(directory, storage))
     names = [objective.name for objective in outcome.objectives]
     if sort is not None and sort not in names:
-        raise RunError(f"{outcome.name} doesn't search for {sort}; there are: {', '.join(names)}")
+        raise RunError(f"{outcome.name} has no objective {sort}; there are: {', '.join(names)}")
     place = 0 if sort is None else names.index(sort)
     if as_csv:
         return csv_of(outcome, directory, place)
@@ -50,14 +49,14 @@ def text_of(outcome: Outcome, directory: Path, sort: int = 0, *, markdown: bool 
 
 
 def closing(outcome: Outcome, directory: Path, sort: int = 0, *, markdown: bool = False) -> str:
-    """What came of a search, below its table."""
+    """The summary of a search, below its table."""
     lines = [saved(outcome), ""] if outcome.trials else []
     lines += _winner(outcome, directory, sort, markdown=markdown)
     lines += _front(outcome, directory, markdown=markdown)
     failed = [trial for trial in outcome.trials if trial.state == "failed"]
     if failed:
         lines += ["", "failed:", *([""] if markdown else [])]
-        lines += [_item(trial, directory, trial.reason or "it left no reason", markdown=markdown) for trial in failed]
+        lines += [_item(trial, directory, trial.reason or "no reason recorded", markdown=markdown) for trial in failed]
     return "\n".join(lines)
 
 
@@ -76,7 +75,7 @@ def csv_of(outcome: Outcome, directory: Path, sort: int = 0) -> str:
 
 
 def ranks(outcome: Outcome, sort: int = 0) -> list[tuple[int | None, Trial]]:
-    """Each trial with its rank, the best first; a rank is only for those that are complete and have a number."""
+    """Each trial with its rank, the best first; only complete trials with finite values have a rank."""
     return [(i if trial.finite else None, trial) for i, trial in enumerate(outcome.ranked(sort), start=1)]
 
 
@@ -93,19 +92,19 @@ def cells(outcome: Outcome, rank: int | None, trial: Trial) -> list[str]:
 
 
 def columns(outcome: Outcome) -> list[str]:
-    """What the columns are called."""
+    """The headers of the table."""
     return ["rank", "trial", *outcome.spans, *(aim.name for aim in outcome.objectives), "epochs", "seconds", "state"]
 
 
 def counted(outcome: Outcome) -> str:
-    """How many trials there are, by state."""
+    """The number of trials, in all and by state."""
     number = len(outcome.trials)
     states = ", ".join(f"{count} {state}" for state, count in outcome.counts.items())
     return f"{number} trial{'s' * (number != 1)}" + (f": {states}" if states else "")
 
 
 def saved(outcome: Outcome) -> str:
-    """What pruning saved, of the trials that are over."""
+    """The epochs that pruning saved, of the complete and pruned trials."""
     trained, whole = outcome.epochs
     if trained >= whole:
         return f"{trained:,} epochs trained; pruning saved none of them"
@@ -114,13 +113,13 @@ def saved(outcome: Outcome) -> str:
 
 
 def tested(outcome: Outcome) -> str:
-    """What the test of the winner gave; empty where it was not tested."""
-    told = [
+    """The test metrics of the winner; empty if it was not tested."""
+    metrics = [
         f"{name} {100 * value:.2f} %" if outcome.task.is_fraction(f"test/{name}") else f"{name} {value:.4f}"
         for name, value in outcome.test.items()
         if name != LOOKS
     ]
-    return f"test {', '.join(told)}" if told and outcome.tested is not None else ""
+    return f"test {', '.join(metrics)}" if metrics and outcome.tested is not None else ""
 
 
 def _winner(outcome: Outcome, directory: Path, sort: int, *, markdown: bool) -> list[str]:
@@ -146,18 +145,18 @@ def _front(outcome: Outcome, directory: Path, *, markdown: bool) -> list[str]:
     front = outcome.front
     if len(outcome.objectives) < 2 or not front:
         return []
-    lines = ["", "Pareto front, which no trial beats in one objective without losing in another:"]
+    lines = ["", "Pareto front, the trials that no other beats in one objective without losing in another:"]
     lines += [""] if markdown else []
     for trial in front:
         values = zip(outcome.objectives, trial.values, strict=True)
-        told = ", ".join(f"{aim.name} {aim.text(value)}" for aim, value in values)
-        lines.append(_item(trial, directory, told, markdown=markdown))
+        text = ", ".join(f"{aim.name} {aim.text(value)}" for aim, value in values)
+        lines.append(_item(trial, directory, text, markdown=markdown))
     return lines
 
 
-def _item(trial: Trial, directory: Path, told: str, *, markdown: bool) -> str:
-    """A line of a list, about a trial."""
-    return f"{'- ' if markdown else '  '}{trial.number}, {_where(trial, directory, markdown=markdown)}: {told}"
+def _item(trial: Trial, directory: Path, text: str, *, markdown: bool) -> str:
+    """A list item about a trial."""
+    return f"{'- ' if markdown else '  '}{trial.number}, {_where(trial, directory, markdown=markdown)}: {text}"
 
 
 def _where(trial: Trial, directory: Path, *, markdown: bool) -> str:

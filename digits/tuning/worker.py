@@ -1,7 +1,7 @@
-"""A search's worker: a process that asks the study for a trial, forks the trial's own process, and tells the result.
+"""A search's worker: a process that claims a trial of the study, forks a process to train it, and tells the result.
 
-The trial's process reports each epoch to the study itself, over a connection that it opens: no database's survives a
-fork, so a worker has none open when it forks.
+The trial's process reports each epoch to the study over its own connection: database connections don't survive a fork,
+so a worker has none open when it forks.
 """
 
 from __future__ import annotations
@@ -53,14 +53,10 @@ from digits.tuning.winner import keep_best
 
 log = logging.getLogger(__name__)
 
-LOOK_AGAIN = 1.0
-"""Seconds until a worker that has nothing to do looks whether another worker's trial was interrupted."""
+LOOK_AGAIN = 1.0  # seconds until an idle worker checks again for interrupted trials of other workers
+HOPELESS = 3  # failed trials of this command, with none succeeded, after which it gives up
 
-HOPELESS = 3
-"""Trials of this command that fail before any has succeeded: the next would fail too."""
-
-Report = Callable[[int, float], bool]
-"""Reports the objective after so many epochs; returns whether to prune the trial here."""
+Report = Callable[[int, float], bool]  # (epochs done, objective) -> whether to prune the trial
 
 
 @dataclass(frozen=True)
@@ -70,17 +66,16 @@ class TrialJob:
     experiment: Experiment
     directory: Path
     overrides: list[str]
-    trial: TrialOf  # what its record says of it
-    objective: str | None  # what is reported after every epoch; None: nothing is
+    trial: TrialOf  # for its record
+    objective: str | None  # the metric that is reported after every epoch, if any
     report: Report
 
 
-Train = Callable[[TrialJob], None]
-"""Trains a trial, in the trial's own process."""
+Train = Callable[[TrialJob], None]  # trains a trial, in the trial's own process
 
 
 def given_up(trials: list[FrozenTrial], command: str) -> str:
-    """Why a command starts no further trial; empty where it does. What stopped an earlier one may be mended."""
+    """The reason why a command starts no further trial, else empty; only this command's own trials count."""
     own = [trial for trial in trials if trial.user_attrs.get(COMMAND) == command]
     stuck = [str(trial.user_attrs[LEFT]) for trial in own if trial.user_attrs.get(LEFT)]
     failed = [trial for trial in own if trial.state == TrialState.FAIL and REASON in trial.user_attrs]
@@ -101,14 +96,14 @@ class Worker:
 
     @cached_property
     def _study(self) -> Study:
-        """Kept, as it remembers the trials that have ended; loaded by the process that uses it."""
+        """The study, loaded by the process that uses it; kept, as it caches finished trials."""
         return self.shared.study()
 
     def be_the_process(self, parent: int) -> None:
-        """In the worker's own process: work until all is done, and exit."""
+        """Work until all trials are done, then exit; runs in the worker's own process."""
         child.die_with(parent)
         handle_in_worker()
-        logging.getLogger(child.__name__).disabled = True  # how a trial died is in the search's table
+        logging.getLogger(child.__name__).disabled = True  # the search's table shows how a trial died
         sys.exit(sentence_on_failure(self._work))
 
     def _work(self) -> int:
@@ -117,9 +112,9 @@ class Worker:
         return 0 if RECEIVED.number is None else 128 + RECEIVED.number
 
     def step(self) -> bool:
-        """Train one trial, or wait for one; False where nothing is left to do.
+        """Train one trial, or wait for one; False if nothing is left to do.
 
-        Raises SystemExit where the trial was asked to exit.
+        Raises SystemExit if the trial was asked to exit.
         """
         with self.shared.alone():
             study = self._study
@@ -132,7 +127,7 @@ class Worker:
             waiting = [trial.number for trial in trials if trial.state == TrialState.WAITING]
             free = bool(waiting) or len(trials) < self._plan.most
             if free:
-                # Seeded by the trial's own number, which a retry that was killed before it was drawn has for itself
+                # Seeded by the trial's own number: the retry of a trial that was killed before its draw has a new one
                 study.sampler, study.pruner = engines(self._plan, waiting[0] if waiting else len(every))
                 study.stop = _nothing  # type: ignore[method-assign]  # a grid's sampler calls it, and it raises here
                 trial, own, of_search = self._claim(study)
@@ -142,15 +137,15 @@ class Worker:
         try:
             self._see_to_its_end(study, trial, own, of_search)
         except UpdateFinishedTrialError:
-            return True  # its heartbeat was too old for another worker, which retries it
+            return True  # another worker found its heartbeat too old, and retries it
         with self.shared.alone():
             keep_best(self.shared.directory, study, self._plan.tune.keep)
         return True
 
     def _claim(self, study: Study) -> tuple[Trial, list[str], TrialOf]:
-        """The next trial, its own overrides, and what its record says of it; to be called alone."""
+        """The next trial, its own overrides, and the entry for its record; call it with the lock held."""
         trial = study.ask()
-        self.shared.beat(trial)  # from here on its death is noticed; the search's own process writes the others
+        self.shared.beat(trial)  # makes its death detectable; the search's main process writes later heartbeats
         claimed = study.get_trials(deepcopy=False)[trial.number]
         values, number = draw(self._plan.space, trial), number_of(claimed)
         own = overrides(self._plan.space, values)
@@ -160,11 +155,11 @@ class Worker:
         return trial, own, trial_of(self._plan.tune.name, number, self._plan.space, values)
 
     def _places(self, trial: FrozenTrial) -> list[str]:
-        """Where a trial may go: where it was when it was interrupted, unless somebody may write there yet; or anew."""
-        anew, former = f"{TRIALS}/{trial.number:04d}", place_of(trial)
-        if former is None or former == anew or status_of(peek(self.shared.directory / former)) == "running":
-            return [anew]
-        return [former, anew]
+        """The directories that a trial may use: the one before its retry, unless it is still in use; or a new one."""
+        new, former = f"{TRIALS}/{trial.number:04d}", place_of(trial)
+        if former is None or former == new or status_of(peek(self.shared.directory / former)) == "running":
+            return [new]
+        return [former, new]
 
     def _see_to_its_end(self, study: Study, trial: Trial, own: list[str], of_search: TrialOf) -> None:
         state, values, asked_to_exit = TrialState.FAIL, None, None
@@ -184,11 +179,11 @@ class Worker:
             raise asked_to_exit
 
     def _values(self, study: Study, trial: Trial, own: list[str], of_search: TrialOf) -> list[float]:
-        """Train a trial; returns its objectives. Raises JobFailed, TrialPruned, or SystemExit."""
+        """Train a trial; returns the values of its objectives. Raises JobFailed, TrialPruned, or SystemExit."""
         claimed = study.get_trials(deepcopy=False)[trial.number]
         places = self._places(claimed)
         record = peek(self.shared.directory / places[0])
-        if record.status in ("done", "pruned") and record.trial == of_search:  # it was killed before it could tell
+        if record.status in ("done", "pruned") and record.trial == of_search:  # killed before the result was told
             return self._outcome(trial, self.shared.directory / places[0])
         experiment, typed, place = self._prepare(trial, own, places)
         report = self._reporter(trial, set(claimed.intermediate_values))
@@ -199,12 +194,12 @@ class Worker:
         except JobDied:
             raise
         except JobFailed as failure:
-            if failure.storage or peek(place).status != "failed":  # there is no record, or an earlier start's
+            if failure.storage or peek(place).status != "failed":  # no record, or that of an earlier start
                 raise
         return self._outcome(trial, place)
 
     def _prepare(self, trial: Trial, own: list[str], places: list[str]) -> tuple[Experiment, list[str], Path]:
-        """A trial's Experiment, all its overrides, and the first place that it can be trained in."""
+        """A trial's Experiment, all its overrides, and the first directory that it can be trained in."""
         problem = ""
         for directory in places:
             place = self.shared.directory / directory
@@ -224,10 +219,10 @@ class Worker:
             try:
                 if epochs not in known:  # else it was reported before the trial was interrupted
                     trial.report(value, epochs)
-                if not child.CAN_FORK:  # nobody else does meanwhile
+                if not child.CAN_FORK:  # there is no main process that writes heartbeats
                     self.shared.beat(trial)
                 return trial.should_prune()
-            except UpdateFinishedTrialError:  # another worker took us for dead; what is trained, that one will find
+            except UpdateFinishedTrialError:  # another worker considered this one dead; it will find the trained run
                 return False
             except (StorageInternalError, SQLAlchemyError) as error:
                 log.warning("epoch %s could not be reported: %s", epochs, first_line(error))
@@ -236,11 +231,11 @@ class Worker:
         return report
 
     def _outcome(self, trial: Trial, place: Path) -> list[float]:
-        """What a trial's record says."""
+        """The objectives of a trial, from its record."""
         record = peek(place)
         for name, value in (("epochs", record.epochs), ("steps", record.steps), ("seconds", record.seconds.get("fit"))):
             trial.set_user_attr(name, value)
-        if (place / NONFINITE).exists():  # such values are hopeless, and the sampler should know it
+        if (place / NONFINITE).exists():  # such values are hopeless, which the sampler should learn
             trial.set_user_attr(REASON, str(record.error))
             raise TrialPruned
         if record.status == "pruned":
@@ -251,9 +246,9 @@ class Worker:
         values = [record.figures().get(name) for name in names]
         found = [float(value) for value in values if value is not None and math.isfinite(value)]
         if len(found) < len(names):
-            raise JobFailed(f"it has no {', '.join(names)} that is a number")
+            raise JobFailed(f"its {', '.join(names)} is missing or not finite")
         return found
 
 
 def _nothing() -> None:
-    """In place of what ends `Study.optimize`, which is not used."""
+    """A replacement for `Study.stop`, which raises outside `Study.optimize`."""

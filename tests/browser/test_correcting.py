@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, expect
 from tests.browser.conftest import ONE, SEVEN, Visit, Visiting, contrast
 from tests.support.server import running
 
-LABEL = "Read wrong? Type what is right"
+LABEL = "Read wrong? Type the correct digits"
 
 
 @pytest.fixture(scope="module")

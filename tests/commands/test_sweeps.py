@@ -100,7 +100,7 @@ def stopped(cwd: Path, *arguments: str) -> tuple[int, str]:
 def test_an_interrupted_sweep_goes_on_and_a_run_done_once_more_is_the_same_to_the_bit(tmp_path: Path) -> None:
     code, said = stopped(tmp_path, "seed=0,1")
     assert code == 143
-    assert "interrupted; the same command with hydra.sweep.dir=sweep goes on" in said
+    assert "interrupted; run the same command again with hydra.sweep.dir=sweep" in said
     first, second = (tmp_path / directory_of(*SLOW, f"seed={seed}") for seed in (0, 1))
     assert result_of(first)["status"] == "interrupted"
     assert not second.exists(), "no later job is started"
@@ -114,7 +114,7 @@ def test_an_interrupted_sweep_goes_on_and_a_run_done_once_more_is_the_same_to_th
 
     refused = digits("train", "-m", f"config_from={first}", "seed=0,1", cwd=tmp_path)
     assert refused.returncode == 2
-    assert "model: the run's record names slow.Net" in refused.stderr
+    assert "model: the run's record names a class outside the trusted packages: slow.Net" in refused.stderr
     copy = digits("train", "-m", f"config_from={first}", "trust=[slow]", "seed=0,1", "hydra.sweep.dir=copy",
                   cwd=tmp_path)  # fmt: skip
     assert copy.returncode == 0, copy.stdout + copy.stderr

@@ -39,7 +39,7 @@ SEARCH = Path("outputs", "tune", "logistic")
         ),
         (
             ["search_space.lr.low=0", "search_space.dropout.low=0.9", "tune.objective=[test/accuracy]"],
-            ["search_space.lr: low is 0.0, which has no logarithm; give a low above 0",
+            ["search_space.lr: log: true needs low > 0, got 0.0",
              "search_space.dropout: low is 0.9 and high 0.6; give a high above low",
              "tune.objective: can't be test/accuracy; the test set is for the winner alone"],
         ),
@@ -51,7 +51,7 @@ SEARCH = Path("outputs", "tune", "logistic")
              "test: is true; trials never see the test set"],
         ),
         (["optimizer.lr=fast", "~search_space.lr"], ["optimizer.lr: is 'fast'; input should be a valid number"]),
-        (["sampler=grid"], ["search_space.lr: has no end of values; for sampler=grid give it a step"]),
+        (["sampler=grid"], ["search_space.lr: is continuous; sampler=grid needs a step"]),
         (["sampler=cmaes", "tune.objective=[val/loss,parameters]"], ["sampler: cmaes searches for one objective"]),
         (["search_space=none"], ["search_space: there is no none; there is cnn, detector, logistic, mlp"]),
         (["sampler.popsize=3", "+pruner.x=1"], ["sampler.popsize: no such key", ]),
@@ -63,7 +63,7 @@ SEARCH = Path("outputs", "tune", "logistic")
         (["sampler.n_startup_trials=five"], ["sampler: optuna.samplers.TPESampler can't work with n_startup_trials="]),
         (["sampler._target_=optuna.samplers.Nope"], ["sampler._target_: optuna.samplers.Nope: "]),
         (["-m", "seed=0,1"], ["-m: a search makes its trials itself; leave out -m"]),
-        (["resume=outputs"], ["resume: outputs is no run's directory"]),
+        (["resume=outputs"], ["resume: outputs is not a run directory"]),
     ],
 )  # fmt: skip
 def test_what_can_not_be_searched_is_refused_at_once(tmp_path: Path, overrides: list[str], faults: list[str]) -> None:
@@ -317,7 +317,17 @@ def _gone(pids: list[int], timeout: float = 20) -> bool:
 # ---- With a model of one's own ----------------------------------------------------------------------
 
 
-def test_the_winner_of_a_net_of_ones_own_is_tested_and_its_command_works(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("--config-dir=mine", "model=net"),
+        ("hydra.searchpath=[mine]", "model=net"),
+        ("--config-dir=mine", "model=logistic", "search_space=both"),  # which alone names it
+    ],
+)
+def test_the_winner_of_a_net_of_ones_own_is_tested_and_its_command_works(
+    tmp_path: Path, asked: tuple[str, ...]
+) -> None:
     (tmp_path / "mynets.py").write_text(
         "from torch import Tensor, nn\n"
         "class Net(nn.Module):\n"
@@ -334,9 +344,10 @@ def test_the_winner_of_a_net_of_ones_own_is_tested_and_its_command_works(tmp_pat
     }.items():
         (tmp_path / "mine" / group).mkdir(parents=True)
         (tmp_path / "mine" / group / "net.yaml").write_text(text)
+    space = "model: {key: model, type: categorical, choices: [net]}\n"
+    (tmp_path / "mine" / "search_space" / "both.yaml").write_text(space)
     small = [override for override in SMALL if override not in ("model=logistic", "tune.test=false")]
-    done = digits("tune", "--config-dir=mine", "model=net", "tune.trials=2", *small,
-                  cwd=tmp_path)  # fmt: skip
+    done = digits("tune", *asked, "tune.trials=1", *small, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert re.search(r"test accuracy \d+", done.stdout + done.stderr), done.stdout
     (printed,) = re.findall(r"trained again by python -m digits\.train (.+)", done.stdout + done.stderr)

@@ -64,7 +64,7 @@ def test_a_seed_of_zero_is_a_seed(composed: Compose) -> None:
         ("optimizer._target_=torch.optim.", "optimizer._target_", "is 'torch.optim.'"),
         ("optimizer._target_=nopackage.Adam", "optimizer._target_", "there is no module nopackage"),
         ("data.val_size=60000", "data.val_size", "mnist has 60000 training images"),
-        ("data.val_size=3", "data.val_size", "one of each of 10 classes"),
+        ("data.val_size=3", "data.val_size", "one image of each of the 10 classes"),
         ("init_from=nowhere", "init_from", "nowhere does not exist"),
         ("teachers=[nowhere]", "teachers", "nowhere does not exist; name the directory of a run that is done"),
         ("teachers=['']", "teachers[0]", "at least 1 character"),

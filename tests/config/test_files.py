@@ -18,7 +18,7 @@ from digits.config.files import (
     read_json,
 )
 from digits.runs.atomic import write_json
-from digits.runs.layout import RunError
+from digits.runs.layout import WRITTEN, RunError
 from digits.runs.read import read_model, read_result
 
 pytestmark = pytest.mark.timeout(30)
@@ -41,7 +41,7 @@ def deep(levels: int) -> str:
         (b'{"a": 1, "b": {"c": 1, "c": 2}}', "it has the key 'c' twice"),
         (b'{"a": "\xff"}', "can't decode byte 0xff"),
         ('{"a": 1}'.encode("utf-16"), "can't decode byte"),
-        (b"[1, 2]", "it holds no JSON object"),
+        (b"[1, 2]", "it is not a JSON object"),
         (b'{"a": ' + b"9" * 5000 + b"}", "Exceeds the limit"),
         (b'{"a": [-1' + b"0" * 300 + b"]}", "it holds a number of 302 digits"),
         (b'{"a": 1', "Expecting ',' delimiter"),
@@ -88,7 +88,7 @@ def test_a_diverged_runs_nan_is_read_but_a_net_is_made_of_numbers(tmp_path: Path
     assert str(read_result(tmp_path).metrics) == "{'val/loss': nan, 'train/loss': inf}"
     for value in ("NaN", "-Infinity", "1e999"):
         (tmp_path / "model.json").write_text(f'{{"model": {{"dropout": {value}}}}}')
-        with pytest.raises(RunError, match=r"model\.json is damaged: it holds (nan|-?inf), which is no number"):
+        with pytest.raises(RunError, match=r"model\.json is damaged: it holds (nan|-?inf), which is not finite"):
             read_model(tmp_path)
 
 
@@ -148,6 +148,16 @@ def test_links_that_lead_out_of_a_directory_are_found(tmp_path: Path) -> None:
     (run / "checkpoints" / "last.ckpt").symlink_to(tmp_path / "precious")
     with pytest.raises(FileError, match=rf"last\.ckpt leads to {tmp_path}/precious, outside of .*; nothing is written"):
         check_stays_inside(run, run)
+    (tmp_path / "run2" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "run2" / "latest-run").symlink_to(tmp_path / "precious")
+    (tmp_path / "run2" / "README.link").symlink_to(tmp_path / "nowhere")
+    check_stays_inside(tmp_path / "run2", tmp_path / "run2", WRITTEN)
+    for name in ("train.log", ".result.json.7.part", "events.out.tfevents.1", "checkpoints/best.ckpt"):
+        link = tmp_path / "run2" / name
+        link.symlink_to(tmp_path / "precious")
+        with pytest.raises(FileError, match="leads to"):
+            check_stays_inside(tmp_path / "run2", tmp_path / "run2", WRITTEN)
+        link.unlink()
     check_stays_inside(run / "evaluation", run)
     with pytest.raises(FileError, match=r"run/\.\. leads to"):
         check_stays_inside(run / "..", run)

@@ -65,9 +65,54 @@ def test_a_loop_without_a_batch_is_refused(composed: Compose, overrides: list[st
 
 
 @pytest.mark.parametrize(
+    ("override", "text"),
+    [
+        ("+trainer.limit_train_batches=-1", "a number of batches, or a share"),
+        ("+trainer.limit_val_batches=1.5", "a number of batches, or a share"),
+        ("+trainer.limit_test_batches=many", "a number of batches, or a share"),
+        ("+trainer.overfit_batches=-2", "a number of batches, or a share"),
+        ("+trainer.overfit_batches=0.001", "0.001 of 4 batches"),
+        ("+trainer.val_check_interval=-1", "a number of batches, or a share"),
+        ("+trainer.max_steps=-3", "a number of steps"),
+        ("+trainer.max_steps=1.5", "a number of steps"),
+        ("+trainer.max_time=0", "DD:HH:MM:SS"),
+        ("+trainer.max_time=soon", "DD:HH:MM:SS"),
+    ],
+)
+def test_a_value_that_lightning_refuses_when_it_starts_is_refused_before(
+    composed: Compose, override: str, text: str
+) -> None:
+    key, problem = fault_of(composed, override)
+    assert key == override.partition("=")[0].removeprefix("+")
+    assert text in problem
+
+
+@pytest.mark.parametrize(
+    ("overrides", "fits"),
+    [
+        (["scheduler.total_steps=7"], False),  # two epochs of four steps
+        (["scheduler.total_steps=8"], True),
+        (["scheduler.total_steps=5", "+trainer.max_steps=5"], True),
+        (["scheduler.total_steps=5", "+trainer.max_steps=6"], False),
+        (["scheduler.total_steps=7", "+trainer.max_steps=100"], False),
+    ],
+)
+def test_a_schedule_has_to_last_as_long_as_the_training(composed: Compose, overrides: list[str], fits: bool) -> None:
+    both = ("trainer.max_epochs=2", *overrides)
+    if fits:
+        check(composed(*SMALL, *both))
+    else:
+        assert fault_of(composed, *both)[0] == "scheduler.total_steps"
+
+
+@pytest.mark.parametrize(
     "override",
     [
         "+trainer.limit_train_batches=0.25",
+        "+trainer.overfit_batches=0",
+        "+trainer.overfit_batches=0.5",
+        "+trainer.max_time=00:01:00:00",
+        "+trainer.max_time={hours:1}",
         "+trainer.limit_val_batches=0.5",
         "+trainer.limit_test_batches=1.0",
         "+trainer.limit_val_batches=1",

@@ -55,7 +55,7 @@ def test_another_package_is_not_reached_through_an_import_of_ours(target: str, w
 
 @pytest.mark.parametrize("target", ["digits.load", "digits.runs.atomic.write_text", "torch.nn.functional.relu"])
 def test_functions_are_not_called_for_a_file(target: str) -> None:
-    with pytest.raises(TargetError, match="is no class"):
+    with pytest.raises(TargetError, match="is not a class"):
         check_read_back({"_target_": target})
 
 

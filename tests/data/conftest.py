@@ -16,7 +16,7 @@ from torchvision import datasets
 
 from digits.data import fetch
 from digits.data.datasets import read_dataset
-from tests.data.mirrors import Server
+from tests.support.mirrors import Server
 from tests.support.mnist_files import NAMES, TEST, TRAIN, idx, resources_of
 
 

@@ -21,10 +21,10 @@ from torchvision import datasets
 
 from digits.data.datasets import LARGEST_UNPACKED, Arrays, DataError, parse_checked, read_dataset
 from digits.data.fetch import LARGEST
-from tests.data.mirrors import md5
+from tests.support.mirrors import md5
 from tests.support.mnist_files import NAMES, TEST, TRAIN, idx, idx_bytes, resources_of
 
-ANEW = "delete it, and it is fetched anew"
+AGAIN = "delete it, and it is fetched again"
 
 
 def read(root: Path) -> Arrays:
@@ -60,7 +60,7 @@ def test_damaged_file_is_named_with_its_sum(root: Path, damage: Callable[[bytes]
     damaged = damage(whole)
     path.write_bytes(damaged)
     expected = f"its MD5 sum is {md5(damaged)}, not {md5(whole)} ({len(damaged)} bytes)"
-    assert refusal(root) == f"{path} is damaged: {expected}; {ANEW}"
+    assert refusal(root) == f"{path} is damaged: {expected}; {AGAIN}"
     assert path.read_bytes() == damaged, "nothing of a user's is deleted"
 
 
@@ -71,7 +71,7 @@ def test_swapped_files_are_told_by_their_names(root: Path) -> None:
     (folder / "aside").rename(folder / NAMES[2])
     text = refusal(root)
     assert text.startswith(f"{folder / NAMES[0]} is damaged: its MD5 sum is ")
-    assert text.endswith(f" (it is really {NAMES[2]}); {ANEW}")
+    assert text.endswith(f" (it is really {NAMES[2]}); {AGAIN}")
 
 
 def test_deleted_as_told_it_is_asked_for_again(root: Path) -> None:
@@ -81,7 +81,7 @@ def test_deleted_as_told_it_is_asked_for_again(root: Path) -> None:
     path.unlink()
     with pytest.raises(DataError) as caught:
         read(root)
-    assert str(caught.value).startswith(f"MNIST can't be had: {NAMES[1]} isn't in {root / 'MNIST' / 'raw'}")
+    assert str(caught.value).startswith(f"could not download MNIST: {NAMES[1]} is not in {root / 'MNIST' / 'raw'}")
     assert f"http://127.0.0.1:9/{NAMES[1]}: " in str(caught.value)
     assert "damaged" not in str(caught.value)
 
@@ -93,7 +93,7 @@ def test_directory_in_its_place(root: Path) -> None:
     path = root / "MNIST" / "raw" / NAMES[0]
     path.unlink()
     path.mkdir()
-    assert refusal(root) == f"{path} is no file; move it away, and the file is fetched anew"
+    assert refusal(root) == f"{path} is not a plain file; move it away, and the file is fetched again"
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are POSIX's")
@@ -101,14 +101,14 @@ def test_pipe_in_its_place_is_not_waited_on(root: Path) -> None:
     path = root / "MNIST" / "raw" / NAMES[0]
     path.unlink()
     os.mkfifo(path)
-    assert refusal(root) == f"{path} is no file; move it away, and the file is fetched anew"
+    assert refusal(root) == f"{path} is not a plain file; move it away, and the file is fetched again"
 
 
 def test_link_to_nowhere_is_a_missing_file(root: Path) -> None:
     path = root / "MNIST" / "raw" / NAMES[0]
     path.unlink()
     path.symlink_to(root / "nowhere")
-    with pytest.raises(DataError, match="MNIST can't be had: train-images"):
+    with pytest.raises(DataError, match="could not download MNIST: train-images"):
         read(root)
 
 
@@ -116,7 +116,7 @@ def test_file_of_any_size_is_not_read_to_its_end(root: Path) -> None:
     path = root / "MNIST" / "raw" / NAMES[0]
     with path.open("wb") as file:
         file.truncate(1 << 40)  # no block of it is stored
-    assert refusal(root) == f"{path} is damaged: it has {1 << 40} bytes; {ANEW}"
+    assert refusal(root) == f"{path} is damaged: it has {1 << 40} bytes; {AGAIN}"
 
 
 @contextmanager
@@ -139,7 +139,7 @@ def test_unreadable_file() -> None:
         path.chmod(0)
         with as_somebody(), pytest.raises(DataError) as caught:
             parse_checked(path, {NAMES[0]: md5(b"secret")})
-    assert str(caught.value) == f"{path} may not be read by this user; give it the permission, or delete the file"
+    assert str(caught.value) == f"{path} can't be read by this user; grant the permission, or delete the file"
 
 
 # ---- Whose checksum is right: what torchvision's sums would be if they were these files' ------------
@@ -150,21 +150,21 @@ def zeros(*shape: int) -> bytes:
 
 
 FILES = {
-    "no gzip": ({0: b"no gzip\1\0\0\0"}, f"{NAMES[0]} can't be read: Not a gzipped file .*; {ANEW}"),
-    "empty": ({0: b""}, f"{NAMES[0]} can't be read: {NAMES[0]} is not an idx file: .*; {ANEW}"),
-    "no idx": ({0: gzip.compress(b"no idx")}, f"{NAMES[0]} can't be read: {NAMES[0]} is not an idx file: .*; {ANEW}"),
-    "packed truncated": ({0: zeros(TRAIN, 6, 6)[:-9] + b"\x30\x1c\0\0"}, f"{NAMES[0]} can't be read: .*; {ANEW}"),
+    "no gzip": ({0: b"no gzip\1\0\0\0"}, f"{NAMES[0]} can't be read: Not a gzipped file .*; {AGAIN}"),
+    "empty": ({0: b""}, f"{NAMES[0]} can't be read: {NAMES[0]} is not an idx file: .*; {AGAIN}"),
+    "no idx": ({0: gzip.compress(b"no idx")}, f"{NAMES[0]} can't be read: {NAMES[0]} is not an idx file: .*; {AGAIN}"),
+    "packed truncated": ({0: zeros(TRAIN, 6, 6)[:-9] + b"\x30\x1c\0\0"}, f"{NAMES[0]} can't be read: .*; {AGAIN}"),
     "idx truncated": (
         {1: gzip.compress(idx_bytes(np.zeros(TRAIN, np.uint8))[:-1])},
-        f"{NAMES[1]} can't be read: {NAMES[1]} has 207 bytes where its header, .*, promises 208; {ANEW}",
+        f"{NAMES[1]} can't be read: {NAMES[1]} has 207 bytes where its header, .*, promises 208; {AGAIN}",
     ),
     "idx too long": (
         {1: gzip.compress(idx_bytes(np.zeros(TRAIN, np.uint8)) + b"!")},
-        f"{NAMES[1]} can't be read: {NAMES[1]} has 209 bytes where its header, .*, promises 208; {ANEW}",
+        f"{NAMES[1]} can't be read: {NAMES[1]} has 209 bytes where its header, .*, promises 208; {AGAIN}",
     ),
     "fewer labels": ({3: zeros(49)}, "there are 50 test images, but 49 labels"),
     "more labels": ({1: zeros(201)}, "there are 200 training images, but 201 labels"),
-    "a label too large": ({1: idx(np.full(TRAIN, 10, np.uint8))}, "a training label is 10, where they go from 0 to 9"),
+    "a label too large": ({1: idx(np.full(TRAIN, 10, np.uint8))}, "a training label is 10, but labels go from 0 to 9"),
     "labels of two dimensions": ({1: zeros(TRAIN, 1)}, r"training images .* \(200, 6, 6\) and the labels \(200, 1\), "),
     "images of two dimensions": ({2: zeros(TEST, 36)}, r"the test images .* \(50, 36\) and the labels \(50,\), "),
     "no images": ({2: zeros(0, 6, 6), 3: zeros(0)}, r"the test images have the shape \(0, 6, 6\), .* no pixel"),
@@ -190,7 +190,7 @@ def test_content_that_cannot_be_is_refused_even_with_the_right_sum(
     assert re.search(message, text), text
     if "can't be read" not in text:
         assert text.startswith(f"MNIST's files in {folder} can't be used: ")
-        assert text.endswith("; delete them, and they are fetched anew")
+        assert text.endswith("; delete them, and they are fetched again")
 
 
 # ---- Packed ---------------------------------------------------------------------------------------
@@ -236,7 +236,9 @@ def test_gzip_bomb_takes_no_memory(tmp_path: Path, lie: int | None) -> None:
         packed = packed[:-4] + lie.to_bytes(4, "little")
 
     def refused() -> None:
-        with pytest.raises(DataError, match=r"pixels\.gz can't be read: it (would unpack to 268435457|doesn't unpack)"):
+        with pytest.raises(
+            DataError, match=r"pixels\.gz can't be read: it (would unpack to 268435457|does not unpack)"
+        ):
             parse(packed, tmp_path)
 
     assert peak_of(refused) < 5 * (1 << 20)
@@ -246,7 +248,7 @@ def test_size_that_is_claimed_and_not_there_takes_no_memory(tmp_path: Path) -> N
     packed = gzip.compress(b"small")[:-4] + b"\xff" * 4
 
     def refused() -> None:
-        with pytest.raises(DataError, match="it would unpack to 4294967295 bytes; delete it, and it is fetched anew"):
+        with pytest.raises(DataError, match="it would unpack to 4294967295 bytes; delete it, and it is fetched again"):
             parse(packed, tmp_path)
 
     assert peak_of(refused) < 1 << 20
@@ -279,4 +281,4 @@ def test_any_bytes_are_the_array_or_refused_by_name(packed: bytes) -> None:
             assert idx_bytes(array) == gzip.decompress(packed)
             return
     assert refused.startswith(f"{folder}/pixels.gz can't be read: ")
-    assert refused.endswith(ANEW)
+    assert refused.endswith(AGAIN)

@@ -21,7 +21,7 @@ from torchvision import datasets
 from digits.data import fetch as module
 from digits.data.datasets import DataError, mnist
 from digits.data.fetch import LARGEST, FetchError, fetch
-from tests.data.mirrors import BODY, MD5, NAME, PAGE, REDIRECTS, Server, md5
+from tests.support.mirrors import BODY, MD5, NAME, PAGE, REDIRECTS, Server, md5
 
 SIZE = len(BODY)
 LOGIN = r"a web page \(does this network want a login\?\)"
@@ -132,12 +132,12 @@ def test_sentence_names_every_mirror_with_its_answer(
         mnist(tmp_path, [*map(server.mirror, kinds), refusing])
     first, *answers, last = str(caught.value).splitlines()
     folder = tmp_path / "MNIST" / "raw"
-    assert first == f"MNIST can't be had: {NAME} isn't in {folder}, and no mirror gave it:"
+    assert first == f"could not download MNIST: {NAME} is not in {folder} and every mirror failed:"
     for kind, line in zip(kinds, answers[:-1], strict=True):
         assert re.fullmatch(rf"  {re.escape(server.mirror(kind) + NAME)}: .*({FAULTS[kind]}).*", line), line
     assert answers[-1].startswith(f"  {refusing}{NAME}: ")
     assert "Connection refused" in answers[-1]
-    assert last.endswith("or take data=optdigits, which needs no network.")
+    assert last.endswith("or use data=optdigits, which needs no network.")
     assert list(folder.iterdir()) == []
 
 

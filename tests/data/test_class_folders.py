@@ -84,7 +84,7 @@ def test_links_are_followed(tmp_path: Path) -> None:
          "DIR holds val beside train and test; move what they hold into train/, from which data.val_size pictures are "
          "kept for validation, or away"),
         (["train/a/1.png", "train/b/1.png", "test/a/1.png", "test/b/1.png", "test/c/1.png"],
-         "DIR/test holds c, which DIR/train has not; give each class pictures to train on, or delete it"),
+         "DIR/test holds c, which DIR/train lacks; give each class pictures to train on, or delete it"),
         (["a\x1b[2J/1.png", "b/1.png"],
          "a\ufffd[2J can't be printed, so it can't be the name of a class; rename the folder"),
     ],
@@ -102,8 +102,8 @@ def test_all_faults_come_at_once(tmp_path: Path) -> None:
         "DIR/c holds folders (d), where a class's folder holds only pictures; move the pictures up into it, or name "
         "the folder that holds the classes' folders",
         "DIR has no pictures of b; put some in, or delete the empty folder",
-        "DIR/a/gone.png is a link that leads nowhere; delete it, or move it away",
-        "DIR/a/pipe is no plain file; delete it, or move it away",
+        "DIR/a/gone.png is a broken link; delete it, or move it away",
+        "DIR/a/pipe is not a plain file; delete it, or move it away",
     ]
 
 
@@ -111,7 +111,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     lay(tmp_path, "file")
     layout = "it should hold one folder for each class, such as 0, 1, 2, with its pictures"
     assert faults(tmp_path / "nowhere") == [f"DIR does not exist; {layout}"]
-    assert faults(tmp_path / "file") == [f"DIR is no folder; {layout}"]
+    assert faults(tmp_path / "file") == [f"DIR is not a folder; {layout}"]
 
 
 def test_more_pictures_than_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,9 @@ def test_pictures_far_apart_get_other_draws() -> None:
 
 
 def test_what_cannot_be_corrupted_is_said() -> None:
-    with pytest.raises(ValueError, match=r"there is no corruption 'identity'; there is shot_noise, .*, canny_edges"):
+    with pytest.raises(
+        ValueError, match=r"there is no corruption 'identity'; choose one of shot_noise, .*, canny_edges"
+    ):
         corrupt(digits(), "identity", 0)
     with pytest.raises(ValueError, match=r"uint8 images \(N, 28, 28\), but these are torch.uint8 \(3, 8, 8\)"):
         corrupt(torch.zeros(3, 8, 8, dtype=torch.uint8), "fog", 0)

@@ -131,8 +131,8 @@ def test_a_data_set_of_ones_own_is_looked_at_too() -> None:
     data.setup()
     assert len(data.train) == 20
     for labels, fault in (
-        (np.arange(20) % 3, "a training label is 2, where they go from 0 to 1"),
-        (np.arange(20) % 2 - 1, "a training label is -1, where they go from 0 to 1"),
+        (np.arange(20) % 3, "a training label is 2, but labels go from 0 to 1"),
+        (np.arange(20) % 2 - 1, "a training label is -1, but labels go from 0 to 1"),
         (np.zeros(19, np.int64), "there are 20 training images, but 19 labels"),
     ):
         data = Own("own", "nowhere", None, 0.5, 0.25, 2, 6, 0, 0, None, 32, 64)

@@ -17,7 +17,7 @@ from torchvision import datasets
 from digits.data import fetch as module
 from digits.data.datasets import DataError, mnist
 from digits.data.fetch import FetchError, fetch
-from tests.data.mirrors import BODY, MD5, NAME, Server
+from tests.support.mirrors import BODY, MD5, NAME, Server
 
 
 def test_good_mirror(server: Server, tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_every_mirror_is_asked_and_named(server: Server, refusing: str, tmp_path
 
 
 def test_no_mirror_at_all(tmp_path: Path) -> None:
-    with pytest.raises(FetchError, match="there is no mirror to ask"):
+    with pytest.raises(FetchError, match="no mirror is configured"):
         fetch(NAME, MD5, tmp_path, [])
 
 
@@ -86,7 +86,7 @@ def test_what_to_do_when_nothing_can_be_fetched(refusing: str, tmp_path: Path) -
         mnist(tmp_path, [refusing])
     folder, names = tmp_path / "MNIST" / "raw", ("train-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
     text = str(caught.value)
-    assert f"MNIST can't be had: {names[0]} isn't in {folder}" in text
+    assert f"could not download MNIST: {names[0]} is not in {folder}" in text
     assert f"{refusing}{names[0]}: " in text
     assert all(name in text.splitlines()[-1] for name in names)
     assert f"into {folder}" in text

@@ -171,7 +171,7 @@ def test_nothing_is_made_as_no_digit_that_might_be_of_a_class(tmp_path: Path, ca
         data = make(root, num_classes=3, nondigits=0.5, val_size=2, test_size=2)
     assert data.classes == ("0", "L", "none")
     assert torch.bincount(data.train.truth()).tolist() == [8, 8]
-    assert 'the class "none" is given no pictures beside L: what is made' in caplog.text
+    assert 'no images are generated for the class "none" beside L: a generated' in caplog.text
 
 
 def test_a_folder_of_its_own_for_what_is_no_digit_can_be_added_to(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_a_copy_counts_once_and_that_is_told(root: Path, caplog: pytest.LogCaptu
     with caplog.at_level(logging.WARNING):
         data = make(root)
     assert len(data.files["train"]) + len(data.files["test"]) == 40
-    assert "left out, since other files hold the same pictures: 0/copy0.png, 0/copy1.png" in caplog.text
+    assert "skipped, since other files hold the same pictures: 0/copy0.png, 0/copy1.png" in caplog.text
     assert "and 2 more" in caplog.text
 
 
@@ -206,7 +206,7 @@ def test_what_is_tested_on_is_not_trained_on(tmp_path: Path) -> None:
     assert len(data.files["test"]) == 5
     shutil.copy(tmp_path / "train" / "0" / "000.png", tmp_path / "test" / "0")
     read_folder.cache_clear()
-    with pytest.raises(DataError, match=r"every picture of 0 in .*/train is in test/ too; give it others"):
+    with pytest.raises(DataError, match=r"every picture of 0 in .*/train is in test/ too; add others"):
         make(tmp_path, num_classes=2, val_size=0, test_size=5)
 
 
@@ -216,7 +216,7 @@ def test_a_picture_of_two_classes_is_refused(root: Path) -> None:
     with pytest.raises(DataError) as caught:
         make(root)
     assert str(caught.value).replace(str(root), "DIR").splitlines() == [
-        "a picture can't be of two classes; of each two that are the same, delete one:",
+        "a picture can't be of two classes; of each two identical files, delete one:",
         "DIR/0/004.png and DIR/1/b.png",
         "DIR/0/003.png and DIR/7/a.png",
     ]
@@ -255,7 +255,7 @@ def test_a_split_that_copies_leave_no_room_for(tmp_path: Path) -> None:
     ):
         make(tmp_path, num_classes=2, val_size=6, test_size=2)
     with pytest.raises(
-        DataError, match=r"data\.test_size is 7, which of 8 pictures .* doesn't leave each class one to t"
+        DataError, match=r"data\.test_size is 7: with 8 pictures .* does not leave each class one to test"
     ):
         make(tmp_path, num_classes=2, val_size=0, test_size=7)
 

@@ -130,9 +130,7 @@ def test_a_damaged_state_is_one_sentence(state: dict[str, int]) -> None:
         loader.load_state_dict(state)
         assert len(list(loader)) == 5 - position % 5
         return
-    message = (
-        rf"the checkpoint says to go on after batch {re.escape(repr(position)[:40])} of an epoch of 5: it is damaged, "
-    )
+    message = rf"the checkpoint resumes after batch {re.escape(repr(position)[:40])} of an epoch of 5: it is damaged, "
     with pytest.raises(ValueError, match=message):
         loader.load_state_dict(state)
     assert len(list(loader)) == 5, "it is as it was"
@@ -186,5 +184,5 @@ def test_lightning_refuses_a_state_of_other_data(tmp_path: Path) -> None:
     checkpoint = torch.load(tmp_path / "step=4.ckpt", weights_only=True)
     checkpoint["loops"]["fit_loop"]["state_dict"]["combined_loader"] = [{"position": 2**40}]
     torch.save(checkpoint, tmp_path / "damaged.ckpt")
-    with pytest.raises(ValueError, match=rf"after batch {2**40} of an epoch of 5: it is damaged, or of other data"):
+    with pytest.raises(ValueError, match=rf"after batch {2**40} of an epoch of 5: it is damaged, or from other data"):
         fit(tmp_path, {}, tmp_path / "damaged.ckpt")

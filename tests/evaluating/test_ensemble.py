@@ -208,7 +208,7 @@ def test_members_agree_on_data_and_classes(runs: tuple[str, str], capsys: pytest
 
     limited = altered(runs[1], "limited", "result.json", with_data(limit=100))
     assert refusal(capsys, runs[0], limited) == (
-        f"{runs[0]} has data.limit=None, limited data.limit=100: they would be asked about different images; "
+        f"{runs[0]} has data.limit=None, limited data.limit=100: they would be evaluated on different images; "
         "--data optdigits takes the whole set"
     )
     assert main([runs[0], limited, "--data", "optdigits"]) == 0
@@ -220,8 +220,8 @@ def test_members_agree_on_data_and_classes(runs: tuple[str, str], capsys: pytest
 
     renamed = altered(runs[1], "renamed", "model.json", rename)
     assert refusal(capsys, runs[0], renamed) == (
-        f"{runs[0]} tells apart 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, renamed 0, 1, 2, 3, 4, 5, 6, 7, 9, 8; "
-        "name runs of the same classes in the same order"
+        f"{runs[0]} has the classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, renamed has 0, 1, 2, 3, 4, 5, 6, 7, 9, 8; "
+        "name runs with the same classes in the same order"
     )
 
 
@@ -232,9 +232,9 @@ def test_nobody_is_validated_on_what_another_was_trained_on(
     other = altered(runs[1], "other", "result.json", with_data(**{key: value}))
     kept = {"split_seed": 0, "val_size": 180} | {key: value}
     said = (
-        f"{runs[0]} kept other images for validation (data.split_seed=0, data.val_size=180) than other "
-        f"(data.split_seed={kept['split_seed']}, data.val_size={kept['val_size']}), "
-        "so one was trained on images of the other's validation split; take --split test"
+        f"{runs[0]} and other have different validation splits (data.split_seed=0, data.val_size=180; "
+        f"data.split_seed={kept['split_seed']}, data.val_size={kept['val_size']}), "
+        "so one was trained on the other's validation images; use --split test"
     )
     assert refusal(capsys, runs[0], other, "--split", "val") == said
     assert refusal(capsys, runs[0], other, "--split", "val", "--data", "optdigits") == said
@@ -244,7 +244,7 @@ def test_nobody_is_validated_on_what_another_was_trained_on(
 def test_the_validation_split_that_all_kept(runs: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     everything = altered(runs[1], "everything", "result.json", with_data(val_size=0))
     assert refusal(capsys, runs[0], everything, "--split", "val") == (
-        "everything has no validation split (data.val_size is 0); take --split test"
+        "everything has no validation split (data.val_size is 0); use --split test"
     )
     assert evaluated(capsys, *runs, "--split", "val")["images"] == 180
 
@@ -255,14 +255,14 @@ def test_a_fault_is_told_with_the_run_that_has_it(runs: tuple[str, str], capsys:
 
     stranger = altered(runs[1], "stranger", "model.json", poison)
     assert refusal(capsys, runs[0], stranger) == (
-        "stranger: model.json names shutil.rmtree, which is not of this package; if you trust it, say --trust shutil"
+        "stranger: model.json names a class outside the trusted packages: shutil.rmtree; to allow it: --trust shutil"
     )
 
     def grow(tree: Tree) -> None:
         cast(Tree, tree["model"])["hidden"] = [10**9]
 
     large = altered(runs[0], "large", "model.json", grow)
-    assert refusal(capsys, runs[1], large).startswith("large: the net that is described has 784,000,000,000 parameters")
+    assert refusal(capsys, runs[1], large).startswith("large: the described net has 784,000,000,000 parameters")
     shutil.copytree(runs[1], "mixed")
     shutil.copy(Path(runs[0], "model.safetensors"), "mixed")
     assert refusal(capsys, runs[0], "mixed").startswith("mixed/model.safetensors ")

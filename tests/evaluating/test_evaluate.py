@@ -87,7 +87,7 @@ def test_a_run_that_was_cut_off_has_a_checkpoint_to_look_at(
     (cut_off / "model.json").unlink()
     (cut_off / "model.safetensors").unlink()
     assert main([str(cut_off)]) == 2
-    assert capsys.readouterr().err.endswith("it was not trained to its end; take --checkpoint best\n")
+    assert capsys.readouterr().err.endswith("; use --checkpoint best\n")
     assert evaluated(capsys, str(cut_off), "--checkpoint", "best")["correct"] == evaluated(capsys, str(run))["correct"]
 
 
@@ -109,8 +109,8 @@ def test_other_class_names_are_told(run: Path, tmp_path: Path, capsys: pytest.Ca
     (renamed / "model.json").write_text(json.dumps(record))
     (note,) = cast(list[str], evaluated(capsys, str(renamed))["notes"])
     assert note == (
-        "the net was trained to tell apart a, b, c, d, e, f, g, h, i, j; "
-        "optdigits has 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, taken in this order"
+        "the model's classes are a, b, c, d, e, f, g, h, i, j; those of optdigits are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, "
+        "matched in this order"
     )
 
 
@@ -167,7 +167,7 @@ def test_a_set_that_does_not_fit_is_refused(run: Path, tmp_path: Path, capsys: p
 
     assert main([altered(run, tmp_path, "model.json", shrink), "--data", "mnist"]) == 2
     assert capsys.readouterr().err == (
-        "mnist has 10 classes of 28x28 pixels, but the net takes 20x20 and knows 10 classes\n"
+        "mnist has 10 classes of 28x28 pixels, but the model takes 20x20 pixels and has 10 classes\n"
     )
 
 
@@ -181,7 +181,7 @@ def test_code_of_strangers_is_not_called(
 
     assert main([altered(run, tmp_path, file, poison)]) == 2
     assert capsys.readouterr().err == (
-        f"{file} names shutil.rmtree, which is not of this package; if you trust it, say --trust shutil\n"
+        f"{file} names a class outside the trusted packages: shutil.rmtree; to allow it: --trust shutil\n"
     )
 
 
@@ -193,10 +193,10 @@ def test_no_validation_split_and_no_checkpoint_are_told(
 
     copy = altered(run, tmp_path, "result.json", use_all)
     assert main([copy, "--split", "val"]) == 2
-    assert capsys.readouterr().err == f"{copy} has no validation split (data.val_size is 0); take --split test\n"
+    assert capsys.readouterr().err == f"{copy} has no validation split (data.val_size is 0); use --split test\n"
     shutil.rmtree(Path(copy) / "checkpoints")
     assert main([copy, "--checkpoint", "last"]) == 2
-    assert capsys.readouterr().err == f"{copy} did not keep its last checkpoint (there is no last.ckpt)\n"
+    assert capsys.readouterr().err == f"{copy} did not keep its last checkpoint: it has no last.ckpt\n"
 
 
 def test_data_that_moved_are_found_where_they_are_today(

@@ -137,7 +137,9 @@ def test_wrong_questions_are_answered_in_a_sentence_before_torch(eager_run: Path
     assert answer(str(eager_run), "--views", "5") == (
         f"{trained}; only a classifier averages several views: leave out --views"
     )
-    assert answer(str(eager_run), "--data", "mnist") == f"{trained}, and mnist is not made for that; leave out --data"
+    assert (
+        answer(str(eager_run), "--data", "mnist") == f"{trained}, and mnist is not a data set for it; leave out --data"
+    )
     other = tmp_path / "run"
     shutil.copytree(eager_run, other)
     assert answer(str(eager_run), str(other)) == f"{trained}; only classifiers are averaged: name it alone"
@@ -148,5 +150,5 @@ def test_a_classifier_reads_no_pages(tmp_path: Path, capsys: pytest.CaptureFixtu
                 "trainer.max_epochs=1", "callbacks=none")  # fmt: skip
     assert main([str(run), "--data", "pages"]) == 2
     assert capsys.readouterr().err == (
-        f"{run} was trained for classification, and pages is not made for that; leave out --data\n"
+        f"{run} was trained for classification, and pages is not a data set for it; leave out --data\n"
     )

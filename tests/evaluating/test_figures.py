@@ -46,7 +46,7 @@ def test_confusion_matrix_shows_every_count_with_its_rows_percentage(clothes: Sc
     assert shown.count("10") == shown.count("100%") == 9
     assert shown.count("6") == shown.count("60.0%") == 1
     assert shown.count("3") == shown.count("30.0%") == 1
-    assert figure.axes[0].get_title(loc="left") == "96.00% right, 4 of 100 wrong"
+    assert figure.axes[0].get_title(loc="left") == "96.00% correct, 4 of 100 wrong"
 
 
 def test_long_class_names_do_not_overlap(clothes: Scores) -> None:

@@ -123,8 +123,8 @@ def test_a_set_of_ones_own_with_copies_and_without_validation() -> None:
     assert UNKNOWN.about in page
     assert "differ from the data" in page
     assert f"data.mean={found.official[0]:.4f}" in page
-    assert "2 pictures occur more than once, and 1 of the test split" in page
-    assert '<th scope="row">the same picture under two labels</th><td>1</td>' in page
+    assert "2 images occur more than once, and 1 of the test split" in page
+    assert '<th scope="row">the same image with two labels</th><td>1</td>' in page
     assert "&lt;top&gt;" in page
     assert "<top>" not in page
 

@@ -103,10 +103,7 @@ def test_without_validation_images_it_says_that_it_is_not_calibrated(
         "callbacks=none", "data.val_size=0",
     )  # fmt: skip
     assert main([str(other)]) == 0
-    assert (
-        "note: not calibrated, confidences are softmax's own: the run kept no validation images (data.val_size is 0)"
-        in capsys.readouterr().out
-    )
+    assert "note: not calibrated, confidences are softmax probabilities: " in capsys.readouterr().out
     assert Classifier(other).temperature is None
 
 
@@ -127,8 +124,9 @@ def test_a_net_for_other_things_is_exported_and_said_not_to_be_for_pictures_of_d
     assert main([str(copy), "--trust", "tests", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["classes"] == list("abcdefghij")
-    assert found["notes"] == ["predict and serve do not take this net: they want 0 to 9, then perhaps none, on 28x28"]
-    with pytest.raises(ModelError, match="and the reader wants 0 to 9"):
+    [note] = found["notes"]
+    assert note.startswith("predict and serve can't use this model")
+    with pytest.raises(ModelError, match="but the reader needs 0 to 9"):
         Classifier(copy)
 
 
@@ -205,7 +203,7 @@ def test_code_of_strangers_is_not_called(run: Path, tmp_path: Path, capsys: pyte
     (copy / "model.json").write_text(json.dumps(tree))
     assert main([str(copy)]) == 2
     assert capsys.readouterr().err == (
-        "model.json names shutil.rmtree, which is not of this package; if you trust it, say --trust shutil\n"
+        "model.json names a class outside the trusted packages: shutil.rmtree; to allow it: --trust shutil\n"
     )
 
 
@@ -231,7 +229,7 @@ def test_weights_that_are_no_numbers_are_not_exported(
     save_file({name: torch.full_like(tensor, torch.nan) if tensor.is_floating_point() else tensor
                for name, tensor in tensors.items()}, copy / "model.safetensors")  # fmt: skip
     assert main([str(copy)]) == 1
-    assert capsys.readouterr().err == "the net answers with what are no numbers; nothing was kept, train it again\n"
+    assert capsys.readouterr().err == "the model returned NaN or infinity; nothing was kept: train it again\n"
     assert not (copy / "export").exists()
 
 

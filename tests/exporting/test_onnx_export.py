@@ -131,7 +131,7 @@ def test_a_net_whose_export_answers_otherwise_is_refused(data: MNISTDataModule) 
     with pytest.raises(ExportError) as caught:
         export(Treacherous(1000.0), data, "{}", int8=False)
     message = str(caught.value)
-    assert message.startswith("the exported net answers otherwise than PyTorch's for 3")  # of ten answers one is 9
+    assert message.startswith("the exported model's predictions differ from PyTorch's for 3")  # one of ten is a 9
     assert message.endswith("of 360 test images (the largest difference of a logit is 9e+03); nothing was kept")
 
 
@@ -142,14 +142,14 @@ def test_the_same_answers_by_other_logits_are_refused_too(data: MNISTDataModule)
             return logits * self.wrong if torch.compiler.is_exporting() else logits
 
     torch.manual_seed(0)
-    with pytest.raises(ExportError, match="otherwise than PyTorch's for 0 of 360 test images"):
+    with pytest.raises(ExportError, match="differ from PyTorch's for 0 of 360 test images"):
         export(Doubled(2.0), data, "{}", int8=False)
 
 
 def test_a_net_that_answers_with_no_numbers_is_refused(data: MNISTDataModule) -> None:
     net = LogisticRegression(28, 10)
     nn.init.constant_(net.linear.weight, float("nan"))
-    with pytest.raises(ExportError, match=r"^the net answers with what are no numbers; nothing was kept"):
+    with pytest.raises(ExportError, match=r"^the model returned NaN or infinity; nothing was kept"):
         export(net, data, "{}", int8=False)
 
 
@@ -221,7 +221,7 @@ def test_without_validation_images_it_is_not_calibrated_and_says_so() -> None:
     assert file.calibration_error == file.uncalibrated_error
     assert notes([file], everything) == [
         "checked on the first 100 test images only: the run has data.limit=100",
-        "not calibrated, confidences are softmax's own: the run kept no validation images (data.val_size is 0)",
+        "not calibrated, confidences are softmax probabilities: the run kept no validation images (data.val_size is 0)",
     ]
 
 

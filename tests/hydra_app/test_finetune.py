@@ -101,9 +101,7 @@ def test_another_model_than_the_one_that_ships_is_refused(root: Path) -> None:
     assert found["model"].startswith("init_from=pretrained begins with a CNN with stages [[")
     assert found["model"].endswith("; leave out model, model.hidden")
     assert faults(*own, "experiment=cnn_tiny")["model"].endswith("; take an experiment that chooses no model")
-    assert faults(*own, "data.mean=0.5")["data.mean"].startswith(
-        "is 0.5, but the net that it begins with was trained w"
-    )
+    assert faults(*own, "data.mean=0.5")["data.mean"].startswith("is 0.5, but the net of init_from was trained w")
 
 
 def test_who_names_the_same_model_may(root: Path) -> None:
@@ -178,7 +176,7 @@ def test_fine_tuned_on_digits_it_still_tells_what_is_no_digit(
     shutil.rmtree(root / "L")
     with caplog.at_level("INFO"):
         train(tmp_path / "run", "experiment=finetune", f"data.root={root}", *QUICK)
-    assert 'for the class "none" 3 pictures of no digit are made' in caplog.text
+    assert 'for the class "none" 3 images of non-digits are generated' in caplog.text
     assert read_result(tmp_path / "run").data.train == 26
     nondigits = torch.from_numpy(draw_symbols(100, np.random.RandomState(0)))
     with torch.inference_mode():
@@ -191,7 +189,7 @@ def test_fine_tuned_on_digits_it_still_tells_what_is_no_digit(
     assert found["notes"] == []
     assert evaluate([str(tmp_path / "run"), "--json", "--data", "image_folder"]) == 0
     again = json.loads(capsys.readouterr().out)
-    assert again["notes"] == ["the net also knows none, of which image_folder has no pictures"]
+    assert again["notes"] == ["the model also knows none; image_folder has no images of these"]
     assert (again["accuracy"], again["images"]) == (found["accuracy"], found["images"])
 
 
@@ -228,9 +226,7 @@ def test_it_does_not_go_on_with_other_pictures(root: Path, tmp_path: Path) -> No
         picture("L", 30 + int(path.stem)).save(path)
     read_folder.cache_clear()
     again = [f"resume={tmp_path / 'run'}", "trainer.max_epochs=4"]
-    with pytest.raises(
-        JobFailed, match=r"data are not those that .* has been trained on \(other: train/L, test/L\); pu"
-    ):
+    with pytest.raises(JobFailed, match=r"the data differ from those that .* was trained on: train/L, test/L; restore"):
         run_job(experiment(*again), tmp_path / "run", again)
 
 
@@ -240,8 +236,8 @@ def test_a_teacher_that_has_seen_what_is_tested_on_is_refused(root: Path, tmp_pa
     experiment(*own, f"teachers=[{tmp_path / 'teacher'}]")
     found = faults(*own, f"teachers=[{tmp_path / 'teacher'}]", "data.test_seed=1")
     assert found["teachers"] == (
-        f"{tmp_path / 'teacher'} learnt other pictures than this run (data.test_seed was 0), and so perhaps some that "
-        "are tested on here; name a run on the same pictures"
+        f"{tmp_path / 'teacher'} was trained on other pictures than this run (data.test_seed was 0), perhaps on some "
+        "of its test pictures; name a run on the same pictures"
     )
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from collections.abc import Iterator
 
 import pytest
 from hydra import initialize_config_dir
+from omegaconf import OmegaConf
 
 from digits.config.faults import ConfigError
 from digits.hydra_app.compose import Composer, chosen
@@ -35,6 +38,28 @@ def test_hints_are_of_the_chosen_groups(groups: list[str], key: str, told: str) 
     with initialize_config_dir(conf_directory(), version_base="1.3"), pytest.raises(ConfigError, match=key) as error:
         Composer("train")([*groups, f"{key}=1"])
     assert told in str(error.value)
+
+
+@pytest.mark.parametrize("command", ["train", "tune"])
+def test_a_key_that_stands_in_one_section_is_told_with_it(command: str) -> None:
+    """Every one, whatever else is spelt like it."""
+    config = chosen(command, [])
+    tree = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(tree, dict)
+    tree.pop("hydra", None)
+    paths = [path for path in keys_of(tree) if not path.endswith("_")]
+    for path in paths:
+        leaf = path.rpartition(".")[2]
+        same = [other for other in paths if other.rpartition(".")[2] == leaf]
+        if leaf != path and len(same) < 4 and leaf not in tree:
+            problem = no_such_key(leaf, config).problem
+            assert f"did you mean {' or '.join(same)}?" in problem, problem
+
+
+def keys_of(tree: object, path: str = "") -> Iterator[str]:
+    for name, value in tree.items() if isinstance(tree, dict) else ():
+        yield f"{path}{name}"
+        yield from keys_of(value, f"{path}{name}.")
 
 
 def test_a_search_has_keys_of_its_own() -> None:
@@ -78,7 +103,7 @@ def test_a_divided_override_is_told_with_the_command(typed: list[str], meant: li
 
 @pytest.mark.parametrize("bare", ["optimizer.lr", "folders"])
 def test_an_argument_without_a_value_is_told(bare: str) -> None:
-    with pytest.raises(ConfigError, match=rf"^{bare} is no KEY=VALUE"):
+    with pytest.raises(ConfigError, match=rf"^{bare} is not KEY=VALUE"):
         check_spaces(["data.root=my", bare], [], "train")
 
 
@@ -93,12 +118,30 @@ def test_what_hydra_reads_is_left_to_it(fine: str) -> None:
 @pytest.mark.parametrize("group", ["callbacks", "logger", "augment", "pruner"])
 @pytest.mark.parametrize("word", ["{}=null", "{}=[]", "{}=false", "{}=False", "{}=", "~{}", "{}=null,none"])
 def test_none_of_a_group_has_one_name(group: str, word: str) -> None:
-    with pytest.raises(ConfigError, match=f"^{group}: .*take {group}=none"):
+    with pytest.raises(ConfigError, match=f"^{group}: .*to have none: {group}=none"):
         check_nothing([word.format(group)])
 
 
 @pytest.mark.parametrize(
-    "fine", ["callbacks=none", "~callbacks.dashboard", "experiment=null", "resume=null", "test=false"]
+    ("typed", "meant"),
+    [
+        ("~scheduler", "scheduler=constant, cosine"),
+        ("model=", "model=cnn, detector"),
+        ("loss=false", "loss=cross_entropy"),
+        ("experiment=null", "leave experiment out"),
+        ("debug=false", "leave debug out"),
+        ("callbacks=[null]", "callbacks=none"),
+        ("augment=[warp,null]", "augment=none"),
+    ],
+)
+def test_a_group_that_has_to_be_chosen_is_told_with_its_choices(typed: str, meant: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(meant)):
+        check_nothing([typed])
+
+
+@pytest.mark.parametrize(
+    "fine",
+    ["callbacks=none", "~callbacks.dashboard", "resume=null", "test=false", "augment=[warp,stroke]", "model=mlp,cnn"],
 )
 def test_nothing_else_is_taken_for_it(fine: str) -> None:
     check_nothing([fine])

@@ -73,8 +73,8 @@ def test_no_pickle_is_run_again(tmp_path: Path, flag: str) -> None:
     done = command("train", *flag.format(file).split(), cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "--experimental-rerun would run whatever code the file holds; "
-        "to do a run again take config_from=RUN, to go on with it resume=RUN\n"
+        "--experimental-rerun would run any code in the file; to repeat a run: config_from=RUN, to resume it: "
+        "resume=RUN\n"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["config.pickle"]
 
@@ -98,9 +98,8 @@ def test_what_hydra_noted_of_a_run_is_no_configuration(run: Path, tmp_path: Path
     (run / ".hydra" / "config.yaml").write_text(f"model: {{_target_: pathlib.Path.touch, self: {harm}}}\n")
     done = command("train", *flags.format(run).split(), cwd=tmp_path)
     assert done.returncode == 2
-    assert (
-        done.stderr == f"{run}/.hydra/config.yaml is what Hydra noted of a run, and no record; take config_from={run}\n"
-    )
+    assert done.stderr.startswith(f"{run}/.hydra/config.yaml is Hydra's copy, not the run's record; ")
+    assert done.stderr.endswith(f"config_from={run}\n")
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
@@ -115,7 +114,7 @@ def test_what_hydra_noted_of_a_run_is_no_configuration(run: Path, tmp_path: Path
         ("config.callbacks", {"a": {"_target_": "lightning.pytorch.callbacks.ModelCheckpoint", "dirpath": "harm"}},
          "callbacks.a.dirpath: is 'harm'; a record doesn't choose where files go"),
         ("config.logger", {"a": {"_target_": "lightning.pytorch.loggers.WandbLogger", "project": "x"}},
-         "lightning.pytorch.loggers.WandbLogger, which is not called for a file"),
+         "outside the trusted packages: lightning.pytorch.loggers.WandbLogger; "),
         ("config.loss", {"_target_": "torch.nn.CrossEntropyLoss", "label_smoothing": 0.0,
                          "reduction": "${oc.create:'{_target_: pathlib.Path.touch, self: harm}'}"}, "an interpolation"),
     ],
@@ -166,7 +165,7 @@ def data_of(run: Path) -> RecordedData:
         ("mean", float("nan"), "result.json: data.mean is nan; input should be"),
         ("limit", "${oc.env:HOME}", "result.json: data.limit is '${oc.env:HOME}'; input should be a valid integer"),
         ("root", "${oc.env:HOME}", "result.json: data.root is '${oc.env:HOME}', an interpolation; a record"),
-        ("_target_", "mine.Data", "result.json names mine.Data, which is not of this package; if you trust it, say"),
+        ("_target_", "mine.Data", "result.json names a class outside the trusted packages: mine.Data; "),
     ],
 )  # fmt: skip
 def test_what_a_record_says_of_its_data_is_checked(
@@ -181,7 +180,7 @@ def test_a_set_of_ones_own_gives_its_folder_a_plain_name(run: Path, capsys: pyte
     change(run / "result.json", "config.data._target_", "mine.Data")
     change(run / "result.json", "config.data.name", "../../x")
     assert refusal(capsys, str(run), "--trust", "mine").startswith(
-        "result.json: data.name is '../../x'; a folder is called"
+        "result.json: data.name is '../../x'; it names a folder"
     )
 
 
@@ -237,13 +236,13 @@ def test_a_net_that_its_weights_can_not_fill_is_not_made(
     run: Path, capsys: pytest.CaptureFixture[str], file: str, arguments: list[str]
 ) -> None:
     change(run / file, "model.hidden" if file == "model.json" else "config.model.hidden", [10**9])
-    assert "the net that is described has 784,000,000,000 parameters or more" in refusal(capsys, str(run), *arguments)
+    assert "the described net has 784,000,000,000 parameters or more" in refusal(capsys, str(run), *arguments)
 
 
 def test_class_names_are_names(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     change(run / "model.json", "input.classes", [["\x1b[2J"]])
     assert refusal(capsys, str(run)).endswith(
-        "model.json is damaged: input.classes are no names; take --checkpoint best"
+        "model.json is damaged: input.classes must be names; use --checkpoint best"
     )
 
 

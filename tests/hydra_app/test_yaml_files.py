@@ -248,7 +248,7 @@ def test_a_file_that_would_build_on_itself_is_one_sentence(
 def test_yaml_that_can_not_be_read_is_one_sentence(mine: Path, composed: Composed, content: bytes, word: str) -> None:
     (mine / "model").mkdir()
     (mine / "model" / "evil.yaml").write_bytes(content)
-    with pytest.raises(ConfigError, match=rf"model/evil\.yaml is not YAML .*({word})") as caught:
+    with pytest.raises(ConfigError, match=rf"model/evil\.yaml is not valid YAML: .*({word})") as caught:
         composed("-cd", "mine", "model=evil")
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 500

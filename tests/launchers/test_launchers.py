@@ -102,7 +102,7 @@ def test_jobs_save_and_leave_when_their_sweep_is_told_to(tmp_path: Path, launche
         process.send_signal(number)
     text = f"{process.wait(timeout=60)}: {(tmp_path / 'said').read_text()}"
     assert process.returncode == 128 + number, text
-    assert "interrupted; the same command with hydra.sweep.dir=sweep goes on" in text
+    assert "interrupted; run the same command again with hydra.sweep.dir=sweep" in text
     records = [result_of(path.parent) for path in tmp_path.rglob("result.json")]
     assert [record["status"] for record in records] == ["interrupted"] * len(records)
     assert result_of(first.parent)["status"] == "interrupted"

@@ -83,12 +83,12 @@ def test_the_table_marks_what_is_doubtful() -> None:
 def test_marks_that_were_not_looked_at_are_told_of() -> None:
     crowded = replace(READING, left_out=1234)
     assert as_row("a.png", crowded, 8).splitlines()[-1].strip() == (
-        "(1,234 marks more were not looked at: cut the picture up)"
+        "(1,234 more marks were not examined; cut the picture up)"
     )
     assert json.loads(as_json("a.png", crowded))["left_out"] == 1234
     assert replace(NOTHING, left_out=1).doubtful, "however sure of the rest"
     assert "left_out" not in json.loads(as_json("a.png", READING))
-    assert read_back(as_csv("a.png", crowded))["error"] == "1234 marks more were not looked at"
+    assert read_back(as_csv("a.png", crowded))["error"] == "1234 more marks were not examined"
 
 
 def test_a_terminal_obeys_no_name() -> None:

@@ -254,7 +254,7 @@ def test_arrays() -> None:
     "array", [np.zeros((4, 4)), np.zeros((4, 4, 2), np.uint8), np.zeros(4, np.uint8), np.zeros((1, 4, 4, 3), np.uint8)]
 )
 def test_arrays_that_are_no_pictures(array: Pixels) -> None:
-    with pytest.raises(PictureError, match=r"^an array of .* is no picture; give uint8 of shape \(height, width\)"):
+    with pytest.raises(PictureError, match=r"^an array of .* is not a picture; give uint8 of shape \(height, width\)"):
         from_array(array)
 
 

@@ -22,8 +22,8 @@ from digits.reading.model.net import SHIPPED, SHIPPED_DETECTOR
 from digits.reading.pictures import Picture
 from digits.reading.reader import Reader
 from digits.reading.result import Digit, Reading
-from tests.reading.model.onnx_files import sound
 from tests.support.drawing import Drawing, draw, overlap
+from tests.support.onnx_files import sound
 
 
 def save(path: Path, text: str = "7") -> Path:
@@ -94,7 +94,7 @@ def test_a_folder_that_may_not_be_entered_is_told_of(folder: Path) -> None:
     found = find_pictures([str(folder)])
     (folder / "inside").chmod(0o700)
     assert [source.error for source in found[:3]] == [None] * 3
-    assert found[3].error == "the folder can't be opened (Permission denied); check who may read it"
+    assert found[3].error == "the folder can't be opened (Permission denied); check its permissions"
 
 
 def test_the_folder_for_annotated_pictures_is_not_read(folder: Path) -> None:
@@ -162,7 +162,7 @@ def test_a_net_that_gives_no_numbers_prints_nothing_else(
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err.splitlines()[1:] == [
-        f"{tmp_path / 'net.onnx'} answers with what are no numbers; train it again, and export it"
+        f"{tmp_path / 'net.onnx'} returned NaN or infinity; train it again, and export it"
     ]
 
 
@@ -285,7 +285,7 @@ def test_standard_input_is_given_once(capsys: pytest.CaptureFixture[str]) -> Non
     with pytest.raises(SystemExit) as left:
         main(["-", "-"])
     assert left.value.code == 2
-    assert "there is one standard input; give - once" in capsys.readouterr().err
+    assert "give it once" in capsys.readouterr().err
 
 
 # ---- Annotated pictures ---------------------------------------------------------------------------

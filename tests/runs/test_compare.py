@@ -34,13 +34,13 @@ def record(*without: str, **changes: object) -> RunRecord:
 
 def test_weights_are_compared_where_both_are_known() -> None:
     assert compare(record(weights="ab"), record(weights="ab")).startswith("the same metrics and weights to the bit")
-    assert "the weights are others" in compare(record(weights="ab"), record(weights="cd"))
+    assert "the weights differ" in compare(record(weights="ab"), record(weights="cd"))
     assert compare(record(), record(weights="cd")).startswith("the same metrics to the bit")
 
 
 def test_a_run_that_was_given_more_epochs_is_said_to_be() -> None:
     assert differences(record(lengthened=[3]), record()) == [
-        "it was first to have 3 epochs, by whose schedule it began, and was given more then"
+        "it began with a schedule of 3 epochs, and was lengthened later"
     ]
 
 
@@ -63,7 +63,7 @@ def test_the_same_machine_and_source_differ_in_nothing() -> None:
         ({"hardware": {"cpu": "AMD EPYC", "cores": 2, "threads": 2}}, ["threads 1 then, 2 now"]),
         ({"device": "cuda:0"}, ["device cpu then, cuda:0 now"]),
         ({"data": {"checksums": {"train-images-idx3-ubyte.gz": "0000"}}},
-         ["train-images-idx3-ubyte.gz is another file than then"]),
+         ["train-images-idx3-ubyte.gz has changed"]),
         ({"seed": 3}, ["seed 0 then, 3 now"]),
     ],
 )  # fmt: skip
@@ -101,7 +101,7 @@ def test_metrics_that_differ_in_the_last_bit_are_listed_with_what_else_is_differ
     assert compare(record(), now).splitlines() == [
         "other metrics than outputs/runs/first:",
         "  val/loss 0.25 then, 0.25000000000000006 now",
-        "what else is different:",
+        "what else differs:",
         "  device cpu then, cuda:0 now",
     ]
 
@@ -109,8 +109,8 @@ def test_metrics_that_differ_in_the_last_bit_are_listed_with_what_else_is_differ
 def test_curves_that_part_are_told_though_the_end_is_the_same() -> None:
     bent = [EPOCHS[0] | {"val/loss": 0.3}, EPOCHS[1]]
     said = compare(record(), record(history=bent)).splitlines()
-    assert said[1:] == ["  the curves part in epoch 1", "what else is different:", "  nothing that the records know of"]
-    assert "the curves part in epoch 2" in compare(record(), record(history=EPOCHS[:1]))
+    assert said[1:] == ["  the curves differ from epoch 1 on", "what else differs:", "  nothing in the records"]
+    assert "the curves differ from epoch 2 on" in compare(record(), record(history=EPOCHS[:1]))
 
 
 def test_a_run_that_was_not_done_has_nothing_to_compare() -> None:

@@ -94,5 +94,5 @@ def test_any_folder_is_searched(entries: dict[str, Entry]) -> None:
 @settings(max_examples=60, deadline=None)
 def test_any_name_is_a_run_or_told_that_it_is_none(name: str) -> None:
     """Found: a name too long for a file was an OSError."""
-    with folder() as path, pytest.raises(RunError, match=r"no directory|is no run's directory"):
+    with folder() as path, pytest.raises(RunError, match=r"no directory|is not a run directory"):
         find_run(f"{path}/{name.replace('.', '')}")

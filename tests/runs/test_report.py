@@ -19,7 +19,7 @@ from digits.report import main
 from digits.runs.report import latest_sweep, print_report
 from digits.runs.table import Mean, grouped, lead, ranked, read_rows
 from tests.support.reports import METRICS, output, write_run, write_unfinished
-from tests.tuning.studies import write_search
+from tests.support.studies import write_search
 
 GONE = 2**22 + 1  # above the highest process number that Linux gives out
 
@@ -169,17 +169,17 @@ def test_jobs_that_did_not_end_are_listed_with_their_reason(sweep: Path, capsys:
     )
     for block in (
         "failed:\n  lr=1e9: loss became NaN in epoch 3\n",
-        "lost:\n  elsewhere: no sign of life since 1970-01-01 00:00:00 UTC\n"
-        "  killed: no sign of life since 2027-01-15 08:00:00 UTC\n",
+        "lost:\n  elsewhere: no heartbeat since 1970-01-01 00:00:00 UTC\n"
+        "  killed: no heartbeat since 2027-01-15 08:00:00 UTC\n",
         "running:\n  lives: since 2026-11-22T10:00:00+00:00\n",
         "interrupted:\n  cut: at 2026-11-22T11:30:00+00:00\n",
         f"damaged:\n  torn: {sweep / 'torn' / 'result.json'} is damaged: Unterminated string",
         "never started:\n  deep/early: it has no result.json; its log may say why\n  logged: it has no result.json",
     ):
         assert block in text
-    assert "resume=RUN goes on with one that was interrupted or lost" in text
+    assert "resume=RUN resumes one that was interrupted or lost" in text
     (sweep / "multirun.yaml").touch()  # Hydra's, in a sweep's folder
-    told = f"the sweep's own command with hydra.sweep.dir={sweep} goes on with all that isn't done"
+    told = f"run the sweep's command again with hydra.sweep.dir={sweep} to resume what isn't done"
     assert told in output(capsys, sweep)
 
 
@@ -283,8 +283,9 @@ def test_latest_sweep_by_its_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for name in ("2026-11-22_10-00-00_ab12", "2026-11-21_23-00-00_ffff"):
         (sweeps / name).mkdir(parents=True)
     assert latest_sweep() == sweeps / "2026-11-22_10-00-00_ab12"
-    (sweeps / "lr").mkdir()
-    os.utime(sweeps / "lr", (946_684_800, 946_684_800))  # the year 2000
+    for name in ("lr", "2026-02-30_10-00-00"):  # which is no date either
+        (sweeps / name).mkdir()
+        os.utime(sweeps / name, (946_684_800, 946_684_800))  # the year 2000
     assert latest_sweep() == sweeps / "2026-11-22_10-00-00_ab12"
     os.utime(sweeps / "lr", (4_102_444_800, 4_102_444_800))  # the year 2100
     assert latest_sweep() == sweeps / "lr"
@@ -364,7 +365,7 @@ def test_a_search_is_reported_too(tmp_path: Path, capsys: pytest.CaptureFixture[
     rows = list(csv.DictReader(io.StringIO(output(capsys, search, "--csv"))))
     assert sorted(int(row["trial"]) for row in rows) == list(range(9))
     assert refusal(capsys, search, "--sort", "test/accuracy") == (
-        "cnn_cnn doesn't search for test/accuracy; there are: val/accuracy\n"
+        "cnn_cnn has no objective test/accuracy; there are: val/accuracy\n"
     )
     write_run(search / "trials" / "0000", ["optimizer.lr=0.1"])
     assert output(capsys, search) == text

@@ -123,8 +123,8 @@ def test_of_the_metrics_what_is_a_number_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("content", "why"), [
     ({"model": {}}, "it doesn't say what the net takes (input.mean, .std, .image_size)"),
     ({"input": TAKES | {"image_size": "28"}}, "it doesn't say what the net takes (input.mean, .std, .image_size)"),
-    ({"input": TAKES | {"classes": [3]}}, "input.classes are no names"),
-    ({"input": TAKES | {"classes": "ab"}}, "input.classes are no names"),
+    ({"input": TAKES | {"classes": [3]}}, "input.classes must be names"),
+    ({"input": TAKES | {"classes": "ab"}}, "input.classes must be names"),
 ])  # fmt: skip
 def test_a_net_says_what_it_takes(tmp_path: Path, content: Tree, why: str) -> None:
     with pytest.raises(RunError) as caught:
@@ -157,7 +157,9 @@ def test_what_a_record_names_is_asked_for_by_name() -> None:
     ]
     assert [fault.key for fault in refused(config, ["mine", "os"])] == ["logger.a.save_dir"], "whoever is trusted"
     assert [fault.key for fault in refused(config, own={"os.system"})] == ["model", "logger.a.save_dir"]
-    with pytest.raises(RunError, match=r"^result\.json names mine\.Net, which .* if you trust it, say --trust mine$"):
+    with pytest.raises(
+        RunError, match=r"^result\.json names a class outside .*: mine\.Net; to allow it: --trust mine$"
+    ):
         check_trust(config, "result.json", [])
     with pytest.raises(RunError, match=r"^result\.json: logger\.a\.save_dir is '/'; a record doesn't choose"):
         check_trust(config, "result.json", ["mine", "os"])

@@ -74,21 +74,21 @@ def test_teachers_are_recorded_so_that_any_folder_finds_them(tmp_path: Path, mon
 
 
 UNFIT: list[tuple[dict[str, object], str]] = [
-    ({"status": "interrupted"}, r"is interrupted, but a teacher has to be done; go on with it by resume=.*teacher"),
+    ({"status": "interrupted"}, r"is interrupted, but a teacher has to be done; resume it with resume=.*teacher"),
     ({"status": "running", "alive": 0}, "is lost, but a teacher has to be done"),
     ({"config": None}, "has no configuration in its record, so what it was trained on is not known"),
-    ({"takes": {"mean": 0.5}}, r"takes pictures with mean 0\.5, but here data\.mean is 0\.156"),
-    ({"takes": {"std": 0.5}}, r"takes pictures with std 0\.5, but here data\.std is 0\.2777"),
-    ({"takes": {"image_size": 32}}, r"takes pictures with image_size 32, but here data\.image_size is 28"),
+    ({"takes": {"mean": 0.5}}, r"takes images with mean 0\.5, but here data\.mean is 0\.156"),
+    ({"takes": {"std": 0.5}}, r"takes images with std 0\.5, but here data\.std is 0\.2777"),
+    ({"takes": {"image_size": 32}}, r"takes images with image_size 32, but here data\.image_size is 28"),
     ({"takes": {"classes": list("ab")}}, r"knows 2 classes, but here data\.num_classes is 10"),
     ({"takes": {"classes": None}, "data": {"num_classes": 5}}, r"knows 5 classes, but here data\.num_classes is 10"),
     ({"data": {"name": "mnist"}}, r"was trained on mnist, but here data\.name is optdigits; name a run on the same"),
     (
         {"data": {"split_seed": 1}},
-        r".* are validated on here; take a teacher with data\.val_size=180 data\.split_seed=0",
+        r".* another split, .* take a teacher with data\.val_size=180 data\.split_seed=0",
     ),
-    ({"data": {"val_size": 0}}, r".* are validated on here; take a teacher with data\.val_size=180 data\.split_seed=0"),
-    ({"model": {"_target_": "mynets.Net"}}, r"has a net mynets\.Net, .* if you trust it, say trust=\[mynets\]"),
+    ({"data": {"val_size": 0}}, r".* another split, .* take a teacher with data\.val_size=180 data\.split_seed=0"),
+    ({"model": {"_target_": "mynets.Net"}}, r"has a net outside .*: mynets\.Net; to allow it: trust=\[mynets\]"),
 ]
 
 
@@ -107,7 +107,7 @@ def test_a_teacher_that_began_with_other_nets_may_have_seen_what_is_validated_on
     record = json.loads((run / "result.json").read_text())
     record["config"] |= origin
     (run / "result.json").write_text(json.dumps(record))
-    with pytest.raises(ConfigError, match=r"began with other nets, .* take a teacher that has neither init_from nor"):
+    with pytest.raises(ConfigError, match=r"started from other nets, .* take a teacher that has neither init_from nor"):
         start(f"teachers=[{run}]")
     assert start(f"teachers=[{run}]", "data.val_size=0")["teachers"] == [str(run)]
 
@@ -121,7 +121,7 @@ def test_what_is_not_validated_on_needs_no_common_split_but_the_data_set(tmp_pat
 
 
 @pytest.mark.parametrize(("file", "sentence"), [
-    ("result.json", "is no run's directory"), ("model.json", "it was not trained to its end"),
+    ("result.json", "is not a run directory"), ("model.json", "it was not trained to its end"),
     ("model.safetensors", "the weights of its net; name another run"),
 ])  # fmt: skip
 def test_a_teacher_lacks_a_file(tmp_path: Path, file: str, sentence: str) -> None:
@@ -176,7 +176,7 @@ def test_a_run_goes_on_with_the_teacher_it_had(tmp_path: Path) -> None:
     student = make_student(tmp_path / "student", teacher)
     assert start(f"resume={student}")["teachers"] == [str(teacher)]
     make_run(teacher, weights="cd")
-    sentence = rf"^teachers: {teacher} has been trained anew since {student} began .* with config_from={student}$"
+    sentence = rf"^teachers: {teacher} was retrained after {student} began .* with config_from={student}$"
     with pytest.raises(ConfigError, match=sentence):
         start(f"resume={student}")
     with initialize_config_dir(conf_directory(), version_base="1.3"):
@@ -193,9 +193,9 @@ def test_a_run_done_once_more_says_that_its_teacher_is_another() -> None:
         {"status": "done", "teachers": [{"run": "t", "weights": "ab"}], "metrics": {"val/loss": 1.0}}
     )
     now = then.changed({"teachers": [{"run": "t", "weights": "cd"}], "config": {"config_from": "first"}})
-    assert differences(then, now) == ["the teacher t has been trained anew since"]
+    assert differences(then, now) == ["the teacher t was retrained since"]
     assert differences(then, then) == []
-    assert "the teacher t has been trained anew since" in compare(then, now.changed({"metrics": {"val/loss": 2.0}}))
+    assert "the teacher t was retrained since" in compare(then, now.changed({"metrics": {"val/loss": 2.0}}))
 
 
 @pytest.mark.parametrize("then", [None, [], [{"run": "t", "weights": None}], [{"run": "u", "weights": "ab"}], 3, ["t"]])

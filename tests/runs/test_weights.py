@@ -147,5 +147,5 @@ def test_a_cnn_of_the_former_order_is_told_from_any_other_net(tmp_path: Path) ->
     net = CNN(28, 10, stages=[[4]], dropout=0.0)
     renamed = {name.replace("readout", "classify"): tensor for name, tensor in net.state_dict().items()}
     save_file(renamed, tmp_path / "model.safetensors")
-    with pytest.raises(RunError, match="its features lay in another order: train it again with config_from"):
+    with pytest.raises(RunError, match="its features in another order; train it again with config_from"):
         load_weights(net, tmp_path)

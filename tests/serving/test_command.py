@@ -47,14 +47,14 @@ def test_help_answers_without_what_is_heavy() -> None:
 def test_a_port_that_is_none(wrong: str) -> None:
     done = serve(f"--port={wrong}")
     assert done.returncode == 2
-    assert f"argument --port: '{wrong}' is no port; give a number from 0 to 65535" in done.stderr
+    assert f"argument --port: '{wrong}' is not a port" in done.stderr
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid", "x" * 70])
 def test_a_host_that_is_not_this_machine(host: str) -> None:
     done = serve("--port", "0", "--host", host)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"{host!r} is no address of this machine; choose another with --host\n"
+    assert done.stderr == f"{host!r} is not an address of this machine; choose another with --host\n"
 
 
 def test_a_port_in_use_is_told_in_one_sentence(server: Running) -> None:
@@ -76,7 +76,7 @@ def test_corrections_are_kept_where_it_says(tmp_path: Path) -> None:
     with running("digits.serve", "--port", "0", "--collect", str(folder)) as server:
         assert server.process.stdout is not None
         said = server.process.stdout.readline()
-        assert said == f"what is corrected there is kept in {folder}, which holds 0 digits of at most 20,000\n"
+        assert said == f"corrections are kept in {folder}, which holds 0 digits of at most 20,000\n"
         correct = f"{server.address}/api/correct"
         answer = httpx.post(correct, params={"text": "7"}, content=seven(), headers=IMAGE, timeout=30)
         assert (answer.status_code, answer.json()["kept"]) == (200, {"7": 1})

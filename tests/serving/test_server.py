@@ -180,7 +180,9 @@ def test_those_who_idle_make_room_for_those_who_ask(server: Running) -> None:
 def test_a_port_that_cannot_be_had_is_told_with_the_fix(server: Running) -> None:
     with pytest.raises(PortError, match=rf"^port {server.port} is in use; choose another with --port, or --port 0"):
         bind("127.0.0.1", server.port)
-    with pytest.raises(HostError, match=r"^'192\.0\.2\.1' is no address of this machine; choose another with --host$"):
+    with pytest.raises(
+        HostError, match=r"^'192\.0\.2\.1' is not an address of this machine; choose another with --host$"
+    ):
         bind("192.0.2.1", 0)
 
 

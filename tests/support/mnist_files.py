@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.data.mirrors import md5
+from tests.support.mirrors import md5
 
 NAMES = [f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
 TRAIN, TEST = 200, 50

@@ -36,6 +36,13 @@ class Scaled(nn.Module):
         self.inner, self.scale, self.shift, self.sizes = inner, scale, shift, sizes
 
 
+class Weighted(nn.Module):
+    """A loss of one's own, with two weights of something."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+
+
 def test_lists_become_tensors_where_tensors_are_taken_however_deep() -> None:
     inner: Tree = {"_target_": "torch.nn.CrossEntropyLoss", "weight": [1, 2]}
     made = instantiate({"_target_": f"{__name__}.Scaled", "inner": inner, "scale": [[1], [2]], "sizes": [1, 2]})
@@ -57,8 +64,11 @@ def test_only_a_tensor_is_one() -> None:
     ("weights", "text"),
     [
         ("[1,1,5]", "3 numbers for 10 classes"),
-        ("[1,1,1,1,1,1,1,1,1,a]", "makes no tensor"),
-        ("[1,1,1,1,1,1,1,1,1,[2]]", "makes no tensor"),
+        ("[1,1,1,1,1,1,1,1,1,a]", "can't be made a tensor"),
+        ("[1,1,1,1,1,1,1,1,1,[2]]", "can't be made a tensor"),
+        ("[1,1,1,1,1,1,1,1,1,-5]", "less than 0"),
+        ("5", "a list of numbers"),
+        ("{_target_:torch.tensor,data:[1,1,1,1,1,1,1,1,1,5]}", "a list of numbers"),  # which no record could build
     ],
 )
 def test_what_makes_no_weights_is_refused_before_anything_is_made(composed: Compose, weights: str, text: str) -> None:
@@ -67,6 +77,11 @@ def test_what_makes_no_weights_is_refused_before_anything_is_made(composed: Comp
     [fault] = caught.value.faults
     assert fault.key == "loss.weight"
     assert text in fault.problem
+
+
+def test_the_weight_of_a_loss_of_ones_own_means_what_it_means(composed: Compose) -> None:
+    own = (f"loss._target_={__name__}.Weighted", "~loss.label_smoothing", "+loss.weight=[1,2]")
+    check_arguments(check(composed(*own)))
 
 
 def test_class_weights_are_trained_with_resumed_and_repeated(experiment: MakeExperiment, tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def test_the_projector_finds_vectors_names_and_pictures(dashboard_run: Path) -> 
     header, *answers = (folder / "metadata.tsv").read_text().splitlines()
     assert (len(vectors), len(answers)) == (180, 180)
     assert {len(vector.split("\t")) for vector in vectors} == {16}
-    assert header == "answer\ttruth\tguess\tindex"
+    assert header == "result\tlabel\tpredicted\tindex"
     right = sum(truth == guess for _, truth, guess, _ in (answer.split("\t") for answer in answers))
     metrics = read_result(dashboard_run).metrics
     assert right / 180 == pytest.approx(metrics["val/accuracy"])

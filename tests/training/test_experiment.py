@@ -240,7 +240,7 @@ def test_a_model_json_that_names_something_else_is_not_called(experiment: MakeEx
     ):
         model["model"] = gadget
         (tmp_path / "model.json").write_text(json.dumps(model))
-        with pytest.raises(ValueError, match=r"what is not called for a file"):
+        with pytest.raises(ValueError, match=r"^model\.json is refused: "):
             digits.load(tmp_path)
     assert not (tmp_path / "harm").exists()
 

@@ -36,7 +36,7 @@ def test_a_run_stops_before_its_weights_are_spoilt(
     experiment: MakeExperiment, tmp_path: Path, gradient_only: bool
 ) -> None:
     with pytest.raises(
-        JobFailed, match=r"epoch 2, step 13: the loss is .* nonfinite\.json\. Start anew with a smaller"
+        JobFailed, match=r"epoch 2, step 13: the loss is .* nonfinite\.json\. Start from scratch with a smaller"
     ) as failure:
         run_job(check(poisoned(experiment(*SHORT), POISON | {"gradient_only": gradient_only})), tmp_path, [])
     assert failure.value.code == 1
@@ -71,8 +71,8 @@ def test_skip_leaves_the_step_out_and_nothing_else(
     config = experiment(*SHORT, "trainer.on_nonfinite=skip", "scheduler=constant")
     with caplog.at_level(logging.WARNING):
         run_job(check(poisoned(config, POISON)), tmp_path, [])
-    assert [line for line in caplog.messages if "left out" in line] == [
-        "step 13 left out: its loss or gradient is not finite"
+    assert [line for line in caplog.messages if "skipped" in line] == [
+        "step 13 skipped: its loss or gradient is not finite"
     ]
     result = read_result(tmp_path)
     assert (result.status, result.steps) == ("done", 20)
@@ -124,7 +124,7 @@ def test_skip_keeps_what_the_forward_pass_would_spoil(experiment: MakeExperiment
 
 def test_weights_that_are_lost_are_not_skipped_for_ever(experiment: MakeExperiment, tmp_path: Path) -> None:
     config = experiment(*SHORT, "trainer.on_nonfinite=skip", "trainer.max_epochs=4")
-    with pytest.raises(JobFailed, match=r"the 20 steps before it were left out as well.*32-true$"):
+    with pytest.raises(JobFailed, match=r"the 20 steps before it were skipped as well.*32-true$"):
         run_job(check(poisoned(config, POISON | {"at": list(range(5, 40))})), tmp_path, [])
 
 

@@ -6,7 +6,8 @@ import logging
 import os
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import combinations
 from pathlib import Path
 from typing import cast
 
@@ -62,14 +63,29 @@ PLACES = [("ema", *place) for place in EVERYWHERE] + [
 
 CORE = {
     ("ema", "train", 1, ""), ("ema", "train", 10, "SIGTERM"), ("ema", "validation", 2, ""), ("ema", "fit_end", 1, ""),
-    ("accumulate", "train", 8, "SIGTERM"), ("halves", "train", 17, ""), ("halves", "validation", 3, "SIGTERM"),
-    ("dashboard", "test", 1, "SIGTERM"), ("thirds", "train", 9, ""), ("cnn", "train", 15, "SIGTERM"),
-    ("plateau", "train", 21, ""), ("no-validation", "epoch_end", 3, "SIGTERM"),
+    ("ema", "epoch_end", 2, ""), ("ema", "test", 1, ""),
+    ("accumulate", "train", 8, "SIGTERM"), ("accumulate", "train", 8, ""),
+    ("halves", "train", 17, ""), ("halves", "validation", 3, "SIGTERM"),
+    ("dashboard", "test", 1, "SIGTERM"), ("dashboard", "train", 1, ""), ("dashboard", "fit_end", 1, "SIGTERM"),
+    ("thirds", "train", 9, ""), ("thirds", "train", 5, "SIGTERM"),
+    ("cnn", "train", 15, "SIGTERM"), ("cnn", "validation", 2, ""),
+    ("plateau", "train", 21, ""), ("plateau", "validation", 2, "SIGTERM"),
+    ("no-validation", "epoch_end", 3, "SIGTERM"), ("no-validation", "train", 20, ""),
 }  # fmt: skip
-"""Each configuration, each place and each end at least once; all of them together are for `nox -s reliability`."""
+"""Every pair of a configuration, a place and an end; all of them together are for `nox -s reliability`."""
 
 CUTS = [(*place, signal_name) for place in PLACES for signal_name in ("", "SIGTERM")]
 assert CORE.issubset(CUTS)
+
+
+def pairs(cuts: Iterable[tuple[str, str, int, str]]) -> set[frozenset[tuple[str, str]]]:
+    """What stands together in a case: configuration and place, configuration and end, place and end."""
+    named = [(("configuration", name), ("place", hook), ("end", end)) for name, hook, _, end in cuts]
+    return {frozenset(pair) for case in named for pair in combinations(case, 2)}
+
+
+def test_the_core_has_every_pair() -> None:
+    assert pairs(CORE) == pairs(CUTS)
 
 
 @pytest.mark.parametrize(

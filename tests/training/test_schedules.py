@@ -21,6 +21,7 @@ from digits.config.check import check
 from digits.config.faults import ConfigError
 from digits.config.schema import Experiment
 from digits.config.types import Tree
+from digits.runs.layout import JobFailed
 from digits.runs.read import read_result
 from digits.training.build import make_module
 from digits.training.job import run_job
@@ -210,7 +211,7 @@ def test_a_schedule_made_of_others_is_refused_with_the_way_to_have_one(composed:
         check(tree)
     [fault] = caught.value.faults
     assert fault.key == "scheduler._target_"
-    assert "name a function of your own" in fault.problem
+    assert "write a function" in fault.problem
 
 
 # ---- A plateau ------------------------------------------------------------------------------------
@@ -239,6 +240,21 @@ def test_a_plateau_of_nothing_is_refused(composed: Compose, overrides: list[str]
     [fault] = caught.value.faults
     assert fault.key == f"scheduler.{key}"
     assert text in fault.problem
+
+
+def test_only_a_schedule_that_waits_for_something_is_told_what(composed: Compose) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_arguments(check(composed("scheduler=onecycle", "+scheduler.monitor=val/loss")))
+    assert [fault.key for fault in caught.value.faults] == ["scheduler.monitor"]
+
+
+def test_a_schedule_too_short_for_data_that_are_counted_only_now_is_refused_before_a_step(
+    experiment: MakeExperiment, tmp_path: Path
+) -> None:
+    own = ("data._target_=tests.training.test_lengths.OwnData", "scheduler.total_steps=3")
+    with pytest.raises(JobFailed):
+        run_job(experiment(*own), tmp_path, [])
+    assert "scheduler.total_steps: is 3, but the training has" in str(read_result(tmp_path).error)
 
 
 @pytest.mark.parametrize(("monitor", "val_size"), [("val/loss", 143), ("train/loss", 0)])

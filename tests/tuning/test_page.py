@@ -13,7 +13,7 @@ import pytest
 from optuna.trial import TrialState
 
 from digits.tuning.page import READING, make_page, write_page
-from tests.tuning.studies import study_of, toy_study, trial_of
+from tests.support.studies import study_of, toy_study, trial_of
 
 HERE = Path("outputs/tune/cnn")
 

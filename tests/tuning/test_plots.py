@@ -13,7 +13,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState
 
 from digits.tuning.plots import plots_of
-from tests.tuning.studies import LISTS, study_of, toy_study, trial_of
+from tests.support.studies import LISTS, study_of, toy_study, trial_of
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -123,7 +123,7 @@ def test_a_conditional_parameter_counts_among_the_importances(study: optuna.Stud
 
 def test_too_few_and_constant_parameters_are_told() -> None:
     few = study_of([trial_of(0.1 * i, params={"x": 0.1 * i}) for i in range(1, 10)])
-    assert "it takes 10" in plots_of(few)["importances_0"]
+    assert "at least 10" in plots_of(few)["importances_0"]
     constant = study_of([trial_of(0.1 * i, params={"x": 0.5}, distributions={"x": FloatDistribution(0.5, 0.5)})
                          for i in range(10)])  # fmt: skip
     assert "stands out" in plots_of(constant)["importances_0"]

@@ -156,19 +156,22 @@ def test_a_grid_has_no_value_that_its_range_has_not() -> None:
 
 def test_a_grid_needs_an_end_of_values() -> None:
     assert [str(fault) for fault in grid(space_of(chosen=CHOSEN, lr=LR, momentum=MOMENTUM))[1]] == [
-        "search_space.lr: has no end of values; for sampler=grid give it a step, or type: categorical",
-        "search_space.momentum.when: can't be with sampler=grid, which tries every combination",
-        "search_space.momentum: has no end of values; for sampler=grid give it a step, or type: categorical",
+        "search_space.lr: is continuous; sampler=grid needs a step or type: categorical",
+        "search_space.momentum.when: is not possible with sampler=grid, which tries every combination",
+        "search_space.momentum: is continuous; sampler=grid needs a step or type: categorical",
     ]
 
 
 @pytest.mark.parametrize(
     ("entry", "fault"),
     [
-        (LR | {"low": 0}, "x: low is 0.0, which has no logarithm; give a low above 0, or log: false"),
+        (LR | {"low": 0}, "x: log: true needs low > 0, got 0.0"),
         (LR | {"low": 0.2}, "x: low is 0.2 and high 0.1; give a high above low, or fix the key by an override"),
         (LR | {"step": 0.1}, "x: log and step exclude each other; leave out one of them"),
-        (LR | {"log": False, "step": 5}, "x: step is 5.0, more than from 0.0001 to 0.1; give a smaller one"),
+        (
+            LR | {"log": False, "step": 5},
+            "x: step is 5.0, larger than the range from 0.0001 to 0.1; give a smaller one",
+        ),
         (LR | {"low": "tiny"}, "x.low: is 'tiny'; input should be a valid number (smallest value)"),
         (LR | {"lo": 1}, "x.lo: no such key; did you mean low?"),
         (CHOSEN | {"choices": []}, "x.choices: is []; list should have at least 1 item"),
@@ -184,7 +187,7 @@ def test_what_is_wrong_with_a_parameter_is_one_sentence(entry: Tree, fault: str)
 
 def test_a_condition_is_about_a_choice_that_is_there() -> None:
     assert faults_of(chosen=CHOSEN, x=MOMENTUM | {"when": {"chosen": "adam"}}) == [
-        "search_space.x.when: is about chosen=adam, which is none of its choices [adamw,sgd]"
+        "search_space.x.when: is about chosen=adam, which is not one of its choices [adamw,sgd]"
     ]
     assert faults_of(lr=LR, x=MOMENTUM | {"when": {"lr": 0.1}}) == [
         "search_space.x.when: names lr, which is a range; only a categorical parameter can be a condition"

@@ -184,7 +184,7 @@ def test_the_note_of_a_search_keeps_no_password(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["postgres://u:secret@h:abc/db", "postgresql://u:secret@h:abc/db"])
 def test_an_address_that_is_none_is_told_without_its_password(tmp_path: Path, url: str) -> None:
-    with pytest.raises(ConfigError, match=r"^tune.storage: is no address; give postgresql://USER@HOST:PORT/DATABASE$"):
+    with pytest.raises(ConfigError, match=r"^tune.storage: is not a database URL; give postgresql://"):
         SharedStudy(tmp_path, "test", url, 5, 2)
 
 
@@ -206,9 +206,9 @@ def test_a_search_is_read_from_its_directory(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [
-        (lambda path: (path / SEARCH).unlink(), r"is no search's directory \(it has no search.json\)"),
+        (lambda path: (path / SEARCH).unlink(), r"is not a search directory: it has no search\.json"),
         (lambda path: (path / SEARCH).write_text("{}"), r"search.json is damaged: it doesn't say which search this is"),
-        (lambda path: (path / FILE).unlink(), "has lost its search.sqlite"),
+        (lambda path: (path / FILE).unlink(), "has lost its study: there is no search.sqlite"),
         (lambda path: (path / FILE).write_text("no database, but text" * 100), "can't be read from its storage"),
     ],
 )
@@ -248,13 +248,11 @@ def test_processes_claim_exactly_as_many_trials_as_there_are(tmp_path: Path) -> 
 
 
 def test_a_database_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(
-        ConfigError, match=r"^tune.storage: can't be reached: .*; start the server, or mend the address"
-    ):
+    with pytest.raises(ConfigError, match=r"^tune.storage: can't be reached: .*; start the server, or correct the URL"):
         SharedStudy(tmp_path, "test", "postgresql://nobody@127.0.0.1:9/digits", 5, 2)
 
 
 def test_nobody_is_connected_to_a_server_that_only_a_file_names(tmp_path: Path) -> None:
     note(tmp_path, "test", "postgresql://127.0.0.1:9/digits")
-    with pytest.raises(RunError, match=r"in a database, which you have to name: --storage postgresql://127.0.0.1:9/"):
+    with pytest.raises(RunError, match=r"in a database; name it with --storage postgresql://127.0.0.1:9/"):
         read_search(tmp_path)

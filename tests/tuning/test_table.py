@@ -15,7 +15,7 @@ from digits.runs.layout import RunError
 from digits.tuning.results import Trial, outcome_of, setting_text
 from digits.tuning.storage import read_search
 from digits.tuning.table import csv_of, ranks, report_search, text_of
-from tests.tuning.studies import study_of, trial_of, write_search
+from tests.support.studies import study_of, trial_of, write_search
 
 HERE = Path("outputs/tune/cnn")
 
@@ -97,7 +97,7 @@ def test_several_objectives_have_a_front_and_a_sort() -> None:
     text = text_of(outcome, HERE)
     assert "a search for most val/accuracy and least parameters" in text
     assert text.endswith(
-        "\nPareto front, which no trial beats in one objective without losing in another:\n"
+        "\nPareto front, the trials that no other beats in one objective without losing in another:\n"
         "  0, outputs/tune/cnn/trials/0: val/accuracy 90.00 %, parameters 300\n"
         "  1, outputs/tune/cnn/trials/1: val/accuracy 80.00 %, parameters 100\n"
     )
@@ -173,10 +173,10 @@ def test_a_search_is_read_from_its_directory(search: Path) -> None:
 
 
 def test_refusals_name_what_is_wrong(search: Path, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"^cnn_cnn doesn't search for val/f1; there are: val/accuracy$"):
+    with pytest.raises(RunError, match=r"^cnn_cnn has no objective val/f1; there are: val/accuracy$"):
         report_search(search, "val/f1")
     (search / "search.sqlite").unlink()
-    with pytest.raises(RunError, match=r"has lost its search.sqlite"):
+    with pytest.raises(RunError, match=r"has lost its study: there is no search.sqlite"):
         read_search(search)
-    with pytest.raises(RunError, match=r"is no search's directory \(it has no search.json\)$"):
+    with pytest.raises(RunError, match=r"is not a search directory: it has no search\.json$"):
         read_search(tmp_path / "other")

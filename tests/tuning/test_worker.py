@@ -156,7 +156,7 @@ def test_a_trial_whose_process_dies_is_trained_again_and_counted_once(tmp_path: 
     twice = [value_of(job) for job in worker.jobs if job.directory.name == "0001"]
     assert len(twice) == 2
     assert twice[0] == twice[1]
-    assert "    1  cut off: killed by signal 9" in worker.rows
+    assert "    1  interrupted: killed by signal 9" in worker.rows
 
 
 def test_a_trial_that_dies_too_often_has_failed_and_the_search_is_given_up(tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ def test_several_objectives_give_a_front(tmp_path: Path) -> None:
 def test_a_trial_without_a_number_fails(tmp_path: Path) -> None:
     worker = worker_in(tmp_path, lambda job: write_record(job, metrics={}), trials=1)
     worker.work()
-    assert trials_of(worker)[0].user_attrs[REASON] == "it has no val/accuracy that is a number"
+    assert trials_of(worker)[0].user_attrs[REASON] == "its val/accuracy is missing or not finite"
 
 
 def test_a_search_that_is_done_does_nothing(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Corruptions that smear, and the Gaussian filter that others use too."""
+"""Blurring corruptions, and the Gaussian filter that other corruptions use too."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ MOTION_ANGLE = 45.0
 def gaussian_matrix(side: int, sigma: float, edge: Literal["nearest", "cut"]) -> Tensor:
     """A Gaussian filter along one axis as a matrix, float64 (side, side); weights end at four sigma.
 
-    Beyond the picture is its outermost pixel ("nearest"), or nothing, and the weights inside are made to add up to
-    one again ("cut").
+    Beyond the edge the outermost pixel is repeated ("nearest"), or the weights are cut off and those inside
+    renormalised to sum to one ("cut").
     """
     reach = int(4 * sigma + 0.5)
     steps = torch.arange(-reach, reach + 1, dtype=torch.float64)
@@ -33,7 +33,7 @@ def gaussian_matrix(side: int, sigma: float, edge: Literal["nearest", "cut"]) ->
 
 
 def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
-    """Images float64 (N, side, side) under a round Gaussian filter, the outermost pixels repeated beyond the edge."""
+    """Images float64 (N, side, side) after an isotropic Gaussian blur, outermost pixels repeated beyond the edge."""
     matrix = gaussian_matrix(images.shape[-1], sigma, "nearest")
     return matrix @ images @ matrix.T
 
@@ -41,14 +41,14 @@ def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
 def glass_blur(images: Tensor, generator: Generator) -> Tensor:
     """Frosted glass: blurred, pixels swapped with near ones, blurred again.
 
-    Both blurs have sigma 0.7 and, as in the authors' program, go along the columns only: it gives the Gaussian filter
-    a picture without a channel axis and tells it that there is one. Twice, from the last pixel to the first, each
-    one but those of the two upper rows and left columns is swapped, with a chance of a half, with one at (dy, dx)
-    from it, both drawn from {-1, 0}.
+    Both blurs have sigma 0.7 and act along the columns only, as in the authors' program, which passes the Gaussian
+    filter an image without a channel axis but declares one. In two rounds, from the last pixel to the first, each
+    pixel outside the two upper rows and the two left columns is swapped, with probability 1/2, with the one at
+    (dy, dx) from it, both drawn from {-1, 0}.
     """
     number, side, _ = images.shape
     matrix = gaussian_matrix(side, GLASS_SIGMA, "nearest")
-    pixels = ((matrix @ images) * 255).floor() / 255  # the authors' program goes through bytes here
+    pixels = ((matrix @ images) * 255).floor() / 255  # the authors' program converts to bytes here
     pixels = pixels.flatten(1).T.contiguous()  # (side * side, N)
     places = [row * side + column for row in range(side - 1, 1, -1) for column in range(side - 1, 1, -1)]
     moves = torch.tensor([0, 0, 0, 0, 0, -1, -side, -side - 1])
@@ -63,7 +63,7 @@ def glass_blur(images: Tensor, generator: Generator) -> Tensor:
 
 
 def motion_blur(images: Tensor, generator: Generator) -> Tensor:
-    """A camera that moved: every pixel is a weighted mean over itself and the 20 that follow along a direction.
+    """Motion blur: every pixel becomes a weighted mean of itself and the next 20 along a direction.
 
     The weights are one half of a Gaussian of sigma 3, the direction lies within 45 degrees of the rows, the pixels
     along it are the nearest to whole steps, and the outermost are repeated beyond the edge: ImageMagick's motion blur

@@ -1,4 +1,4 @@
-"""The corruption that leaves only the outline."""
+"""The corruption that keeps only the edges."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from digits.data.corruptions.blur import gaussian_matrix
 
 SIGMA = 1.0
 LOW, HIGH = 0.1, 0.2
-TIE = 1e-9
-"""Heights that differ by less are equal, whatever the order in which a machine adds."""
+TIE = 1e-9  # heights that differ by less are equal, whatever the order in which a machine adds
 
 
 def canny_edges(images: Tensor) -> Tensor:
     """Canny's edges, white on black (J. Canny: A computational approach to edge detection, 1986).
 
-    Blurred with sigma 1, beyond the picture nothing; gradients by Sobel's operator, unscaled (a step from 0 to 1 has
-    4); an edge is where the gradient is nowhere higher one pixel on and one back along its direction; kept are those
-    above 0.2, and those above 0.1 that are linked to one by neighbours. The outermost pixels are never edges. This
-    follows scikit-image's description of its function, with its default values, which the authors used.
+    A blur of sigma 1, its weights cut off at the edge; gradients by Sobel's operator, unscaled (a step from 0 to 1 has
+    4); non-maximum suppression one pixel on and one back along the gradient; hysteresis, which keeps edges above 0.2
+    and those above 0.1 that neighbours link to one. The outermost pixels are never edges. This follows scikit-image's
+    description of its function, with its default values, which the authors used.
     """
     side = images.shape[-1]
     blur = gaussian_matrix(side, SIGMA, "cut")
@@ -40,7 +39,7 @@ def canny_edges(images: Tensor) -> Tensor:
 
 
 def _highest(height: Tensor, down: Tensor, right: Tensor) -> Tensor:
-    """Where the height is not exceeded along the gradient, bool (N, side, side); False on the outermost pixels.
+    """Local maxima of the height along the gradient, bool (N, side, side); False on the outermost pixels.
 
     One pixel on, along the larger component, the direction passes between two pixels: the height there is
     interpolated between theirs.

@@ -1,4 +1,4 @@
-"""Corruptions that move the ink: each picture one way or the other, always by the same amount."""
+"""Geometric corruptions: each image in a random direction, always by the same amount."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ SHIFT = 3.0
 
 
 def shear(images: Tensor, generator: Generator) -> Tensor:
-    """Leant to the left or to the right by 0.4 rad about the centre.
+    """Sheared to the left or to the right by 0.4 rad about the centre.
 
-    The pixel at (x, y) from the centre shows what was at (x - y sin a, y cos a), a = ±0.4: as in the release of
-    scikit-image that the authors' program used, which makes the picture 1 / cos a = 1.09 times as high, too.
+    The pixel at (x, y) from the centre takes the value at (x - y sin a, y cos a), a = ±0.4: as in the release of
+    scikit-image that the authors' program used, which also makes the image 1 / cos a = 1.09 times as high.
     """
     angle = SHEAR * _signs(len(images), generator)
     one, zero = torch.ones_like(angle), torch.zeros_like(angle)
@@ -31,7 +31,7 @@ def scale(images: Tensor) -> Tensor:
 
 
 def rotate(images: Tensor, generator: Generator) -> Tensor:
-    """Turned by 0.4 rad (22.9 degrees) about the centre, one way or the other."""
+    """Rotated by 0.4 rad (22.9 degrees) about the centre, in either direction."""
     angle = TURN * _signs(len(images), generator)
     zero = torch.zeros_like(angle)
     return _warp(images, (angle.cos(), -angle.sin(), zero), (angle.sin(), angle.cos(), zero))
@@ -45,16 +45,16 @@ def translate(images: Tensor, generator: Generator) -> Tensor:
 
 
 def _signs(number: int, generator: Generator) -> Tensor:
-    """-1 or 1 with the same chance, float64 (number,)."""
+    """-1 or 1 with equal probability, float64 (number,)."""
     return torch.randint(2, (number,), generator=generator).to(torch.float64) * 2 - 1
 
 
 def _warp(images: Tensor, x: tuple[Tensor, Tensor, Tensor], y: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-    """What each pixel shows, bilinearly, where outside is black: (a, b, c) is the place a x + b y + c.
+    """Images resampled bilinearly, black outside: the source of pixel (x, y) is a x + b y + c for each (a, b, c).
 
-    Places are pixels from the centre, x to the right and y down; a, b and c are (N,), one for each picture.
+    Coordinates are pixels from the centre, x to the right and y down; a, b and c are (N,), one for each image.
     """
-    half = images.shape[-1] / 2  # grids are in units of half a picture
+    half = images.shape[-1] / 2  # grids are in units of half an image
     rows = [torch.stack([a, b, c / half], dim=1) for a, b, c in (x, y)]
     grid = F.affine_grid(torch.stack(rows, dim=1), [len(images), 1, *images.shape[1:]], align_corners=False)
     return F.grid_sample(images.unsqueeze(1), grid, align_corners=False).squeeze(1)

@@ -1,4 +1,4 @@
-"""Corruptions that put something over the picture."""
+"""Corruptions that overlay something on the image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PEN = 2.3
 
 
 def stripe(images: Tensor) -> Tensor:
-    """The seven columns at the left and the seven at the right are inverted."""
+    """Seven columns at the left and seven at the right, inverted."""
     striped = images.clone()
     for columns in (slice(None, STRIPE), slice(-STRIPE, None)):
         striped[:, :, columns] = 1 - images[:, :, columns]
@@ -23,7 +23,7 @@ def stripe(images: Tensor) -> Tensor:
 
 
 def fog(images: Tensor, generator: Generator) -> Tensor:
-    """A cloud c, 0..1, is added three times over and the sum scaled back: (x + 3 c) p / (p + 3), p the largest x.
+    """A cloud c, 0..1, added three times over, and the sum scaled back: (x + 3 c) p / (p + 3), p the largest x.
 
     The cloud is the corner of a plasma fractal of 256x256 pixels, scaled to 0..1 (A. Fournier, D. Fussell,
     L. Carpenter: Computer rendering of stochastic models, 1982). Here the lowest and the highest point, by which it
@@ -33,7 +33,7 @@ def fog(images: Tensor, generator: Generator) -> Tensor:
     for level in range(6):  # 1x1 to 64x64
         cloud = _refined(cloud, level, generator)
     lowest, highest = cloud.amin((1, 2), keepdim=True), cloud.amax((1, 2), keepdim=True)
-    corner = cloud.roll((2, 2), (1, 2))[:, :12, :12]  # with a margin: what lies across its own edge is wrong
+    corner = cloud.roll((2, 2), (1, 2))[:, :12, :12]  # with a margin, since values across its own edge are wrong
     for level in (6, 7):
         corner = _refined(corner, level, generator)
     corner = corner[:, 8:36, 8:36]
@@ -67,8 +67,8 @@ def _refined(field: Tensor, level: int, generator: Generator) -> Tensor:
 def spatter(images: Tensor, generator: Generator) -> Tensor:
     """Blots of mud of level 0.25 over ink and background alike.
 
-    Normal noise of mean 0.65 and deviation 0.3, blurred with sigma 1, is wet above 0.65; the wet places, blurred with
-    sigma 1.5, cover as much as they then reach, and nothing where that is below 0.8.
+    Normal noise of mean 0.65 and deviation 0.3, blurred with sigma 1, is thresholded at 0.65; that mask, blurred with
+    sigma 1.5, is the opacity of the mud, set to zero below 0.8.
     """
     noise = 0.65 + 0.3 * torch.randn(images.shape, generator=generator, dtype=images.dtype)
     wet = (gaussian_blur(noise, 1.0) > 0.65).to(images.dtype)
@@ -97,7 +97,7 @@ def zigzag(images: Tensor, generator: Generator) -> Tensor:
     angle, length = torch.atan2(fall, torch.full_like(fall, 23.0)), torch.hypot(fall, torch.full_like(fall, 23.0))
     along = torch.tensor([0.0, *(2.0 + 4 * corner for corner in range(corners))], dtype=images.dtype)
     aside = torch.tensor([0.0, *(2.0 * (-1) ** corner for corner in range(corners))], dtype=images.dtype)
-    # the end is 23 to 23.6 pixels from the start, so there are always six corners, and a last bit of the way
+    # the end is 23 to 23.6 pixels from the start, so there are always six corners, and a short last segment
     along = torch.cat([along.expand(number, -1), length.unsqueeze(1)], dim=1)  # (N, 8)
     aside = torch.cat([aside.expand(number, -1), (-1 / (length - 20)).unsqueeze(1)], dim=1)
     columns = 2 + along * angle.cos().unsqueeze(1) - aside * angle.sin().unsqueeze(1)
@@ -111,8 +111,8 @@ def zigzag(images: Tensor, generator: Generator) -> Tensor:
 def _stroke(left: Tensor, start: Tensor, right: Tensor, end: Tensor, side: int = 28) -> Tensor:
     """Straight strokes from column `left`, row `start` to column `right`, row `end`, each (N,): levels (N, 28, 28).
 
-    A pixel d rows above or below the line has the level 1 + log(1 - d / 2.3), which is 0 from 1.45 rows on. Drawn are
-    the columns from floor(left) to ceil(right) - 1.
+    A pixel d rows above or below the line has the level 1 + log(1 - d / 2.3), which is 0 from 1.45 rows on. Only the
+    columns from floor(left) to ceil(right) - 1 are drawn.
     """
     line = torch.arange(side, dtype=left.dtype)
     slope = ((end - start) / (right - left)).unsqueeze(1)

@@ -1,4 +1,4 @@
-"""Corruptions that treat every pixel alone."""
+"""Corruptions of single pixels."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def shot_noise(images: Tensor, generator: Generator) -> Tensor:
 
 
 def impulse_noise(images: Tensor, generator: Generator) -> Tensor:
-    """Salt and pepper: 17 % of the pixels are replaced, by white or by black with the same chance."""
+    """Salt and pepper: 17 % of the pixels are replaced, by white or by black with equal probability."""
     drawn = torch.rand(images.shape, generator=generator, dtype=images.dtype)
     peppered = torch.where(drawn < IMPULSES, 0.0, images)
     return torch.where(drawn < IMPULSES / 2, 1.0, peppered)
 
 
 def brightness(images: Tensor) -> Tensor:
-    """Every level is lifted by 0.5 and cut at 1: ink and its soft edges turn white, the background grey."""
+    """Every level raised by 0.5 and cut at 1: ink and its soft edges turn white, the background grey."""
     return images + LIFT

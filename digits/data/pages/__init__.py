@@ -1,1 +1,1 @@
-"""Pages composed of digits that are known, to train and to judge a detector on: written, lit, photographed."""
+"""Pages composed of labelled digits, to train and evaluate a detector on: written, lit, photographed."""

@@ -1,8 +1,8 @@
-"""Composed pages on a disk: made once, by every core, then read where they are needed and never all held in memory.
+"""The cache of composed pages on disk: made once, on all cores, then read on demand and never all held in memory.
 
-A folder belongs to what its pages follow from: the digits, the seed, the material, the composer's own source and the
-libraries that it draws with. Its pages are in shards, each written whole or not at all, so what was interrupted goes on
-where it was.
+A folder's name is a hash of all that its pages depend on: the digits, the seed, the material, the composer's own source
+and the libraries that it draws with. Its pages are in shards, each written whole or not at all, so that an interrupted
+start resumes where it was.
 """
 
 from __future__ import annotations
@@ -35,45 +35,36 @@ if TYPE_CHECKING:  # the composer comes with matplotlib and Pillow: imported whe
 
 log = logging.getLogger(__name__)
 
-COMPOSER = 2
-"""Raised where the same digits, seed and material come to give other pages: runs on record tell theirs by it."""
-
-SHARD = 50
-"""Pages of a shard: a second or so of work."""
-
-TOLD_EVERY = 15.0
-"""Seconds between two lines that say how far the composing is."""
-
-PATIENCE = 2.0
-"""Seconds after which a line says that another process is waited for."""
+COMPOSER = 2  # raised when the same digits, seed and material give other pages; part of the runs' recorded checksums
+SHARD = 50  # pages of a shard: a second or so of work
+REPORTED_EVERY = 15.0  # seconds between two lines of progress
+PATIENCE = 2.0  # seconds of waiting for another process until a line reports it
+DRAWN_WITH = ("numpy", "cv2", "PIL")  # libraries whose next version may draw differently
 
 NOT_COMPOSING = {"__init__", "cache", "composing", "shards", "crops", "patches", "rows", "datamodule"}
-"""Files of this package that no page follows from."""
-
-DRAWN_WITH = ("numpy", "cv2", "PIL")
-"""Libraries whose next version may draw otherwise."""
+"""Files of this package on which no page depends."""
 
 
 class Digits(NamedTuple):
-    """What may be written on the pages of a split."""
+    """The digits that are written on the pages of a split."""
 
     images: npt.NDArray[np.uint8]  # (N, 28, 28)
     labels: npt.NDArray[np.int64]  # (N,): 0..9
 
 
 class Work(NamedTuple):
-    """The pages of a split: what they follow from, and where they are kept."""
+    """The pages of a split: their inputs, and the folders that hold them."""
 
     split: str
     seed: tuple[int, int]
     material: Path | None  # a folder of fonts and pictures
     folder: Path  # of the pages
     digits: Path  # folder of the digits and their skeletons
-    origin: str  # a name for what the pages follow from, wherever and by whichever release they are composed
+    origin: str  # hash of the pages' inputs, the same on every machine and in every release
 
 
 def work_of(cache_folder: Path, split: str, seed: int, digits: Digits, material: Path | None) -> Work:
-    """The pages of a split that follow from these; page i from its number too."""
+    """The pages of a split as a function of these arguments; page i depends on its number too."""
     drawn = _digest(*(np.ascontiguousarray(array).tobytes() for array in digits))
     extra = "" if material is None else _digest_of_material(material)
     versions = [f"{library} {import_module(library).__version__}" for library in DRAWN_WITH]
@@ -84,12 +75,12 @@ def work_of(cache_folder: Path, split: str, seed: int, digits: Digits, material:
 
 
 def shards_of(number: int) -> list[Shard]:
-    """The shards that hold so many pages."""
+    """The shards that hold `number` pages."""
     return [Shard(start, min(SHARD, number - start)) for start in range(0, number, SHARD)]
 
 
 def compose_missing(work: Work, number: int, digits: Callable[[], Digits]) -> None:
-    """Compose so many pages as far as they are not kept. Another process that wants the same pages waits.
+    """Compose the missing ones of `number` pages. Another process that wants the same pages waits.
 
     Raises OSError where the folder can't be written, DataError where the digits are too few or a process dies.
     """
@@ -113,8 +104,8 @@ def _missing(work: Work, number: int) -> list[Shard]:
 # ---- Names ------------------------------------------------------------------------------------------
 
 
-def _digest(*told: bytes) -> str:
-    return hashlib.sha256(b"".join(told)).hexdigest()[:12]
+def _digest(*parts: bytes) -> str:
+    return hashlib.sha256(b"".join(parts)).hexdigest()[:12]
 
 
 def _source() -> list[bytes]:
@@ -125,7 +116,7 @@ def _source() -> list[bytes]:
 
 
 def _digest_of_material(folder: Path) -> str:
-    """A name for the fonts and pictures of a folder that are used."""
+    """A hash of the fonts and pictures of a folder that are used."""
     from digits.data.pages.paper.photographs import photographs
     from digits.data.pages.stamps.lettering import handwriting_fonts
 
@@ -139,12 +130,12 @@ def _digest_of_material(folder: Path) -> str:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """While no other process makes what belongs into a folder."""
+    """A lock, under which no other process writes into a folder."""
     lock = FileLock(folder / ".lock")
     try:
         lock.acquire(timeout=PATIENCE)
     except Timeout:
-        log.info("waiting for another process, which composes for %s", folder)
+        log.info("waiting for another process, which composes in %s", folder)
         lock.acquire()
     try:
         yield
@@ -153,7 +144,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _keep_digits(folder: Path, digits: Callable[[], Digits]) -> None:
-    """Leave the digits for the processes that compose, and the distances to their skeletons, which take a while."""
+    """Write the digits for the processes that compose, and the distances to their skeletons, which take a while."""
     from digits.data.pages.stamps.skeleton import distance_maps
 
     with _alone(folder):
@@ -166,7 +157,7 @@ def _keep_digits(folder: Path, digits: Callable[[], Digits]) -> None:
 
 @lru_cache(maxsize=1)
 def _stock(digits: Path, material: Path | None) -> Stock:
-    """What pages are composed of; once per process.
+    """The stock that pages are composed of, loaded once per process.
 
     Raises DataError where the files are damaged, or the digits too few.
     """
@@ -182,17 +173,17 @@ def _stock(digits: Path, material: Path | None) -> Stock:
         return Stock(images, labels, distances, material)
     except ValueError as error:
         why = f"no pages can be composed of {len(labels):,} digits: {error}"
-        raise DataError(f"{why}; by data.val_size they are parted among the splits") from None
+        raise DataError(f"{why}; data.val_size divides them among the splits") from None
 
 
 def _compose_shard(work: Work, shard: Shard) -> int:
-    """Compose and write a shard; how many pages it has."""
+    """Compose and write a shard; returns the number of its pages."""
     import cv2
 
     from digits.data.pages.compose import compose
 
     threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)  # the pages are small, and every core has some of its own
+    cv2.setNumThreads(1)  # the pages are small, and every core composes its own
     try:
         stock = _stock(work.digits, work.material)
         indices = range(shard.start, shard.start + shard.pages)
@@ -211,18 +202,18 @@ def _compose_all(work: Work, missing: Sequence[Shard]) -> None:
     with _workers() as pool:
         futures = [pool.submit(_compose_shard, work, shard) for shard in missing]
         todo, done = sum(shard.pages for shard in missing), 0
-        begun = told = time.monotonic()
+        begun = reported = time.monotonic()
         try:
             for future in as_completed(futures):
                 done += future.result()
-                if time.monotonic() - told > TOLD_EVERY:
-                    told = time.monotonic()
-                    left = (told - begun) / done * (todo - done) / 60
+                if time.monotonic() - reported > REPORTED_EVERY:
+                    reported = time.monotonic()
+                    left = (reported - begun) / done * (todo - done) / 60
                     log.info("%s of %s pages, %.0f min left", f"{done:,}", f"{todo:,}", left)
         except BrokenProcessPool:
-            why = "a process that composes pages died, perhaps for want of memory"
-            raise DataError(f"{why}; the same command composes what is missing in {work.folder}") from None
-        except BaseException:  # an interrupt too: what is not begun must not be, and the error goes on
+            why = "a process that composes pages died, perhaps for lack of memory"
+            raise DataError(f"{why}; run the same command again to compose the rest in {work.folder}") from None
+        except BaseException:  # an interrupt too: shards that are not begun are cancelled, and the error is raised
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
@@ -234,18 +225,18 @@ def _workers() -> ProcessPoolExecutor:
     """A process for each core."""
     from joblib import cpu_count  # by affinity and a container's share, as `digits.processes.cores` counts them
 
-    spawn = multiprocessing.get_context("spawn")  # a process forked beside threads may wait for a lock for ever
+    spawn = multiprocessing.get_context("spawn")  # a process forked beside threads may deadlock
     return ProcessPoolExecutor(cpu_count(), spawn, initializer=_follow_the_parent)
 
 
 def _follow_the_parent() -> None:
-    """Leave Ctrl-C, which reaches every process of the terminal, to the one that waits for the others; end with it."""
+    """Ignore Ctrl-C, which reaches every process of the terminal: the parent handles it; exit when the parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
 
 
 def _end_with_the_parent() -> None:
-    """One that dies hard tells nobody, and what it began would wait for work for ever."""
+    """Exit with the parent: one that is killed can't stop its workers, and they would wait for work for ever."""
     parent = multiprocessing.parent_process()
     assert parent is not None, "it is run in a pool's process"
     parent.join()

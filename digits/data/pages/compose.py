@@ -1,4 +1,4 @@
-"""Whole pages: a layout by lot, the paper, what lies on it, the writing, and the picture that comes of it."""
+"""Whole pages: a random layout, the paper, what lies on it, the writing, and the picture of the result."""
 
 from __future__ import annotations
 
@@ -13,17 +13,14 @@ from digits.data.pages.paper.render import Writing, render, screen
 from digits.data.pages.paper.scenery import Scenery, cover
 from digits.data.pages.stamps.stock import Stock
 
-TRIES = 6
-"""A page that should have digits and got none is written again, from the second half of the tries on uncovered."""
-
-NARROWEST = 2.0
-"""Pixels of a box's side, at least."""
+TRIES = 6  # at a page that should have digits and got none; in the second half of them nothing lies on the page
+NARROWEST = 2.0  # least side of a box, in pixels
 
 RULED, PATTERNED, ANNOTATED = 0.35, 0.05, 0.14
 """Shares of photographed pages with printed lines, with a pattern as on cheques, with something drawn by hand."""
 
 UNRULED = ("table", "form", "single", "cut single", "thin", "tiny", "mnist", "mnist row", "pixels", f"{BLANK}pixels")
-"""Layouts that seldom stand on ruled paper, or have rules of their own."""
+"""Layouts that seldom stand on ruled paper, or have their own ruled lines."""
 
 LOOKS = ("photo", SCREEN, RAW)
 
@@ -65,7 +62,7 @@ def finish(scribe: Scribe, look: str, layout: str) -> None:
 
 
 def picture(page: Page, scenery: Scenery, random: Random, look: str) -> Grey:
-    """The picture (H, W) that a page comes to."""
+    """The picture (H, W) of a page."""
     if look == RAW:
         ink = np.round(255 * np.clip(page.ink, 0, 1)).astype(np.uint8)
         return ink if random.random() < 0.75 else 255 - ink
@@ -81,6 +78,6 @@ def enlarged(page: Composed, zoom: int) -> Composed:
 
 
 def numbered(lines: np.ndarray[tuple[int], np.dtype[np.int16]]) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
-    """The lines' numbers without those that no digit has: 0, 1, 2, … in their order; -1 stays."""
+    """The lines renumbered 0, 1, 2, … in their order, without gaps; -1 stays."""
     used = np.unique(lines[lines >= 0])
     return np.where(lines >= 0, np.searchsorted(used, lines), -1).astype(np.int16)

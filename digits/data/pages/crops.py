@@ -1,4 +1,4 @@
-"""Square crops of pages, in which the digits have the sizes that a detector is asked about, and some have others."""
+"""Square crops of pages, in which most digits have a size within the detector's range, and some have others."""
 
 from __future__ import annotations
 
@@ -13,23 +13,16 @@ from digits.reading.boxes import LARGEST, SMALLEST, sizes
 from digits.reading.detect import border_level
 
 KINDS = {"fitting": 0.65, "too large": 0.17, "too small": 0.06, "anywhere": 0.12}
-"""Shares of crops of a page with digits: one of them gets a size of the detector's range, or another, or none does.
+"""Shares of crops of a page with digits, by the size of one digit: within the detector's range, or not, or any.
 
-Of those that are too large for a level parts are seen, which are no digits there; anywhere on a page there is mostly
+Digits that are too large for a level show parts that are not digits there; a crop anywhere on a page shows mostly
 paper, whose noise at a fine level looks like strokes.
 """
 
-TOO_LARGE, TOO_SMALL = (1.6, 6.0), (0.15, 0.6)
-"""By how much the size is missed."""
-
-MOST_ENLARGED = 2.5
-"""Pages are not enlarged further: there is no more on them."""
-
-SEEN, HARDLY_SEEN = 0.8, 0.2
-"""Shares of a digit that have to be on the crop for it to be looked for, and for it to count for nothing."""
-
-TINIEST = 3.0
-"""Pixels below which nobody can tell a digit."""
+TOO_LARGE, TOO_SMALL = (1.6, 6.0), (0.15, 0.6)  # factors by which a size is out of range
+MOST_ENLARGED = 2.5  # pages are not enlarged further: no detail would be added
+SEEN, HARDLY_SEEN = 0.8, 0.2  # least shares of a digit on the crop to be a target, and to be ignored as unclear
+TINIEST = 3.0  # pixels below which a digit is illegible
 
 Boxes = npt.NDArray[np.float32]  # (n, 4)
 Labels = npt.NDArray[np.int64]  # (n,)
@@ -38,7 +31,7 @@ Labels = npt.NDArray[np.int64]  # (n,)
 def random_crop(page: Composed, side: int, random: Random) -> tuple[Grey, Boxes, Labels]:
     """A crop of side x side pixels, the digits' boxes in its pixels, and their labels.
 
-    What lies beyond the page has the grey of its border, as in the reader's pyramid.
+    The surroundings of the page have the grey of its border, as in the reader's levels.
     """
     height, width = page.pixels.shape
     kind = str(random.choice(list(KINDS), p=list(KINDS.values()))) if len(page.boxes) else "anywhere"
@@ -61,7 +54,7 @@ def random_crop(page: Composed, side: int, random: Random) -> tuple[Grey, Boxes,
 
 
 def _window(middle: float, length: float, whole: int) -> tuple[int, int]:
-    """Where a window of about this length begins, mostly on the page, and how long it is."""
+    """Start and length of a window of about this length, mostly on the page."""
     if length < whole:
         middle = min(max(middle, 0.42 * length), whole - 0.42 * length)
     rounded = max(8, round(length))
@@ -69,7 +62,7 @@ def _window(middle: float, length: float, whole: int) -> tuple[int, int]:
 
 
 def _cut(pixels: Grey, window: tuple[int, int, int, int], side: int) -> Grey:
-    """The window left, top, width, height of a page, brought to side x side."""
+    """The window (left, top, width, height) of a page, scaled to side x side."""
     left, top, across, down = window
     height, width = pixels.shape
     x0, y0, x1, y1 = max(0, left), max(0, top), min(width, left + across), min(height, top + down)
@@ -87,7 +80,7 @@ def _cut(pixels: Grey, window: tuple[int, int, int, int], side: int) -> Grey:
 
 
 def _moved(page: Composed, window: tuple[int, int, int, int], side: int) -> tuple[Boxes, Labels]:
-    """The page's boxes in pixels of the crop; those that are cut off are unclear, those that are not on it left out."""
+    """The page's boxes in pixels of the crop; cut-off ones are unclear, those outside are dropped."""
     left, top, across, down = window
     to_x, to_y = side / across, side / down
     boxes = ((page.boxes - np.array([left, top, 0, 0])) * np.array([to_x, to_y, to_x, to_y])).astype(np.float32)
@@ -100,7 +93,7 @@ def _moved(page: Composed, window: tuple[int, int, int, int], side: int) -> tupl
 
 
 def _varied(pixels: Grey, random: Random) -> Grey:
-    """The crop as another camera would have it: either polarity, more noise, less sharp, darker or lighter."""
+    """The crop as from another camera: either polarity, more noise, less sharp, darker or lighter."""
     if random.random() < 0.5:
         pixels = 255 - pixels
     if random.random() < 0.25:

@@ -1,10 +1,11 @@
-"""The DataModule of composed pages: a detector is trained on crops of them, and judged by whole ones."""
+"""The DataModule of composed pages: a detector is trained on crops of them, and evaluated on whole ones."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from torch import nn
+from typing_extensions import override
 
 from digits.config.faults import ConfigError, Fault
 from digits.data.base import SplitsDataModule
@@ -14,15 +15,15 @@ from digits.data.pages.rows import PageBatch, PageRows
 
 
 class PagesDataModule(SplitsDataModule[PageBatch]):
-    """Pages that are composed of MNIST's training digits; those of its test split are never touched.
+    """Pages composed of MNIST's training digits; those of its test split are never used.
 
     Of the training digits `val_size` are kept by `split_seed`, as for `data=mnist`: pages for validation are composed
-    of one half of them, pages for the test of the other, and pages to train on of the rest. An epoch has `crops` crops
-    of each of `pages` pages, of `image_size` pixels; no two epochs have the same.
+    of one half of them, test pages of the other, and training pages of the rest. An epoch has `crops` crops of each of
+    `pages` pages, of `image_size` pixels; no two epochs have the same crops.
 
-    The pages are composed once, by every core, and lie in the folder `cache`. They follow from `pages_seed` and, with
-    `material`, from what is in that folder: handwriting fonts, in which some digits, letters and words of the training
-    pages are written, and pictures without digits. Pages for validation and the test have none of it.
+    The pages are composed once, on all cores, and lie in the folder `cache`. They depend on `pages_seed` and, with
+    `material`, on that folder's content: handwriting fonts, in which some digits, letters and words of the training
+    pages are written, and pictures without digits. Validation and test pages use no material.
 
     Raises ConfigError for transforms of the group `augment`, which would leave the boxes behind.
     """
@@ -67,13 +68,14 @@ class PagesDataModule(SplitsDataModule[PageBatch]):
         self.crops, self.composing = crops, Composing(pages_seed, material, cache)
         self.classes = DIGITS
 
+    @override
     def prepare_data(self) -> None:
-        """Fetch MNIST and compose the pages, if need be, and read none; Lightning calls this in one process only."""
+        """Fetch MNIST and compose missing pages; none is read."""
         for name, number in self.numbers.items():
             self.composing.compose(self._arrays(), self.val_size, self.split_seed, name, number)
 
+    @override
     def setup(self, stage: str | None = None) -> None:
-        """Make the splits."""
         if hasattr(self, "train"):
             return
         arrays = self._arrays()
@@ -81,10 +83,10 @@ class PagesDataModule(SplitsDataModule[PageBatch]):
         self.train, self.val, self.test = map(self.split, self.numbers)
 
     def split(self, name: str) -> PageRows:
-        """A split by name: train, val or test. Its pages are composed if need be, and no others; `setup` does it too.
+        """A split by name: train, val or test. Only its own missing pages are composed; `setup` calls it for all three.
 
-        Raises DataError when MNIST can't be had, there is no folder of that name, or the cache is damaged or can't be
-        written.
+        Raises DataError when MNIST can't be fetched, the material's folder is missing, or the cache is damaged or can't
+        be written.
         """
         training = name == "train"
         pages = self.composing.pages(self._arrays(), self.val_size, self.split_seed, name, self.numbers[name])

@@ -1,4 +1,4 @@
-"""A page while it is written on: its ink, its print, and where its digits are; and what comes of it."""
+"""A page while it is written on (its ink, its print, the boxes of its digits), and the composed result."""
 
 from __future__ import annotations
 
@@ -19,14 +19,9 @@ Random: TypeAlias = np.random.Generator
 Box: TypeAlias = tuple[float, float, float, float]
 """Centre x, centre y, width, height, in pixels."""
 
-NO_DIGIT = None
-"""The label of letters, signs and whatever else is put on a page without being looked for."""
-
-UNCLEAR = -1
-"""The label of a digit that is cut off or covered: finding it is neither right nor wrong."""
-
-READABLE = 0.85
-"""Share of a digit that has to be on the page for it to be looked for."""
+NO_DIGIT = None  # the label of letters, signs and other marks that are not targets
+UNCLEAR = -1  # the label of a digit that is cut off or covered: finding it is neither correct nor wrong
+READABLE = 0.85  # share of a digit that has to be on the page for it to be a target
 
 
 class Composed(NamedTuple):
@@ -41,7 +36,7 @@ class Composed(NamedTuple):
 
     @property
     def text(self) -> str | None:
-        """What is written: its digits line by line, parted by newlines; None where a digit has no line."""
+        """The digits line by line, separated by newlines; None where a digit has no line."""
         clear = self.labels != UNCLEAR
         if (self.lines[clear] < 0).any():
             return None
@@ -51,7 +46,7 @@ class Composed(NamedTuple):
 
 @dataclass
 class Writer:
-    """What stays the same while one person writes: sizes in pixels, angles in radians."""
+    """The constants of one person's writing: sizes in pixels, angles in radians."""
 
     height: float  # of a digit
     pen: float  # thickness of a stroke
@@ -60,11 +55,11 @@ class Writer:
     kinds: tuple[float, float, float, float] = (0.4, 0.25, 0.33, 0.02)
     """Shares of digits: MNIST's skeletons drawn with this pen, MNIST's own grey levels, strokes, handwriting fonts."""
     forms: dict[int, int] = field(default_factory=dict)
-    """For a class the style of `digits.data.synthetic.strokes` that this person has: chosen once, then kept."""
+    """By class, this person's style of `digits.data.synthetic.strokes`: chosen once, then kept."""
 
 
 class Page:
-    """What has been written so far. Nothing is written over what lies on the page, and little over other ink."""
+    """A page in progress. Nothing is written over things that lie on it, and little over other ink."""
 
     def __init__(self, height: int, width: int) -> None:
         self.ink: Ink = np.zeros((height, width), np.float32)  # by hand
@@ -74,7 +69,7 @@ class Page:
         self.boxes: list[Box] = []
         self.labels: list[int] = []
         self.lines: list[int] = []
-        self.others: list[Box] = []  # boxes of what is no digit
+        self.others: list[Box] = []  # boxes of non-digits
         self.next_line = 0
 
     @property
@@ -84,7 +79,7 @@ class Page:
         return height, width
 
     def new_line(self) -> int:
-        """The number of a text line that begins."""
+        """The number of a new text line."""
         self.next_line += 1
         return self.next_line - 1
 
@@ -100,7 +95,7 @@ class Page:
         cut: bool = False,
         printed: bool = False,
     ) -> bool:
-        """Put a stamp with its middle at (x, y), if there is room; whether it was put.
+        """Put a stamp with its middle at (x, y), if there is room; returns whether it was put.
 
         `overlap` is the share of its box that other stamps may have used; None: any. A digit has to be on the page
         whole, unless it may be `cut`. Nothing is put where the page is covered.
@@ -142,7 +137,7 @@ class Page:
         self.others = [box for box, share in (self._left_of(box, left, top) for box in self.others) if share > 0]
 
     def _left_of(self, box: Box, left: int, top: int) -> tuple[Box, float]:
-        """What is left of a box on a page whose corner is now at (left, top), and the share of its area."""
+        """The rest of a box on a page whose corner is now at (left, top), and its share of the area."""
         (x, y, wide, high), (height, width) = box, self.size
         x0, x1 = max(0.0, x - wide / 2 - left), min(float(width), x + wide / 2 - left)
         y0, y1 = max(0.0, y - high / 2 - top), min(float(height), y + high / 2 - top)
@@ -150,7 +145,7 @@ class Page:
         return ((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0), share
 
     def composed(self, pixels: Grey, layout: str) -> Composed:
-        """The page as a picture that was made of it."""
+        """The page with the picture that was made of it."""
         return Composed(
             pixels,
             np.array(self.boxes, np.float32).reshape(-1, 4),

@@ -1,4 +1,4 @@
-"""Patches cut out of composed pages by the boxes of what is written there, as the reader cuts what a detector finds."""
+"""Patches cut out of composed pages by the boxes of their writing, as the reader cuts out a detector's findings."""
 
 from __future__ import annotations
 
@@ -14,37 +14,26 @@ from digits.data.pages.paper.light import log_uniform
 from digits.reading.patch import box_patches
 
 MOVED, RESIZED, STRETCHED = 0.04, 0.08, 0.07
-"""How far boxes are off, as standard deviations: of a centre in shares of the size, of the size and of the aspect as
-logarithms. A detector's were off by as much on validation pages (`python -m benchmarks.reading.choose`)."""
+"""Errors of boxes, as standard deviations: of a centre in shares of the size, of the size and the aspect as logarithms.
+A detector's boxes had the same errors on validation pages (`python -m benchmarks.reading.choose`)."""
 
-SHIFTED = 0.3
-"""As many boxes that fit no digit, for each that does: between two, beside one, on a part of one."""
-
-NEAR = 0.4
-"""Shares of its sides by which a box's centre is off where the digit is surely not what it fits."""
-
-AS_LARGE = 0.6
-"""Share of a digit's height from which on a box may still be the digit's; a lower one holds a part of it."""
-
-ON_THINGS = 12
-"""Boxes on a picture in which nothing is written: on its edges, where a detector's false findings lie."""
-
-SMALLEST = 8
-"""Pixels that such a box is high, at least."""
-
-NO_DIGIT = -1
-"""The label of a patch that shows none."""
+SHIFTED = 0.3  # boxes that fit no digit (between two, beside one, on a part of one) for each that fits one
+NEAR = 0.4  # a box whose centre is off by this share of a digit's sides certainly does not fit it
+AS_LARGE = 0.6  # least height of a box that may fit a digit, in its heights; a lower one holds a part of it
+ON_THINGS = 12  # boxes on a picture without writing: on its edges, where a detector's false findings lie
+SMALLEST = 8  # least height of such a box, in pixels
+NO_DIGIT = -1  # the label of a patch without a digit
 
 
 class Patches(NamedTuple):
-    """Patches and what is in the middle of each."""
+    """Patches with the label of what is in the middle of each."""
 
     images: npt.NDArray[np.uint8]  # (N, 28, 28)
     labels: npt.NDArray[np.int64]  # (N,): 0..9 or NO_DIGIT
 
 
 def cut_patches(pages: Sequence[Composed], random: Random) -> Patches:
-    """A patch of every clear digit, of all else that was written, of boxes that fit nothing, and of things."""
+    """Patches of every clear digit, of all else that was written, of boxes that fit nothing, and of things."""
     images, labels = [np.empty((0, 28, 28), np.uint8)], [np.empty(0, np.int64)]
     for page in pages:
         clear = page.labels != UNCLEAR
@@ -60,7 +49,7 @@ def cut_patches(pages: Sequence[Composed], random: Random) -> Patches:
 
 
 def _jittered(boxes: npt.NDArray[np.float32], random: Random) -> npt.NDArray[np.float32]:
-    """Boxes (n, 4) as a detector gives them."""
+    """Boxes (n, 4) with the errors of a detector's."""
     moved = boxes.copy()
     sizes = boxes[:, 2:].max(1, initial=1, keepdims=True)
     number = len(boxes)
@@ -90,7 +79,7 @@ def _misfits(
 
 
 def _on_things(grey: npt.NDArray[np.uint8], random: Random) -> npt.NDArray[np.float32]:
-    """Boxes as high and wide as digits of any size, their middles where a picture's grey levels change."""
+    """Boxes of the shapes of digits of any size, their middles where a picture's grey levels change."""
     height, width = grey.shape
     soft = cv2.GaussianBlur(grey, (0, 0), 1.5).astype(np.float32)
     change = np.hypot(cv2.Sobel(soft, cv2.CV_32F, 1, 0), cv2.Sobel(soft, cv2.CV_32F, 0, 1)).ravel() + 0.1

@@ -1,4 +1,4 @@
-"""Pages as a split: batches of crops to train on, and of whole pages beside them to judge by."""
+"""Pages as a split: batches of crops to train on, with whole pages for evaluation."""
 
 from __future__ import annotations
 
@@ -12,25 +12,24 @@ from torch import Tensor
 from digits.data.loader import mix
 from digits.data.pages.page import Composed
 
-NO_BOX = -2
-"""The label where a crop has fewer digits than another of its batch."""
+NO_BOX = -2  # the label of padding, where a crop has fewer digits than another of its batch
 
 
 class PageBatch(NamedTuple):
-    """What a step gets."""
+    """The input of one step."""
 
     images: Tensor  # uint8 (B, 1, S, S): crops; float32 0..1 after the DataModule's transforms
     boxes: Tensor  # float32 (B, M, 4): centre x, centre y, width, height in pixels
     labels: Tensor  # int64 (B, M): 0..9, UNCLEAR or NO_BOX
     indices: Tensor  # int64 (B,): rows of the split
     seed: int
-    pages: tuple[Composed, ...]  # the whole pages, where they are asked for: one for each crop
+    pages: tuple[Composed, ...]  # the whole pages, one for each crop; empty in training
 
 
 class PageRows:
-    """Crops of pages; a row is a page, or with `crops` of each in training several are of the same page.
+    """Crops of pages; each page has `crops` rows.
 
-    A crop follows from the batch's seed and its row. With `whole` a batch has the pages themselves too.
+    A crop is a function of the batch's seed and its row. With `whole` a batch contains the pages themselves too.
     """
 
     def __init__(self, pages: Sequence[Composed], side: int, crops: int = 1, *, whole: bool = False) -> None:
@@ -46,7 +45,7 @@ class PageRows:
 
     def batch(self, rows: Tensor, seed: int) -> PageBatch:
         """A crop for each row."""
-        from digits.data.pages.crops import random_crop  # and OpenCV: not where other data are trained on
+        from digits.data.pages.crops import random_crop  # and OpenCV, which other data don't need
 
         pages = [self.pages[row // self.crops] for row in rows.tolist()]
         made = [

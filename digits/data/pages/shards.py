@@ -1,4 +1,4 @@
-"""Composed pages in files: so many of them together, their pixels read when they are looked at."""
+"""Composed pages in files, several to a file; a page's pixels are read on access."""
 
 from __future__ import annotations
 
@@ -18,34 +18,33 @@ import numpy.typing as npt
 from digits.data.datasets import DataError
 from digits.data.pages.page import Composed
 
-ARRAYS = ("boxes", "labels", "lines", "others")
-"""What a page has beside its pixels and its layout, by the names in `Composed`."""
+ARRAYS = ("boxes", "labels", "lines", "others")  # fields of `Composed` beside the pixels and the layout
 
 DAMAGES = (
     *(ValueError, KeyError, IndexError, EOFError, FileNotFoundError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error, struct.error),
 )
-"""What reading a damaged file ends in."""
+"""The exceptions of reading a damaged file."""
 
 
 def damaged(folder: Path, why: object) -> DataError:
-    """That a folder's files are not what was written."""
-    return DataError(f"{folder} holds damaged files ({why}); delete this folder, and what it held is made anew")
+    """The error for a folder whose files are not as they were written."""
+    return DataError(f"{folder} holds damaged files ({why}); delete this folder, and its content is composed again")
 
 
 class Shard(NamedTuple):
-    """So many pages from a first one on."""
+    """A number of pages from `start` on."""
 
     start: int
     pages: int
 
     def path(self, folder: Path) -> Path:
-        """Its file; the pixels lie beside it, as `.raw`."""
+        """The shard's file; the pixels lie beside it, as `.raw`."""
         return folder / f"{self.start:06d}-{self.pages}.npz"
 
 
 class Kept(NamedTuple):
-    """A page in memory, all but its pixels, and where these lie."""
+    """A page in memory without its pixels, and their place in a file."""
 
     file: Path
     offset: int  # in bytes
@@ -57,7 +56,7 @@ class Kept(NamedTuple):
     layout: str
 
     def read(self) -> Composed:
-        """The page. Raises DataError where its pixels are gone."""
+        """Read the whole page. Raises DataError where its pixels are missing."""
         height, width = self.shape
         try:
             pixels = np.fromfile(self.file, np.uint8, height * width, offset=self.offset).reshape(self.shape)
@@ -67,7 +66,7 @@ class Kept(NamedTuple):
 
 
 class KeptPages(Sequence[Composed]):
-    """The pages of shards, of which no file stays open: a process may have 256 of them.
+    """The pages of shards; no file stays open, since a process may be limited to 256.
 
     Raises DataError where the files are damaged, naming the folder to delete.
     """
@@ -99,7 +98,7 @@ def _read_shard(folder: Path, shard: Shard) -> list[Kept]:
         ends = np.cumsum(sizes, axis=0)
         found = (len(shapes), pixels.stat().st_size, len(labels), len(others))
         if found != (shard.pages, *ends[-1].tolist()):
-            raise ValueError(f"{path.stem} has other sizes than it tells")
+            raise ValueError(f"{path.stem} has other sizes than it states")
     except DAMAGES as error:
         raise damaged(folder, error) from None
     pages = []
@@ -111,7 +110,7 @@ def _read_shard(folder: Path, shard: Shard) -> list[Kept]:
 
 
 def write_shard(folder: Path, shard: Shard, pages: Sequence[Composed]) -> None:
-    """Write pages such that the shard's own file is there only when the pixels are there too."""
+    """Write pages, the pixels first: the shard's own file exists only when they do too."""
     path = shard.path(folder)
     with _whole(path.with_suffix(".raw")) as file:
         for page in pages:
@@ -134,7 +133,7 @@ def write_array(path: Path, array: npt.NDArray[np.generic]) -> None:
 
 @contextmanager
 def _whole(path: Path) -> Iterator[BinaryIO]:
-    """A file to be written, which is there when all of it is."""
+    """A file for writing, which appears under its name only when it is complete."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:

@@ -1,1 +1,1 @@
-"""Pictures that are drawn and composed, for a reader of what people really write."""
+"""Generated images: drawn digits, altered digits and non-digits, for a reader of real handwriting."""

@@ -1,4 +1,4 @@
-"""Pictures of digits changed as MNIST's writers seldom did, and with what gets stuck to a digit on paper."""
+"""Images of digits altered into forms that are rare in MNIST, or with what touches a digit on paper."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ Picture = npt.NDArray[np.uint8]  # (28, 28), or a part of it
 
 
 def alter(images: Pictures, labels: npt.NDArray[np.int64], random: np.random.RandomState) -> Pictures:
-    """Each digit uint8 (N, 28, 28) in another form of its class, or with a speck, a chunk or a rule beside it.
+    """Each digit uint8 (N, 28, 28) in another form of its class, or with a speck, a chunk or a ruled line beside it.
 
-    Half of the ones get a flag or a foot, half of the sevens a bar, half of the noughts a slash or a dot.
+    Half of the ones get a flag or a foot, half of the sevens a bar, half of the zeros a slash or a dot.
     """
     altered = np.empty_like(images)
     for row, (image, label) in enumerate(zip(images, labels, strict=True)):
         form = FORMS.get(int(label)) if random.rand() < 0.5 else None
         if form is None:
-            kinds = BESIDE[:-1] if label == 7 else BESIDE  # a seven on a rule is a two
+            kinds = BESIDE[:-1] if label == 7 else BESIDE  # a seven on a ruled line is a two
             changed = kinds[random.randint(len(kinds))](image, images[random.randint(len(images))], random)
         else:
             changed = form(image, random)
@@ -30,7 +30,7 @@ def alter(images: Pictures, labels: npt.NDArray[np.int64], random: np.random.Ran
 
 
 def stroke(image: Picture, points: list[tuple[float, float]], random: np.random.RandomState) -> Picture:
-    """A copy with a line through points x, y, of a pen no thicker than most digits'."""
+    """A copy with a line drawn through points (x, y), no thicker than most digits' strokes."""
     drawn: Picture = image.copy()
     ink = int(image.max())
     fixed = np.round(np.array(points) * (1 << FRACTION)).astype(np.int32)
@@ -39,13 +39,13 @@ def stroke(image: Picture, points: list[tuple[float, float]], random: np.random.
 
 
 def box_of(image: Picture) -> tuple[int, int, int, int]:
-    """Where the ink is: left, top, right, bottom, both ends within."""
+    """The bounding box of the ink: left, top, right, bottom, inclusive."""
     columns, rows = np.flatnonzero(image.any(0)), np.flatnonzero(image.any(1))
     return int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])
 
 
 def middle(image: Picture, row: int, border: int) -> float:
-    """Where the ink of a row lies; of the row at the border, where there is none."""
+    """The mean x of the ink in a row, or in the row `border` where that row has none."""
     empty = not 0 <= row < len(image) or not image[row].any()
     return float(np.flatnonzero(image[border if empty else row]).mean())
 
@@ -61,7 +61,7 @@ def cross(image: Picture, random: np.random.RandomState) -> Picture:
 
 
 def slash(image: Picture, random: np.random.RandomState) -> Picture:
-    """A slash through a nought, or a dot within."""
+    """A slash through a zero, or a dot inside."""
     left, top, right, bottom = box_of(image)
     x, y = (left + right) / 2, (top + bottom) / 2
     if random.rand() < 0.2:
@@ -72,7 +72,7 @@ def slash(image: Picture, random: np.random.RandomState) -> Picture:
 
 
 def flag(image: Picture, random: np.random.RandomState) -> Picture:
-    """A flag at the top of a one, up to the long one of Europe, or a foot, or both."""
+    """A flag at the top of a one, up to the long European one, or a foot, or both."""
     _, top, _, bottom = box_of(image)
     high, low = middle(image, top + 1, top), middle(image, bottom - 1, bottom)
     kind = random.randint(4)
@@ -86,8 +86,7 @@ def flag(image: Picture, random: np.random.RandomState) -> Picture:
     return image
 
 
-FORMS = {0: slash, 1: flag, 7: cross}
-"""Other forms, by class."""
+FORMS = {0: slash, 1: flag, 7: cross}  # other forms, by class
 
 
 def speck(image: Picture, _: Picture, random: np.random.RandomState) -> Picture:
@@ -100,7 +99,7 @@ def speck(image: Picture, _: Picture, random: np.random.RandomState) -> Picture:
 
 
 def widen(image: Picture, _: Picture, random: np.random.RandomState) -> Picture:
-    """The digit as in scans that were fitted to a square box; ones not all the way."""
+    """The digit widened, as in scans that were fitted to a square box; ones only in part."""
     left, top, right, bottom = box_of(image)
     ink = image[top : bottom + 1, left : right + 1]
     high, wide = ink.shape
@@ -110,7 +109,7 @@ def widen(image: Picture, _: Picture, random: np.random.RandomState) -> Picture:
 
 
 def chunk(image: Picture, neighbour: Picture, random: np.random.RandomState) -> Picture:
-    """The edge of a neighbour right beside the digit: up to three pixels of it, and not as high as to be a one."""
+    """The edge of a neighbour beside the digit: up to three pixels wide, and too short to be a one."""
     left, _, right, _ = box_of(image)
     start, top, end, bottom = box_of(neighbour)
     width, gap = random.randint(1, 4), random.randint(-1, 3)
@@ -140,5 +139,4 @@ def rule(image: Picture, _: Picture, random: np.random.RandomState) -> Picture:
     return stroke(image, [(start, y + tilt), (end, y - tilt)], random)
 
 
-BESIDE = (widen, widen, speck, chunk, rule)
-"""What is done to those that get no form of their own, by lot."""
+BESIDE = (widen, widen, speck, chunk, rule)  # one of them, at random, where a digit gets no other form

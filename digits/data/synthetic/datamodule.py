@@ -1,4 +1,4 @@
-"""What the reader's net is trained on: MNIST, the styles that it lacks, and what is no digit."""
+"""The training data of the reader's classifier: MNIST, styles that MNIST lacks, and non-digits."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from digits.data.pages.page import Composed
 
 
 class ReaderDataModule(MNISTDataModule):
-    """MNIST and, for each part of its training images, pictures made from them: eleven classes, the last "none".
+    """MNIST, with generated images added to the training and the validation split: eleven classes, the last "none".
 
-    To the training and the validation split are added, as shares of their number, `drawn` digits in many styles,
-    `altered` digits of the split's own (crossed, slashed, with flags, feet, specks and rules) and `nondigits`; and what
-    is cut out of so many composed `pages` for each thousand of their images, digits, letters and boxes that fit
-    neither (`pages_seed`, `material` and `cache` as `data=pages` has them). No picture of one split goes into one of
-    the other. The test split is MNIST's own, and nothing else. What is made follows from `split_seed`.
+    Added as shares of a split's size: `drawn` digits in many styles, `altered` digits of the split's own (crossed,
+    slashed, with flags, feet, specks and ruled lines) and `nondigits`; and patches cut out of composed `pages`, so many
+    for each thousand of its images: digits, letters and boxes that fit neither (`pages_seed`, `material` and `cache` as
+    for `data=pages`). No image of one split is used for the other. The test split is MNIST's own, unchanged. The
+    generated images are a function of `split_seed`.
 
-    To test, nothing is made, and to validate, only what the validation split has (`setup`'s stages, as Lightning's).
+    `setup` follows Lightning's stages: it generates nothing for "test", and for "validate" the validation split only.
     """
 
     def __init__(
@@ -57,10 +57,10 @@ class ReaderDataModule(MNISTDataModule):
         )  # fmt: skip
         self.drawn, self.altered, self.nondigits = drawn, altered, nondigits
         self.pages, self.composing = pages, Composing(pages_seed, material, cache)
-        self._made = set[str]()  # splits that have got what is added
+        self._made = set[str]()  # splits to which generated images were added
 
     def setup(self, stage: str | None = None) -> None:
-        """Make the splits, then what is added to those of the stage, which takes some seconds; each split once."""
+        """Make the splits, then add generated images to those of the stage, which takes seconds; each split once."""
         super().setup(stage)
         if stage not in ("validate", "test") and "train" not in self._made:
             self.train = self._enlarged(self.train, self._pages("train", self.train), mix(self.split_seed, 0))
@@ -76,7 +76,7 @@ class ReaderDataModule(MNISTDataModule):
         return self.composing.pages(self.read(), self.val_size, self.split_seed, name, number) if number else []
 
     def _enlarged(self, split: Split, pages: Sequence[Composed], seed: int) -> Split:
-        """The split, and what is made of it; shuffled, and no larger than `limit`."""
+        """The split plus the images generated from it, shuffled, at most `limit` rows."""
         from digits.data.pages.patches import NO_DIGIT, cut_patches
         from digits.data.synthetic.alter import alter
         from digits.data.synthetic.draw import draw_digits

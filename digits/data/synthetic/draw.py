@@ -1,7 +1,7 @@
-"""Digits and signs drawn with a pen, in styles that MNIST lacks, and brought to the form that MNIST's have.
+"""Digits and signs drawn with a pen, in styles that MNIST lacks, then scaled and centred as MNIST's digits are.
 
-Each has a writer of its own: how wide, slanted and turned, how far every point of the pen's way is off, how thick the
-pen is, and whether it was a mouse on a small canvas or ink on paper.
+Each has its own writer: width, slant and rotation, the deviation of every point of the pen's path, the thickness of the
+pen, and whether it was a mouse on a small canvas or ink on paper.
 """
 
 from __future__ import annotations
@@ -19,15 +19,12 @@ from digits.reading.patch import as_mnist
 Pictures = npt.NDArray[np.uint8]  # (N, 28, 28)
 Points = npt.NDArray[np.float64]  # (..., 2): x, y
 
-STEPS = 8
-"""Points that are drawn for each that a style names."""
-
-FRACTION = 4
-"""Bits behind the point of the coordinates that OpenCV draws at."""
+STEPS = 8  # points drawn for each point that a style names
+FRACTION = 4  # fractional bits of the coordinates that OpenCV draws at
 
 
 class Style(NamedTuple):
-    """A way to write something; what is drawn is a weighted mean of the points that it names."""
+    """A way to write a sign: named points, and the weights by which the drawn points are means of them."""
 
     points: Points  # (P, 2), in heights
     weights: npt.NDArray[np.float64]  # (T, P)
@@ -35,7 +32,7 @@ class Style(NamedTuple):
 
 
 def draw_digits(number: int, random: np.random.RandomState) -> tuple[Pictures, npt.NDArray[np.int64]]:
-    """`number` drawn digits uint8 (N, 28, 28), of each class the same to within one, and their labels."""
+    """`number` drawn digits uint8 (N, 28, 28), the classes equal to within one, and their labels."""
     labels = np.arange(number, dtype=np.int64) % 10
     pictures = np.empty((number, 28, 28), np.uint8)
     for label, digit_styles in enumerate(strokes.DIGITS):
@@ -57,9 +54,9 @@ def draw(
     narrowest: float = 0.6,
     pen: tuple[float, float] = (0.025, 0.18),
 ) -> Pictures:
-    """Pictures uint8 (N, 28, 28) in styles chosen by lot.
+    """Images uint8 (N, 28, 28) in styles chosen at random.
 
-    `narrowest` is a share of the style's own width; `pen` the least and the greatest thickness, in heights.
+    `narrowest` is a share of the style's own width; `pen` is the least and the greatest thickness, in heights.
     """
     chosen = random.randint(len(texts), size=number)
     pictures = np.empty((number, 28, 28), np.uint8)
@@ -87,7 +84,7 @@ def parse(text: str) -> Style:
 
 
 def curve(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """A smooth way through points (P, D), (T, D): the splines of Catmull and Rom (1974)."""
+    """A smooth curve (T, D) through points (P, D): the splines of Catmull and Rom (1974)."""
     padded = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
     t = np.linspace(0, 1, STEPS, endpoint=False)[:, None]
     parts = [
@@ -113,13 +110,13 @@ def _ways(style: Style, number: int, random: np.random.RandomState, narrowest: f
     x = x - slant * y
     ways = np.stack([np.cos(turn) * x - np.sin(turn) * y, np.sin(turn) * x + np.cos(turn) * y], axis=-1)
     sides = np.ptp(ways, axis=1)  # (N, 2)
-    square = (random.rand(number) < 0.15) & (sides[:, 0] > 0.25 * sides[:, 1])  # as scans are that were fitted to a box
+    square = (random.rand(number) < 0.15) & (sides[:, 0] > 0.25 * sides[:, 1])  # as in scans that were fitted to a box
     ways[square, :, 0] *= (sides[:, 1] / sides[:, 0] * random.uniform(0.7, 1, number))[square, None]
     return ways
 
 
 def _ink(way: Points, ends: tuple[int, ...], pen: tuple[float, float], random: np.random.RandomState) -> Pictures:
-    """Draw one (T, 2) on a canvas that it fills: white on black, uint8 (H, W)."""
+    """Draw a path (T, 2) on a canvas of its own size: white on black, uint8 (H, W)."""
     height = np.exp(random.uniform(np.log(11), np.log(110)))
     thickness = max(1, round(height * np.exp(random.uniform(*np.log(pen)))))
     coarse = random.choice([1, 1, 2, 4])  # a quick mouse leaves corners

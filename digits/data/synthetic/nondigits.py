@@ -1,4 +1,4 @@
-"""What a reader of digits also comes upon, and has to know as no digit."""
+"""Non-digits that a reader of digits meets and must reject."""
 
 from __future__ import annotations
 
@@ -13,19 +13,16 @@ from digits.reading.patch import as_mnist
 LEFT, TOP, BOTTOM = "left", "top", "bottom"
 
 HALVES = {0: (LEFT, TOP, BOTTOM), 5: (TOP,)}
-"""The halves that are surely no digit: the right half of an 8 is a 3, the lower of a 4 a 1, that of a 2 nearly a 7."""
+"""Halves that are certainly not a digit: the right half of an 8 is a 3, the lower of a 4 a 1, of a 2 nearly a 7."""
 
-WIDE = 17
-"""Pixels that a digit is wide, at least, for its halves to be taken: those of narrower ones are sticks."""
-
-SHARES = {"symbols": 0.42, "several": 0.34, "halves": 0.08, "blots": 0.16}
-"""Of what is made."""
+WIDE = 17  # least width in pixels of a digit whose halves are used: those of narrower ones are sticks
+SHARES = {"symbols": 0.42, "several": 0.34, "halves": 0.08, "blots": 0.16}  # of the generated images
 
 
 def make_nondigits(
     images: Pictures, labels: npt.NDArray[np.int64], number: int, random: np.random.RandomState
 ) -> Pictures:
-    """`number` pictures uint8 (N, 28, 28) of no digit, or of more than one; parts and pairs are of the given digits."""
+    """`number` images uint8 (N, 28, 28) of no digit, or of more than one; parts and pairs are of the given digits."""
     several, halves, blots = (round(number * SHARES[kind]) for kind in ("several", "halves", "blots"))
     cuttable = np.flatnonzero(np.isin(labels, list(HALVES)) & (images.any(1).sum(1) >= WIDE))
     halves = halves if len(cuttable) else 0
@@ -58,7 +55,7 @@ def beside(images: Pictures, random: np.random.RandomState) -> Picture:
 
 
 def half(image: Picture, label: int, random: np.random.RandomState) -> Picture:
-    """About half of a digit, which is none."""
+    """About half of a digit, which is not a digit."""
     left, top, right, bottom = box_of(image)
     side = HALVES[label][random.randint(len(HALVES[label]))]
     share = random.uniform(0.35, 0.48)
@@ -70,7 +67,7 @@ def half(image: Picture, label: int, random: np.random.RandomState) -> Picture:
 
 
 def blot(random: np.random.RandomState) -> Picture:
-    """Specks, blots and pieces of lines, as large as the picture."""
+    """Specks, blots and pieces of lines, as large as the image."""
     kind = random.randint(5)
     canvas = np.zeros((60, 60), np.uint8)
     if kind == 0:  # a filled spot, round or square
@@ -87,12 +84,12 @@ def blot(random: np.random.RandomState) -> Picture:
         noise = cv2.GaussianBlur(random.randn(60, 60), (0, 0), random.uniform(1, 7))
         ink = (noise / noise.std() - random.uniform(0, 1)) * random.uniform(0.5, 3)
         canvas = (255 * ink.clip(0, 1)).astype(np.uint8)
-    elif kind == 3:  # a piece of a rule
+    elif kind == 3:  # a piece of a ruled line
         slope = random.uniform(-0.2, 0.2) * 25
         cv2.line(canvas, (5, round(30 + slope)), (55, round(30 - slope)), 255, int(random.randint(1, 12)), cv2.LINE_AA)
     else:  # a smear
         for _ in range(random.randint(5, 10)):
             (x, y), (u, v) = random.randint(5, 55, (2, 2)).tolist()
             cv2.line(canvas, (x, y), (u, v), int(random.randint(60, 256)), int(random.randint(1, 7)), cv2.LINE_AA)
-    canvas[30, 30] = max(int(canvas[30, 30]), 1)  # an empty one has no form
+    canvas[30, 30] = max(int(canvas[30, 30]), 1)  # never empty: that could not be scaled
     return canvas

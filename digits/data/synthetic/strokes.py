@@ -1,7 +1,7 @@
-"""How people write digits, and what they write beside them: the strokes of a pen, as text.
+"""Styles in which people write digits and other signs: the strokes of a pen, as text.
 
-A style is strokes parted by `/`; a stroke is the points that the pen passes, `x,y` in percent of the height, y down.
-The pen goes round them in a curve, but turns sharply at a point that is marked `!`.
+A style is strokes separated by `/`; a stroke is the points that the pen passes, `x,y` in percent of the height, y down.
+The pen follows a smooth curve through them, but turns sharply at a point that is marked `!`.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ DIGITS: tuple[tuple[str, ...], ...] = (
         "56,50! 0,50! 0,0! 56,0! 56,100! 0,100!",
     ),
 )
-"""Of 0 to 9."""
+"""Styles of 0 to 9."""
 
 STICKS: tuple[str, ...] = ("0,0! 0,100!", "0,0! 3,50 0,100!", "4,0! 0,100!")
 """Ones that are drawn with pens of any thickness."""
@@ -176,7 +176,7 @@ SYMBOLS: tuple[str, ...] = (
     "20,0! 10,100! / 50,0! 40,100! / 0,33! 64,30! / -4,66! 60,63!",  # #
     "0,60! 10,55! 25,100! 50,0! 110,0!",  # square root
     "0,55! 24,95! 80,0!",  # a tick
-    "0,0! 0,80! / 0,40! 90,40!",  # where rules meet
+    "0,0! 0,80! / 0,40! 90,40!",  # where ruled lines meet
     "50,0! 0,0! 0,100! 52,100! / 0,50! 42,50!",  # E
     "0,0! 0,100! / 56,0! 56,100! / 0,50! 56,50!",  # H
     "0,0! 0,100! / 52,0! 2,56! / 14,44! 54,100!",  # K

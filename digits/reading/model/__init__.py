@@ -1,1 +1,1 @@
-"""Nets of the reader: the files that they come in, what those say of themselves, and what is not run."""
+"""The reader's nets: their ONNX files, the metadata of these, and the checks before they are run."""

@@ -1,7 +1,7 @@
-"""An ONNX file that a stranger may have made: checked in a process of its own before it is run.
+"""The check of an untrusted ONNX file, in its own process, before it is run.
 
-A file is a graph of plain operators on plain tensors, whose sizes are worked out, by ONNX's own rules, for the most
-that it will be given at once. What is not on the list, or too large, is refused with one sentence.
+Accepted are graphs of plain operators on plain tensors, whose sizes are inferred, by ONNX's own rules, for the largest
+input. Anything that is not on the list, or too large, is refused with one sentence.
 """
 
 from __future__ import annotations
@@ -25,36 +25,20 @@ from digits.reading.model.size import BATCH, CLASSIFIER, DETECTOR, KINDS, PAGE, 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto, TensorProto
 
-LARGEST_FILE = 64 << 20
-"""Bytes: 16 million weights, where the largest net of conf/experiment has 6 million."""
-
-MEMORY = 512 << 20
-"""Bytes that checking a file may take: two bytes of one can stand for an empty part, which takes 150 and more."""
-
-SECONDS = 120
-"""How long it may take; 64 MB of weights take 1."""
-
-MOST_NODES = 2_000
-"""Operations; `model=resnet` has 28."""
-
+LARGEST_FILE = 64 << 20  # bytes: 16 million weights; the largest net of conf/experiment has 6 million
+MEMORY = 512 << 20  # bytes that a check may take: two bytes of a file can stand for an empty part of 150 and more
+SECONDS = 120  # that a check may take; 64 MB of weights take 1
+MOST_NODES = 2_000  # operations; `model=resnet` has 28
 MOST_DIMENSIONS = 8
-
 OWN_DOMAINS = ("", "ai.onnx")
 
 PLAIN = {"name", "type", "doc_string", "f", "i", "s", "t", "floats", "ints", "strings"}
-"""Fields of an attribute that hold neither graphs nor other files, and refer to nothing."""
+"""Fields of an attribute that hold plain values: no graphs, no other files, no references."""
 
-DIVISORS = ("strides", "dilations", "kernel_shape", "group", "blocksize")
-"""Attributes by which sizes are divided."""
-
-LARGEST = 1 << 20
-"""Of an attribute's whole numbers: no sum or product of a few can overflow."""
-
+DIVISORS = ("strides", "dilations", "kernel_shape", "group", "blocksize")  # attributes by which sizes are divided
+LARGEST = 1 << 20  # of an attribute's integers: no sum or product of a few can overflow
 DAMAGED = "it is not an ONNX file, or is damaged"
-
-REFUSED = 2
-"""The exit code of the child when it says why."""
-
+REFUSED = 2  # exit code of the child when it prints the reason
 FIX = "name a run, or a file that `python -m digits.export RUN` made"
 
 OPERATORS = frozenset(re.findall(r"\w+", """
@@ -63,12 +47,12 @@ OPERATORS = frozenset(re.findall(r"\w+", """
     LogSoftmax MatMul MaxPool Mish Mul Neg PRelu QuantizeLinear ReduceMean Relu Reshape Selu Sigmoid Softmax Softplus
     SpaceToDepth Sqrt Squeeze Sub Tanh Transpose Unsqueeze
 """))  # fmt: skip
-"""What nets for small pictures are made of, and their quantised forms. None of them has a graph inside, reads a file,
-loops, or makes a tensor as large as a number that it is given says (as Expand, Tile, Resize and ConstantOfShape do)."""
+"""Operators of classifiers, and their quantised forms. None of them contains a graph, reads a file, loops, or makes a
+tensor whose size is a number in its input (as Expand, Tile, Resize and ConstantOfShape do)."""
 
 OF_DETECTORS = OPERATORS | {"Max", "Resize", "Split"}
-"""What page detectors are made of. Resize is run by factors alone, not to a size, and they have to stand in the file:
-else `measure` refuses it, since the size of what it makes is not known beforehand."""
+"""Operators of page detectors. Resize is accepted with factors only, not with a size, and the factors have to be
+constants of the file: otherwise `measure` refuses it, since the size of its output is not known beforehand."""
 
 RESIZES: dict[str, tuple[bytes | int, ...]] = {
     "mode": (b"nearest", b"linear"),  # cubic takes fifty times as long
@@ -80,19 +64,18 @@ RESIZES: dict[str, tuple[bytes | int, ...]] = {
 }
 """Attributes of Resize, with the values that are run."""
 
-UNUSED = ("cubic_coeff_a", "extrapolation_value")
-"""Attributes of Resize that only other values of those look at."""
+UNUSED = ("cubic_coeff_a", "extrapolation_value")  # attributes of Resize that only refused values of RESIZES use
 
 
 class ModelError(ValueError):
-    """A model file that isn't there, is damaged, or is not run; the message names it and says what to do."""
+    """A model file that is missing, damaged or refused; the message names it and the fix."""
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a plain file of at most LARGEST_FILE bytes, wherever a link may lead. Raises ModelError."""
+    """The content of a plain file of at most LARGEST_FILE bytes; links are followed. Raises ModelError."""
     content = None
     try:
-        if S_ISREG(path.stat().st_mode):  # asked first: opening a pipe waits, and some devices act on it
+        if S_ISREG(path.stat().st_mode):  # checked first: opening a pipe waits, and some devices act on it
             with path.open("rb") as file:
                 content = file.read(LARGEST_FILE + 1)
     except (FileNotFoundError, NotADirectoryError):
@@ -112,8 +95,8 @@ def check_model(content: bytes, name: str) -> Description:
 
     A classifier takes one `images`, uint8 (N, 1, side, side), and gives one `logits`, float32 (N, classes); a detector
     takes float32 (1, 1, H, W) and gives one `maps`, float32 (1, CHANNELS, H / STRIDE, W / STRIDE), for any H and W.
-    Gives what the file says of itself. What fills the memory, or crashes onnx (1.23.2 aborts where a Split has more
-    outputs than it says), ends a child alone.
+    Returns the file's description. A file that fills the memory, or crashes onnx (1.23.2 aborts where a Split has more
+    outputs than it states), ends the child only.
     """
     # -P: modules in the working directory are imported only where it is in our own path
     child = [sys.executable, "-X", "utf8", "-P", "-m", __name__]
@@ -131,7 +114,7 @@ def check_model(content: bytes, name: str) -> Description:
 
 
 def main() -> int:
-    """The child: the file's metadata, or why it is refused, from its content."""
+    """The child: print the metadata of the file on stdin, or why it is refused."""
     import onnx.checker
     import onnx.shape_inference  # noqa: F401 (both before there is a limit)
 
@@ -150,13 +133,13 @@ def main() -> int:
 
 
 class _Ends(NamedTuple):
-    """What goes into a graph, and what comes out of it."""
+    """The input and the output that a graph must have."""
 
-    kind: str  # of the numbers that go in, by NumPy's name
-    takes: list[int]  # their shape; 0: any
-    most: list[int]  # their shape at most
-    output: str
-    gives: tuple[int, ...]  # the shape of what then comes out, float32
+    kind: str  # type of the input, by NumPy's name
+    takes: list[int]  # shape of the input; 0: any
+    most: list[int]  # largest shape of the input
+    output: str  # name of the output
+    gives: tuple[int, ...]  # shape of the output for that input, float32
     bounds: Bounds
 
 
@@ -169,11 +152,11 @@ def _ends(described: Description) -> _Ends:
 
 
 def check(content: bytes) -> dict[str, str]:
-    """The metadata of a file that is run; raises ValueError, with what is wrong, where it is not, or MemoryError."""
+    """The metadata of an acceptable file; raises ValueError with the reason for any other, or MemoryError."""
     try:
         return _check(content)
-    except Exception as error:  # bytes that were damaged, or made to do damage, can raise anything
-        if "alloc failed" in str(error):  # protobuf's words, in a DecodeError
+    except Exception as error:  # damaged or malicious bytes can raise anything
+        if "alloc failed" in str(error):  # protobuf's message, in a DecodeError
             raise MemoryError from None
         if isinstance(error, MemoryError) or (isinstance(error, ValueError) and not isinstance(error, UnicodeError)):
             raise
@@ -237,8 +220,8 @@ def _check_node(node: NodeProto, operators: frozenset[str]) -> None:
 
 
 def _check_resize(node: NodeProto) -> None:
-    """Refuse to make a size that is wished for, to look at a region, and what is slow."""
-    if len(node.input) != 3 or node.input[1]:  # what is resized, a region, factors, a size
+    """Refuse a Resize to a given size, of a region, or in a slow mode."""
+    if len(node.input) != 3 or node.input[1]:  # the inputs: data, a region, factors, a size
         raise ValueError("its operator Resize has other inputs than factors, which are not run")
     for attribute in node.attribute:
         value = attribute.s or attribute.i
@@ -247,7 +230,7 @@ def _check_resize(node: NodeProto) -> None:
 
 
 def _check_tensor(tensor: TensorProto) -> None:
-    """Refuse a tensor whose numbers are elsewhere, or fewer than it says."""
+    """Refuse a tensor whose numbers are elsewhere, or not as many as its shape states."""
     from onnx import TensorProto
     from onnx.helper import tensor_dtype_to_np_dtype
 
@@ -265,7 +248,7 @@ def _check_tensor(tensor: TensorProto) -> None:
 
 
 def _check_ends(graph: GraphProto, ends: _Ends) -> None:
-    """What goes in and what comes out, as the graph says it."""
+    """Refuse a graph that declares another input or output."""
     from onnx.helper import np_dtype_to_tensor_dtype
 
     for side, values, name in (("input", graph.input, "images"), ("output", graph.output, ends.output)):

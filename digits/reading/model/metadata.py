@@ -1,4 +1,4 @@
-"""What an exported net says of itself: the metadata of its ONNX file."""
+"""The metadata of an exported net, in its ONNX file."""
 
 from __future__ import annotations
 
@@ -9,42 +9,31 @@ from dataclasses import dataclass
 
 FORMAT = "1"
 
-CLASSIFICATION = "classification"
-"""The task of a net whose file names none (`task`): one that tells single digits, or other things, apart."""
-
-DETECTION = "detection"
-"""The task of a net that finds digits on pages."""
-
+CLASSIFICATION = "classification"  # of single digits, or other classes; the task where a file names none (`task`)
+DETECTION = "detection"  # of digits on pages
 DIGITS = tuple("0123456789")
-
-NONE = "none"
-"""The class of what is no digit: signs, letters, pieces and pairs of digits, specks, rules."""
-
-SIDE = 28
-"""Of the patches that the reader makes, in pixels."""
-
-LONGEST = 64 << 10
-"""Characters of one entry; the provenance of a run has about 2,000."""
-
+NONE = "none"  # the class of non-digits: signs, letters, pieces and pairs of digits, specks, ruled lines
+SIDE = 28  # of the reader's patches, in pixels
+LONGEST = 64 << 10  # characters of all entries; the provenance of a run has about 2,000
 MOST_CLASSES = 1_000
 
 
 @dataclass(frozen=True)
 class Description:
-    """The entries that a reader needs; `provenance` and what else there is are for people."""
+    """The entries that a reader needs; `provenance` and any other entries are for people."""
 
     task: str
     """CLASSIFICATION or DETECTION."""
     classes: tuple[str, ...]
     mean: float
-    """Of the training pixels scaled to 0..1; the graph has it inside, as it has `std`."""
+    """Of the training pixels scaled to 0..1; built into the graph, as is `std`."""
     std: float
     image_size: int
-    """A side of the images, in pixels; a detector was trained on crops of it, and takes any size."""
+    """A side of the images, in pixels; a detector was trained on crops of this side, and takes any size."""
     temperature: float | None
-    """What logits are divided by before softmax; None where the net was not calibrated, as no detector is."""
+    """The divisor of the logits before softmax; None without calibration, as for every detector."""
     accuracy: float
-    """On the test images of its data set, as this file; a detector's, of the digits that it finds."""
+    """On the test images of its data set, measured with this file; a detector's, of the digits that it finds."""
 
     @property
     def reads_digits(self) -> bool:
@@ -55,7 +44,7 @@ class Description:
 
 
 def parse(entries: Mapping[str, str]) -> Description:
-    """The description in a file's metadata; raises ValueError, with what is wrong, where it isn't one."""
+    """The description in a file's metadata; raises ValueError with the fault where it is invalid."""
     if entries.get("format") != FORMAT:
         raise ValueError(f"its metadata have the format {_shown(entries.get('format'))}, and not {FORMAT}")
     if sum(map(len, entries.values())) > LONGEST or any(len(key) > 100 for key in entries):
@@ -72,9 +61,9 @@ def parse(entries: Mapping[str, str]) -> Description:
         or not all(isinstance(name, str) and 0 < len(name) <= 100 and name.isprintable() for name in classes)
         or len(set(classes)) < len(classes)
     ):
-        raise ValueError(f"its metadata's classes are {_shown(entries.get('classes'))}, which is no list of names")
+        raise ValueError(f"its metadata's classes are {_shown(entries.get('classes'))}, not a list of names")
     if not isinstance(_json(entries, "provenance"), dict):
-        raise ValueError("its metadata's provenance is no JSON object")  # noqa: TRY004 (a file's fault, as the others)
+        raise ValueError("its metadata's provenance is not a JSON object")  # noqa: TRY004 (a file's fault, as the others)
     calibrated = task == CLASSIFICATION and "temperature" in entries
     return Description(
         task=task,
@@ -91,7 +80,7 @@ def _json(entries: Mapping[str, str], key: str) -> object:
     try:
         found: object = json.loads(entries.get(key, ""))
     except (ValueError, RecursionError):
-        raise ValueError(f"its metadata's {key} are {_shown(entries.get(key))}, which is no JSON") from None
+        raise ValueError(f"its metadata's {key} are {_shown(entries.get(key))}, not JSON") from None
     return found
 
 

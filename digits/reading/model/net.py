@@ -23,21 +23,16 @@ if TYPE_CHECKING:
 __all__ = ["Classifier", "Detector", "ModelError", "load"]
 
 PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
-
 SHIPPED = PRETRAINED / "classifier" / "model.onnx"
-
 SHIPPED_DETECTOR = PRETRAINED / "detector" / "model.onnx"
-
-QUIET = 4
-"""onnxruntime's level of messages: fatal ones only; what fails is raised anyway."""
-
+QUIET = 4  # onnxruntime's log level for fatal errors only; failures are raised anyway
 KINDS = {DETECTION: "page detector", CLASSIFICATION: "classifier of single digits"}
 
 
 def load(*names: str | Path, threads: int = 1) -> tuple[Detector, Classifier]:
-    """Both nets of the reader. Each name is a run's directory or a file, of either kind, as its metadata say.
+    """Both nets of the reader. Each name is a run directory or a file; its metadata state which of both it is.
 
-    The net that is not named is the one that ships. Raises ModelError as the nets do, and where two are of one kind.
+    A net that is not named is the one that ships. Raises ModelError as the nets do, and where two are of one kind.
     """
     found: dict[str, Opened] = {}
     for name in names:
@@ -52,7 +47,7 @@ def load(*names: str | Path, threads: int = 1) -> tuple[Detector, Classifier]:
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """A file that was looked at, and is ready to be run."""
+    """A checked file with its session."""
 
     path: Path
     sha256: str
@@ -60,22 +55,22 @@ class Opened:
     session: InferenceSession
 
     def run(self, images: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-        """What the net answers to `images`. Raises ModelError where that fails, or gives NaN or infinity."""
+        """The net's output for `images`. Raises ModelError where that fails, or is NaN or infinity."""
         try:
             answers: npt.NDArray[np.float32] = self.session.run(None, {"images": np.ascontiguousarray(images)})[0]
-        except Exception as error:  # what onnxruntime raises has no common base
+        except Exception as error:  # onnxruntime's exceptions have no common base
             raise ModelError(f"{self.path} can't be run: {_reason(error)}; {FIX}") from None
         if not np.isfinite(answers).all():
-            raise ModelError(f"{self.path} answers with what are no numbers; train it again, and export it")
+            raise ModelError(f"{self.path} returned NaN or infinity; train it again, and export it")
         return answers
 
 
 class Detector:
-    """A net that finds the digits on a page, as `digits.reading.detect` asks it.
+    """A net that finds the digits on a page, as `digits.reading.detect` calls it.
 
-    `model` is a file, or a run's directory, in which `export/model.onnx` is meant; without one, the net that ships.
+    `model` is a file, or a run directory, of which `export/model.onnx` is used; without one, the net that ships.
     It runs on `threads` threads of its own, which sleep when there is nothing to do; several callers may share it.
-    Raises ModelError where there is no such file, or it is one that is not run (`digits.reading.model.check`).
+    Raises ModelError where there is no such file, or `digits.reading.model.check` refuses it.
     """
 
     path: Path
@@ -89,8 +84,8 @@ class Detector:
     def __call__(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Grey 0..1, float32 (1, 1, H, W), to maps, float32 (1, CHANNELS, H / STRIDE, W / STRIDE).
 
-        H and W are multiples of MULTIPLE; a stranger's net was measured for up to PAGE. Raises ModelError when the
-        net's answers are no numbers, or of another shape.
+        H and W are multiples of MULTIPLE; an untrusted net was measured for up to PAGE. Raises ModelError when the
+        output is NaN or infinity, or of another shape.
         """
         height, width = images.shape[2:] if images.shape[:2] == (1, 1) and images.ndim == 4 else (0, 0)
         if images.dtype != np.float32 or not height * width or height % MULTIPLE or width % MULTIPLE:
@@ -99,21 +94,21 @@ class Detector:
         maps = self._opened.run(images)
         if maps.shape != (shape := (1, CHANNELS, height // STRIDE, width // STRIDE)):
             raise ModelError(
-                f"{self.path} answers with the shape {maps.shape}, and not {shape}, to {height} x {width} pixels; {FIX}"
+                f"{self.path} returned the shape {maps.shape}, not {shape}, for {height} x {width} pixels; {FIX}"
             )
         return maps
 
 
 class Classifier:
-    """A net that reads single digits; `model`, `threads` and what is raised are as `Detector` has them."""
+    """A net that reads single digits; `model`, `threads` and the errors are as for `Detector`."""
 
     path: Path
     classes: tuple[str, ...]
-    """What the columns of the probabilities stand for: "0" to "9", and "none" for no digit where the net has it."""
+    """The classes of the probabilities' columns: "0" to "9", and "none" for no digit where the net has it."""
     none: int | None
     """The column of "none"."""
     temperature: float | None
-    """What its logits are divided by before softmax; None where it was not calibrated."""
+    """The divisor of its logits before softmax; None where it was not calibrated."""
     sha256: str
     """Of the file, in hexadecimal digits."""
 
@@ -127,8 +122,7 @@ class Classifier:
     def probabilities(self, patches: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """White ink on black, uint8 (N, 28, 28), to the probability of every class, float32 (N, classes).
 
-        Any number of patches takes the memory of BATCH of them. Raises ModelError when the net's answers are no
-        numbers.
+        Any number of patches takes the memory of BATCH of them. Raises ModelError when the output is NaN or infinity.
         """
         if patches.dtype != np.uint8 or patches.shape[1:] != (SIDE, SIDE):
             raise ValueError(f"patches are uint8 (N, {SIDE}, {SIDE}), but these are {patches.dtype} {patches.shape}")
@@ -144,8 +138,8 @@ class Classifier:
 
 
 def _of_task(task: str, model: str | Path | Opened | None, threads: int) -> Opened:
-    """The net that is meant; raises ModelError where it is not one of the reader's for a task."""
-    if model is None:  # what ships is as much to be trusted as the code beside it
+    """The net for a task; raises ModelError where `model` can't be used, or is for the other task."""
+    if model is None:  # the net that ships is as trusted as the code beside it
         return _ready(SHIPPED_DETECTOR if task == DETECTION else SHIPPED, threads, checked=False)
     opened = model if isinstance(model, Opened) else _open(model, threads)
     if opened.described.task != task:
@@ -162,18 +156,18 @@ def _open(name: str | Path, threads: int) -> Opened:
         return opened
     if described.task == DETECTION:
         raise ModelError(
-            f"{opened.path} finds {names!r:.80} on pages, and the reader wants 0 to 9; train one with "
+            f"{opened.path} finds {names!r:.80} on pages, but the reader needs 0 to 9; train one with "
             "experiment=page_reader, and export it"
         )
     raise ModelError(
-        f"{opened.path} tells {names!r:.80} apart on {side}x{side} pixels, and the reader wants 0 to 9, then none if "
-        "a net has that, on 28x28; such a net serves `python -m digits.evaluate`, not the reader, for which "
-        "train one with data=mnist, and export it"
+        f"{opened.path} classifies {names!r:.80} on {side}x{side} pixels, but the reader needs 0 to 9, then none if "
+        "a net has that, on 28x28; use this net with `python -m digits.evaluate`, or train one for the reader with "
+        "data=mnist, and export it"
     )
 
 
 def _ready(file: Path, threads: int, *, checked: bool = True) -> Opened:
-    """A file made ready to be run, after a look at it. Raises ModelError."""
+    """A file ready to be run, checked unless it ships. Raises ModelError."""
     import onnxruntime
 
     content = read_bytes(file)
@@ -182,14 +176,14 @@ def _ready(file: Path, threads: int, *, checked: bool = True) -> Opened:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # else a file that also begins as one of onnxruntime's own format is run as that, which was not looked at
+    # otherwise a file that also begins like onnxruntime's own format would be run as that, unchecked
     options.add_session_config_entry("session.load_model_format", "ONNX")
     options.log_severity_level = QUIET
     try:
-        # without a fallback, which would print and try the same again
+        # without the fallback, which would print and retry the same
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"], enable_fallback=0)
         described = parse(session.get_modelmeta().custom_metadata_map)
-    except Exception as error:  # what onnxruntime raises has no common base
+    except Exception as error:  # onnxruntime's exceptions have no common base
         raise ModelError(f"{file} can't be run: {_reason(error)}; {FIX}") from None
     return Opened(file, hashlib.sha256(content).hexdigest(), described, session)
 

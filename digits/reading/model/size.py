@@ -1,4 +1,4 @@
-"""How much memory and time an ONNX graph would take, worked out by ONNX's own shape inference; nothing is run."""
+"""The memory and time that an ONNX graph would take, by ONNX's own shape inference; nothing is run."""
 
 from __future__ import annotations
 
@@ -12,25 +12,20 @@ from digits.reading.detect import LONGEST, MULTIPLE, PADDING
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, ValueInfoProto
 
-KINDS = (1, 2, 3, 6, 7, 9)
-"""Of onnx.TensorProto.DataType: FLOAT, UINT8, INT8, INT32, INT64 and BOOL, of at most eight bytes each."""
-
-BATCH = 64
-"""Images that a stranger's classifier is given at once, so that what it needs is known beforehand."""
-
-PAGE = -(-(LONGEST + 2 * PADDING) // MULTIPLE) * MULTIPLE
-"""Pixels of a side of the largest image that a page detector is given."""
+KINDS = (1, 2, 3, 6, 7, 9)  # onnx.TensorProto.DataType: FLOAT, UINT8, INT8, INT32, INT64, BOOL; 8 bytes at most
+BATCH = 64  # images that a classifier is given at once, so that its needs are known beforehand
+PAGE = -(-(LONGEST + 2 * PADDING) // MULTIPLE) * MULTIPLE  # side of the largest image for a page detector, in pixels
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a net may take at most for the most that it is given at once. A number is of four bytes as float32."""
+    """Limits of a net for its largest input. A number has four bytes, as float32."""
 
     given: str  # in words
     tensor: int  # numbers in any one tensor
     numbers: int  # in all tensors together, if none were freed before the end
-    views: int  # of a convolution's places, side by side, for one image
-    work: int  # multiplications, or what takes as long
+    views: int  # numbers of a convolution's unfolded input (im2col), for one image
+    work: int  # multiplications, or operations that take as long
 
 
 CLASSIFIER = Bounds(
@@ -48,14 +43,9 @@ DETECTOR = Bounds(
     work=64 << 30,  # as for a batch of 64 images; `model=detector` has a sixth of it
 )
 
-MOVED = 16
-"""Multiplications of a convolution that take as long as to read or to write a number."""
-
-AVERAGED = 64
-"""Multiplications of a convolution that take as long as a number under the kernel of a pooling."""
-
-SHORT = 1024
-"""Bytes of a tensor that sizes could follow from, such as the shape that something is brought to."""
+MOVED = 16  # multiplications of a convolution that take as long as reading or writing a number
+AVERAGED = 64  # multiplications of a convolution that take as long as a number under the kernel of a pooling
+SHORT = 1024  # bytes of a tensor from which sizes may be inferred, such as a Reshape's shape
 
 
 @dataclass(frozen=True)
@@ -68,15 +58,15 @@ class Value:
 
     @property
     def numbers(self) -> int:
-        """How many it has."""
+        """The number of its elements."""
         return math.prod(self.shape)
 
 
 def measure(model: ModelProto, images: Sequence[int], bounds: Bounds) -> dict[str, Value]:
     """Every value of a graph for `images` of the largest shape. Raises ValueError where it is too large or too slow.
 
-    For less it takes less: of what `digits.reading.model.check` lets through, nothing makes more out of fewer numbers.
-    What the file itself says of the shapes in between is not believed. The model is used up: its weights are dropped.
+    Smaller inputs take less: no operator that `digits.reading.model.check` accepts makes more out of fewer numbers.
+    The shapes that the file itself states in between are ignored. The model is consumed: its weights are dropped.
     """
     from onnx.shape_inference import InferenceError, infer_shapes
 
@@ -128,7 +118,7 @@ def _check(found: int, most: int, what: str, bounds: Bounds) -> None:
 
 
 def _work(node: NodeProto, values: Mapping[str, Value], bounds: Bounds) -> int:
-    """Multiplications of a node, or what takes as long, beside its reading and writing."""
+    """Multiplications of a node, or operations that take as long, beside its reading and writing."""
     out = values[node.output[0]]
     if node.op_type == "Conv":
         kernel = math.prod(values[node.input[1]].shape[1:])

@@ -1,4 +1,4 @@
-// What was read: the text, one digit looked at closely, all digits as the net sees them, and boxes on the picture.
+// The reading: the text, one digit in detail, all digits as the net sees them, and boxes on the picture.
 
 import { withdraw } from "./correct.js";
 
@@ -12,7 +12,7 @@ const make = (tag, name, content = "") => {
   return made;
 };
 
-// Cut, not rounded: what isn't certain is never shown as 100 %
+// Truncated, not rounded: a digit that isn't certain is never shown as 100 %
 export const percent = (share) => `${(Math.floor(share * 1000 + 1e-6) / 10).toFixed(1)} %`;
 
 const rows = [..."0123456789", "no digit"].map((label, index) => {
@@ -39,7 +39,7 @@ export function showNothing(words = "") {
 
 export function forgetPicked() { picked = null; }
 
-// `where(reading)`: the picture's place, [left, top, width, height] in CSS pixels; `point`: where one drew last
+// `where(reading)`: the picture's place, [left, top, width, height] in CSS pixels; `point`: the last drawn point
 export function show(reading, where, point) {
   const focused = lines.contains(document.activeElement);
   shown = { reading, where, chosen: nearest(reading, picked ?? point) };
@@ -99,7 +99,7 @@ export function place() { // the boxes, where the picture lies now
   name();
 }
 
-function name() { // the boxes whose labels cover nothing; none at all where that would be few: the strip below says them
+function name() { // label the boxes whose labels cover nothing; none if these are few: the strip below shows all labels
   const all = [...boxes.children], around = all.map((box) => box.getBoundingClientRect());
   const labels = all.map((box) => box.firstChild.getBoundingClientRect());
   const cover = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1;
@@ -135,7 +135,7 @@ function look(digit) {
   });
 }
 
-// Which digit to look at: the one that holds or is nearest to a point of the picture, else the first
+// The digit to show in detail: the one that holds or is nearest to a point of the picture, else the first
 function nearest(reading, point) {
   if (!point) return 0;
   const distances = reading.digits.map(({ box: [x, y, w, h] }) =>

@@ -1,13 +1,13 @@
-// Putting a reading right by typing, where the server keeps that: the text goes with the very picture that was read.
+// Correcting a reading by typing, where the server saves corrections: the text is sent with the picture that was read.
 
 const at = (id) => document.getElementById(id);
 const [form, right, kept] = ["correct", "right", "kept"].map(at);
 
 const MOST_ROWS = 5; // of the field; it scrolls
 
-let picture = null; // what the text in the field is about; null while nothing is read
-let typed = false; // what a person has typed isn't replaced by another answer about the same picture
-let age = 0; // counts the pictures: what is said of one isn't said of another
+let picture = null; // that the text in the field belongs to; null while nothing is read
+let typed = false; // whether the user has typed: that isn't replaced by another answer about the same picture
+let age = 0; // counts the pictures: the reply about one isn't shown for another
 let sending = false;
 
 export function allow() { form.hidden = at("but").hidden = false; }
@@ -44,15 +44,15 @@ async function send() {
     const where = `api/correct?text=${encodeURIComponent(right.value)}`;
     const reply = await fetch(where, { method: "POST", body, headers: { "Content-Type": type } });
     const answer = await reply.json();
-    words = reply.ok ? told(answer) : answer.error;
-  } catch { /* the words stand already */ }
+    words = reply.ok ? summary(answer) : answer.error;
+  } catch { /* the words are set already */ }
   if (age === since) kept.textContent = words;
   sending = false;
 }
 
 const number = (count, one) => `${count} ${one}${count === 1 ? "" : "s"}`;
 
-function told({ kept: { none = 0, ...digits }, new: fresh, corrected, missing, unusable }) { // in one sentence
+function summary({ kept: { none = 0, ...digits }, new: fresh, corrected, missing, unusable }) { // in one sentence
   const count = Object.values(digits).reduce((sum, some) => sum + some, 0), parts = [];
   if (count) parts.push(number(count, "digit") + (corrected ? ` (${corrected} corrected)` : ""));
   if (none) parts.push(`${number(none, "mark")} as no digit`);

@@ -1,11 +1,11 @@
-// The page: what is drawn or dropped is sent, one picture at a time and always the newest, and the answer is shown.
+// The page: sends what is drawn or dropped, one picture at a time and always the newest, and shows the answer.
 
 import { forgetPicked, percent, place, show, showNothing } from "./answer.js";
 import { allow, forgetTyped, offer } from "./correct.js";
 import { Paper, WIDTH } from "./paper.js";
 
-const PAUSE = 50; // ms between an answer and the next question: 10 to 15 a second while one draws
-const RETRY = 2000; // ms until a server that doesn't answer is asked again
+const PAUSE = 50; // ms between an answer and the next request: 10 to 15 a second while drawing
+const RETRY = 2000; // ms until a request to a server that doesn't respond is retried
 const QUIET = 700; // ms without a change until the answer is spoken: a screen reader needs no half digits
 
 const at = (id) => document.getElementById(id);
@@ -14,8 +14,8 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 let mostBytes = Infinity;
 let dropped = null; // the photo, in place of the drawing
-let refused = ""; // why the last file was not taken; said until something else is drawn or chosen
-let age = 0; // counts what makes earlier answers wrong: a clear, an undo, another photo
+let refused = ""; // why the last file was refused; shown until something else is drawn or chosen
+let age = 0; // counts the events that make earlier answers invalid: a clear, an undo, another photo
 let asking = false, changed = false;
 
 const paper = new Paper(at("paper"), {
@@ -30,7 +30,7 @@ const paper = new Paper(at("paper"), {
   said: (words) => { at("spoken").textContent = words; },
 });
 
-// ---- Asking -----------------------------------------------------------------------------------
+// ---- Requests ---------------------------------------------------------------------------------
 
 async function ask() {
   changed = true;
@@ -53,7 +53,7 @@ async function ask() {
   asking = false;
 }
 
-async function askOnce(since) { // gives how long to wait before the same is asked again; 0: it was answered
+async function askOnce(since) { // returns the ms to wait before a retry; 0: it was answered
   const point = paper.last, photographed = dropped;
   let body, reply, answer;
   try {
@@ -65,12 +65,12 @@ async function askOnce(since) { // gives how long to wait before the same is ask
     if (since === age) say("The server does not answer; is it still running?");
     return RETRY;
   }
-  if (since !== age) return 0; // meanwhile something else is there, which is asked next
+  if (since !== age) return 0; // something else was drawn or dropped meanwhile, which is sent next
   if (reply.status === 503) {
     say(answer.error);
     return 1000 * (Number(reply.headers.get("Retry-After")) || 1);
   }
-  if (!reply.ok && photographed && !(await canBeShown())) { // nothing is left of it but why
+  if (!reply.ok && photographed && !(await canBeShown())) { // only the reason is shown
     if (since === age) refuse(answer.error);
     return 0;
   }
@@ -84,7 +84,7 @@ async function askOnce(since) { // gives how long to wait before the same is ask
     else {
       const scale = answer.width / WIDTH;
       show(answer, whereItLies, photographed ? null : point?.map((value) => value * scale));
-      if (!changed) offer(body, answer.text); // else it is of a digit half drawn
+      if (!changed) offer(body, answer.text); // else it shows a half-drawn digit
     }
     speak(spoken(answer));
   }
@@ -98,7 +98,7 @@ function whereItLies({ width, height }) { // where the picture lies on the stage
   return [(wide - width * scale) / 2, (high - height * scale) / 2, width * scale, height * scale];
 }
 
-// ---- Telling ----------------------------------------------------------------------------------
+// ---- Messages ---------------------------------------------------------------------------------
 
 function say(words) {
   note.hidden = !words;
@@ -148,14 +148,14 @@ function take(chosen) {
 
 const canBeShown = () => photo.decode().then(() => true, () => false);
 
-function refuse(why) { // the drawing is there again, and is read again, under the reason
+function refuse(why) { // show the drawing again, and read it again, under the reason
   drop();
   refused = why;
   say(why);
   ask();
 }
 
-function drop() { // the photo; the drawing under it is there again
+function drop() { // remove the photo; the drawing under it is shown again
   age += 1;
   forgetPicked();
   forgetTyped();
@@ -199,7 +199,7 @@ at("paper").addEventListener("keydown", (event) => {
   else if (key === "p") file.click();
 });
 addEventListener("keydown", (event) => {
-  if (event.target.closest?.("form")) return; // what is typed has an undo of its own
+  if (event.target.closest?.("form")) return; // typed text has its own undo
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && !event.shiftKey) {
     event.preventDefault();
     dropped ? empty() : paper.undo();

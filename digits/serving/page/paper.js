@@ -1,21 +1,21 @@
-// What is drawn: strokes on a paper of 600 by 500 units, by pointer or by keys, and the picture of it that is sent.
+// The drawing: strokes on a paper of 600 by 500 units, by pointer or by keys, and the picture of it that is sent.
 
 export const WIDTH = 600, HEIGHT = 500;
-const PEN = 17; // width of a stroke in units: on a digit as high as half the paper about what a felt pen makes
-const SENT = 0.5; // pixels of the sent picture for each unit: enough for MNIST's 20, and little to read
-const STEP = 10, FINE = 2, SPEED = 260, HOLD = 220; // units a key press, with shift, units/s while held, after ms
+const PEN = 17; // width of a stroke in units: on a digit half as high as the paper, about a felt pen's
+const SENT = 0.5; // pixels of the sent picture for each unit: enough for MNIST's 20, and fast to read
+const STEP = 10, FINE = 2, SPEED = 260, HOLD = 220; // units a key press, with shift; units/s while held, after ms
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 export class Paper {
   constructor(canvas, { changed, said }) {
     this.canvas = canvas;
-    this.changed = changed; // called after every change; true: what was there before is gone
-    this.said = said; // what someone who doesn't see the pen has to be told
+    this.changed = changed; // called after every change; true: earlier strokes are gone
+    this.said = said; // announces the pen's state to a screen reader
     this.strokes = []; // each a list of [x, y, width]
     this.past = []; // the lists of strokes before each change, for undo
     this.pointer = null; // the one that draws; others are a resting hand
     this.cursor = { x: WIDTH / 2, y: HEIGHT / 3, shown: false, down: false };
-    this.held = new Map(); // arrow keys, since when
+    this.held = new Map(); // arrow key -> time of its press
     this.sheet = new OffscreenCanvas(WIDTH * SENT, HEIGHT * SENT);
     this.listen();
     this.refresh();
@@ -195,7 +195,7 @@ function draw(pen, strokes, ink) {
     for (let i = 1; i < points.length; i++) { // from middle to middle, each point the bend between
       const [atX, atY, now] = points[i], next = points[i + 1];
       const to = next ? [(atX + next[0]) / 2, (atY + next[1]) / 2] : [atX, atY];
-      if (now !== thick) { // what is of one width is one line: no seams
+      if (now !== thick) { // points of one width are one line, without seams
         if (thick) pen.stroke();
         pen.beginPath();
         pen.moveTo(...from);

@@ -1,1 +1,1 @@
-"""The task of finding digits on pages: its module, its loss, what it counts and what it shows."""
+"""The detection task, finding digits on pages: its module, loss, metrics and plots."""

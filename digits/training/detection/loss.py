@@ -1,4 +1,4 @@
-"""What a detector minimises."""
+"""The training loss of a page detector."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from digits.training.detection.targets import Targets
 
 
 class DetectionLoss(nn.Module):
-    """The sum of four, each a mean over what it is about.
+    """The sum of four losses, each a mean over the cells or centres that it applies to.
 
-    Objectness: the focal loss of CenterNet (Zhou et al. 2019, eq. 1), which makes little of cells near a centre and of
-    those that are right already. Class: cross-entropy, with `label_smoothing`. Box: smooth L1 times `box_weight`.
-    Smaller digits: binary cross-entropy times `gate_weight`.
+    Objectness: the focal loss of CenterNet (Zhou et al. 2019, eq. 1), which gives little weight to cells near a centre
+    and to cells that are already correct. Class: cross-entropy, with `label_smoothing`. Box: smooth L1 times
+    `box_weight`. Smaller digits: binary cross-entropy times `gate_weight`.
     """
 
     def __init__(self, label_smoothing: float, box_weight: float, gate_weight: float) -> None:
@@ -23,8 +23,8 @@ class DetectionLoss(nn.Module):
         self.label_smoothing, self.box_weight, self.gate_weight = label_smoothing, box_weight, gate_weight
 
     def forward(self, answers: Tensor, targets: Targets) -> Tensor:
-        """Answers (B, 16, H, W) and what they should be, to the loss, a scalar."""
-        answers = answers.float()  # of a mixed precision; the logarithms below want more
+        """The loss, a scalar, of outputs (B, 16, H, W) against their targets."""
+        answers = answers.float()  # with mixed precision they are bf16, too coarse for the logarithms below
         near = targets.classes >= 0  # (B, H, W)
         chosen = answers.movedim(1, -1)[near]  # (N, 16)
         loss = focal(answers[:, OBJECTNESS], targets)
@@ -37,7 +37,7 @@ class DetectionLoss(nn.Module):
 
 
 def focal(logits: Tensor, targets: Targets) -> Tensor:
-    """Of logits (B, H, W), over the number of centres."""
+    """Focal loss of objectness logits (B, H, W), divided by the number of centres."""
     centres, likely = targets.centres, torch.sigmoid(logits)
     at_centre = (1 - likely).square() * F.logsigmoid(logits)
     elsewhere = (1 - targets.heat) ** 4 * likely.square() * F.logsigmoid(-logits)
@@ -46,7 +46,7 @@ def focal(logits: Tensor, targets: Targets) -> Tensor:
 
 
 def gate(logits: Tensor, targets: Targets) -> Tensor:
-    """Of logits (B, H, W), over the cells where it is clear."""
+    """Binary cross-entropy of the smaller-digit logits (B, H, W), a mean over the cells whose target is certain."""
     each = F.binary_cross_entropy_with_logits(logits, targets.smaller, reduction="none")
     sure = ~targets.unsure
     return (each * sure).sum() / sure.sum().clamp(min=1)

@@ -1,4 +1,4 @@
-"""The task `detection`: a net that finds the digits on a page, trained on crops and judged by whole pages."""
+"""The task `detection`: a net that finds the digits on a page, trained on crops and evaluated on whole pages."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.tensorboard import SummaryWriter
 from torchmetrics import Metric
+from typing_extensions import override
 
 from digits.config.task import DETECTION
 from digits.data.pages.rows import PageBatch
@@ -20,15 +21,14 @@ from digits.training.detection.ratio import Ratio
 from digits.training.detection.targets import Targets, make_targets
 from digits.training.task_module import MakeOptimizer, MakeScheduler, Phase, TaskModule
 
-RIGHT_PLACE = 0.3
-"""Heat of a cell from which on a peak there has found the digit, in a crop."""
+RIGHT_PLACE = 0.3  # heat of a cell from which a peak in it is not a false find, in a crop
 
 
 class PageDetector(TaskModule[PageBatch, Tensor]):
     """Trains a detector on crops of pages; validates and tests it on whole pages, by the reader's own decoding.
 
-    In training the metrics are those of the crops, counted by cells: a digit is found by a peak beside its centre, and
-    `pages` are crops without a fault. The loss is that of crops in every split.
+    The training metrics are those of the crops, counted in cells: a digit is found if there is a peak at its centre or
+    beside it, and `pages` is the share of crops without a fault. The loss is that of crops in every split.
     """
 
     task = DETECTION
@@ -47,16 +47,18 @@ class PageDetector(TaskModule[PageBatch, Tensor]):
             return {name: Ratio() for name in names}
 
         super().__init__(net, loss, make_optimizer, make_scheduler, make_metrics, channels_last, ema_decay)
-        self._made_for: Tensor | None = None  # boxes of a batch, and what should be answered to it
+        self._made_for: Tensor | None = None  # boxes of the batch that `_made` has the targets of
         self._made: Targets
 
+    @override
     def loss_of(self, answers: Tensor, batch: PageBatch, split: Phase) -> Tensor:
-        """The loss of the answers to the crops (B, 16, H, W)."""
+        """The loss of the outputs (B, 16, H, W) for the crops."""
         loss: Tensor = self.loss(answers, self._targets(answers, batch))
         return loss
 
+    @override
     def count(self, metrics: Mapping[str, Metric], answers: Tensor, batch: PageBatch) -> None:
-        """Count what is found: on the pages where the batch has them, else in the crops."""
+        """Count the finds on the batch's whole pages, or without those in its crops."""
         ratios: Mapping[str, tuple[Tensor | int, Tensor | int]] = (
             total(find_on_pages(self.evaluated_net, batch.pages)).ratios
             if batch.pages
@@ -66,25 +68,27 @@ class PageDetector(TaskModule[PageBatch, Tensor]):
             metrics[name].update(hits, of)
 
     def _targets(self, answers: Tensor, batch: PageBatch) -> Targets:
-        """What the answers to a batch should be; made once, though the loss and the metrics ask for it."""
+        """The targets of a batch; made once, for both the loss and the metrics."""
         if self._made_for is not batch.boxes:
             high, wide = answers.shape[-2:]
             self._made_for, self._made = batch.boxes, make_targets(batch.boxes.float(), batch.labels, (high, wide))
         return self._made
 
+    @override
     def show_input(self, writers: Sequence[SummaryWriter], data: L.LightningDataModule) -> None:
-        """Crops of the first batch, pages, and the net as a graph."""
+        """Show crops of the first batch, whole pages, and the net as a graph."""
         pictures.show_input(writers, self.evaluated_net, data)
 
+    @override
     def show(
         self, writers: Sequence[SummaryWriter], stage: str, net: nn.Module, data: L.LightningDataModule, step: int
     ) -> None:
-        """What is found on pages, and the worst of them."""
+        """Show pages with the digits found on them, and the worst pages."""
         pictures.show(writers, stage, net, data, step)
 
 
 def count_cells(answers: Tensor, targets: Targets) -> dict[str, tuple[Tensor, Tensor]]:
-    """What is found in crops, of their answers (B, 16, H, W), without making boxes of them: so many of so many."""
+    """Each metric of crops as (hits, total), counted in the cells of the outputs (B, 16, H, W), without boxes."""
     likely = torch.sigmoid(answers[:, OBJECTNESS])  # (B, H, W)
     peaks = (likely >= THRESHOLD) & (likely == around(likely))
     centres = targets.centres
@@ -103,5 +107,5 @@ def count_cells(answers: Tensor, targets: Targets) -> dict[str, tuple[Tensor, Te
 
 
 def around(values: Tensor) -> Tensor:
-    """The largest of the 3x3 values around each, of (B, H, W)."""
+    """The maximum of the 3x3 neighbourhood of each cell of (B, H, W)."""
     return F.max_pool2d(values[:, None], 3, stride=1, padding=1)[:, 0]

@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a detector: the crops it is trained on, pages with what it finds, the worst of them."""
+"""A page detector in TensorBoard: its training crops, pages with its finds, and the worst pages."""
 
 from __future__ import annotations
 
@@ -15,15 +15,12 @@ from digits.evaluating.page_figures import COLUMNS, SHOWN, labelled, side_by_sid
 from digits.evaluating.pages import find_on_pages
 from digits.training.pictures import add_graph
 
-CROPS = 24
-"""As many are shown."""
-
-LOOKED_THROUGH = 100
-"""Validation pages among which the worst are looked for while it is trained; at the end all."""
+CROPS = 24  # that are shown
+LOOKED_THROUGH = 100  # validation pages that are read for the worst ones during training; at its end all are
 
 
 def show_input(writers: Sequence[SummaryWriter], net: nn.Module, data: L.LightningDataModule) -> None:
-    """The first crops that are trained on, some whole pages, and the net as a graph."""
+    """Show the first training crops, some whole pages, and the net as a graph."""
     if not isinstance(data, PagesDataModule):
         return
     batch = next(iter(BatchLoader(data.train, data.batch_size, data.seed)))
@@ -39,7 +36,7 @@ def show_input(writers: Sequence[SummaryWriter], net: nn.Module, data: L.Lightni
 
 
 def show(writers: Sequence[SummaryWriter], stage: str, net: nn.Module, data: L.LightningDataModule, step: int) -> None:
-    """Pages of the validation split with what is found on them, and those with the most faults."""
+    """Show pages of the validation split with the digits found on them, and those with the most faults."""
     if not isinstance(data, PagesDataModule) or data.val is None:
         return
     scores = find_on_pages(net, data.val.pages[: None if stage == "best" else LOOKED_THROUGH])

@@ -1,4 +1,4 @@
-"""A share as a running metric: so many of so many."""
+"""A ratio as a running metric."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from torchmetrics import Metric
 
 
 class Ratio(Metric):
-    """The sum of hits over the sum of what there was to hit, over all batches and processes; 1 where there was nothing.
+    """The sum of hits divided by the sum of totals, over all batches and processes; 1 for a total of zero.
 
-    torchmetrics' MeanMetric takes weights, but not without its check of every value, which waits for a GPU.
+    torchmetrics' MeanMetric accepts weights only with its check of every value, which synchronises with a GPU.
     """
 
     full_state_update = False
@@ -23,10 +23,10 @@ class Ratio(Metric):
         self.add_state("of", torch.zeros(()), dist_reduce_fx="sum")
 
     def update(self, hits: Tensor | int, of: Tensor | int) -> None:
-        """Count so many hits of so many."""
+        """Add `hits` of a total of `of`."""
         self.hits = self.hits + hits
         self.of = self.of + of
 
     def compute(self) -> Tensor:
-        """0..1."""
+        """The ratio, 0..1."""
         return torch.where(self.of > 0, self.hits / self.of.clamp(min=1), 1.0)

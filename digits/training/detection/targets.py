@@ -1,4 +1,4 @@
-"""What a detector should answer for each of its cells, made from the boxes of a batch."""
+"""A detector's training targets for each cell, made from the boxes of a batch."""
 
 from __future__ import annotations
 
@@ -11,27 +11,26 @@ from digits.data.pages.page import UNCLEAR
 from digits.reading.boxes import BREADTH, LARGEST, REFERENCE, SMALLEST, STRIDE
 
 NEARLY_SMALLEST, NEARLY_LARGEST = 12.0, 44.0
-"""Digits of a size between these and the detector's range, in pixels, are neither looked for nor wrong."""
+"""Sizes in pixels: digits between these and the detector's range are ignored, neither required nor wrong."""
 
-THINNEST = 2.0
-"""Pixels that a stroke is wide at least, lest the logarithm of its width run away."""
+THINNEST = 2.0  # minimum width of a box in pixels, which bounds the logarithm of its width
 
 SPREAD = 0.15, 0.55
-"""How far around a centre a cell is partly right: a share of the digit's side, and cells at least."""
+"""Standard deviation of the heat around a centre: as a share of the digit's side, and its minimum in cells."""
 
 NEAR = 1.7
-"""Cells whose squared distance to a centre, in spreads, is less say the digit's class and box; a centre's always is."""
+"""Squared distance to a centre, in units of SPREAD, below which a cell has the digit's class and box as its targets."""
 
 
 class Targets(NamedTuple):
-    """For each cell of (B, H, W)."""
+    """The targets of each cell, (B, H, W)."""
 
     heat: Tensor  # float32: 1 at a digit's centre, less around it
-    ignored: Tensor  # bool: what is said here of a centre counts for nothing
+    ignored: Tensor  # bool: objectness has no loss here
     classes: Tensor  # int64: 0..9 near a centre, else -1
     boxes: Tensor  # float32 (B, 4, H, W): dx, dy, log width, log height as `digits.reading.boxes` has them
     smaller: Tensor  # float32: 1 where a digit is too small for this level
-    unsure: Tensor  # bool: where it is hard to say whether it is too small
+    unsure: Tensor  # bool: `smaller` has no loss here, for digits at the limit
 
     @property
     def centres(self) -> Tensor:
@@ -42,11 +41,11 @@ class Targets(NamedTuple):
 def make_targets(boxes: Tensor, labels: Tensor, size: tuple[int, int]) -> Targets:
     """Targets for a map of `size` (H, W) cells.
 
-    `boxes` float32 (B, M, 4) has the centre x, y, the width and the height in pixels; `labels` int64 (B, M) 0..9,
-    UNCLEAR for a digit that is cut off, and less where there is no box.
+    `boxes` float32 (B, M, 4) has the centre x, y, the width and the height in pixels; `labels` int64 (B, M) has 0..9,
+    UNCLEAR for a digit that is cut off, and a lower value where there is no box.
     """
     high, wide = size
-    if not boxes.shape[1]:  # a minimum over none is none
+    if not boxes.shape[1]:  # a minimum over an empty dimension fails
         boxes, labels = boxes.new_ones(len(boxes), 1, 4), labels.new_full((len(labels), 1), UNCLEAR - 1)
     x, y, widths, heights = boxes.unbind(-1)  # (B, M)
     sizes = torch.maximum(heights, BREADTH * widths)

@@ -256,7 +256,7 @@ def test_who_waits_for_another_process_is_told(
         waits.start()
         while not caplog.messages:
             time.sleep(0.05)
-        assert caplog.messages == [f"waiting for another process, which composes for {work.folder}"]
+        assert caplog.messages == [f"waiting for another process, which composes in {work.folder}"]
     waits.join()
     assert len(KeptPages(work.folder, shards_of(1))) == 1
     with FileLock(work.folder / ".lock"):

@@ -111,7 +111,7 @@ def test_digits_without_a_skeleton_are_told(tmp_path: Path, drawn: Arrays) -> No
         (["experiment=page_reader", "data.val_size=199"], "200"),
         (["experiment=page_reader", "data.val_size=60000"], "mnist has 60000 training images"),
         (["experiment=page_digits", "data.val_size=60000"], "mnist has 60000 training images"),
-        (["experiment=page_digits", "data.val_size=3"], "one of each of 10 classes"),
+        (["experiment=page_digits", "data.val_size=3"], "one image of each of the 10 classes"),
     ],
 )
 def test_sizes_that_can_not_be_are_told_at_once(composed: Compose, overrides: list[str], why: str) -> None:
@@ -124,7 +124,7 @@ def test_sizes_that_can_not_be_are_told_at_once(composed: Compose, overrides: li
 
 def test_what_is_not_there_is_told(tmp_path: Path) -> None:
     arrays = numbered(100)
-    with pytest.raises(DataError, match=r"there is no folder .*/none; with data\.material=null"):
+    with pytest.raises(DataError, match=r"there is no folder .*/none; data\.material=null"):
         Composing(0, str(tmp_path / "none"), str(tmp_path)).pages(arrays, 20, 0, "train", 1)
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"pages can't be kept in .*/file: .* choose another folder with data\.cache"):

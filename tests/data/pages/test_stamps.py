@@ -235,7 +235,7 @@ def test_stock_needs_every_class() -> None:
     maps = skeleton.distance_maps(images)
     with pytest.raises(ValueError, match="some class"):
         Stock(images[labels < 9], labels[labels < 9], maps[labels < 9])
-    with pytest.raises(ValueError, match="don't go with"):
+    with pytest.raises(ValueError, match="don't match"):
         Stock(images, labels[:-1], maps)
 
 

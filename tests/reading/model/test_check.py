@@ -12,7 +12,7 @@ import pytest
 from onnx import AttributeProto, TensorProto, helper
 
 from digits.reading.model.check import LARGEST_FILE, ModelError, check_model, read_bytes
-from tests.reading.model.onnx_files import SIDE, between, part, refusal, sound, spoilt, weights, whole
+from tests.support.onnx_files import SIDE, between, part, refusal, sound, spoilt, weights, whole
 
 
 def test_a_sound_file_is_taken() -> None:
@@ -180,11 +180,11 @@ def test_answers_that_are_not_one_row_a_picture_are_refused() -> None:
         ({"task": "segmentation"},
          "it was trained for 'segmentation', and only nets for classification or detection are run"),
         ({"task": "detection"}, "its output is 'logits', and not maps"),
-        ({"classes": None}, "its metadata's classes are missing, which is no JSON"),
-        ({"classes": "[" * 5000}, "which is no JSON"),
-        ({"classes": '["0", "0"]'}, "which is no list of names"),
-        ({"classes": '["0", "\\u001b[2J"]'}, "which is no list of names"),
-        ({"classes": "{}"}, "which is no list of names"),
+        ({"classes": None}, "its metadata's classes are missing, not JSON"),
+        ({"classes": "[" * 5000}, "not JSON"),
+        ({"classes": '["0", "0"]'}, "not a list of names"),
+        ({"classes": '["0", "\\u001b[2J"]'}, "not a list of names"),
+        ({"classes": "{}"}, "not a list of names"),
         ({"mean": "x"}, "its metadata's mean is 'x', and not a number from 0 to 1"),
         ({"std": "0"}, "its metadata's std is '0', and not a number from 1e-06 to 1"),
         ({"std": "nan"}, "its metadata's std is 'nan', and not a number"),
@@ -192,7 +192,7 @@ def test_answers_that_are_not_one_row_a_picture_are_refused() -> None:
         ({"temperature": "-inf"}, "its metadata's temperature is '-inf', and not a number"),
         ({"accuracy": "1.5"}, "its metadata's accuracy is '1.5', and not a number from 0 to 1"),
         ({"image_size": "32"}, "and not of type 2 (uint8) and shape [0, 1, 32, 32]"),
-        ({"provenance": "[]"}, "its metadata's provenance is no JSON object"),
+        ({"provenance": "[]"}, "its metadata's provenance is not a JSON object"),
         ({"provenance": '"' + "x" * 100_000 + '"'}, "its metadata have more than 65,536 characters"),
     ],
 )  # fmt: skip
@@ -300,7 +300,7 @@ def test_files_with_bytes_changed_at_random_never_end_the_process() -> None:
     code = """
 import random, sys
 from digits.reading.model.check import check
-from tests.reading.model.onnx_files import sound
+from tests.support.onnx_files import sound
 content, random_ = sound().SerializeToString(), random.Random(0)
 refused = 0
 for _ in range(300):

@@ -11,7 +11,7 @@ from onnx import NodeProto, TensorProto, helper
 
 from digits.reading.model.check import ModelError, check_model
 from digits.reading.model.size import PAGE
-from tests.reading.model.onnx_files import between, numbers, refusal, sound, sound_detector, spoilt, weights, whole
+from tests.support.onnx_files import between, numbers, refusal, sound, sound_detector, spoilt, weights, whole
 
 
 def inside(nodes: Sequence[NodeProto], *tensors: TensorProto) -> str:

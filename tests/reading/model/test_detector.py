@@ -25,7 +25,7 @@ from digits.reading.model import metadata
 from digits.reading.model.check import OF_DETECTORS, check_model
 from digits.reading.model.net import Detector, ModelError
 from digits.reading.model.size import DETECTOR, PAGE, Bounds, measure
-from tests.reading.model.onnx_files import between, sound_detector, whole
+from tests.support.onnx_files import between, sound_detector, whole
 
 
 def write(path: Path, model: onnx.ModelProto) -> Path:
@@ -100,7 +100,7 @@ def test_a_detector_of_other_things_is_not_the_readers(tmp_path: Path) -> None:
     model = sound_detector(8, {"classes": json.dumps(["cat", "dog"])})
     path = write(tmp_path / "x.onnx", model)
     assert not check_model(path.read_bytes(), "x.onnx").reads_digits
-    with pytest.raises(ModelError, match=r"x\.onnx finds 'cat, dog' on pages, and the reader wants 0 to 9; train one"):
+    with pytest.raises(ModelError, match=r"x\.onnx finds 'cat, dog' on pages, but the reader needs 0 to 9; train one"):
         Detector(path)
 
 
@@ -121,7 +121,7 @@ def test_answers_that_are_no_numbers_are_told(bad: float, tmp_path: Path, page: 
     spoilt_bias[3] = bad
     bias.CopyFrom(numpy_helper.from_array(spoilt_bias, "bias"))
     detector = Detector(write(tmp_path / "x.onnx", model))
-    with pytest.raises(ModelError, match=r"x\.onnx answers with what are no numbers; train it again, and export it$"):
+    with pytest.raises(ModelError, match=r"x\.onnx returned NaN or infinity; train it again, and export it$"):
         detector(page)
 
 
@@ -135,7 +135,7 @@ def test_answers_of_another_shape_or_none_are_told(tmp_path: Path, page: npt.NDA
     assert detector(np.zeros((1, 1, 32, PAGE), np.float32)).shape == (1, CHANNELS, 8, side)
     with pytest.raises(ModelError, match=r"x\.onnx can't be run: .*; name a run, or"):
         detector(page)
-    told = f"answers with the shape (1, 16, 4, {side}), and not (1, 16, {side}, 4), to {PAGE} x 16 pixels; name a run"
+    told = f"returned the shape (1, 16, 4, {side}), not (1, 16, {side}, 4), for {PAGE} x 16 pixels; name a run"
     with pytest.raises(ModelError, match=re.escape(told)):
         detector(np.zeros((1, 1, PAGE, 16), np.float32))
 
@@ -146,7 +146,7 @@ def test_files_with_bytes_changed_at_random_are_refused_or_work() -> None:
 import pathlib, random, sys, tempfile
 import numpy as np
 from digits.reading.model import check, net
-from tests.reading.model.onnx_files import sound_detector
+from tests.support.onnx_files import sound_detector
 net.check_model = lambda content, name: check.check(content)  # not in a child each
 content, random_ = sound_detector().SerializeToString(), random.Random(0)
 refused = worked = 0

@@ -16,7 +16,7 @@ from onnx import helper, numpy_helper
 
 from digits.reading.model.net import SHIPPED, Classifier, Detector, ModelError, load
 from digits.reading.model.size import BATCH
-from tests.reading.model.onnx_files import between, sound, sound_detector
+from tests.support.onnx_files import between, sound, sound_detector
 
 
 def write(path: Path, model: onnx.ModelProto) -> Path:
@@ -69,8 +69,8 @@ def test_a_net_for_other_things_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
         Classifier(fashion)
     assert str(caught.value) == (
-        f"{fashion} tells 'coat, bag' apart on 28x28 pixels, and the reader wants 0 to 9, then none if a net has that, "
-        "on 28x28; such a net serves `python -m digits.evaluate`, not the reader, for which train one with data=mnist, "
+        f"{fashion} classifies 'coat, bag' on 28x28 pixels, but the reader needs 0 to 9, then none if a net has that, "
+        "on 28x28; use this net with `python -m digits.evaluate`, or train one for the reader with data=mnist, "
         "and export it"
     )
 
@@ -125,7 +125,7 @@ def test_two_nets_of_a_kind_or_one_of_the_other_are_refused(tmp_path: Path) -> N
         Classifier(finds)
     with pytest.raises(ModelError, match=r"tells\.onnx is a classifier of single digits; name a page detector here$"):
         Detector(tells)
-    with pytest.raises(ModelError, match="tells 'coat, bag' apart"):
+    with pytest.raises(ModelError, match="classifies 'coat, bag' on"):
         load(finds, write(tmp_path / "x.onnx", sound(2, {"classes": '["coat", "bag"]'})))
 
 
@@ -166,7 +166,7 @@ def test_answers_that_are_no_numbers_are_told(tmp_path: Path, patches: npt.NDArr
     model = sound()
     model.graph.initializer[3].CopyFrom(numpy_helper.from_array(np.full(10, np.nan, np.float32), "bias"))
     net = Classifier(write(tmp_path / "x.onnx", model))
-    with pytest.raises(ModelError, match=r"x\.onnx answers with what are no numbers; train it again, and export it$"):
+    with pytest.raises(ModelError, match=r"x\.onnx returned NaN or infinity; train it again, and export it$"):
         net.probabilities(patches)
 
 
@@ -186,7 +186,7 @@ def test_many_patches_take_the_memory_of_a_batch(tmp_path: Path) -> None:
     code = f"""
 import numpy as np
 from digits.reading.model.net import Classifier
-from tests.reading.model.onnx_files import peak
+from tests.support.onnx_files import peak
 net, patches = Classifier({str(path)!r}), np.ones((20_000, 28, 28), np.uint8)
 net.probabilities(patches[:64])
 before = peak()

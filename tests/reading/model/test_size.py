@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from tests.reading.model.onnx_files import between, sound, spoilt, weights, whole
+from tests.support.onnx_files import between, sound, spoilt, weights, whole
 
 
 def test_a_tensor_that_has_fewer_numbers_than_it_says_is_refused() -> None:
@@ -103,7 +103,7 @@ def test_a_large_file_is_looked_at_in_little_memory(tmp_path: Path) -> None:
     code = f"""
 import pathlib
 from digits.reading.model.check import check
-from tests.reading.model.onnx_files import peak
+from tests.support.onnx_files import peak
 content = pathlib.Path({str(path)!r}).read_bytes()
 before = peak()
 check(content)

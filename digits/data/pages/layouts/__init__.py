@@ -1,1 +1,1 @@
-"""What is written where on a page."""
+"""Layouts: the content of a page and its places."""

@@ -1,4 +1,4 @@
-"""The layouts of pages: what is written, on pages of which sizes, and how often."""
+"""The layouts of pages: their writing, the sizes of their pages, and their frequency."""
 
 from __future__ import annotations
 
@@ -10,27 +10,22 @@ from digits.data.pages.layouts.writing import Scribe
 from digits.data.pages.page import Random
 from digits.data.pages.paper.light import log_uniform
 
-PAGE = 384
-"""Height and width of most pages, in pixels."""
-
-PHOTO, SCREEN, RAW = "photo", "screen", "raw"
-"""How a picture comes of a page: by a camera (mostly), on a screen, or the ink itself, white on black."""
-
-BLANK = "no digit, "
-"""What the names of layouts without digits begin with."""
+PAGE = 384  # height and width of most pages, in pixels
+PHOTO, SCREEN, RAW = "photo", "screen", "raw"  # a page as seen by a camera (mostly), on a screen, or ink white on black
+BLANK = "no digit, "  # prefix of the names of layouts without digits
 
 
 class Layout(NamedTuple):
     """A way to fill a page."""
 
-    weight: float  # how often, beside the others'; those without a digit make a fifth of all
+    weight: float  # relative frequency; layouts without a digit make a fifth of all
     write: Callable[[Scribe], None] | None  # None: the picture is of things, not of a page
     size: Callable[[Random], tuple[int, int]]  # height, width
     looks: tuple[float, float, float] = (0.9, 0.1, 0.0)  # shares of PHOTO, SCREEN and RAW
 
 
 def whole(random: Random) -> tuple[int, int]:
-    """Most pages are of one size, the others smaller."""
+    """The size of most pages, or a smaller one."""
     if random.random() < 0.8:
         return PAGE, PAGE
     return int(random.integers(160, PAGE + 1)), int(random.integers(160, PAGE + 1))
@@ -55,7 +50,7 @@ def strip(random: Random) -> tuple[int, int]:
 
 
 def roll(random: Random) -> tuple[int, int]:
-    """Wide and as high as slanting lines need, for what is cut out afterwards."""
+    """Wide, and high enough for slanting lines that are cut out afterwards."""
     return int(random.integers(110, 260)), PAGE
 
 
@@ -66,17 +61,17 @@ def tiny(random: Random) -> tuple[int, int]:
 
 
 def mnist(_: Random) -> tuple[int, int]:
-    """The size of its pictures."""
+    """The size of MNIST's images."""
     return singles.MNIST, singles.MNIST
 
 
 def mnist_row(random: Random) -> tuple[int, int]:
-    """Two to twelve of them side by side."""
+    """The size of two to twelve of MNIST's images side by side."""
     return singles.MNIST, singles.MNIST * int(random.integers(2, 13))
 
 
 def canvas(random: Random) -> tuple[int, int]:
-    """A canvas of so few pixels that each is seen."""
+    """A canvas of so few pixels that each is visible."""
     side = int(random.integers(16, 41))
     return side, side if random.random() < 0.8 else min(96, 2 * side)
 
@@ -118,4 +113,3 @@ LAYOUTS: dict[str, Layout] = {
     BLANK + "paper": Layout(2, wordings.write_nothing, whole, (0.95, 0.05, 0)),
     BLANK + "things": Layout(6, None, any_size),
 }
-"""By name."""

@@ -64,7 +64,7 @@ def write_system(scribe: Scribe) -> None:
 
 
 def bar(scribe: Scribe, writer: Writer, u: float, v: float, length: float) -> None:
-    """A stroke along the line, from (u, v) off the middle of the page."""
+    """Draw a stroke along the line, from (u, v) off the middle of the page."""
     way = np.array([[0, 0], [length / 2, scribe.random.normal(0, 0.03) * writer.height], [length, 0]])
     x, y = scribe.at(writer.turn, u + length / 2, v)
     stroke = ink_of(way, [3], 1.0, writer.pen * scribe.between(0.8, 1.1), replace(writer, slant=0.0))
@@ -92,7 +92,7 @@ def write_fractions(scribe: Scribe) -> None:
 
 
 def fraction(scribe: Scribe, writer: Writer, style: Style, place: tuple[float, float], lines: tuple[int, int]) -> float:
-    """A number over another, with a bar between them that begins at a place off the page's middle; its length."""
+    """Write a number over another with a bar between, from a place off the page's middle; returns the bar's length."""
     size, (u, v) = writer.height, place
     counts = [scribe.number(1, 3), scribe.number(1, 3)]
     longest, reach = max(counts), 0.0
@@ -106,7 +106,7 @@ def fraction(scribe: Scribe, writer: Writer, style: Style, place: tuple[float, f
 
 
 def write_sum(scribe: Scribe) -> None:
-    """Numbers below each other, to the right side, a bar, and what they come to."""
+    """Numbers below each other, flush right, a bar, and their sum."""
     writer = someone(scribe, 16, 56)
     height, width = scribe.page.size
     size, style, pitch = writer.height, Style(gap=(0.15, 0.3), jitter=0.03), scribe.between(1.3, 1.7)
@@ -129,7 +129,7 @@ def write_sum(scribe: Scribe) -> None:
 
 
 def write_scatter(scribe: Scribe) -> None:
-    """Digits, letters, signs and words anywhere, each as large as it likes; their digits are of no line."""
+    """Digits, letters, signs and words anywhere, of any size; the digits belong to no line."""
     first = someone(scribe)
     height, width = scribe.page.size
     for _ in range(scribe.number(6, 60)):

@@ -1,4 +1,4 @@
-"""Columns of numbers, tables and forms: what is printed on them, and what is filled in by hand."""
+"""Columns of numbers, tables and forms: their print, and what is filled in by hand."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TICKS = (
 
 
 class Ruler:
-    """Draws straight lines that follow a turn about the page's middle, printed or by hand."""
+    """Draws straight lines, turned about the page's middle, printed or by hand."""
 
     def __init__(self, scribe: Scribe, turn: float, thickness: int, layer: Ink) -> None:
         self.scribe, self.turn, self.thickness = scribe, turn, thickness
@@ -29,12 +29,12 @@ class Ruler:
         self.canvas = np.zeros(layer.shape, np.uint8)
 
     def line(self, u0: float, v0: float, u1: float, v1: float) -> None:
-        """From one point to another, both along and below the middle."""
+        """Draw a line from one point to another, both along and below the middle."""
         ends = [tuple(round(16 * side) for side in self.scribe.at(self.turn, u, v)) for u, v in ((u0, v0), (u1, v1))]
         cv2.line(self.canvas, ends[0], ends[1], 255, self.thickness, cv2.LINE_AA, 4)
 
     def box(self, u0: float, v0: float, u1: float, v1: float) -> None:
-        """The four sides of a box."""
+        """Draw the four sides of a box."""
         for start, end in (((u0, v0), (u1, v0)), ((u1, v0), (u1, v1)), ((u1, v1), (u0, v1)), ((u0, v1), (u0, v0))):
             self.line(*start, *end)
 
@@ -45,7 +45,7 @@ class Ruler:
 
 
 def ruler(scribe: Scribe, writer: Writer, by_hand: float) -> Ruler:
-    """Lines as thick as printers make them, or, in the share `by_hand`, as the writer's pen."""
+    """A ruler with a printer's line width or, in the share `by_hand`, the writer's."""
     turn = writer.turn + float(scribe.random.normal(0, 0.006))
     if scribe.chance(by_hand):
         return Ruler(scribe, turn, max(1, round(writer.pen * scribe.between(0.4, 1))), scribe.page.ink)
@@ -53,7 +53,7 @@ def ruler(scribe: Scribe, writer: Writer, by_hand: float) -> Ruler:
 
 
 def write_columns(scribe: Scribe) -> None:
-    """Two or three columns of numbers; the lines of one have their numbers before those of the next."""
+    """Two or three columns of numbers; the lines of a column are numbered before those of the next."""
     writer = someone(scribe, 14, 44)
     height, width = scribe.page.size
     size, count = writer.height, scribe.number(2, 3)
@@ -77,7 +77,7 @@ def write_columns(scribe: Scribe) -> None:
 
 
 def cell_text(scribe: Scribe, most: int, words: float) -> str:
-    """What stands in a cell: up to `most` digits, or a word."""
+    """The text of a cell: up to `most` digits, or a word."""
     if scribe.chance(words):
         return "@" if scribe.chance(0.6) else "~"
     if scribe.chance(0.06) and most >= 3:
@@ -86,7 +86,7 @@ def cell_text(scribe: Scribe, most: int, words: float) -> str:
 
 
 def write_table(scribe: Scribe) -> None:
-    """A table with all of its rules, some or none; a row of it is a line."""
+    """A table with all of its ruled lines, some or none; a row is a text line."""
     writer = someone(scribe, 14, 48)
     height, width = scribe.page.size
     size = writer.height
@@ -114,7 +114,7 @@ def draw_grid(
     count: tuple[int, int],
     cell: tuple[float, float],
 ) -> None:
-    """The rules of a table, as many as this one has: across, upright, each with its own share."""
+    """Draw the ruled lines of a table: shares of those across and of the upright ones are drawn."""
     (u0, v0), (columns, rows), (wide, high) = corner, count, cell
     drawn = ruler(scribe, writer, 0.25)
     across, upright = (float(scribe.random.choice([0, 0.5, 1, 1])) for _ in range(2))
@@ -157,7 +157,7 @@ def write_form(scribe: Scribe) -> None:
 
 
 def print_label(scribe: Scribe, writer: Writer, u: float, v: float) -> float:
-    """Print text from a place along the middle of a row; where it ends."""
+    """Print text from a place along the middle of a row; returns where it ends."""
     height = max(7.0, writer.height * scribe.between(0.3, 0.7))
     stamp = scribe.stock.text(scribe.random, height)
     width = scribe.page.size[1]
@@ -208,7 +208,7 @@ def tick(scribe: Scribe, writer: Writer, middle: tuple[float, float], side: floa
 
 
 def print_text(scribe: Scribe, height: float) -> None:
-    """A page's worth of printed text, of a few phrases that come again."""
+    """A page of printed text, of a few phrases that are repeated."""
     (rows, width) = scribe.page.size
     phrases = [scribe.stock.text(scribe.random, height) for _ in range(10)]
     y, pitch = height * scribe.between(0.8, 3), height * scribe.between(1.4, 2.4)

@@ -12,12 +12,11 @@ from digits.data.pages.layouts.writing import Scribe
 from digits.data.pages.page import NO_DIGIT, Ink, Writer
 from digits.data.pages.paper.light import log_uniform
 
-MNIST = 28
-"""Pixels of a side of its pictures."""
+MNIST = 28  # pixels of a side of its images
 
 
 def fitted(stamp: Ink, high: float, wide: float) -> Ink:
-    """A stamp made smaller, if need be, so that it has no more than these sides."""
+    """A stamp, made smaller if needed to fit these sides."""
     scale = min(1.0, high / stamp.shape[0], wide / stamp.shape[1])
     if scale == 1:
         return stamp
@@ -26,7 +25,7 @@ def fitted(stamp: Ink, high: float, wide: float) -> Ink:
 
 
 def place(scribe: Scribe, stamp: Ink, label: int | None, begin: float = 0.0, end: float = 1.0, line: int = -1) -> None:
-    """Put a stamp anywhere between two shares of the page's width, rather in the middle."""
+    """Put a stamp anywhere between two shares of the page's width, more often in the middle."""
     height, width = scribe.page.size
     stamp = fitted(stamp, height, width * (end - begin))
     high, wide = stamp.shape
@@ -36,7 +35,7 @@ def place(scribe: Scribe, stamp: Ink, label: int | None, begin: float = 0.0, end
 
 
 def put_digit(scribe: Scribe, writer: Writer, begin: float = 0.0, end: float = 1.0) -> None:
-    """One digit, each as likely, between two shares of the page's width; a line of its own unless one is there."""
+    """Put a digit, uniformly drawn, between two shares of the page's width; on line 0, which is made if needed."""
     label = scribe.number(0, 9)
     line = 0 if scribe.page.next_line else scribe.page.new_line()
     place(scribe, scribe.stock.digit(scribe.random, label, writer), label, begin, end, line)
@@ -67,7 +66,7 @@ def write_thin(scribe: Scribe) -> None:
     size = height * scribe.between(0.4, 0.95)
     writer = scribe.stock.new_writer(scribe.random, size, float(scribe.random.normal(0, 0.06)))
     share = log_uniform(scribe.random, 0.008, 0.05)
-    kinds = (0.0, 0.0, 1.0, 0.0) if share < 0.035 else (0.7, 0.0, 0.3, 0.0)  # thinner, and skeletons would have gaps
+    kinds = (0.0, 0.0, 1.0, 0.0) if share < 0.035 else (0.7, 0.0, 0.3, 0.0)  # skeletons of thinner ones would have gaps
     writer = replace(writer, pen=max(1.0, size * share), kinds=kinds)
     for part in range(count):
         put_digit(scribe, writer, part / count, (part + 1) / count)
@@ -81,20 +80,20 @@ def write_mnist(scribe: Scribe) -> None:
 
 
 def write_mnist_row(scribe: Scribe) -> None:
-    """Such pictures side by side: the plainest way to make a number of a data set."""
+    """MNIST's images side by side: the simplest way to make numbers from the data set."""
     writer, line = mnist_writer(scribe), scribe.page.new_line()
     for left in range(0, scribe.page.size[1], MNIST):
         put_mnist(scribe, writer, line, left)
 
 
 def mnist_writer(scribe: Scribe) -> Writer:
-    """A writer of digits as they are in MNIST, or drawn as large."""
+    """A writer of MNIST's own digits, or of drawn ones of the same size."""
     kinds = (0.0, 1.0, 0.0, 0.0) if scribe.chance(0.6) else (0.5, 0.0, 0.5, 0.0)
     return replace(scribe.stock.new_writer(scribe.random, 20.0, 0.0), kinds=kinds)
 
 
 def put_mnist(scribe: Scribe, writer: Writer, line: int, begin: int = 0) -> None:
-    """A digit in the 28 pixels that begin there."""
+    """Put a digit as in MNIST on the 28 pixels from `begin` on."""
     label = scribe.number(0, 9)
     stamp = fitted(scribe.stock.digit(scribe.random, label, writer), 20, 20)
     high, wide = stamp.shape
@@ -126,7 +125,7 @@ def write_pixels(scribe: Scribe) -> None:
 
 
 def write_pixel_letters(scribe: Scribe) -> None:
-    """A letter or two drawn likewise."""
+    """A letter or two, drawn on a canvas of few pixels."""
     height, _ = scribe.page.size
     count = 2 if scribe.chance(0.15) else 1
     for part in range(count):

@@ -12,8 +12,7 @@ from digits.data.pages.layouts.writing import INK, Scribe, Style, fill, ink_of, 
 from digits.data.pages.page import Writer
 from digits.data.pages.paper.light import log_uniform
 
-HEIGHTS = (14.0, 64.0)
-"""Of digits, in pixels, on pages of 384."""
+HEIGHTS = (14.0, 64.0)  # of digits, in pixels, on pages of 384
 
 
 def someone(scribe: Scribe, low: float = HEIGHTS[0], high: float = HEIGHTS[1]) -> Writer:
@@ -26,7 +25,7 @@ def someone(scribe: Scribe, low: float = HEIGHTS[0], high: float = HEIGHTS[1]) -
 
 
 def style_of(scribe: Scribe, low: float = 0.1, high: float = 0.5) -> Style:
-    """A way to put tokens beside each other."""
+    """A random way to put tokens beside each other."""
     close = scribe.between(low, (low + high) / 2)
     return Style(
         gap=(close, scribe.between(close, high) + 0.02),
@@ -41,9 +40,9 @@ def style_of(scribe: Scribe, low: float = 0.1, high: float = 0.5) -> Style:
 def write_block(
     scribe: Scribe, writer: Writer, texts: Sequence[str], style: Style, pitch: float, left: float | None = None
 ) -> tuple[float, float]:
-    """Write lines below each other, `pitch` heights apart; how far along and below the middle the first began.
+    """Write lines below each other, `pitch` heights apart; returns where the first began, along and below the middle.
 
-    `left` is where they begin, in half widths of the page from its middle; None: anywhere, and each a bit elsewhere.
+    `left` is where they begin, in half widths of the page from its middle; None: anywhere, each a bit differently.
     """
     height, width = scribe.page.size
     size, step = writer.height, pitch * writer.height
@@ -63,12 +62,12 @@ def write_block(
 
 
 def margin(scribe: Scribe) -> float | None:
-    """Where lines begin: mostly all at one margin."""
+    """The margin at which all lines begin, or None for none."""
     return scribe.between(0.4, 0.97) if scribe.chance(0.5) else None
 
 
 def run_of_digits(scribe: Scribe, most: int) -> str:
-    """Digits, with a dot, a comma or a space now and then."""
+    """Digits, sometimes with a dot, a comma or a space."""
     tokens = []
     for _ in range(scribe.number(max(1, most // 2), most)):
         tokens.append("#")
@@ -78,13 +77,13 @@ def run_of_digits(scribe: Scribe, most: int) -> str:
 
 
 def listed(scribe: Scribe) -> str:
-    """Numbers of a digit or two, with a comma after each: close by, and as long as people make it."""
+    """Numbers of one or two digits, separated by commas with or without spaces."""
     numbers = ["#" * scribe.number(1, 2) for _ in range(scribe.number(2, 5))]
     return fill(scribe.random, ",".join(numbers) if scribe.chance(0.6) else ", ".join(numbers))
 
 
 def write_lines(scribe: Scribe) -> None:
-    """One line to fourteen, of a digit to fourteen each."""
+    """One to fourteen lines of one to fourteen digits."""
     writer = someone(scribe)
     wide = scribe.chance(0.2)
     style = style_of(scribe, 0.4, 1.4) if wide else style_of(scribe)
@@ -98,7 +97,7 @@ def write_lines(scribe: Scribe) -> None:
 
 
 def write_paragraph(scribe: Scribe) -> None:
-    """Words, and numbers among them."""
+    """Lines of words with numbers among them."""
     writer = someone(scribe, 14, 40)
     share = scribe.between(0.1, 0.6)
     texts = [
@@ -131,7 +130,7 @@ def write_overlapping(scribe: Scribe) -> None:
 
 
 def cut_to_ink(scribe: Scribe) -> None:
-    """Keep the part of the page around what is written: a quarter of its height as a margin at most, or none."""
+    """Cut the page to its writing, with a margin of at most a quarter of its height, or none."""
     rows = np.flatnonzero((scribe.page.ink > INK).any(axis=1))
     columns = np.flatnonzero((scribe.page.ink > INK).any(axis=0))
     if not len(rows):
@@ -189,7 +188,7 @@ def write_amounts(scribe: Scribe) -> None:
 
 
 def draw_across(scribe: Scribe, writer: Writer, u: float, v: float, length: float) -> None:
-    """A stroke or two: below a number, or on from its end, or, seldom, through it."""
+    """Draw one or two strokes: below a number, from its end on, or, seldom, through it."""
     kind = scribe.random.choice(3, p=[0.5, 0.35, 0.15])
     size = writer.height
     begin, end, below = (
@@ -222,7 +221,7 @@ def write_sizes(scribe: Scribe) -> None:
 DATES = ("##.##.19##", "##.##.20##", "#.#.##", "##/##/##", "##-##-####", "####-##-##", "##. @ 20##", "@ ## 19##",
          "##:##", "##:##:##", "0### / ######", "0## ### ## ##", "(###) ###-####", "+## ### #######", "### ### ###",
          "##-##-##", "## ## ## ##", "##### @", "###-##-####", "#### #### #### ####")  # fmt: skip
-"""Dates, times, numbers of telephones and cards, postal codes."""
+"""Dates, times, phone and card numbers, postal codes."""
 
 
 def write_dates(scribe: Scribe) -> None:
@@ -237,7 +236,7 @@ def write_dates(scribe: Scribe) -> None:
 
 
 def write_sequence(scribe: Scribe) -> None:
-    """Digits in their order, items with numbers, or rows of one digit, as people practise and as data are gathered."""
+    """Digits in order, numbered items, or rows of one digit, as in writing exercises and data collections."""
     writer = someone(scribe, 14, 48)
     kind = scribe.number(0, 3)
     first, rows = scribe.number(0, 9), scribe.number(1, 12)

@@ -1,4 +1,4 @@
-"""Pages without any digit: letters, words, print, shapes; and what is drawn beside digits."""
+"""Pages without any digit: letters, words, print and shapes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def write_print(scribe: Scribe) -> None:
 
 
 def write_nothing(scribe: Scribe) -> None:
-    """Paper as it comes: empty, or a table that nobody has filled in."""
+    """Empty paper, or an empty table."""
     if scribe.chance(0.25):
         writer = someone(scribe)
         height, width = scribe.page.size
@@ -72,7 +72,7 @@ def write_nothing(scribe: Scribe) -> None:
 
 
 def circle(scribe: Scribe) -> Way:
-    """A ring wider than a nought, drawn a little more than once round."""
+    """A ring wider than a zero, drawn a little more than once round."""
     angles = np.linspace(0, 2 * math.pi * scribe.between(1, 1.2), 40) + scribe.between(0, 6)
     wide = scribe.between(1.4, 2.5)
     return np.column_stack([wide * np.cos(angles), np.sin(angles)]) / 2

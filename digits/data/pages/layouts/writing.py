@@ -1,8 +1,8 @@
-"""Lines of digits, letters, words and signs, written along a line of any tilt, as close together as one likes.
+"""Lines of digits, letters, words and signs, written along a line of any tilt, at any distance.
 
-What is written is a text, one token a character:
+The writing is given as a text, one token a character:
 
-    0-9  a digit, looked for        a-z A-Z  that letter        . , - + = : / ' ( ) × ÷  that sign
+    0-9  a digit, a target          a-z A-Z  that letter        . , - + = : / ' ( ) × ÷  that sign
     @    a word                     ~        any letter         &    any sign or scribble
     ^    the next token small and raised     _    the next token small and lowered
 """
@@ -21,14 +21,9 @@ from digits.data.pages.page import NO_DIGIT, Ink, Page, Random, Writer
 from digits.data.pages.stamps import pen
 from digits.data.pages.stamps.stock import Stock
 
-INK = 0.4
-"""From here on a pixel of a stamp counts as a stroke's."""
-
-TAILS, TAIL = "gjpqy", 0.36
-"""Letters that reach below the line, and by how much of a digit's height."""
-
-TOUCH = 1.5
-"""Pixels, at least, by which strokes overlap that touch: places are rounded to pixels."""
+INK = 0.4  # least ink of a stamp's pixel that counts as a stroke's
+TAILS, TAIL = "gjpqy", 0.36  # letters that reach below the line, and by how much of a digit's height
+TOUCH = 1.5  # least overlap of strokes that touch, in pixels: places are rounded to pixels
 
 SIGNS: dict[str, tuple[tuple[tuple[float, float], ...], ...]] = {
     ".": (((0, -0.03), (0.02, 0)),),
@@ -49,7 +44,7 @@ SIGNS: dict[str, tuple[tuple[tuple[float, float], ...], ...]] = {
 
 @dataclass
 class Scribe:
-    """What is written on and with, and what is to be done with the page once it is full."""
+    """A page with what it is written with, and how it is cut and enlarged once it is full."""
 
     page: Page
     stock: Stock
@@ -63,15 +58,15 @@ class Scribe:
         return along((width / 2, height / 2), turn, u, v)
 
     def chance(self, share: float) -> bool:
-        """Whether something that happens in this share of all cases happens now."""
+        """True with the probability `share`."""
         return bool(self.random.random() < share)
 
     def between(self, low: float, high: float) -> float:
-        """A number of the range, each as likely."""
+        """A number drawn uniformly from the range."""
         return float(self.random.uniform(low, high))
 
     def number(self, low: int, high: int) -> int:
-        """A whole number of the range, both ends included."""
+        """An integer drawn uniformly from the range, both ends included."""
         return int(self.random.integers(low, high + 1))
 
     def free(self, turn: float, corner: tuple[float, float], sides: tuple[float, float]) -> float:
@@ -85,7 +80,7 @@ class Scribe:
 
 
 class Style(NamedTuple):
-    """How someone puts the tokens of a line beside each other; all lengths are shares of the digits' height."""
+    """The way in which tokens of a line are put beside each other; all lengths are shares of the digits' height."""
 
     gap: tuple[float, float] = (0.1, 0.5)  # below zero: strokes that touch or cross
     vary: float = 0.07  # standard deviation of the logarithm of the digits' sizes
@@ -98,22 +93,22 @@ class Style(NamedTuple):
 
 
 class Edges(NamedTuple):
-    """Where a stamp's ink begins and ends in each row along the line, from the stamp's middle, in pixels."""
+    """The ends of a stamp's ink in each row along the line, from the stamp's middle, in pixels."""
 
     left: npt.NDArray[np.float64]  # (N,): inf where there is no ink
     right: npt.NDArray[np.float64]  # (N,): -inf where there is no ink
 
     def foot(self) -> float:
-        """How far below its middle the ink ends."""
+        """The distance from the stamp's middle down to the end of the ink."""
         return float(np.flatnonzero(np.isfinite(self.left))[-1] + 1 - len(self.left) / 2)
 
     def width(self) -> float:
-        """How long the ink is along the line."""
+        """The length of the ink along the line."""
         return float(self.right.max() - self.left.min())
 
 
 class Front:
-    """How far each row along a line is written, so that the next stamp can be moved up to the ink."""
+    """The extent of the writing in each row along a line, so that the next stamp can be moved up to the ink."""
 
     def __init__(self, rows: int) -> None:
         self.reach = np.full(rows, -np.inf)
@@ -126,9 +121,9 @@ class Front:
         return slice(top, top + count)
 
     def free(self, edges: Edges, v: float, kern: float) -> float:
-        """The place along the line of a stamp's middle where it would just touch what is there.
+        """The place along the line of a stamp's middle at which it would just touch the writing so far.
 
-        `kern` 0: with its box; 1: with its strokes; between them a mean. On an empty line it begins at 0.
+        It touches with its box (`kern` 0), with its strokes (1), or in between. On an empty line it begins at 0.
         """
         boxes = self.reach.max() - edges.left.min()
         if not np.isfinite(boxes):
@@ -138,12 +133,12 @@ class Front:
         return float(boxes if not np.isfinite(strokes) else kern * strokes + (1 - kern) * boxes)
 
     def end(self) -> float:
-        """How long the line is so far."""
+        """The length of the line so far."""
         reach = float(self.reach.max())
         return reach if math.isfinite(reach) else 0.0
 
     def add(self, edges: Edges, u: float, v: float) -> None:
-        """A stamp has been put with its middle at (u, v)."""
+        """Add a stamp that was put with its middle at (u, v)."""
         rows = self.rows(edges, v)
         self.reach[rows] = np.maximum(self.reach[rows], edges.right + u)
 
@@ -184,7 +179,7 @@ def sign(scribe: Scribe, writer: Writer, text: str) -> tuple[Ink, float]:
 
 
 def ink_of(way: npt.NDArray[np.float64], lengths: list[int], size: float, width: float, writer: Writer) -> Ink:
-    """The stamp of strokes through points (T, 2) in shares of `size`, of these numbers of points each."""
+    """The stamp of strokes through points (T, 2) in shares of `size`; `lengths` are the strokes' numbers of points."""
     ends = tuple(np.cumsum(lengths).tolist())
     return pen.draw(way.astype(np.float32), ends, size, max(1.0, width), pen.Hand(writer.turn, writer.slant))
 
@@ -210,13 +205,13 @@ def write_line(
     writer: Writer,
     text: str,
     start: tuple[float, float],
-    style: Style = Style(),  # noqa: B008 (a NamedTuple: no call can change what the next one gets)
+    style: Style = Style(),  # noqa: B008 (a NamedTuple is immutable)
     line: int | None = None,
 ) -> float:
-    """Write a text from the point x, y on, on a line with the writer's turn; how long it became, in pixels.
+    """Write a text from the point `start` on, on a line with the writer's turn; returns its length in pixels.
 
-    Its digits get one number of a line, `line` or a new one, and stand on the page in reading order. A token that
-    has no room is left out; at the page's edge the line ends.
+    Its digits get the same line number, `line` or a new one, and are on the page in reading order. A token without room
+    is left out; at the page's edge the line ends.
     """
     page, random, height = scribe.page, scribe.random, writer.height
     number = page.new_line() if line is None else line
@@ -272,5 +267,5 @@ def beyond(page: Page, left: int, top: int, stamp: Ink) -> bool:
 
 
 def fill(random: Random, pattern: str) -> str:
-    """The pattern with a digit, each as likely, for every #."""
+    """The pattern with every # replaced by a digit, drawn uniformly."""
     return "".join(str(random.integers(10)) if token == "#" else token for token in pattern)

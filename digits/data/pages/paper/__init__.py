@@ -1,1 +1,1 @@
-"""What a page is made of and seen by: paper, print, what lies on it, light, cameras, scanners and screens."""
+"""The look of a page: paper, print, things that lie on it, light, cameras, scanners and screens."""

@@ -13,8 +13,7 @@ from digits.data.pages.paper.render import Writing, developed, photograph, rende
 from digits.data.pages.paper.scenery import Scenery, cover, drawing, lay, things
 from digits.data.pages.paper.textures import rough_paper, scraps, texture
 
-PHOTOGRAPHS = 0.6
-"""Share of them that are made of photographs, where there are any."""
+PHOTOGRAPHS = 0.6  # share of these pictures that are made of photographs, where there are any
 
 
 def nothing(random: Random, height: int, width: int, photos: tuple[Path, ...] = ()) -> Grey:

@@ -1,4 +1,4 @@
-"""What is on paper beside the writing: printed guides and patterns, and what a writer draws around digits."""
+"""Marks on paper beside the writing: printed guides and patterns, and what a writer draws around digits."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ import numpy.typing as npt
 from digits.data.pages.page import UNCLEAR, Grey, Ink, Page, Random
 from digits.data.pages.paper.light import FRACTION, Field, fixed, grain, log_uniform
 
-NARROWEST = 5.0  # pixels between two guides, below which they are but a grey
+NARROWEST = 5.0  # pixels between two guides, below which they blur to grey
 
-Line = npt.NDArray[np.float64]
-"""(n, 2): the points x, y of a line, in pixels from the middle of the page and before the guides are turned."""
+Line = npt.NDArray[np.float64]  # (n, 2): points x, y, in pixels from the middle of the page, before guides are turned
 
 
 class Guides:
@@ -31,24 +30,24 @@ class Guides:
         self.bow = random.normal(0, 0.02) / self.reach if random.random() < 0.4 else 0.0  # a page that isn't flat
 
     def place(self, points: Line) -> Line:
-        """Where points of the grid lie on the page."""
+        """The places on the page of points of the grid."""
         bowed = points + np.stack([np.zeros(len(points)), self.bow * points[:, 0] ** 2], 1)
         placed: Line = bowed @ self.turned + self.middle
         return placed
 
     def line(self, points: Line, thickness: float, tone: float = 1.0) -> None:
-        """A line through points; one thinner than a pixel is paler."""
+        """Draw a line through points; one thinner than a pixel is paler."""
         level = round(255 * tone * min(1.0, max(0.3, thickness)))
         placed = [fixed(self.place(points))]
         cv2.polylines(self.layer, placed, False, level, max(1, round(thickness)), cv2.LINE_AA, FRACTION)
 
     def across(self, y: float, thickness: float, tone: float = 1.0) -> None:
-        """A line from the left to the right."""
+        """Draw a line from the left to the right."""
         x = np.linspace(-self.reach, self.reach, 9 if self.bow else 2)
         self.line(np.stack([x, np.full(len(x), y)], 1), thickness, tone)
 
     def down(self, x: float, thickness: float, tone: float = 1.0) -> None:
-        """A line from the top to the bottom."""
+        """Draw a line from the top to the bottom."""
         self.line(np.array([[x, -self.reach], [x, self.reach]]), thickness, tone)
 
     def steps(self, step: float, phase: float) -> npt.NDArray[np.float64]:
@@ -56,7 +55,7 @@ class Guides:
         return np.arange(-self.reach + phase, self.reach, step)
 
     def print_on(self, page: Page, strength: float = 1.0) -> None:
-        """Add the layer to what is printed on the page."""
+        """Add the layer to the page's print."""
         np.maximum(page.printed, self.layer * np.float32(strength / 255), out=page.printed)
 
 
@@ -70,7 +69,7 @@ def rule(page: Page, random: Random, height: float) -> None:
 
 
 def ruled(guides: Guides, random: Random, step: float, thickness: float) -> None:
-    """Lines across, and sometimes a margin."""
+    """Draw lines across, and sometimes a margin."""
     for y in guides.steps(step, random.uniform(0, step)):
         guides.across(y, thickness)
     if random.random() < 0.4:
@@ -80,7 +79,7 @@ def ruled(guides: Guides, random: Random, step: float, thickness: float) -> None
 
 
 def squared(guides: Guides, random: Random, step: float, thickness: float) -> None:
-    """Squares, or rectangles, of lines across and down."""
+    """Draw squares, or rectangles, of lines across and down."""
     wide = step if random.random() < 0.7 else step * random.uniform(0.5, 2)
     for y in guides.steps(step, random.uniform(0, step)):
         guides.across(y, thickness)
@@ -89,11 +88,11 @@ def squared(guides: Guides, random: Random, step: float, thickness: float) -> No
 
 
 def dotted(guides: Guides, random: Random, step: float, thickness: float) -> None:
-    """A dot at each corner of a grid, or lines of dots or dashes."""
+    """Draw a dot at each corner of a grid, or lines of dots or dashes."""
     rows, size = guides.steps(step, random.uniform(0, step)), max(1, round(thickness * random.uniform(0.5, 1.5)))
     apart = step if random.random() < 0.5 else max(3.0, step * random.uniform(0.12, 0.3))
     columns = guides.steps(apart, random.uniform(0, apart))
-    dash = 1.0 if apart == step else apart * random.choice([0.3, 0.5])  # of no length there would be nothing
+    dash = 1.0 if apart == step else apart * random.choice([0.3, 0.5])  # a dash without length would not be drawn
     starts = np.stack(np.meshgrid(columns, rows), -1).reshape(-1, 2)
     ends = fixed(guides.place(starts + np.array([dash, 0])))
     lines = np.stack([fixed(guides.place(starts)), ends], 1)
@@ -101,7 +100,7 @@ def dotted(guides: Guides, random: Random, step: float, thickness: float) -> Non
 
 
 def millimetre(guides: Guides, random: Random, step: float, thickness: float) -> None:
-    """Fine lines, each fifth or tenth of them strong."""
+    """Draw fine lines, every fifth or tenth of them strong."""
     fine, each = max(3.0, step / random.choice([2, 5])), int(random.choice([5, 10]))
     pale = random.uniform(0.25, 0.6)
     for draw in (guides.across, guides.down):
@@ -110,7 +109,7 @@ def millimetre(guides: Guides, random: Random, step: float, thickness: float) ->
 
 
 def staves(guides: Guides, random: Random, step: float, thickness: float) -> None:
-    """Groups of lines: staves of music, or the four lines that children write on."""
+    """Draw groups of lines: staves of music, or the four lines that children write on."""
     number, gap = int(random.choice([2, 3, 4, 5])), max(NARROWEST, step * random.uniform(0.25, 0.6))
     for y in guides.steps(gap * number + step * random.uniform(0.5, 1.5), random.uniform(0, step)):
         for i in range(number):
@@ -136,9 +135,9 @@ def guilloche(page: Page, random: Random) -> None:
 
 
 def annotate(page: Page, random: Random, pen: float) -> None:
-    """Draw by hand what people draw around numbers: a ring, a frame, a line below, beside, or through what is wrong.
+    """Draw by hand what people draw around numbers: a ring, a frame, a line below, beside, or through a mistake.
 
-    A digit that is struck out becomes unclear; all else keeps clear of the other ink, or is left out.
+    A digit that is struck out becomes unclear; any other mark that would touch other ink is left out.
     """
     if not page.boxes:
         return
@@ -157,7 +156,7 @@ def annotate(page: Page, random: Random, pen: float) -> None:
 
 
 def add_clear(page: Page, layer: Grey) -> bool:
-    """Add a layer 0..255 to the ink, unless more than a touch of it crosses other ink or what covers the page."""
+    """Add a layer 0..255 to the ink, unless it crosses much other ink or a covered part of the page."""
     drawn = layer > 127
     if (drawn & page.covered).any() or (page.ink[drawn] > 0.5).sum() > 0.05 * drawn.sum():
         return False
@@ -174,14 +173,14 @@ def around(boxes: Iterable[tuple[float, float, float, float]]) -> npt.NDArray[np
 
 
 def wobble(random: Random, number: int, size: float) -> Line:
-    """What a hand adds to `number` points of a smooth line: (number, 2)."""
+    """The tremor of a hand along `number` points of a smooth line: (number, 2)."""
     steps = random.normal(0, 1, (number, 2))
     smooth = np.stack([np.convolve(steps[:, i], np.ones(5) / 5, "same") for i in range(2)], 1)
     return smooth * size
 
 
 def ring(box: npt.NDArray[np.float64], random: Random) -> Line:
-    """Points of a ring around a box, that seldom closes exactly."""
+    """Points of a ring around a box; it seldom closes exactly."""
     turns = random.uniform(0, 2 * math.pi) + np.linspace(0, random.uniform(5.8, 7.2), 48)
     reach = box[2:] * 0.72 + box[3] * random.uniform(0.1, 0.35)
     grow = 1 + random.uniform(0, 0.1) * np.linspace(0, 1, 48)[:, None]
@@ -220,7 +219,7 @@ ANNOTATIONS = (ring, frame, underline, bracket)
 
 
 def strike(page: Page, random: Random, chosen: int, thickness: int) -> None:
-    """Strike out a digit: by a line, a cross, or a scribble; it is unclear then."""
+    """Strike out a digit with a line, a cross or a scribble, which makes it unclear."""
     x, y, width, height = page.boxes[chosen]
     reach = np.array([width * 0.6 + 0.15 * height, height * 0.5])
     kind = random.random()
@@ -240,9 +239,9 @@ def strike(page: Page, random: Random, chosen: int, thickness: int) -> None:
 
 
 def pencilled(ink: Ink, random: Random, most: float = 1.0) -> Field:
-    """Ink as a pencil, a dry pen or a ballpoint leaves it: with holes of the paper's grain, streaks, or fading.
+    """Ink as from a pencil, a dry pen or a ballpoint: with holes from the paper's grain, streaks, or fading.
 
-    `most` scales how much is lost; at 1 up to half of it is, on the whole.
+    `most` scales the loss; at 1 it is up to about half of the ink.
     """
     height, width = ink.shape
     kind = random.random()

@@ -1,6 +1,6 @@
-"""Light and what it shows: noise of any grain, gradients, shadows, reflections, creases, the camera's blur and JPEG.
+"""Light and texture: noise of any grain, gradients, shadows, reflections, creases, the camera's blur and JPEG.
 
-Whatever changes slowly over a picture is made at a fraction of its size and enlarged: a page has to take milliseconds.
+Slowly changing fields are made at a fraction of the picture's size and enlarged, so that a page takes milliseconds.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ Field: TypeAlias = npt.NDArray[np.float32]
 Points: TypeAlias = npt.NDArray[np.float64]
 """(n, 2): x, y in pixels."""
 
-FRACTION = 4  # bits of a coordinate behind the point, in what OpenCV draws
+FRACTION = 4  # fractional bits of the coordinates that OpenCV draws at
 
-DARKEST = 0.18  # of the light, where shadows lie over each other
+DARKEST = 0.18  # least share of the light, where shadows overlap
 
 
 def log_uniform(random: Random, low: float, high: float) -> float:
@@ -36,7 +36,7 @@ def fixed(points: Points) -> npt.NDArray[np.int32]:
 
 
 def grain(random: Random, height: int, width: int, size: float, along: float = 1.0) -> Field:
-    """Noise of mean 0 and standard deviation 1, smooth over about `size` pixels, and over `along` times that across."""
+    """Noise of mean 0 and standard deviation 1, smooth over about `size` pixels down and `along` times that across."""
     scales = [max(1.0, size), max(1.0, size * along)]  # of a coarse pixel: down, across
     high, wide = (math.ceil(side / scale) + 3 for side, scale in zip((height, width), scales, strict=True))
     noise: Field = random.standard_normal((high, wide), np.float32)
@@ -44,7 +44,7 @@ def grain(random: Random, height: int, width: int, size: float, along: float = 1
     if max(smooth) > 0.35:
         noise = cv2.GaussianBlur(noise, (0, 0), sigmaX=smooth[1], sigmaY=max(smooth[0], 0.01)).astype(np.float32)
     if max(scales) > 1:
-        # from the middle, so that the enlarged border, which is repeated, falls away
+        # from the middle, so that the enlarged border, which is repeated, is cut off
         turn = np.array([[1 / scales[1], 0, 1], [0, 1 / scales[0], 1]], np.float32)
         flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
         noise = cv2.warpAffine(noise, turn, (width, height), flags=flags).astype(np.float32)
@@ -55,7 +55,7 @@ def grain(random: Random, height: int, width: int, size: float, along: float = 1
 
 
 def enlarge(field: Field, height: int, width: int) -> Field:
-    """A coarse field at the size of the picture."""
+    """A coarse field enlarged to the size of the picture."""
     return cv2.resize(field, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)
 
 
@@ -83,7 +83,7 @@ def soft_mask(polygon: Points, height: int, width: int, softness: float) -> Fiel
 
 
 def shadow_outline(random: Random, height: int, width: int) -> Points:
-    """The outline of something between the lamp and the page: an edge, a corner, a bar, or something round."""
+    """The outline of a thing between the lamp and the page: an edge, a corner, a bar, or a round thing."""
     middle = np.array([random.uniform(0.1, 0.9) * width, random.uniform(0.1, 0.9) * height])
     far, angle = 2.0 * (height + width), random.uniform(0, 2 * math.pi)
     kind = random.random()
@@ -103,7 +103,7 @@ def shadow_outline(random: Random, height: int, width: int) -> Points:
 
 
 def shade(random: Random, height: int, width: int) -> Field:
-    """How much light falls on each pixel, 1 down to `DARKEST`: uneven light, a vignette, shadows soft and hard."""
+    """The light on each pixel, from 1 down to `DARKEST`: uneven light, a vignette, soft and hard shadows."""
     coarse = math.ceil(height / 8) + 1, math.ceil(width / 8) + 1
     field = gradient(random, *coarse, 0.6)
     if random.random() < 0.25:  # vignette
@@ -120,7 +120,7 @@ def shade(random: Random, height: int, width: int) -> Field:
 
 
 def reflection(random: Random, height: int, width: int) -> Field:
-    """What shines of a lamp or a window: 0 nothing .. 1 white, seldom more than half of that."""
+    """The reflections of a lamp or a window: 0 none .. 1 white, seldom more than half of that."""
     field = np.zeros((height, width), np.float32)
     for _ in range(int(random.integers(1, 4))):
         outline, softness = shadow_outline(random, height, width), log_uniform(random, 2, 40)
@@ -129,13 +129,13 @@ def reflection(random: Random, height: int, width: int) -> Field:
 
 
 def shifted(field: Field, by: int) -> Field:
-    """A field moved right and down by some pixels; what comes in is as the border was."""
+    """A field moved right and down by some pixels, its border repeated."""
     wider = cv2.copyMakeBorder(field, by, 0, by, 0, cv2.BORDER_REPLICATE).astype(np.float32, copy=False)
     return wider[:-by, :-by]
 
 
 def creases(random: Random, height: int, width: int) -> Field:
-    """Where paper was folded or crumpled: -1 dark .. 1 bright. They cross much of the page, unlike strokes."""
+    """The creases of folded or crumpled paper: -1 dark .. 1 bright. They cross much of the page, unlike strokes."""
     field = np.zeros((height, width), np.float32)
     reach = np.array([width, height])
     for _ in range(int(random.integers(1, 7))):
@@ -171,19 +171,19 @@ def cup_ring(random: Random, height: int, width: int) -> Field:
 
 
 def blur(field: Field, across: float, down: float | None = None) -> Field:
-    """Out of focus by `across` pixels (standard deviation); by another number `down`, as where the hand shook."""
+    """Blur a field by `across` pixels (standard deviation), and by `down` in the other axis if the hand shook."""
     if max(across, down or 0) < 0.2:
         return field
     return cv2.GaussianBlur(field, (0, 0), sigmaX=across, sigmaY=down or across).astype(np.float32, copy=False)
 
 
 def to_grey(field: Field) -> Grey:
-    """0..1 as 0..255, what is beyond cut off."""
+    """A field 0..1 as grey levels 0..255, clipped."""
     return cv2.convertScaleAbs(np.clip(field, 0, 1), alpha=255).astype(np.uint8, copy=False)
 
 
 def compress(grey: Grey, quality: int) -> Grey:
-    """The picture as JPEG gives it back; quality is 0..100."""
+    """The picture after JPEG compression; quality is 0..100."""
     encoded = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     decoded = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE)
     assert decoded is not None

@@ -1,4 +1,4 @@
-"""Photographs and other pictures in which no digit is: whole ones in part, cut-out things laid on a surface."""
+"""Photographs and other pictures without digits: crops of whole ones, cut-out things laid on a surface."""
 
 from __future__ import annotations
 
@@ -17,15 +17,12 @@ from digits.data.pages.paper.textures import plain, texture
 
 ENDINGS = (".png", ".jpg", ".jpeg")
 
-LONGEST = 768
-"""Pixels of a side that are kept of a picture, twice a page's."""
-
-KEPT = 64
-"""Pictures that a process holds in memory: about a megabyte each."""
+LONGEST = 768  # longest side to which a picture is reduced, in pixels: twice a page's
+KEPT = 64  # pictures that a process holds in memory: about a megabyte each
 
 
 def photographs(folder: Path | None) -> tuple[Path, ...]:
-    """The pictures anywhere below a folder, by name."""
+    """All pictures below a folder, sorted by name."""
     if folder is None:
         return ()
     found = (path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
@@ -33,7 +30,7 @@ def photographs(folder: Path | None) -> tuple[Path, ...]:
 
 
 def photographed(random: Random, height: int, width: int, paths: tuple[Path, ...]) -> Field:
-    """A picture (H, W), 0..1, of what is on some of these: at least one. Raises DataError where one can't be read."""
+    """A picture (H, W), 0..1, of one or several of these files. Raises DataError where one can't be read."""
     grey, opacity = _read(paths[int(random.integers(len(paths)))])
     if opacity.min() == 255:
         return _part(random, height, width, grey)
@@ -45,7 +42,7 @@ def photographed(random: Random, height: int, width: int, paths: tuple[Path, ...
 
 @functools.lru_cache(maxsize=KEPT)
 def _read(path: Path) -> tuple[Grey, Grey]:
-    """A picture's grey levels and its opacity, both uint8 (H, W), made smaller if it is large."""
+    """A picture's grey levels and opacity, both uint8 (H, W), reduced if it is large."""
     image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         raise DataError(f"{path} is a picture that can't be read; take it out of the folder")
@@ -62,7 +59,7 @@ def _read(path: Path) -> tuple[Grey, Grey]:
 
 
 def _part(random: Random, height: int, width: int, whole: Grey) -> Field:
-    """A part of a picture, as large as it may be to a fifth of it, upright or mirrored."""
+    """A part of a picture, from the largest possible to a fifth of that, upright or mirrored."""
     largest = min(whole.shape[0] / height, whole.shape[1] / width)
     scale = largest * log_uniform(random, 0.2, 1)
     high, wide = max(1, int(height * scale)), max(1, int(width * scale))
@@ -74,11 +71,11 @@ def _part(random: Random, height: int, width: int, whole: Grey) -> Field:
 
 
 def _laid(random: Random, picture: Field, grey: Grey, opacity: Grey) -> Field:
-    """A cut-out thing laid anywhere on a picture: turned, mirrored, from an eighth of the picture to more than all."""
+    """A cut-out thing laid anywhere on a picture: turned, mirrored, from an eighth of its size to more than it."""
     height, width = picture.shape
     high, wide = grey.shape
     scale = log_uniform(random, 0.12, 1.3) * max(height, width) / max(high, wide)
-    if scale < 0.5:  # a mean of its pixels first, since the warp looks at four of them only
+    if scale < 0.5:  # averaged first, since the warp uses only four pixels
         small = max(1, round(wide * scale * 1.5)), max(1, round(high * scale * 1.5))
         grey, opacity = (
             np.asarray(cv2.resize(each, small, interpolation=cv2.INTER_AREA), np.uint8) for each in (grey, opacity)

@@ -1,6 +1,6 @@
-"""From what is written on a page to a picture as a camera, a scanner or a screen gives it; and pictures of nothing.
+"""The picture of a written page as a camera, a scanner or a screen gives it.
 
-Everything is random, within one bound: a person can still read what is written. Blur is bounded by the digits' height.
+Everything is random, within one bound: a person can still read the writing. Blur is bounded by the digits' height.
 Noise and the paper's grain are bounded by the ink's contrast: a piece of a stroke stands out of them by `CLEAR` times
 their standard deviation, and by `LEAST_STEP` grey levels where the light is weakest.
 """
@@ -30,23 +30,22 @@ from digits.data.pages.paper.light import (
 )
 from digits.data.pages.paper.scenery import Scenery
 
-CLEAR = 4.0  # standard deviations of the noise, averaged over a piece of a stroke, that the ink's contrast is at least
+CLEAR = 4.0  # least contrast of the ink, in standard deviations of the noise averaged over a piece of a stroke
 LEAST_STEP = 8.0  # of 255 grey levels
-MOST_BLUR = 0.05  # of the digits' height: the most that a stroke is blurred by; neither by more than the pen
+MOST_BLUR = 0.05  # of the digits' height: the most that a stroke is blurred; nor is it by more than the pen's width
 
-KINDS = {"photograph": 0.65, "screen": 0.2, "scan": 0.07, "board": 0.08}
-"""Shares of pictures of pages."""
+KINDS = {"photograph": 0.65, "screen": 0.2, "scan": 0.07, "board": 0.08}  # shares of pages
 
 
 class Writing(NamedTuple):
-    """How large the writing on a page is, in pixels."""
+    """The size of the writing on a page, in pixels."""
 
     height: float  # of its smaller digits
     pen: float  # thickness of strokes
 
     @classmethod
     def on(cls, page: Page) -> Writing:
-        """Measured on the page; the pen as area over half the outline's length."""
+        """Measure a page; the pen is the area over half the outline's length."""
         height = float(np.quantile([box[3] for box in page.boxes], 0.2)) if page.boxes else 0.2 * min(page.size)
         area = float(np.vdot(page.ink, page.ink))  # squared, since a thin line is wide and pale between two rows
         # a line of length l at any angle has an outline of 2 l, and 4/pi of that along rows and columns
@@ -54,7 +53,7 @@ class Writing(NamedTuple):
         return cls(height, max(1.0, 8 / math.pi * area / steps) if steps > 0 else 0.1 * height)
 
     def blur(self, random: Random, low: float, high: float) -> float:
-        """A blur's standard deviation between two, or the most that leaves the writing readable."""
+        """A blur's standard deviation, from `low` to `high`, or the most that leaves the writing legible."""
         return min(random.uniform(low, high), MOST_BLUR * self.height, self.pen)
 
     def kept(self, sigma: float) -> float:
@@ -62,7 +61,7 @@ class Writing(NamedTuple):
         return self.pen / math.hypot(self.pen, 2.5 * sigma)
 
     def most_noise(self, contrast: float, size: float = 0.0) -> float:
-        """The standard deviation of noise, smooth over `size` pixels, out of which `contrast` stands clearly."""
+        """The largest deviation of noise, smooth over `size` pixels, from which `contrast` still stands out."""
         piece = 2.0 * max(1.0, self.pen) ** 2  # pixels: a stroke as long as twice the pen
         return contrast / CLEAR * math.sqrt(1 + piece / (1 + 4 * math.pi * size**2))
 
@@ -76,7 +75,7 @@ def render(page: Page, scenery: Scenery, random: Random) -> Grey:
 
 
 def pen_contrast(random: Random) -> float:
-    """How much darker than paper ink is, 0..1: hard pencils and pale pens, ordinary ones, black ones."""
+    """The contrast of ink to paper, 0..1: hard pencils and pale pens, ordinary ones, black ones."""
     kind = random.random()
     if kind < 0.15:
         return log_uniform(random, 0.03, 0.15)
@@ -84,7 +83,7 @@ def pen_contrast(random: Random) -> float:
 
 
 def paper_grain(random: Random, height: int, width: int, writing: Writing, contrast: float) -> Field:
-    """The factor by which paper is uneven: mostly a little, sometimes rough, never so that it hides the writing."""
+    """The unevenness of paper as a factor: mostly slight, sometimes rough, never hiding the writing."""
     size, rough = log_uniform(random, 0.5, 5), random.random() < 0.15
     along = float(random.choice([1, 1, 3]))
     most = writing.most_noise(contrast, size * math.sqrt(along)) / math.sqrt(2)
@@ -96,14 +95,14 @@ def paper_grain(random: Random, height: int, width: int, writing: Writing, contr
 
 
 def photograph(page: Page, scenery: Scenery, random: Random, contrast: float | None = None) -> Grey:
-    """The page on a desk, in any light, by a telephone's camera. `contrast`: of the pen; None: any."""
+    """The page on a desk, in any light, by a phone's camera. `contrast` is the pen's; None: random."""
     height, width = page.size
     writing = Writing.on(page)
     contrast = pen_contrast(random) if contrast is None else contrast
     sigma = writing.blur(random, 0.3, 2) if random.random() < 0.75 else 0.0
     low, high = (random.uniform(0, 0.3), random.uniform(0.6, 1)) if random.random() < 0.3 else (0.0, 1.0)
     tone = 1 - (0.55 if contrast > 0.15 else 0.35) * random.random() ** 2  # cameras seldom expose too little
-    # contrast that is left of the pen's, in the full light
+    # the rest of the pen's contrast, in full light
     seen = contrast * tone * (high - low) * writing.kept(sigma)
     if seen < LEAST_STEP / 255:
         contrast, seen = min(1.0, contrast * LEAST_STEP / 255 / seen), LEAST_STEP / 255
@@ -132,7 +131,7 @@ def photograph(page: Page, scenery: Scenery, random: Random, contrast: float | N
 
 
 def written(page: Page, random: Random, contrast: float) -> Field:
-    """The share of light that the page gives back, paper 1: what is written absorbs `contrast` of it."""
+    """The share of light that the page reflects, paper 1: ink absorbs `contrast` of it."""
     image = 1 - np.float32(contrast) * pencilled(page.ink, random, min(1.0, 3 * contrast))
     if page.printed.any():
         same = random.uniform(0.05, 0.8) * contrast  # print as pale as its pen
@@ -142,7 +141,7 @@ def written(page: Page, random: Random, contrast: float) -> Field:
 
 
 def developed(image: Field, random: Random, writing: Writing, seen: float, *, inverted: bool) -> Grey:
-    """The sensor's noise, then 8 bits, then mostly JPEG. `seen` is the contrast 0..1 of the ink in this picture."""
+    """Add the sensor's noise, convert to 8 bits, then mostly to JPEG. `seen` is the ink's contrast in `image`, 0..1."""
     noise = min(log_uniform(random, 0.001, 0.035), writing.most_noise(seen) / math.sqrt(2) * random.uniform(0.2, 1))
     image += np.float32(noise) * random.standard_normal(image.shape, np.float32)
     grey = to_grey(1 - image if inverted else image)
@@ -156,7 +155,7 @@ def developed(image: Field, random: Random, writing: Writing, seen: float, *, in
 
 
 def enlarged(grey: Grey, random: Random, factor: float) -> Grey:
-    """The picture as one that was made smaller by a factor, kept as JPEG, and enlarged: soft, with coarse blocks."""
+    """The picture reduced by a factor, compressed as JPEG, and enlarged: soft, with coarse blocks."""
     height, width = grey.shape
     size = max(8, round(width / factor)), max(8, round(height / factor))
     small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
@@ -200,7 +199,7 @@ def in_steps(ink: Ink, factor: int) -> Ink:
 
 
 def scan(page: Page, random: Random) -> Grey:
-    """The page scanned or copied: strong contrast, specks, streaks; sometimes black and white only."""
+    """The page scanned or photocopied: strong contrast, specks, streaks; sometimes pure black and white."""
     height, width = page.size
     writing = Writing.on(page)
     contrast = random.uniform(0.5, 0.95)
@@ -230,7 +229,7 @@ def scan(page: Page, random: Random) -> Grey:
 
 
 def specks(image: Field, random: Random) -> None:
-    """Put specks of dust and toner on a picture, in place: of a pixel or two, black on white and white on black."""
+    """Put specks of dust and toner on a picture, in place: one or two pixels, black on white and white on black."""
     height, width = image.shape
     number = int(height * width * log_uniform(random, 1e-5, 3e-3))
     rows, columns = random.integers(0, height, number), random.integers(0, width, number)
@@ -240,7 +239,7 @@ def specks(image: Field, random: Random) -> None:
 
 
 def board(page: Page, scenery: Scenery, random: Random) -> Grey:
-    """The page as a blackboard, with grainy chalk and what was wiped off; or as a whiteboard, that shines."""
+    """The page as a blackboard with grainy chalk and smears, or as a shiny whiteboard."""
     height, width = page.size
     writing = Writing.on(page)
     chalk = random.random() < 0.65
@@ -262,7 +261,7 @@ def board(page: Page, scenery: Scenery, random: Random) -> Grey:
 
 
 def smears(page: Page, random: Random) -> Field:
-    """What wiping leaves on a board, 0..1: clouds and streaks of chalk, and writing drawn out beyond recognition."""
+    """The smears of wiping a board, 0..1: clouds and streaks of chalk, and writing smeared beyond recognition."""
     height, width = page.size
     clouds: Field = np.clip(0.5 + 0.4 * grain(random, height, width, random.uniform(8, 40), random.uniform(1, 5)), 0, 1)
     streaks: Field = np.clip(

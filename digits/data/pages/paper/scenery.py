@@ -1,4 +1,4 @@
-"""What lies around and on the paper: the desk beyond its edges, hands and things that reach in, and textures."""
+"""The surroundings of the paper: the desk beyond its edges, and hands and things that reach in."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from digits.data.pages.paper.textures import plain, texture
 
 __all__ = ["Scenery", "cover", "drawing", "texture", "things"]
 
-OPAQUE = 24  # of 255: from here on a mask hides what is below it
+OPAQUE = 24  # of 255: from this level on a mask hides what is below it
 
-FREE = 0.4  # share of the page, at least, on which nothing lies
+FREE = 0.4  # least share of the page on which nothing lies
 
 
 @dataclass
 class Scenery:
-    """What lies on a page: masks uint8 (H, W), 255 where opaque."""
+    """The things on and around a page: masks uint8 (H, W), 255 where opaque."""
 
     desk: Grey | None = None  # beyond the paper's edges
     things: list[Grey] = field(default_factory=list)
 
     def cut_out(self, left: int, top: int, right: int, bottom: int) -> None:
-        """Keep a part only: [top:bottom, left:right]. The same as `Page.cut_out`."""
+        """Keep the part [top:bottom, left:right] only, as `Page.cut_out` does."""
         part = np.s_[top:bottom, left:right]
         self.desk = None if self.desk is None else np.ascontiguousarray(self.desk[part])
         self.things = [np.ascontiguousarray(mask[part]) for mask in self.things]
 
     def over(self, paper: Field, random: Random) -> Field:
-        """The paper (H, W) with all this lying around it and on it, and throwing shadows."""
+        """The paper (H, W) with all things around it and on it, and their shadows."""
         if self.desk is not None and self.desk.any():
             paper = self._beyond(paper, self.desk, random)
         for mask in self.things:
@@ -45,7 +45,7 @@ class Scenery:
 
     @staticmethod
     def _beyond(paper: Field, desk: Grey, random: Random) -> Field:
-        """The paper and the desk; one may throw a shadow on the other, and the edge be seen."""
+        """The paper with the desk around it, sometimes with the paper's shadow."""
         plain = random.random() < 0.2  # a desk that looks nearly as the paper does
         height, width = paper.shape
         look = paper.mean() * random.uniform(0.7, 1.15) * gradient(random, height, width, 0.2) if plain else None
@@ -95,14 +95,14 @@ def cover(page: Page, random: Random) -> Scenery:
 
 
 def spread(mask: Grey) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
-    """Where a mask hides the page, and the pixels next to that, over which its edge blurs."""
+    """The pixels that a mask hides, and those next to them, over which its edge blurs."""
     grown = cv2.dilate(mask, np.ones((5, 5), np.uint8))
     hidden: np.ndarray[tuple[int, int], np.dtype[np.bool_]] = grown >= OPAQUE
     return hidden
 
 
 def desk_mask(random: Random, height: int, width: int) -> Grey:
-    """255 beyond the edges of a paper of which one to three, seldom all four, are in the picture."""
+    """A mask, 255 beyond those edges of a paper that are in the picture: one to three, seldom all four."""
     sides = random.permutation(4)[: int(random.choice([1, 1, 2, 2, 3, 4]))]
     turn = random.normal(0, 0.12)
     hidden = np.zeros((height, width), np.float32)
@@ -129,7 +129,7 @@ def reach_in(random: Random, height: int, width: int) -> Grey:
 
 
 def things(random: Random, height: int, width: int) -> Field:
-    """A picture 0..1 of hands, leaves and other things that lie on something."""
+    """A picture 0..1 of hands, leaves and other things on a surface."""
     picture = texture(random, height, width) if random.random() < 0.6 else plain(random, height, width)
     for _ in range(int(random.integers(1, 7))):
         mask = np.zeros((height, width), np.uint8)
@@ -143,8 +143,8 @@ def things(random: Random, height: int, width: int) -> Field:
 
 
 def drawing(random: Random, height: int, width: int) -> Field:
-    """A drawing 0..1 of things by their outlines, black on white: strokes as a pen's, and no writing."""
-    beyond = 8  # pixels around, so that no outline runs along the border
+    """A drawing 0..1 of things by their outlines, black on white: strokes like a pen's, but no writing."""
+    beyond = 8  # pixels of margin, so that no outline runs along the border
     lines = np.zeros((height + 2 * beyond, width + 2 * beyond), np.uint8)
     pen = max(1, round(log_uniform(random, 0.004, 0.03) * max(height, width)))
     for _ in range(int(random.integers(1, 4))):

@@ -1,4 +1,4 @@
-"""Things that lie on a page or reach into the picture: their outlines, and how their surface looks."""
+"""Things that lie on a page or reach into the picture: their outlines and their surfaces."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from digits.data.pages.page import Grey, Random
 from digits.data.pages.paper.light import FRACTION, Field, blur, fixed, grain, log_uniform
 
 Shape = Callable[[Random, Grey, tuple[float, float], float, float], Grey]
-"""Draws a thing on a mask: where it begins x, y, the direction it points to, and its size in pixels."""
+"""Draws a thing on a mask, from its start x, y, the direction that it points to, and its size in pixels."""
 
 
 def finger(random: Random, mask: Grey, start: tuple[float, float], angle: float, size: float) -> Grey:
@@ -77,11 +77,11 @@ def leaf(random: Random, mask: Grey, start: tuple[float, float], angle: float, s
 
 SHAPES: tuple[Shape, ...] = (finger, hand, rod, block, disc, leaf)
 REACHING = (0.3, 0.15, 0.2, 0.2, 0.1, 0.05)  # shares of the shapes at a page's border
-OUTLINED = (0.0, 0.4, 0.2, 0.4, 0.0, 0.0)  # of those whose outline is drawn: not of what is as round as a zero
+OUTLINED = (0.0, 0.4, 0.2, 0.4, 0.0, 0.0)  # of those whose outline is drawn: none as round as a zero
 
 
 def skin(random: Random, mask: Grey) -> Field:
-    """The look (H, W) of what has this outline: round, lit from one side, of fine grain, with creases across."""
+    """The surface (H, W) of a thing with this outline: rounded, lit from one side, with fine grain and creases."""
     height, width = mask.shape
     high, wide = max(2, height // 4), max(2, width // 4)
     small = cv2.resize(mask, (wide, high), interpolation=cv2.INTER_AREA).astype(np.float32) * np.float32(1 / 255)

@@ -20,7 +20,7 @@ def plain(random: Random, height: int, width: int) -> Field:
 
 
 def speckle(random: Random, height: int, width: int) -> Field:
-    """Carpet, gravel, terrazzo: grains that stand out of a ground."""
+    """Carpet, gravel, terrazzo: grains on a ground."""
     ground, step = random.uniform(0.1, 0.9), random.uniform(0.1, 0.6) * random.choice([-1, 1])
     noise = grain(random, height, width, log_uniform(random, 0.5, 8))
     grains: Field = np.clip((noise - random.uniform(-0.5, 2)) * random.uniform(0.5, 4), 0, 1)
@@ -60,7 +60,7 @@ def fabric(random: Random, height: int, width: int) -> Field:
 
 
 def tiles(random: Random, height: int, width: int) -> Field:
-    """Tiles, bricks, keys, books in a shelf: rectangles of different tones with joints between them."""
+    """Tiles, bricks, keys, books on a shelf: rectangles of different tones with joints between them."""
     pitches = [log_uniform(random, 6, 120), log_uniform(random, 6, 120)]
     angle, joint = random.normal(0, 0.3), random.uniform(0.02, 0.15)
     across, down = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
@@ -77,7 +77,7 @@ def tiles(random: Random, height: int, width: int) -> Field:
 
 
 def scraps(random: Random, height: int, width: int, number: int | None = None) -> Field:
-    """Dead leaves: blots, blocks and scraps of all sizes over each other. None so thin that it may be a stroke."""
+    """Dead leaves: blots, blocks and scraps of all sizes over each other; none thin enough for a stroke."""
     number = int(random.integers(8, 70)) if number is None else number
     tones = random.integers(0, 256, number + 1).tolist()
     picture = np.full((height, width), tones[-1], np.uint8)
@@ -116,7 +116,7 @@ def photograph_part(random: Random, height: int, width: int) -> Field:
 
 
 def rough_paper(random: Random, height: int, width: int) -> Field:
-    """Paper, plaster or cloth seen so near that its grain is as large as writing, and as strong."""
+    """Paper, plaster or cloth from so near that its grain is as large and as strong as writing."""
     size, strength = log_uniform(random, 0.5, 14), log_uniform(random, 0.02, 0.3)
     noise = grain(random, height, width, size, random.choice([1.0, 1.0, 2.0, 5.0]))
     for _ in range(int(random.integers(0, 3))):

@@ -1,1 +1,1 @@
-"""What is put on a page by hand or in print: digits, letters, signs and words, each a stamp of ink."""
+"""Stamps of ink that are put on a page, by hand or in print: digits, letters, signs and words."""

@@ -1,6 +1,7 @@
-"""Letters and signs of handwriting that no digit looks like, and digits that `digits.data.synthetic.strokes` lacks.
+"""Handwritten letters and signs that look like no digit, and digits that `digits.data.synthetic.strokes` lacks.
 
-In its notation. Letters stand on a line at y = 100; capitals begin at 0, small ones at 44, tails end at 138.
+The notation is that of `strokes`. Letters stand on a line at y = 100; capitals begin at 0, small ones at 44, tails end
+at 138.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ IN_WORDS: dict[str, tuple[str, ...]] = {
     "-": ("0,72! 30,70!",),
     ":": ("2,60! 3,63! / 2,97! 4,100!",),
 }
-"""Letters that are digits, or nearly, when they stand alone; and what else a word has."""
+"""Letters that look like digits, or nearly, when they stand alone; and other characters of words."""
 
 ACCENTS = {
     "\N{COMBINING DIAERESIS}": "10,20! 12,24! / 32,20! 34,24!",
@@ -114,7 +115,7 @@ BRACES: tuple[str, ...] = (
     "30,0 8,20 0,50 8,80 30,100",
     "0,0 22,20 30,50 22,80 0,100",
 )
-"""Around several lines."""
+"""Braces and brackets around several lines."""
 
 SIGNS: tuple[str, ...] = (
     "0,36! 80,36! / 0,66! 80,66! / 58,8! 22,96!",  # not equal
@@ -137,7 +138,7 @@ SIGNS: tuple[str, ...] = (
     "50,96! 6,44 10,10 36,6 50,30! 64,6 90,10 94,44 50,96!",  # a heart
     "0,0! 0,26! 44,26! 44,0!",  # a space
 )
-"""Beside `digits.data.synthetic.strokes.SYMBOLS`."""
+"""Signs that `digits.data.synthetic.strokes.SYMBOLS` lacks."""
 
 EXTRA_DIGITS: tuple[tuple[str, ...], ...] = (
     (  # 0
@@ -206,16 +207,15 @@ EXTRA_DIGITS: tuple[tuple[str, ...], ...] = (
         "34,4 10,2 2,22 14,36 32,24 34,4! 34,100!",
     ),
 )
-"""What readers confuse, of 0 to 9, in forms that `strokes.DIGITS` lacks."""
+"""Forms of 0 to 9 that readers confuse and `strokes.DIGITS` lacks."""
 
-SPACE = 0.45
-"""Between two words, in heights of a capital."""
+SPACE = 0.45  # between two words, in heights of a capital
 
 
 def write(text: str, random: Random, linked: bool = False) -> tuple[Way, tuple[int, ...]]:
-    """A text letter by letter on a line at y = 1, in heights of a capital; one letter looks alike wherever it comes.
+    """A text letter by letter on a line at y = 1, in heights of a capital; a letter looks the same wherever it occurs.
 
-    `linked` letters hang together where the pen need not go far. Raises KeyError for what is not in the tables.
+    `linked` letters are joined where the pen need not go far. Raises KeyError for characters outside the tables.
     """
     gap, widths = random.uniform(0.08, 0.26), random.uniform(0.8, 1.25)
     styles: dict[str, Style] = {}
@@ -256,6 +256,6 @@ def _any_form(character: str, random: Random) -> str:
 
 
 def _near(end: Way, start: Way) -> bool:
-    """Whether a pen would go on from an end (2,) to a start (2,): a little to the right, not far up or down."""
+    """Whether a pen would continue from an end (2,) to a start (2,): a little to the right, not far up or down."""
     across, down = start - end
     return bool(0 < across < 0.5 and abs(down) < 0.6)

@@ -1,4 +1,4 @@
-"""Fonts: words in print, which every page has and none are read; and what handwriting fonts write.
+"""Fonts: printed words, which are never targets, and writing in handwriting fonts.
 
 The printed ones come with matplotlib. Handwriting fonts are optional: any folder of font files.
 """
@@ -18,10 +18,9 @@ ENDINGS = (".ttf", ".otf", ".woff", ".woff2")
 
 DIGITS = "0123456789"
 
-ALONE = "acdehkmnprtuvwxACEFHKLMNPRTUVWXY"
-"""Letters of a font that are put on a page one by one: whatever the font, they look like no digit."""
+ALONE = "acdehkmnprtuvwxACEFHKLMNPRTUVWXY"  # letters that are used one by one: in no font do they look like a digit
 
-PRINTED = (
+PRINTED = (  # the oftener a font is listed, the oftener it is used
     "DejaVuSans.ttf",
     "DejaVuSans.ttf",
     "DejaVuSans-Bold.ttf",
@@ -39,7 +38,6 @@ PRINTED = (
     "cmti10.ttf",
     "cmtt10.ttf",
 )
-"""As often as they stand here."""
 
 ON_FORMS = """
 Name Date Datum Total Summe Betrag Amount Pay Bank Konto Street Adresse Phone Tel. Nr. Page Seite Signature
@@ -66,15 +64,15 @@ WORDS = tuple(f"{ON_FORMS} {IN_CALCULATIONS} {ELSEWHERE}".split())
 
 
 def printed_fonts() -> tuple[Path, ...]:
-    """The fonts of print that are there."""
+    """The installed fonts of print."""
     folder = Path(matplotlib.get_data_path(), "fonts", "ttf")
     return tuple(folder / name for name in PRINTED if (folder / name).is_file())
 
 
 def handwriting_fonts(folder: Path | None) -> tuple[Path, ...]:
-    """Font files anywhere below a folder that Pillow opens and that have what is taken of them alone; by name.
+    """All font files below a folder that Pillow opens and that have the digits and the letters of ALONE, by name.
 
-    Of those that differ in their ending only, one.
+    Of files that differ in their ending only, one is taken.
     """
     if folder is None:
         return ()
@@ -84,7 +82,7 @@ def handwriting_fonts(folder: Path | None) -> tuple[Path, ...]:
 
 
 def render(path: Path, text: str, size: int) -> Grey:
-    """A text, white on black, uint8 (H, W): as tight as it is. `size` is the font's, in pixels; empty without ink."""
+    """A text, white on black, uint8 (H, W), cropped to its ink. `size` is the font's, in pixels; empty without ink."""
     font = _font(path, size)
     left, top, right, bottom = (round(side) for side in font.getbbox(text))
     picture = Image.new("L", (max(1, right - left + 4), max(1, bottom - top + 4)))
@@ -108,7 +106,7 @@ def capital(path: Path, size: int) -> int:
 
 
 def phrase(random: Random) -> str:
-    """A word or several, now and then in capitals."""
+    """One or several words, sometimes in capitals."""
     count = 1 if random.random() < 0.45 else int(random.integers(2, 7))
     text = " ".join(WORDS[index] for index in random.integers(len(WORDS), size=count))
     return text.upper() if random.random() < 0.12 and "ß" not in text and len(text) > 3 else text
@@ -130,5 +128,5 @@ def _opens(path: Path) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def _font(path: Path, size: int) -> ImageFont.FreeTypeFont:
-    """A font of a size, kept: opening one takes longer than writing with it. Without libraqm, alike everywhere."""
+    """A font of a size, cached, since opening takes longer than drawing; without libraqm, to be the same anywhere."""
     return ImageFont.truetype(str(path), size, layout_engine=ImageFont.Layout.BASIC)

@@ -1,7 +1,7 @@
-"""Stamps: what one movement of a pen leaves, at any size, with a pen of any width.
+"""Stamps of one movement of a pen, at any size, with a pen of any width.
 
 Sizes are in pixels, angles in radians, clockwise. `slant` is how far a stroke leans to the right, of its height;
-`aspect` how much wider than it was.
+`aspect` is the factor by which it is widened.
 """
 
 from __future__ import annotations
@@ -20,38 +20,26 @@ from digits.data.synthetic.draw import Style
 Way = npt.NDArray[np.float32]  # (T, 2): x, y of the pen, in heights of a digit
 
 MIDDLE = np.float32(0.5)
-FRACTION = 4
-"""Bits behind the point of the coordinates that OpenCV draws at."""
-
-LYING = 0.6
-"""What is wider than 1 / LYING of its height lies: it is not made as tall as what stands, but this wide."""
-
-BEYOND = 6
-"""Pixels by which a map is made wider: a bold pen that ends at its edge reaches over it."""
+FRACTION = 4  # fractional bits of the coordinates that OpenCV draws at
+LYING = 0.6  # a sign wider than 1 / LYING of its height is scaled by its width, not by its height
+BEYOND = 6  # pixels by which a map is padded: a bold pen that ends at its edge reaches over it
 
 OUTSIDE = np.maximum(0, np.abs(np.arange(SIDE + 2 * BEYOND) - (SIDE + 2 * BEYOND - 1) / 2) - (SIDE - 1) / 2)
-FARTHER = (UNITS * np.hypot(OUTSIDE[:, None], OUTSIDE)).astype(np.float32)
-"""How much farther it is to there than to the edge."""
-
-STEPS = 4
-"""What a map shows is looked up in so many steps for each of its units."""
-
-THICKER = 1.7
-"""Pixels by which a smooth line of an even thickness, as OpenCV draws it, is thicker: 1.4 to 1.9, as it lies."""
-
-FINER = 1.6
-"""The least that strokes are drawn too large, for their edges to be smooth afterwards."""
+FARTHER = (UNITS * np.hypot(OUTSIDE[:, None], OUTSIDE)).astype(np.float32)  # distance from the edge of a map
+STEPS = 4  # entries of the look-up table for each unit of a map
+THICKER = 1.7  # pixels by which OpenCV draws a smooth line of an even thickness too thick: 1.4 to 1.9, by its angle
+FINER = 1.6  # least factor by which strokes are drawn too large, so that their edges are smooth afterwards
 
 
 class Hand(NamedTuple):
-    """How a stamp is bent."""
+    """The transformation of a stamp: turn, slant and aspect."""
 
     turn: float = 0.0
     slant: float = 0.0
     aspect: float = 1.0
 
     def matrix(self, scale: float = 1.0) -> npt.NDArray[np.float64]:
-        """(2, 2), for columns x, y: wider, then slanted, then turned."""
+        """The matrix (2, 2) for columns x, y: widened, then slanted, then turned."""
         cosine, sine = math.cos(self.turn), math.sin(self.turn)
         bent = np.array([[self.aspect, -self.slant], [0.0, 1.0]])
         turned: npt.NDArray[np.float64] = np.array([[cosine, -sine], [sine, cosine]]) @ bent
@@ -59,7 +47,7 @@ class Hand(NamedTuple):
 
 
 def trim(ink: Ink, least: float = 0.15) -> Ink:
-    """The part with ink: its outermost rows and columns have a pixel of `least` at least, or of half the most."""
+    """The part with ink: its outermost rows and columns have a pixel of at least `least`, or half the maximum."""
     there = ink >= min(least, float(ink.max(initial=0.0)) / 2 + 1e-6)
     rows, columns = np.flatnonzero(there.any(1)), np.flatnonzero(there.any(0))
     if not len(rows):
@@ -68,7 +56,7 @@ def trim(ink: Ink, least: float = 0.15) -> Ink:
 
 
 def from_distance(distances: Grey, height: float, pen: float, hand: Hand) -> Ink:
-    """A digit of a map of `distance_maps`, (56, 56), `height` with the width of its pen, which is `pen`."""
+    """A digit from a map of `distance_maps`, (56, 56), with a pen of width `pen`; `height` includes the pen."""
     near = distances < (SMOOTH + 0.5) * UNITS
     top, bottom, left, right = _extent(near)
     long = max(bottom - top, LYING * (right - left), 4.0)
@@ -77,31 +65,31 @@ def from_distance(distances: Grey, height: float, pen: float, hand: Hand) -> Ink
     margin = pen / 2 / scale + 2
     half = ((right - left) / 2 + margin, (bottom - top) / 2 + margin)
     wider = cv2.copyMakeBorder(distances, BEYOND, BEYOND, BEYOND, BEYOND, cv2.BORDER_REPLICATE) + FARTHER
-    how = cv2.INTER_LANCZOS4 if pen / scale < 4 else cv2.INTER_CUBIC  # the map of a thin line is a narrow valley
+    how = cv2.INTER_LANCZOS4 if pen / scale < 4 else cv2.INTER_CUBIC  # a thin line is a narrow valley of the map
     warped = _warp(np.asarray(wider, np.float32), hand.matrix(scale), middle, half, 255.0, how)
     away = SHARP.take((warped * STEPS).astype(np.int16), mode="clip") * np.float32(scale)  # in pixels of the stamp
     return trim(np.clip(np.float32(pen / 2 + 0.5) - away, 0, 1))
 
 
 def from_grey(image: Grey, height: float, hand: Hand, threshold: float, softness: float) -> Ink:
-    """A digit uint8 (28, 28) with its own grey levels: enlarged, then what is above a threshold, 0..255, is ink.
+    """A digit uint8 (28, 28) with its own grey levels: enlarged, then binarized at a threshold, 0..255.
 
-    From no ink to full ink it is `softness` grey levels: fewer make a sharper edge.
+    The transition from no ink to full ink takes `softness` grey levels: fewer make a sharper edge.
     """
     top, bottom, left, right = _extent(image > threshold / 2)
     high, wide = bottom - top + 1, right - left + 1
     scale = height / max(high, LYING * wide)
-    if scale < 0.7:  # every new pixel the mean over what it covers
+    if scale < 0.7:  # every new pixel is the mean over its area
         image = cv2.GaussianBlur(image, (0, 0), 0.4 / scale).astype(np.uint8)
     middle, half = ((left + right) / 2, (top + bottom) / 2), (wide / 2 + 2, high / 2 + 2)
     warped = _warp(image.astype(np.float32), hand.matrix(scale), middle, half, 0.0)
-    if scale > 1.2:  # the staircase of its pixels
+    if scale > 1.2:  # smooths the staircase of its pixels
         warped = np.asarray(cv2.GaussianBlur(warped, (0, 0), 0.45 * scale), np.float32)
     return trim(np.clip((warped - np.float32(threshold)) / np.float32(softness) + MIDDLE, 0, 1))
 
 
 def from_picture(picture: Grey, height: float, hand: Hand) -> Ink:
-    """White on black, uint8 (H, W) and tight, made `height` tall: what a font gives."""
+    """A stamp, `height` tall, of a font's picture: white on black, uint8 (H, W), cropped to its ink."""
     scale = height / picture.shape[0]
     if scale < 0.7:
         shrunk = max(1, round(picture.shape[1] * scale)), max(1, round(height))
@@ -112,7 +100,7 @@ def from_picture(picture: Grey, height: float, hand: Hand) -> Ink:
 
 
 def written(style: Style, random: Random, spread: float = 0.2, narrowest: float = 0.6) -> Way:
-    """A style as one hand writes it: every point off by a little, wider or narrower by `spread`, and with a tremor."""
+    """A style as one hand writes it: every point displaced a little, the width varied by `spread`, with a tremor."""
     off = random.uniform(0.01, 0.045) * random.standard_normal(style.points.shape)
     way = style.weights @ (style.points + off)
     if random.random() < 0.2:  # of a mouse, smoothed a little
@@ -123,15 +111,15 @@ def written(style: Style, random: Random, spread: float = 0.2, narrowest: float 
 
 
 def upright(way: Way) -> Way:
-    """The way made one height tall, unless it is far wider than tall."""
+    """The path scaled to one height, or by its width if it is far wider than tall."""
     wide, high = np.ptp(way, axis=0).tolist()
     return way / np.float32(max(high, LYING * wide, 0.05))
 
 
 def draw(way: Way, ends: tuple[int, ...], height: float, pen: float, hand: Hand) -> Ink:
-    """Strokes drawn without steps at their edges: `height` pixels for a height of the way, the pen's width more.
+    """Strokes drawn with smooth edges: `height` pixels for a height of the path, plus the pen's width.
 
-    They are drawn with one of OpenCV's pens, on a canvas as much too large as that is too thick.
+    They are drawn with a line width of OpenCV's, on a canvas enlarged by the factor by which that is too thick.
     """
     thickness = max(2, 2 * math.ceil((pen * (FINER if pen < 12 else 1) - THICKER) / 2))
     finer = (thickness + THICKER) / pen
@@ -147,7 +135,7 @@ def draw(way: Way, ends: tuple[int, ...], height: float, pen: float, hand: Hand)
 
 
 def draw_pixels(way: Way, ends: tuple[int, ...], height: float, pen: int, skipped: int, hand: Hand) -> Ink:
-    """Strokes drawn with a mouse and a square pen on a small canvas, seen at each `skipped`th point: with steps."""
+    """Strokes drawn with a mouse and a square pen on a small canvas, from every `skipped`th point: with steps."""
     pixels = way @ hand.matrix(height).T.astype(np.float32)
     taken, starts = [], (0, *ends)
     for start, end in zip(starts, ends, strict=False):
@@ -163,14 +151,14 @@ def enlarge(ink: Ink, times: int) -> Ink:
 
 
 def loops(ink: Ink, least: int = 4) -> int:
-    """How many parts of the ground a stamp encloses, of `least` pixels or more."""
+    """The number of loops of a stamp: enclosed parts of the ground, of `least` pixels or more."""
     ground = cv2.copyMakeBorder((ink < MIDDLE).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
     _, _, sizes, _ = cv2.connectedComponentsWithStats(ground, connectivity=4)
     return int((sizes[1:, cv2.CC_STAT_AREA] >= least).sum()) - 1
 
 
 def _canvas(pixels: Way, ends: tuple[int, ...], thickness: int, edges: int, margin: int = 2) -> Grey:
-    """Lines through pixels (T, 2) on a canvas that they fill."""
+    """Lines through pixels (T, 2) on a canvas of their size."""
     around = thickness / 2 + margin
     corner = pixels.min(axis=0) - around
     wide, high = np.ceil(pixels.max(axis=0) - corner + around).astype(int).tolist()
@@ -182,12 +170,12 @@ def _canvas(pixels: Way, ends: tuple[int, ...], thickness: int, edges: int, marg
 
 
 def _shares(grey: Grey) -> Ink:
-    """0..255 as 0..1."""
+    """Grey levels 0..255 as ink 0..1."""
     return grey.astype(np.float32) * np.float32(1 / 255)
 
 
 def _extent(there: npt.NDArray[np.bool_]) -> tuple[float, float, float, float]:
-    """First and last row, first and last column of what is there; of the whole, where nothing is."""
+    """First and last row, first and last column of a mask's true pixels; of the whole mask without any."""
     rows, columns = np.flatnonzero(there.any(1)), np.flatnonzero(there.any(0))
     if not len(rows):
         return 0.0, there.shape[0] - 1.0, 0.0, there.shape[1] - 1.0
@@ -202,7 +190,7 @@ def _warp(
     border: float,
     how: int | None = None,
 ) -> Ink:
-    """The part of a picture within `half` of its `middle` (x, y), under a matrix (2, 2), on a canvas that it fills."""
+    """The part of a picture within `half` of its `middle` (x, y), under a matrix (2, 2), on a canvas of its size."""
     reach = np.abs(matrix) @ np.array(half)  # of a box's corners
     wide, high = math.ceil(2 * reach[0]) + 1, math.ceil(2 * reach[1]) + 1
     shift = np.array([(wide - 1) / 2, (high - 1) / 2]) - matrix @ np.array(middle)
@@ -214,7 +202,7 @@ def _warp(
 
 
 def _smoothed(distances: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """What a smoothed map shows at distances (N,) from a straight line: the mean of |distance + SMOOTH z|, z normal."""
+    """Values of a smoothed map at distances (N,) from a straight line: the mean of |distance + SMOOTH z|, z normal."""
     ratios = distances / SMOOTH
     slopes = np.array([math.erf(ratio / math.sqrt(2)) for ratio in ratios.tolist()])
     shown: npt.NDArray[np.float64] = SMOOTH * math.sqrt(2 / math.pi) * np.exp(-(ratios**2) / 2) + distances * slopes
@@ -222,7 +210,7 @@ def _smoothed(distances: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _sharp() -> Way:
-    """The distance in pixels of a map for what it shows, in steps of 1 / STEPS of its units."""
+    """The distance in pixels of a map for each of its values, in steps of 1 / STEPS of its units."""
     distances = np.linspace(0, 256 / UNITS, 4096)
     return np.interp((np.arange(256 * STEPS) + 0.5) / STEPS / UNITS, _smoothed(distances), distances).astype(np.float32)
 

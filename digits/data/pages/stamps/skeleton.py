@@ -1,6 +1,6 @@
-"""MNIST's digits without their pen: how far every point is from the middle of the stroke.
+"""MNIST's digits without their pen: maps of the distance of every point from the middle of the stroke.
 
-What a pen of another width would have written is a threshold away, and stays sharp at any size.
+A threshold on a map gives the digit as written with a pen of another width, sharp at any size.
 """
 
 from __future__ import annotations
@@ -15,38 +15,23 @@ Greys = npt.NDArray[np.uint8]  # (N, 28, 28)
 Points = npt.NDArray[np.float32]
 Distances = npt.NDArray[np.uint8]  # (N, 56, 56), in sixteenths of a pixel
 
-SIDE = 56
-"""Pixels of a map: twice MNIST's, so that the strokes of a small loop don't meet."""
-
-UNITS = 16
-"""Steps of a map for a pixel of it; the farthest that it tells is 16 pixels: no pen is as wide."""
-
-SMOOTH = 0.8
-"""Pixels by which a map is smoothed: what lies between two of its pixels has to be found when it is enlarged."""
-
-ROUNDS = 6
-"""How often the line is made smoother: a circle becomes smaller by about ROUNDS / 4 of its radius to the power -2."""
-
-FINER = 3
-"""The distances are taken from a line drawn on a grid so much finer."""
-
-INK = 80
-"""What is stroke in a sharpened picture, of 255: the faint ends of most strokes too."""
-
-FAITHFUL = 0.77
-"""The least share that what a skeleton's pen writes has in common with the digit's stroke: nine digits of ten."""
-
-CHUNK = 2000
-"""Digits that are thinned together: their 6 MB stay near the processor."""
+SIDE = 56  # pixels of a map: twice MNIST's, so that the strokes of a small loop don't meet
+UNITS = 16  # steps of a map for each of its pixels; the largest distance is 16 pixels, more than any pen's width
+SMOOTH = 0.8  # pixels by which a map is smoothed, so that enlarging it can interpolate between pixels
+ROUNDS = 6  # of smoothing the line: a circle shrinks by about ROUNDS / 4 of its radius to the power -2
+FINER = 3  # distances are taken from a line drawn on a grid finer by this factor
+INK = 80  # level from which on a sharpened image is stroke, of 255: includes the faint ends of most strokes
+FAITHFUL = 0.77  # least overlap of what the skeleton's pen writes with the digit's stroke: holds for nine of ten digits
+CHUNK = 2000  # digits that are thinned together: their 6 MB fit into the processor's cache
 
 NEIGHBOURS = np.array([[128, 1, 2], [64, 0, 4], [32, 16, 8]], np.float32)
-"""The bit of each neighbour, from the one above on, clockwise: P2 to P9 of Zhang and Suen."""
+"""The bits of the neighbours, clockwise from the one above: P2 to P9 of Zhang and Suen."""
 
 
 def distance_maps(images: Greys) -> Distances:
     """Distance to the skeleton of each digit, uint8 (N, 28, 28) to uint8 (N, 56, 56), smoothed.
 
-    All of a map is 255 where no skeleton says how the digit was written: a loop was filled, or there is no ink.
+    A map is 255 everywhere where the skeleton does not represent the digit: a loop is filled, or there is no ink.
     """
     chunks = [_chunk(images[start : start + CHUNK]) for start in range(0, len(images), CHUNK)]
     return np.concatenate([np.empty((0, SIDE, SIDE), np.uint8), *chunks])
@@ -55,7 +40,7 @@ def distance_maps(images: Greys) -> Distances:
 def thin(strokes: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Skeletons, one pixel wide, of strokes bool (N, H, W): the parallel thinning of Zhang and Suen (1984).
 
-    All pictures at once: they stand one above the other with a gap between, as one tall picture.
+    All images are thinned at once, stacked with a gap between them as one tall image.
     """
     number, high, wide = strokes.shape
     tall: cv2.typing.MatLike = np.pad(strokes.astype(np.uint8), ((0, 0), (1, 1), (1, 1))).reshape(
@@ -77,9 +62,9 @@ def lines(image: npt.NDArray[np.uint8]) -> Points:
 
 
 def middle_line(skeleton: npt.NDArray[np.bool_]) -> tuple[Points, npt.NDArray[np.intp]]:
-    """The smooth line that the staircase of a skeleton bool (H, W) stands for.
+    """The smooth line along the staircase of a skeleton bool (H, W).
 
-    Its points (P, 2) x, y, and the pairs of them that are joined (S, 2). Every point moves to the mean of its
+    Returns its points (P, 2) x, y, and the pairs of them that are joined (S, 2). Every point moves to the mean of its
     neighbours and itself, a few times; ends stay where they are.
     """
     pixels = np.argwhere(skeleton)
@@ -106,7 +91,7 @@ def _chunk(images: Greys) -> Distances:
 
 
 def _stroke(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """The strokes of a digit (28, 28), twice as large; sharpened before, for small loops to stay open."""
+    """The strokes of a digit (28, 28), enlarged twice and sharpened first, so that small loops stay open."""
     enlarged = cv2.resize(image.astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
     smooth = cv2.GaussianBlur(enlarged, (0, 0), 0.8)
     sharpened = 2 * smooth - cv2.GaussianBlur(smooth, (0, 0), 3)
@@ -114,7 +99,7 @@ def _stroke(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
 
 
 def _faithful(distances: npt.NDArray[np.uint8], stroke: npt.NDArray[np.bool_]) -> bool:
-    """Whether a pen of one width along the skeleton would write the stroke: not so where a loop is filled."""
+    """Whether a pen of one width along the skeleton would write the stroke; not where a loop is filled."""
     area = int(stroke.sum())
     if not area:
         return False

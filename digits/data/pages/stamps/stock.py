@@ -1,4 +1,4 @@
-"""Everything that is put on a page by hand or in print, as stamps: digits first of all."""
+"""The stock of stamps that are put on a page by hand or in print, digits first of all."""
 
 from __future__ import annotations
 
@@ -17,52 +17,31 @@ from digits.data.pages.stamps.pen import Hand
 from digits.data.synthetic import strokes
 from digits.data.synthetic.draw import Style, parse
 
-SKELETON, GREY, STROKES, FONT = range(4)
-"""The kinds of digits: indices of `Writer.kinds`."""
-
-SHARES = (0.6, 0.35, 0.6, 0.15)
-"""Concentrations of the Dirichlet that the kinds of a writer come from: most write mostly in one or two of them."""
+SKELETON, GREY, STROKES, FONT = range(4)  # the kinds of digits: indices of `Writer.kinds`
+SHARES = (0.6, 0.35, 0.6, 0.15)  # Dirichlet parameters of a writer's kinds: most write mostly in one or two of them
 
 CALCULATOR = {label: len(strokes.DIGITS[label]) - 1 for label in (0, 2, 3, 4, 5, 6, 8, 9)}
-"""For a class the form of seven segments in `strokes.DIGITS`: rare on paper."""
+"""By class, the index of the seven-segment form in `strokes.DIGITS`, which is rare on paper."""
 
-RARE = 0.1
-"""How often such a form is written, for one of the others."""
-
-MARKED = 0.4
-"""How often a slashed or dotted zero is written, for a plain one of a form."""
-
-PLAIN = 0.4
-"""Share of ones drawn as strokes that are a stick; the others have a flag."""
-
-LONG = 2.5
-"""How often a one has a flag of more than half its height, for one with a shorter flag: such are read as 4, 7 or 9."""
-
-OPERATORS = strokes.SYMBOLS[:13]
-"""Plus to colon: smaller than digits."""
-
-FONT_SIZE = 72
-"""Pixels at which handwriting fonts are drawn before they are bent: digits of about 50 pixels."""
-
-
-BOLD = 0.1
-"""Of a digit's height: a pen that may fill a loop, or close one. Then another digit is taken."""
-
-FINE = 0.03
-"""Of a digit's height: a thinner pen needs the skeleton itself, since in a map of its distance there would be gaps."""
-
+RARE = 0.1  # weight of a seven-segment form, relative to any other form
+MARKED = 0.4  # weight of a slashed or dotted zero, relative to a plain form
+PLAIN = 0.4  # share of ones drawn as strokes that are a stick; the others have a flag
+LONG = 2.5  # weight of a one with a flag of more than half its height, relative to a shorter flag: read as 4, 7 or 9
+OPERATORS = strokes.SYMBOLS[:13]  # plus to colon: smaller than digits
+FONT_SIZE = 72  # pixels at which handwriting fonts are drawn before they are bent: digits of about 50 pixels
+BOLD = 0.1  # of a digit's height: a pen that may fill or close a loop; then another digit is taken
+FINE = 0.03  # of a digit's height: a thinner pen needs the skeleton itself, since a distance map would have gaps
 TRIES = 4
 
-Drawing: TypeAlias = Callable[[float, float, Hand], Ink]
-"""A digit for any height, and width of the pen."""
+Drawing: TypeAlias = Callable[[float, float, Hand], Ink]  # a digit for any height and width of the pen
 
 
 class Stock:
     """What pages are composed of: MNIST's digits with the maps of their skeletons, forms of strokes, and material.
 
-    The material is a folder of handwriting fonts, and of pictures in which no digit is; any or none of them.
+    The material is a folder of handwriting fonts and of pictures without digits; either may be missing.
 
-    Raises ValueError when the pictures lack a class, or don't go with the labels or maps.
+    Raises ValueError when the images lack a class, or don't match the labels or maps.
     """
 
     def __init__(
@@ -73,13 +52,13 @@ class Stock:
         material: Path | None = None,
     ) -> None:
         if images.shape != (len(labels), 28, 28) or distances.shape != (len(labels), skeleton.SIDE, skeleton.SIDE):
-            raise ValueError(f"{len(labels)} labels don't go with pictures {images.shape} and maps {distances.shape}")
+            raise ValueError(f"{len(labels)} labels don't match images {images.shape} and maps {distances.shape}")
         self.images, self.distances = images, distances
         drawable = distances.min(axis=(1, 2), initial=255) < 255
         self.rows = [np.flatnonzero(labels == label) for label in range(10)]
         self.drawable = [rows[drawable[rows]] for rows in self.rows]
         if not all(map(len, self.drawable)):
-            raise ValueError("there are too few pictures of some class, or none with a skeleton; give more of them")
+            raise ValueError("there are too few images of some class, or none with a skeleton; give more of them")
         self.fonts = lettering.handwriting_fonts(material)
         self.photographs = photographs(material)
         self.printed = lettering.printed_fonts()
@@ -104,7 +83,7 @@ class Stock:
         )
 
     def digit(self, random: Random, label: int, writer: Writer) -> Ink:
-        """A digit of a writer; with a bold pen one whose loops stay open, and that gets no new ones."""
+        """A digit of a writer; with a bold pen, one whose loops stay open and that gets no new loops."""
         height = writer.height * math.exp(random.uniform(-0.06, 0.06))
         turn, aspect = writer.turn + random.normal(0, 0.04), math.exp(random.normal(0, 0.08))
         hand = Hand(turn, writer.slant + random.normal(0, 0.06), aspect)
@@ -137,7 +116,7 @@ class Stock:
         return ink if height is None else pen.enlarge(ink, max(1, round(height / ink.shape[0])))
 
     def letter(self, random: Random, writer: Writer, among: str | None = None) -> Ink:
-        """A letter that looks like no digit; `among` those of a text. Raises ValueError when none of them is known."""
+        """A letter that looks like no digit, `among` those of a text. Raises ValueError when none of them is known."""
         hand = self._hand(random, writer)
         scale = writer.height * random.uniform(0.85, 1.1)
         known = [letter for letter in (among or self.letters) if letter in self.letters]
@@ -151,7 +130,7 @@ class Stock:
         return pen.draw(pen.written(form, random, spread=0.15), form.ends, scale, writer.pen, hand)
 
     def symbol(self, random: Random, writer: Writer) -> Ink:
-        """An operator, mostly; or another sign."""
+        """An operator or, less often, another sign."""
         small = random.random() < 0.65
         form = _any(self.operators if small else self.symbols, random)
         way = pen.upright(pen.written(form, random, narrowest=0.8))
@@ -159,7 +138,7 @@ class Stock:
         return pen.draw(way, form.ends, writer.height * share, writer.pen, self._hand(random, writer))
 
     def brace(self, random: Random, writer: Writer, height: float) -> Ink:
-        """A brace or bracket of a height: around several lines."""
+        """A brace or bracket around several lines, of a given height."""
         form = _any(self.braces, random)
         way = pen.upright(pen.written(form, random))
         wide = writer.height * random.uniform(0.2, 0.6)
@@ -180,7 +159,7 @@ class Stock:
         return pen.draw(way, ends, scale, writer.pen * random.uniform(0.8, 1.0), hand)
 
     def text(self, random: Random, height: float) -> Ink:
-        """Printed words, whose capitals are `height` tall; no digits."""
+        """Printed words without digits, whose capitals are `height` tall."""
         font = self.printed[random.integers(len(self.printed))]
         words = lettering.phrase(random)
         if not lettering.shows(font, words):
@@ -190,7 +169,7 @@ class Stock:
 
     def _grey(self, random: Random, label: int, height: float, hand: Hand) -> Ink:
         image = self.images[random.choice(self.rows[label])]
-        darkness = float(image.mean(where=image > 40)) / 255  # 0.7, mostly; less of a pen thinner than a pixel
+        darkness = float(image.mean(where=image > 40)) / 255  # mostly 0.7; less for a pen thinner than a pixel
         threshold, softness = darkness * random.uniform(85, 180), random.uniform(60, 120) / max(1.0, height / 20)
         return pen.from_grey(image, height, hand, threshold, max(20.0, softness))
 
@@ -228,7 +207,7 @@ def _digit_forms(label: int) -> list[Style]:
 
 
 def _chances(label: int) -> npt.NDArray[np.float64]:
-    """How likely each form of a class is."""
+    """The probability of each form of a class."""
     forms = _digit_forms(label)
     weights = np.ones(len(forms))
     if label in CALCULATOR:
@@ -244,7 +223,7 @@ def _chances(label: int) -> npt.NDArray[np.float64]:
 
 
 def _reaches_down(form: Style) -> bool:
-    """Whether a one begins with a way up of more than half its height."""
+    """Whether a one begins with an upstroke of more than half its height."""
     return bool(form.points[0, 1] > 0.5 and np.ptp(form.points[:, 0]) > 0.25)
 
 
