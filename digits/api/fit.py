@@ -44,7 +44,8 @@ def fit(*overrides: str, directory: str | Path | None = None, config_dir: str | 
     The run's directory is a new one in `outputs/runs/` unless it is given; `config_dir` is a folder of your own YAML
     files. Raises ValueError with every fault of the configuration before a directory is made,
     `digits.runs.layout.JobFailed` where the training failed, KeyboardInterrupt where it was interrupted; then
-    `fit(f"resume={directory}")` resumes it.
+    `fit(f"resume={directory}")` resumes it. SIGTERM ends the process as it ends the command, with exit code 143. For
+    several devices or processes use the command.
     """
     folder, own = (None if path is None else Path(path).absolute() for path in (directory, config_dir))
     with _TRAINING:

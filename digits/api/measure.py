@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -18,16 +19,17 @@ def score(
     split: Literal["test", "val"] = "test",
     data: str | None = None,
     root: str | Path | None = None,
+    checkpoint: Literal["best", "last"] | None = None,
     views: int | None = None,
     out: str | Path | None = None,
-    trust: tuple[str, ...] = (),
+    trust: Sequence[str] = (),
 ) -> Tree:
     """The scores of a run, or of several runs as one ensemble, as `python -m digits.evaluate RUN… --json` prints them.
 
     Without a run, of the latest that is done. Writes the same files. Raises `digits.runs.layout.RunError` where there
     is no such run, `digits.data.datasets.DataError` where the data can't be downloaded or read.
     """
-    asked = Question(split, data, None if root is None else str(root), None, views, trust)
+    asked = Question(split, data, None if root is None else str(root), checkpoint, views, tuple(trust))
     members = plan_all([os.fspath(run) for run in runs], asked, named_data_set)
     folder = Path(out) if out is not None else folder_for(members, asked)
     [first, *_] = members

@@ -19,7 +19,7 @@ def _reader() -> Reader:
 def read(picture: Source) -> Reading:
     """Find and read the digits on a picture: a path, the bytes of a file, a PIL image or a uint8 array.
 
-    Uses the shipped nets; for others make a `digits.reading.Reader(model=…)`. Raises ValueError where the picture can't
-    be read.
+    Uses the shipped models; for others make a `digits.reading.Reader(model=…)`. Raises ValueError where the picture
+    can't be read.
     """
     return _reader().read(picture)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,11 @@ from digits.config.schema import Experiment
 from digits.hydra_app.messages import sentence
 from digits.hydra_app.paths import as_path, conf_directory, run_directory
 from digits.hydra_app.resolve import check_place, experiment_of
-from digits.hydra_app.search_path import NamedFolders, users_first
+from digits.hydra_app.search_path import SEARCHPATH, NamedFolders, Repository, users_first
+
+log = logging.getLogger(__name__)
+
+COMMANDS_OWN = "is for python -m digits.train; from Python give directory=… for the run's directory"
 
 _COMPOSING = threading.Lock()  # Hydra composes with global state
 
@@ -32,8 +37,11 @@ def experiment_from(
     Raises ConfigError with every fault.
     """
     typed = [as_path(override) for override in overrides]
-    if own := [text for text in typed if text.lstrip("+").startswith(("hydra.run.", "hydra.sweep."))]:
-        raise ConfigError(Fault(own[0].partition("=")[0], "is for the command; from Python give directory=… instead"))
+    faults = [Fault(key, COMMANDS_OWN) for text in typed if _is_commands(key := text.lstrip("+~").partition("=")[0])]
+    if config_dir is not None and not config_dir.is_dir():
+        faults.append(Fault("config_dir", f"there is no directory {config_dir}"))
+    if faults:
+        raise ConfigError(*faults)
     with _COMPOSING, _searching(config_dir, typed), initialize_config_dir(conf_directory(), version_base="1.3"):
         try:
             experiment = experiment_of(compose("train", typed), typed)
@@ -41,21 +49,31 @@ def experiment_from(
             raise
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             raise ConfigError(Fault("", sentence(error) or str(error))) from None
+    if experiment.trainer.devices not in (1, "auto") or experiment.trainer.strategy != "auto":
+        raise ConfigError(Fault("trainer.devices", "several processes would each start this program; use the command"))
     place = directory or Path(run_directory(experiment.resume)).absolute()
-    check_place(place, experiment.resume)
+    try:
+        check_place(place, experiment.resume)
+    except ConfigError as error:  # in the argument's name, not the command's
+        renamed = {"hydra.run.dir": "directory"}
+        raise ConfigError(*(Fault(renamed.get(f.key, f.key), f.problem) for f in error.faults)) from None
     return experiment, place
+
+
+def _is_commands(key: str) -> bool:
+    return key.partition("/")[0].partition(".")[0] == "hydra" and key != SEARCHPATH
 
 
 @contextmanager
 def _searching(config_dir: Path | None, overrides: list[str]) -> Iterator[None]:
     """Search for YAML as the command does, and restore the caller's Hydra state afterwards."""
-    former = config_loader_impl.ConfigRepository, NamedFolders.named  # type: ignore[attr-defined]  # private, as in users_first
+    former = config_loader_impl.ConfigRepository, NamedFolders.named, Repository.tell  # type: ignore[attr-defined]  # private, as in users_first
     application = GlobalHydra.instance().hydra  # if it has one
     GlobalHydra.instance().clear()
-    given = Namespace(config_dir=config_dir, overrides=overrides, multirun=False, shell_completion=True)
-    users_first(given, conf_directory(), print)
+    given = Namespace(config_dir=config_dir, overrides=overrides, multirun=False, shell_completion=False)
+    users_first(given, conf_directory(), log.info)
     try:
         yield
     finally:
-        config_loader_impl.ConfigRepository, NamedFolders.named = former  # type: ignore[attr-defined]  # as above
+        config_loader_impl.ConfigRepository, NamedFolders.named, Repository.tell = former  # type: ignore[attr-defined]  # as above
         GlobalHydra.instance().hydra = application

@@ -79,6 +79,11 @@ def test_what_belongs_to_the_whole_process_is_given_back(tmp_path: Path) -> None
         (["model=nope"], "there is no nope"),
         (["seed=0,1"], "seed=0,1"),
         (["hydra.run.dir=x"], "directory=…"),
+        (["hydra.job.chdir=true"], "is for python -m digits.train"),
+        (["hydra/launcher=side_by_side"], "is for python -m digits.train"),
+        (["hydra.mode=MULTIRUN"], "is for python -m digits.train"),
+        (["trainer=ddp"], "use the command"),
+        (["trainer.devices=[0,1]", "trainer.accelerator=auto"], "use the command"),
         (["resume=nowhere"], "there is no directory nowhere"),
         (["+optimizer.amsgrd=true"], "did you mean amsgrad?"),
     ],
@@ -123,6 +128,28 @@ def test_yaml_of_ones_own_is_found(tmp_path: Path) -> None:
     assert run.record.parameters == 7850
     with pytest.raises(ValueError, match="there is no own"):
         digits.fit(*small, "model=own", directory=tmp_path / "other")
+    with pytest.raises(ValueError, match=f"config_dir: there is no directory {tmp_path}/nowhere"):
+        digits.fit(*SMALL, directory=tmp_path / "other", config_dir=tmp_path / "nowhere")
+
+
+def test_a_directory_that_holds_another_run_is_refused_by_the_name_of_the_argument(run: digits.Run) -> None:
+    with pytest.raises(ValueError, match=r"^directory: .* holds a run already"):
+        digits.fit(*SMALL, directory=run.directory)
+    with pytest.raises(ValueError, match=r"^directory: "):
+        digits.fit(f"resume={run.directory}", directory=run.directory.with_name("another"))
+
+
+def test_sigterm_ends_a_script_as_it_ends_the_command(tmp_path: Path) -> None:
+    script = (
+        "import signal, digits\n"
+        "from digits.processes.signals import Signals\n"
+        "hold = Signals.hold\n"
+        "Signals.hold = lambda signals: (hold(signals), signal.raise_signal(signal.SIGTERM))\n"
+        f"digits.fit(*{SMALL!r}, directory='run')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=False, capture_output=True)
+    assert done.returncode == 143, done.stderr
+    assert digits.Run(tmp_path / "run", {}).record.status == "interrupted"
 
 
 def test_reading_takes_no_torch_and_the_names_shadow_no_command() -> None:

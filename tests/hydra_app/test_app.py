@@ -234,9 +234,7 @@ def test_a_run_that_is_done_goes_on_from_what_it_kept(tmp_path: Path, kept: str)
 def test_killed_before_anything_was_recorded(tmp_path: Path) -> None:
     (tmp_path / ".hydra").mkdir()
     overrides = [f"resume={tmp_path}"]
-    with pytest.raises(
-        ConfigError, match=r"before anything was recorded; if so, give its command again with hydra\.run\.dir="
-    ):
+    with pytest.raises(ConfigError, match=r"before anything was recorded; .* hydra\.run\.dir="):
         experiment_of(composed(*overrides), overrides)
     check_place(tmp_path, None)
 
