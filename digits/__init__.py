@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Run", "fit", "load", "read", "rows", "score"]
 __version__ = "0.2.0"
 
-_HOME = {
+_HOME = {  # where each name is defined
     "Run": "digits.api.fit",
     "fit": "digits.api.fit",
     "load": "digits.evaluating.load",
@@ -34,7 +34,6 @@ _HOME = {
     "rows": "digits.api.measure",
     "score": "digits.api.measure",
 }
-"""Where each name is defined."""
 
 
 def __getattr__(name: str) -> object:

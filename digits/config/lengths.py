@@ -1,4 +1,4 @@
-"""How long a training is, as far as the configuration tells: schedules and loops that don't fit into it."""
+"""The length of a training, where the configuration determines it, and schedules and loops that don't fit it."""
 
 from __future__ import annotations
 

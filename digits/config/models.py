@@ -28,7 +28,7 @@ class MLP(LogisticRegression):
 class CNN(LogisticRegression):
     """`model=cnn`."""
 
-    stages: Stages = Field(description="channels of every convolution, stage by stage")
+    stages: Stages = Field(description="for each stage, the channels of its convolutions")
     dropout: Fraction = Field(description="share of the features dropped before the last layer")
 
 
@@ -38,14 +38,14 @@ class ResNet(Ours):
     num_classes: Count = Field(description="number of classes")
     channels: list[Count] = Field(min_length=1, max_length=4, description="channels of each stage")
     dropout: Fraction = Field(description="share of the features dropped before the last layer")
-    blocks: Count = Field(description="residual blocks a stage")
+    blocks: Count = Field(description="residual blocks in each stage")
 
 
 class TinyCNN(Ours):
     """`model=tiny`."""
 
     num_classes: Count = Field(description="number of classes")
-    stages: Stages = Field(description="channels of every convolution, stage by stage")
+    stages: Stages = Field(description="for each stage, the channels of its convolutions")
 
 
 class Detector(Ours):
@@ -57,5 +57,5 @@ class Detector(Ours):
     channels: Annotated[list[Count], Field(min_length=4, max_length=4)] = Field(
         description="channels at 1/2, 1/4, 1/8 and 1/16 of the resolution"
     )
-    head: Count = Field(description="channels of the prediction head, at 1/4")
-    blocks: Annotated[int, Field(ge=0)] = Field(description="residual blocks at 1/16")
+    head: Count = Field(description="channels of the prediction head, at 1/4 of the resolution")
+    blocks: Annotated[int, Field(ge=0)] = Field(description="residual blocks at 1/16 of the resolution")

@@ -46,8 +46,8 @@ class Trainer(Section):
         description="number format of the computation; auto: bf16-mixed where it is faster, else 32-true"
     )
     gradient_clip_val: Annotated[float, Field(gt=0)] | None = Field(description="largest gradient norm; null: any")
-    accumulate_grad_batches: Count = Field(description="batches an optimizer step")
-    deterministic: bool | Literal["warn"] = Field(description="same command, same bits")
+    accumulate_grad_batches: Count = Field(description="batches for each optimizer step")
+    deterministic: bool | Literal["warn"] = Field(description="same command, same bits; warn: as far as possible")
     log_every_n_steps: Count = Field(description="steps between two points of the per-step curves")
     channels_last: bool = Field(description="memory layout of images: channels innermost")
     ema_decay: Fraction | None = Field(description="keep an exponential moving average of the weights; null: don't")
@@ -115,8 +115,10 @@ class EarlyStopping(Target):
     """`callbacks.early_stopping`."""
 
     monitor: str = Field(description="the metric to monitor; null in conf/: the task's monitored metric")
-    mode: Literal["max", "min"] | None = Field(description="which way is better; null: the monitored metric's")
-    patience: Count = Field(description="epochs without a better value")
+    mode: Literal["max", "min"] | None = Field(
+        description="which is better, a higher or a lower value; null: as the task says for the monitored metric"
+    )
+    patience: Count = Field(description="epochs without improvement after which training stops")
 
 
 class Dashboard(Ours):

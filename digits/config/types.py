@@ -33,10 +33,10 @@ class Target(Section):
 
     made_for: ClassVar[str | None] = None  # the only task that can use it; None: any
 
-    target: str = Field(alias="_target_", pattern=TARGET, description="what to build")
+    target: str = Field(alias="_target_", pattern=TARGET, description="dotted path of the class or function to call")
 
     def get(self, key: str) -> Value:
-        """The value of a key, whether the schema describes it or not; None where there is none."""
+        """The value of a key, described by the schema or not; None if there is none."""
         value: Value = getattr(self, key) if key in type(self).model_fields else (self.model_extra or {}).get(key)
         return value
 

@@ -15,7 +15,7 @@ from digits.data.normalise import Normalise
 
 
 class ImageBatch(Protocol):
-    """A batch, a NamedTuple; `digits.data.Batch` is one."""
+    """A batch: a NamedTuple with these fields, such as `digits.data.Batch`."""
 
     @property
     def images(self) -> Tensor:
@@ -71,9 +71,10 @@ class SplitsDataModule(L.LightningDataModule, Generic[B]):
         """Shuffled batches of this process's share; with trainer.overfit_batches the same ones every epoch."""
         loader = self._loader(self.train, self.batch_size, self.seed)
         if self.trainer is not None:
-            loader.limit = self.trainer.limit_train_batches  # overfit_batches is one too
+            loader.limit = self.trainer.limit_train_batches  # Lightning sets it to overfit_batches if that is given
             if getattr(self.trainer, "overfit_batches", 0):
-                del loader.sampler  # so that set_epoch is never called; Lightning fixes only its own loaders' order
+                # else Lightning would call its set_epoch: it fixes the order of torch's DataLoader only
+                del loader.sampler
         return loader
 
     @override
@@ -91,7 +92,7 @@ class SplitsDataModule(L.LightningDataModule, Generic[B]):
             return BatchLoader(split, batch_size, seed)
         device = trainer.strategy.root_device
         if device.type != "cpu":
-            split = split.to(device)  # the set is small enough to lie where its batches are used
+            split = split.to(device)  # the split is small enough to be held where its batches are used
         return BatchLoader(split, batch_size, seed, trainer.global_rank, trainer.world_size)
 
     @override
@@ -105,7 +106,8 @@ class SplitsDataModule(L.LightningDataModule, Generic[B]):
             seed_step(batch.seed, images.device)
             images = self.augment(images)
         images = self.normalise(images)
-        if self.trainer is not None:  # Lightning converted the batch's precision while it was still integers
+        if self.trainer is not None:
+            # Lightning's own conversion comes before this hook, when the images are still integers
             images = self.trainer.precision_plugin.convert_input(images)
         return batch._replace(images=images)
 
@@ -117,7 +119,7 @@ def seed_step(seed: int, device: torch.device) -> None:
     """Seed torch's generators of the CPU and of one device.
 
     `torch.manual_seed` would seed every kind of device that may exist, and keep a stack trace of each call until that
-    device is used: 1 ms per step, and a leak, on a machine without one.
+    device is used. On a machine without it, that costs 1 ms per step and leaks memory.
     """
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":

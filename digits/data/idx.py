@@ -29,5 +29,5 @@ def parse_idx(content: bytes | bytearray, name: str) -> npt.NDArray[np.uint8]:
         raise ValueError(f"{name} has {len(content)} bytes where its header, {shape}, promises {expected}")
     try:
         return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
-    except ValueError:  # no elements, but other sizes too large for numpy
+    except ValueError:  # one size is 0, and another too large for numpy
         raise ValueError(f"{name} has a damaged header: the sizes {shape}") from None

@@ -1,4 +1,4 @@
-"""From uint8 pixels to the normalised float32 that a model takes."""
+"""Conversion of uint8 pixels to the normalised float32 input of a model."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 
 class Normalise(nn.Module):
-    """uint8 0..255 to float32 of mean 0 and standard deviation 1 over the training set.
+    """Converts uint8 0..255 to float32 of mean 0 and standard deviation 1 over the training set.
 
-    The border between the two: everything before it is uint8, everything after it is normalised.
+    All pixels before it are uint8, all after it are normalised.
     `mean` and `std` are those of the training pixels scaled to 0..1.
     """
 
@@ -19,7 +19,7 @@ class Normalise(nn.Module):
 
     @property
     def background(self) -> float:
-        """The normalised value of a pixel of 0."""
+        """The normalised value of the background, pixel 0."""
         return -self.mean / self.std
 
     def forward(self, images: Tensor) -> Tensor:

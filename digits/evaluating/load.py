@@ -1,4 +1,4 @@
-"""The trained net of a run, ready for inference."""
+"""The trained model of a run, ready for inference."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from digits.runs.weights import build_net, load_weights
 
 
 def load(run: str | os.PathLike[str] | None = None, trust: Sequence[str] = ()) -> nn.Module:
-    """The trained net of a run: takes a uint8 batch (B, H, W) or (B, 1, H, W), returns logits (B, num_classes).
+    """The trained model of a run: takes a uint8 batch (B, H, W) or (B, 1, H, W), returns logits (B, num_classes).
 
-    Without a run, the latest that is done. Only nets of this package are built; `trust` names packages of your own.
+    Without a run, the latest that is done. Only models of this package are built; `trust` names packages of your own.
     Raises RunError when there is no such run, or when its weights and `model.json` don't match.
     """
     directory = find_run(None if run is None else os.fspath(run))
@@ -29,9 +29,9 @@ def load(run: str | os.PathLike[str] | None = None, trust: Sequence[str] = ()) -
 
 
 def rebuild(member: Member, trust: tuple[str, ...]) -> nn.Module:
-    """A run's net, on the GPU if there is one; in training's memory layout, for the same bits.
+    """A run's model, on the GPU if there is one; in training's memory layout, for the same bits.
 
-    Raises RunError when the record names an untrusted class, or the weights are another net's.
+    Raises RunError when the record names an untrusted class, or the weights are another model's.
     """
     net = weights.build_net(member.model, trust, member.weights)
     weights.load_weights(net, member.weights)

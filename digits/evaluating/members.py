@@ -34,7 +34,7 @@ class Member:
     trained_on: RecordedData
     data: RecordedData  # what it is evaluated on
     channels_last: bool
-    views: int = 1  # of each image, whose probabilities it averages
+    views: int = 1  # of each image: it averages their probabilities
     task: str = CLASSIFICATION.name
 
     @property

@@ -26,7 +26,7 @@ from digits.runs.layout import MODEL, RESULT, RunError
 from digits.runs.read import check_trust, find_run, read_result
 from digits.runs.schema import RecordedData
 
-Sets: TypeAlias = Callable[[str], RecordedData]  # a set of `conf/data` by its name; raises RunError if there is none
+Sets: TypeAlias = Callable[[str], RecordedData]  # the set of `conf/data` of that name; raises RunError if there is none
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class Question:
     """The options of an evaluation, of one net or an ensemble."""
 
     split: Literal["test", "val"] = "test"
-    data: str | None = None  # another set of conf/data than the run's own
-    root: str | None = None  # its folder
-    checkpoint: Literal["best", "last"] | None = None  # where the weights are read; None: model.safetensors
-    views: int | None = None  # None: as in the run's test
-    trust: tuple[str, ...] = ()  # packages of the user's own
+    data: str | None = None  # a set of conf/data; None: the run's own
+    root: str | None = None  # the folder of the data; None: the recorded or configured one
+    checkpoint: Literal["best", "last"] | None = None  # the one to take the weights of; None: model.safetensors
+    views: int | None = None  # of each image; None: as in the run's own test
+    trust: tuple[str, ...] = ()  # the user's packages whose classes a record may name
 
 
 def plan(name: str | None, asked: Question, sets: Sets) -> Member:
@@ -56,7 +56,7 @@ def plan(name: str | None, asked: Question, sets: Sets) -> Member:
     trained_on = config.data
     check_data(trained_on)
     weights, model, digest = read_net(run, record, asked.checkpoint)
-    today = _set(asked.data or "mnist", trained_on, sets)
+    today = _set(asked.data or "mnist", trained_on, sets)  # as conf/data has it now, unlike the record
     if asked.data:
         check_made_for(run, task, today)
     data = today if asked.data else trained_on
@@ -78,12 +78,13 @@ def plan(name: str | None, asked: Question, sets: Sets) -> Member:
         raise RunError(f"{run} has no validation split (data.val_size is 0); use --split test")
     views = asked.views or config.test_views
     if views is None or views not in get_args(Views):
-        raise RunError(f"{run / RESULT}: test_views is {views!r}; give --views {', '.join(map(str, get_args(Views)))}")
+        choices = ", ".join(map(str, get_args(Views)))
+        raise RunError(f"{run / RESULT}: test_views is {views!r}, not one of {choices}; give --views N")
     return Member(run, model, weights, digest, trained_on, data, config.trainer.channels_last, views, task)
 
 
 def plan_all(names: Sequence[str], asked: Question, sets: Sets) -> list[Member]:
-    """The plans of all named runs, or of the latest, checked to be one ensemble; raises as `plan`."""
+    """The nets of all named runs, or of the latest run, checked to be one ensemble; raises as `plan` does."""
     runs = [find_run(name) for name in names] or [find_run(None)]
     members = []
     for run in runs:
@@ -94,13 +95,13 @@ def plan_all(names: Sequence[str], asked: Question, sets: Sets) -> list[Member]:
 
 
 def views_of(members: Sequence[Member]) -> int | None:
-    """The number of views that each net averages, None if it differs."""
+    """The number of views that each net averages, None if it differs between them."""
     views = {member.views for member in members}
     return views.pop() if len(views) == 1 else None
 
 
 def folder_for(members: Sequence[Member], asked: Question) -> Path:
-    """The default folder of the files; raises FileError if a link in the run leads outside it."""
+    """The default folder of an evaluation's files; raises FileError if a link in the run leads outside it."""
     name = f"{members[0].data.name}-{asked.split}"
     name += "-last" if asked.checkpoint == "last" else ""
     views = views_of(members)
@@ -112,7 +113,10 @@ def folder_for(members: Sequence[Member], asked: Question) -> Path:
 
 
 def _set(name: str, trained_on: RecordedData, sets: Sets) -> RecordedData:
-    """A set of conf/data; the run's own gets the run's split, so that no training image is in its validation split."""
+    """A set of conf/data. The one that the run was trained on gets the run's split.
+
+    Otherwise there could be training images in its validation split.
+    """
     data = sets(name)
     same = data.name == trained_on.name
     return data.changed({key: trained_on.at(key) for key in ("val_size", "split_seed")}) if same else data

@@ -19,7 +19,7 @@ from torchmetrics.functional.classification import (
 from digits.config.types import Tree, Value
 from digits.evaluating.predictions import Predictions
 
-BINS = 15  # of the calibration error, as in Guo et al. 2017
+BINS = 15  # bins of the calibration error, as in Guo et al. 2017
 NORMAL_95 = 1.959963984540054  # the standard normal distribution has 95 % of its mass within ± this
 
 
@@ -60,7 +60,7 @@ class Scores:
     mistakes: tuple[Mistake, ...]  # the worst ones, the worst first
 
     def tree(self) -> Tree:
-        """Ready for JSON."""
+        """The metrics as plain data, ready for JSON."""
         return {
             "images": self.images,
             "correct": self.correct,
@@ -75,7 +75,7 @@ class Scores:
 
 
 def score(predictions: Predictions, classes: Sequence[str], mistakes: int = 25) -> Scores:
-    """All metrics, and the worst mistakes."""
+    """All metrics of a net's predictions, and its worst mistakes, at most `mistakes` of them."""
     images, correct = len(predictions), int(predictions.right.sum())
     return Scores(
         images=images,
@@ -144,7 +144,7 @@ class Bin:
 
     images: int
     correct: int
-    confidence: float  # their mean
+    confidence: float  # mean of their confidences
 
 
 def reliability(predictions: Predictions) -> tuple[Bin, ...]:

@@ -16,7 +16,7 @@ Bytes = npt.NDArray[np.uint8]
 Whole = npt.NDArray[np.int64]
 Real = npt.NDArray[np.float64]
 
-CHUNK = 4096  # images that are processed at a time, which bounds the memory of intermediate results
+CHUNK = 4096  # images processed at a time, which bounds the memory of intermediate results
 
 
 class Pictures(NamedTuple):
@@ -31,18 +31,18 @@ class Copies(NamedTuple):
 
     counts: dict[tuple[str, str], int]  # (a, b): images of b that are also in a; (a, a): repetitions within a
     conflicts: int  # distinct images with more than one label
-    groups: list[list[tuple[str, int]]]  # of equal images: split and row of each
+    groups: list[list[tuple[str, int]]]  # for each set of equal images, the split and row of each
 
 
 class Map(NamedTuple):
     """Images embedded in a plane, similar ones near each other."""
 
-    rows: Whole  # (M,): of the images
+    rows: Whole  # (M,): rows of the images in the data set
     points: Real  # (M, 2), without unit
-    variance: Real  # (K,): the share of the variance that the first 1, 2, ... K principal components explain
+    variance: Real  # (K,): share of the variance explained by the first 1, 2, ... K principal components
     alike: float  # share of the images whose nearest neighbour in pixel space has the same class
-    alike_on_map: float  # the same for the nearest neighbour on the plane
-    mixed: Whole  # (C, C): images of the row's class whose nearest neighbour on the plane has the column's
+    alike_on_map: float  # the same share for the nearest neighbour on the plane
+    mixed: Whole  # (C, C): images of class i whose nearest neighbour on the plane has class j
 
 
 def class_counts(labels: Whole, num_classes: int) -> Whole:
@@ -94,8 +94,8 @@ def boxes(images: Bytes) -> Whole:
 def centres_of_mass(images: Bytes) -> Real:
     """Row and column of each image's centre of mass, (N, 2), in pixels from the image's centre.
 
-    Down and right are positive; the centre of 28 pixels lies between the fourteenth and the fifteenth. NaN for an empty
-    image.
+    Down and right are positive. The centre of an image of 28 pixels is between the fourteenth and the fifteenth pixel.
+    NaN for an empty image.
     """
     _, height, width = images.shape
     mass = images.sum(axis=(1, 2), dtype=np.int64)
@@ -126,7 +126,7 @@ def copies(splits: Mapping[str, Pictures]) -> Copies:
 def project(pictures: Pictures, num_classes: int, sample: int = 2000, seed: int = 0) -> Map:
     """A map of the classes: t-SNE (van der Maaten and Hinton 2008) of a sample's first 50 principal components.
 
-    t-SNE keeps close neighbours close; distances between groups, and the groups' sizes, mean nothing. It starts from
+    t-SNE keeps close neighbours close; distances between groups and the sizes of groups mean nothing. It starts from
     the first two components, so that the same seed gives the same map.
     """
     from sklearn.decomposition import PCA
@@ -137,7 +137,7 @@ def project(pictures: Pictures, num_classes: int, sample: int = 2000, seed: int 
     rows = np.sort(random.permutation(len(pictures.labels))[:sample]).astype(np.int64)
     pixels = pictures.images[rows].reshape(len(rows), -1).astype(np.float32) / 255  # (M, H * W)
     components = min(50, *pixels.shape)
-    with threadpool_limits(1):  # with two threads, scikit-learn's busy waiting makes it 8 times slower
+    with threadpool_limits(1):  # two threads are 8 times slower: scikit-learn's wait busily for each other
         pca = PCA(components, svd_solver="covariance_eigh").fit(pixels)
         reduced = pca.transform(pixels)
         tsne = TSNE(init="pca", perplexity=min(30, (len(rows) - 1) / 3), random_state=seed)

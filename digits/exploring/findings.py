@@ -33,23 +33,23 @@ PER_CLASS = 12  # images that are shown of each class
 
 
 class Findings(NamedTuple):
-    """The measurements of a data set. All images that are shown are training images."""
+    """The measurements of a data set; only training images are shown."""
 
     name: str
     classes: tuple[str, ...]
     configured: tuple[float, float]  # mean and std in the configuration
     splits: dict[str, Pictures]  # train, val, test, as configured
     official: tuple[float, float]  # mean and std of the official training split: train and val together
-    histogram: Whole  # (256,), of the same
-    counts: dict[str, Whole]  # per split (C,)
-    moments: dict[str, tuple[float, float]]  # per split
-    ink: Real  # (N,) of train
-    boxes: Whole  # (N, 4) of train
-    centres: Real  # (N, 2) of train
-    means: Real  # (C, H, W) of train
-    samples: Bytes  # (C, PER_CLASS, H, W) of train
+    histogram: Whole  # (256,) grey values of the official training split
+    counts: dict[str, Whole]  # per split: images of each class, (C,)
+    moments: dict[str, tuple[float, float]]  # per split: mean and std of the pixels, 0..1
+    ink: Real  # (N,): mean pixel of each training image
+    boxes: Whole  # (N, 4): bounding box of each training image's ink
+    centres: Real  # (N, 2): centre of mass of each training image
+    means: Real  # (C, H, W): mean training image of each class
+    samples: Bytes  # (C, PER_CLASS, H, W): training images of each class
     copies: Copies
-    map: Map  # of train
+    map: Map  # of training images
     demonstrations: Demonstrations
     augmented: Bytes  # (5, 8, H, W): training images, each followed by seven augmented copies
 

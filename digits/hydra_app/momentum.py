@@ -1,4 +1,4 @@
-"""Resolvers for the YAML of optimizers and schedules: whether momentum is cycled, whether there is any. No torch."""
+"""OmegaConf resolvers for optimizers and schedules: `cycled`, `cycles_momentum` and `has_momentum`. No torch."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from omegaconf import DictConfig, OmegaConf
 
 
 def cycled(momentum: object) -> object:
-    """Mark a momentum, or betas, that a schedule may cycle; the value holds where the schedule doesn't."""
+    """`${cycled:VALUE}`: VALUE, a momentum or betas, constant unless a schedule cycles it."""
     return momentum
 
 
 def cycles_momentum(*, _root_: DictConfig) -> bool:
-    """Whether the optimizer's momentum is `${cycled:…}`: a value given in its place is not cycled."""
+    """Whether the optimizer's momentum, or betas, is still `${cycled:…}`: a value given in its place is not cycled."""
     optimizer = OmegaConf.to_container(_root_.optimizer, resolve=False)
     assert isinstance(optimizer, dict)
     return any(map(_says_cycled, optimizer.values()))
@@ -23,10 +23,10 @@ def has_momentum(*, _parent_: DictConfig) -> bool:
 
 
 def void_momentum(config: DictConfig) -> str | None:
-    """The key of a momentum without effect, since `cycle_momentum` moves it between torch's default bounds.
+    """The key of a momentum, or of betas, that was given without effect: `cycle_momentum` uses torch's default bounds.
 
-    None where the schedule has its own bounds. `config` must be unresolved: afterwards a given value can't be told from
-    `${cycled:…}`.
+    None where there is none, or the schedule has bounds of its own. `config` must be unresolved: once it is resolved, a
+    given value looks like one of `${cycled:…}`.
     """
     optimizer, scheduler = (OmegaConf.to_container(config[name], resolve=False) for name in ("optimizer", "scheduler"))
     assert isinstance(optimizer, dict)

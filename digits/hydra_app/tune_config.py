@@ -36,7 +36,7 @@ NOT_SEARCHED = {"resume", "config_from", "test", "checkpoints", "callbacks", "lo
 JUDGES = {"data", "data.name", "data.root", "data.val_size", "data.split_seed"}
 """Keys that choose the validation images: trials with different ones could not be compared."""
 
-ONE_DEVICE = "a trial is one process; search with trainer=cpu or one GPU, tune.workers=N runs N trials side by side"
+ONE_DEVICE = "a trial is one process; take trainer=cpu or one GPU, and tune.workers=N for N trials side by side"
 
 
 def plan(config: DictConfig, given: list[str]) -> Plan:
@@ -52,14 +52,14 @@ def plan(config: DictConfig, given: list[str]) -> Plan:
     space, faults = read_space(sections["search_space"])
     tune: Tune | None = None
     task = task_in({"task": cast(Tree, sections["task"])})
-    asked_for = cast(Tree, sections["tune"])
-    if "objective" in asked_for and asked_for["objective"] is None:
-        asked_for["objective"] = [task.monitored]
+    settings = cast(Tree, sections["tune"])
+    if "objective" in settings and settings["objective"] is None:
+        settings["objective"] = [task.monitored]
     try:
-        tune = Tune.model_validate(asked_for, context=task)
+        tune = Tune.model_validate(settings, context=task)
     except ValidationError as error:
         faults += explain(Tune, error, prefix="tune")
-    sampler, pruner = (_engine(name, cast(Tree, sections[name]), faults) for name in ("sampler", "pruner"))
+    sampler, pruner = (_optuna_class(name, cast(Tree, sections[name]), faults) for name in ("sampler", "pruner"))
     asked = [text for text in given if _section_of(text) not in SECTIONS]
     combine = _combiner(asked)
 
@@ -95,15 +95,15 @@ def plan(config: DictConfig, given: list[str]) -> Plan:
         faults += _check_edges(space, check_edge)
     if faults or tune is None or base is None or sampler is None or pruner is None:
         raise ConfigError(*dict.fromkeys(faults))
-    for name, engine in (("sampler", sampler), ("pruner", pruner)):
-        faults += misfits(name, engine.tree(), GIVEN_LATER[name])
+    for name, section in (("sampler", sampler), ("pruner", pruner)):
+        faults += misfits(name, section.tree(), GIVEN_LATER[name])
     if faults:
         raise ConfigError(*faults)
     check_arguments(base, *edge_trials)
     sources = HydraConfig.get().runtime.config_sources
     folders = [f"--config-dir={source.path}" for source in sources if source.provider == CONFIG_DIR]
     searched = [
-        os.path.abspath(source.path) if source.schema == "file" else f"{source.schema}://{source.path}"  # noqa: PTH100 (links in it stay)
+        os.path.abspath(source.path) if source.schema == "file" else f"{source.schema}://{source.path}"  # noqa: PTH100 (symbolic links stay)
         for source in sources
         if source.provider.startswith(SEARCHPATH)
     ]
@@ -115,7 +115,7 @@ def plan(config: DictConfig, given: list[str]) -> Plan:
 def _combiner(asked: list[str]) -> Callable[[list[str]], tuple[DictConfig, list[str]]]:
     """A function from a trial's own overrides to its composed configuration and all its overrides."""
     composer = Composer(HydraConfig.get().job.config_name)
-    # the space stays the search's own, though its default follows the model that a trial draws
+    # every trial keeps the search's space; its default would follow the model that the trial draws
     fixed = [f"search_space={HydraConfig.get().runtime.choices['search_space']}"]
 
     def combine(own: list[str]) -> tuple[DictConfig, list[str]]:
@@ -131,7 +131,7 @@ def _combiner(asked: list[str]) -> Callable[[list[str]], tuple[DictConfig, list[
 
 
 def _base(compose: Callable[[list[str]], Experiment], faults: list[Fault]) -> Experiment | None:
-    """The Experiment without a trial's own overrides; its faults are appended to `faults`."""
+    """The Experiment that all trials share, None if it is invalid; its faults are appended to `faults`."""
     try:
         base = compose([])
     except ConfigError as error:
@@ -149,17 +149,17 @@ def _base(compose: Callable[[list[str]], Experiment], faults: list[Fault]) -> Ex
     return base
 
 
-def _engine(name: str, section: Tree, faults: list[Fault]) -> Target | None:
-    """The section of a sampler or a pruner; a class that is not Optuna's is appended to `faults`."""
+def _optuna_class(name: str, section: Tree, faults: list[Fault]) -> Target | None:
+    """The section of the sampler or the pruner; None, and a fault in `faults`, if its class is not Optuna's."""
     target = str(section.get("_target_"))
     if not target.startswith(f"optuna.{name}s."):
-        faults.append(Fault(f"{name}._target_", f"is {target}; it should be a class of optuna.{name}s"))
+        faults.append(Fault(f"{name}._target_", f"is {target}; give a class of optuna.{name}s"))
         return None
     return Target.model_validate(section)
 
 
 def _check_keys(space: Space, asked: list[str]) -> list[Fault]:
-    """Faults of keys that no parameter may set, that the command sets too, or that two parameters set at once."""
+    """Faults of keys that must not be searched, that the command sets too, or that two parameters set at once."""
     faults = []
     fixed = {_key_of(text) for text in asked}
     for name, parameter in space.items():
@@ -174,7 +174,7 @@ def _check_keys(space: Space, asked: list[str]) -> list[Fault]:
             faults.append(Fault(key, why))
         rivals = [other for other in space if space[other].key.lstrip("+") == key and can_meet(space, other, name)]
         if rivals[0] != name:
-            why = f"is {key}, which {rivals[0]} sets too; give both a when that excludes the other"
+            why = f"is {key}, which {rivals[0]} sets too; give each a `when` that excludes the other"
             faults.append(Fault(f"search_space.{name}.key", why))
     return faults
 
@@ -192,13 +192,13 @@ def _check_objective(tune: Tune, sampler: Target | None, task: Task) -> list[Fau
 def _check_trial(trial: Experiment, base: Experiment) -> None:
     """Raise ConfigError where a trial has several processes, other validation images than `base`, or uses the test set.
 
-    Only the composed configuration shows what the choice of a group or an experiment sets.
+    A choice of a group or an experiment may set these; only the composed configuration shows it.
     """
     faults = []
     if trial.trainer.strategy != "auto" or trial.trainer.devices not in (1, "auto"):
         faults.append(Fault("trainer.devices", ONE_DEVICE))
     if trial.test:
-        faults.append(Fault("test", "is true; trials never see the test set, the best is tested once (tune.test)"))
+        faults.append(Fault("test", "is true; trials never see the test set; leave it out, tune.test tests the best"))
     judges = ("name", "root", "val_size", "split_seed")
     changed = [key for key in judges if trial.data.get(key) != base.data.get(key)]
     faults += [Fault(f"data.{key}", "chooses the images that trials are judged by; leave it out") for key in changed]
@@ -209,10 +209,10 @@ def _check_trial(trial: Experiment, base: Experiment) -> None:
 
 
 def _check_edges(space: Space, check_edge: Callable[[list[str]], None]) -> list[Fault]:
-    """The faults of the configurations at the edges of the space, one for each parameter."""
+    """The faults of the configurations at the edges of the space, at most one for each parameter."""
     faults: dict[str, Fault] = {}
     for name, whole in edges(space):
-        values = {other: value for other, value in whole.items() if other not in faults}  # else they hide the rest
+        values = {other: value for other, value in whole.items() if other not in faults}  # a fault hides others
         while name in values:
             try:
                 check_edge(overrides(space, values))
@@ -226,7 +226,7 @@ def _check_edges(space: Space, check_edge: Callable[[list[str]], None]) -> list[
 
 
 def _owner(space: Space, values: dict[str, Drawn], problem: str, name: str) -> str:
-    """The drawn parameter whose key the message of a problem begins with; else the one being checked."""
+    """The drawn parameter with whose key the message of a problem begins; if there is none, the one being checked."""
     key = problem.partition(":")[0]
     return next((other for other in values if space[other].key.lstrip("+") == key), name)
 

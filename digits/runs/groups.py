@@ -1,4 +1,4 @@
-"""Grouping runs: which are seeds of one configuration, by their records, and how the others differ. No torch."""
+"""Grouping of runs by their records: which differ only in the seed, and how the configurations differ. No torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHANGES_NO_RESULT = (
     *("checkpoints", "checkpoint_minutes", "trainer.log_every_n_steps", "trainer.profiler"),
     *("trainer.enable_progress_bar", "trainer.enable_model_summary"),
 )
-"""Keys without effect on results, and the seed: how a run was started, paths, what was logged, tested and kept."""
+"""The seed, and the keys without effect on results: how a run was started, paths, what was logged, tested and kept."""
 
 ONLY_SHOW = {
     *("Dashboard", "LearningRateMonitor", "DeviceStatsMonitor"),
@@ -37,15 +37,15 @@ REPEATS = {
     "model.num_classes": "data.num_classes",
     "model.image_size": "data.image_size",
 }
-"""Keys that are interpolated from another one in `conf/`: where they are equal, only the other one is shown."""
+"""Keys that `conf/` interpolates from another key: where both have the same value, only the other key is shown."""
 
-LONGEST, BEFORE = 48, 10  # characters of a value that are shown, and at most how many of them before the difference
+LONGEST, BEFORE = 48, 10  # characters of a value: the most that are shown, and the most before the difference
 
-NOT_RECORDED = {"config": "not recorded"}  # of a line without a configuration, beside lines that have one
+NOT_RECORDED = {"config": "not recorded"}  # for a line without a configuration, where others have one
 
 
 def configuration_of(record: RunRecord) -> Pairs:
-    """The recorded settings that a run's results depend on, without the seed; empty where none are recorded.
+    """The recorded settings that a run's results depend on, without the seed; empty if its configuration is incomplete.
 
     Values are JSON. The weights of `init_from`, the teachers and the data are replaced by their checksums, so that
     their paths don't matter.
@@ -70,10 +70,10 @@ def matters(key: str) -> bool:
 
 
 def told_apart(overrides: Sequence[Pairs], configurations: Sequence[Pairs]) -> list[dict[str, str]]:
-    """For each line of a table, the recorded settings that tell it apart from lines that its overrides don't.
+    """For each line of a table, the recorded settings that distinguish it where the overrides don't.
 
-    These are lines with the same overrides, and lines whose records agree at every key that was typed for any line.
-    Values are as printed; a key that other lines have and this one lacks is `~key`.
+    A line is compared with those that have the same overrides, and with those whose records agree at every key that is
+    overridden for any line. Values are as printed; a key that other lines have and this one lacks is `~key`.
     """
     typed = [{key: value for key, value in pairs if matters(key)} for pairs in overrides]
     recorded = [dict(pairs) for pairs in configurations]
@@ -96,7 +96,7 @@ def bare(text: str) -> str:
 
 
 def _origins(record: RunRecord, config: RecordedConfig) -> Iterator[tuple[str, Value]]:
-    """The origins of a run's results that its record knows better than its configuration."""
+    """The data, weights and teachers of a run, which its record identifies better than its configuration."""
     data = record.data
     if data.checksums:
         yield "data.checksums", hashlib.sha256(_json(dict(data.checksums)).encode()).hexdigest()[:12]
@@ -167,7 +167,8 @@ def _own(record: dict[str, str], differing: list[str], texts: dict[str, dict[str
         section = key.rpartition(".")[0]
         if key in record:
             found[shown(key)] = texts[key][record[key]]
-        elif f"{section}._target_" not in differing or not _at(record, section):  # else another target
+        # A section with another target has other keys
+        elif f"{section}._target_" not in differing or not _at(record, section):
             parts = key.split(".")
             names = (".".join(parts[: i + 1]) for i in range(len(parts)))
             if lacking := next((name for name in names if not _at(record, name)), None):
@@ -176,7 +177,7 @@ def _own(record: dict[str, str], differing: list[str], texts: dict[str, dict[str
 
 
 def _printed(texts: Iterable[str]) -> dict[str, str]:
-    """Values as printed: without quotes, and shortened around their difference, unless two would then look the same."""
+    """Values as printed: without quotes, and shortened around their difference unless two would then look alike."""
     texts = list(dict.fromkeys(texts))
     whole = [shown(bare(text)) for text in texts]
     letters = enumerate(zip(*whole, strict=False))

@@ -4,8 +4,8 @@
       result.json         the record: status, config, metrics, seed, overrides, seconds, versions, commit
       model.json          what is needed to rebuild the net: plain data
       model.safetensors   its weights: those of the best epoch, averaged if the run averaged
-      checkpoints/        best.ckpt, last.ckpt to resume from, and, until it is done, the one before that
-      metrics.csv         every curve, one row a step
+      checkpoints/        best.ckpt, last.ckpt to resume from, and, until the run is done, the one before it
+      metrics.csv         every curve, one row per step
       events.out.tfevents…  the same and more for TensorBoard
       train.log           what was printed
       error.txt           the traceback, if it failed
@@ -34,16 +34,16 @@ RESULT, MODEL, WEIGHTS, ERROR = "result.json", "model.json", "model.safetensors"
 BEST, LAST, PREVIOUS = "checkpoints/best.ckpt", "checkpoints/last.ckpt", "checkpoints/previous.ckpt"
 DAMAGED = "checkpoints/last.damaged"
 NONFINITE = "nonfinite.json"
-SEARCH = "search.json"  # of a search, which has runs in it
+SEARCH = "search.json"  # in the directory of a search, which holds its runs
 EVENTS = "events.out.tfevents*"
 WRITTEN = (  # what a run writes to, or into: names in its directory
     *(RESULT, MODEL, WEIGHTS, ERROR, NONFINITE, EVENTS, "checkpoints/", ".hydra/", ".claim"),
     *("metrics.csv", "hparams.yaml", "train.log", "*.part", "wandb", "mlruns", "lightning_logs"),
 )
 FINISHED = ("done", "interrupted", "pruned")
-"""Statuses of a run that can be resumed; their record stays as it is where a new start fails before its first step."""
+"""Statuses of a run that can be resumed; its record stays as it is if the resumed run fails before its first step."""
 
-SIGN_OF_LIFE = 10.0  # seconds between two heartbeats; after six times that without one, a run counts as lost
+SIGN_OF_LIFE = 10.0  # seconds between two heartbeats; six times as long without one, and a run counts as lost
 
 
 class RunError(ValueError):

@@ -1,6 +1,6 @@
 """The only way to read a run's records: parsed into typed records, and checked for untrusted classes. No torch.
 
-Also finds runs, and whether the process of a run is alive.
+Also finds runs, and whether the process of a run still exists.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from digits.runs.schema import ModelRecord, RunRecord, SearchRecord
 
 R = TypeVar("R", bound=Recorded)
 
-TAKES = "input.mean, .std, .image_size"
+TAKES = "input.mean, .std, .image_size"  # keys of `model.json` that describe the net's input
 
 NAMED = "name a run's directory, as printed when it starts"
 
@@ -46,14 +46,14 @@ def peek(run: Path) -> RunRecord:
 
 
 def read_model(run: Path) -> ModelRecord:
-    """The description of a run's net, `model.json`; raises RunError where it can't be read or lacks the net's input."""
+    """The description of a run's net, `model.json`; raises RunError if it can't be read or lacks the net's input."""
     path = run / MODEL
     tree = _read_json(path, MODEL_LIMIT, f"{run} has no {MODEL}: it was not trained to its end", finite=True)
     return parsed(ModelRecord, tree, path)
 
 
 def read_search_note(directory: Path) -> SearchRecord:
-    """The study that a search's directory belongs to; raises RunError where its `search.json` can't be read."""
+    """The study of a search's directory; raises RunError where its `search.json` can't be read."""
     path = directory / SEARCH
     tree = _read_json(path, RECORD_LIMIT, f"{directory} is not a search directory: it has no {SEARCH}", finite=True)
     return parsed(SearchRecord, tree, path)
@@ -71,10 +71,10 @@ def parsed(kind: type[R], tree: Tree, path: Path) -> R:
 
 def _damage(kind: type[Recorded], key: str, fault: ErrorDetails) -> str:
     if kind is SearchRecord:
-        return "it doesn't say which search this is"
+        return "it doesn't name the search's study"
     if kind is ModelRecord:
         named = key.startswith("input.classes")
-        return "input.classes must be names" if named else f"it doesn't say what the net takes ({TAKES})"
+        return "input.classes must be names" if named else f"it doesn't describe the net's input ({TAKES})"
     why = fault["msg"]
     return f"{key if key.isprintable() else repr(key)} is {fault['input']!r:.80}; {why[0].lower()}{why[1:]}"
 
@@ -97,7 +97,7 @@ class Refused:
 
     key: str
     problem: str
-    target: str | None = None  # the untrusted target; None: the value is harmful for another reason
+    target: str | None = None  # the untrusted target; None: the value is refused for another reason
 
     @property
     def package(self) -> str:
@@ -108,8 +108,8 @@ class Refused:
 def refused(part: Recorded | Tree, packages: Sequence[str] = (), own: Collection[str] = ()) -> list[Refused]:
     """The untrusted targets in a part of a record, and values that are harmful whatever packages are trusted.
 
-    `packages` are those that the user trusts, `own` are targets that the command itself names. Decided by name: nothing
-    is imported.
+    `packages` are trusted by the user, `own` are targets that the command itself names. Only names are compared;
+    nothing is imported.
     """
     tree = part.tree() if isinstance(part, Recorded) else part
     strangers = [(key, target) for key, target in untrusted(tree, packages) if target not in own]
@@ -145,13 +145,13 @@ def status_of(record: RunRecord) -> str:
     alive = record.alive or 0
     if record.host == socket.gethostname() and record.pid is not None:
         return "running" if _lives(record.pid, alive) else "lost"
-    # compared, not subtracted: a record may hold a number that no float can be
+    # compared, not subtracted: a record may hold an integer too large for a float
     return "running" if alive > time.time() - 6 * SIGN_OF_LIFE else "lost"
 
 
 def _lives(pid: int, alive: float) -> bool:
     """Whether a process exists, and existed at its last heartbeat: after a reboot another may have its number."""
-    if pid <= 0:  # os.kill would take these for process groups, this process's own among them
+    if pid <= 0:  # for os.kill these are process groups, among them this process's own
         return False
     try:
         os.kill(pid, 0)
@@ -182,13 +182,13 @@ def find_run(name: str | None, outputs: Path = Path("outputs")) -> Path:
             raise RunError(f"there is no directory {name}; {NAMED}")
         if not (path / RESULT).is_file():
             inside = list(runs_in(path))
-            hint = f"it holds {len(inside)} runs, name one of them, such as {inside[0]}" if inside else NAMED
+            hint = f"name one of the runs in it, such as {inside[0]} ({len(inside)} in all)" if inside else NAMED
             raise RunError(f"{name} is not a run directory: it has no {RESULT}; {hint}")
         return path
     done = [
         (str(record.finished), run)
         for run in runs_in(outputs)
-        if (record := peek(run)).status == "done" and (run / MODEL).exists()  # a fast_dev_run leaves no net
+        if (record := peek(run)).status == "done" and (run / MODEL).exists()  # a fast_dev_run writes none
     ]
     if not done:
         raise RunError(f"no run in {outputs}/ is done yet; train one first, or name a run's directory")

@@ -1,4 +1,4 @@
-"""The alignment of a typed correction with the digits that were read."""
+"""Alignment of a typed correction with the digits that were read."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from digits.reading.result import Digit
 from digits.serving.read_queue import RefusedError
 
 NONE = "none"  # the class of what was read as a digit but is not one
-MOST_DIGITS = 1000  # of a correction: the reader returns no more of a picture
+MOST_DIGITS = 1000  # in a correction; the reader finds no more in a picture
 REPLACE, DROP, ADD = range(3)
-BREAK = 0.75  # of an edit: to move a line break costs less than two wrong digits, and more than one
-DOUBT, UNLIKELIEST = 1e-5, 1e-6  # a nat's share of an edit, so that a thousand doubts cost none; least probability
+BREAK = 0.75  # edits per added or dropped line break: moving one costs more than one wrong digit, less than two
+DOUBT = 1e-5  # edits per nat by which a digit is improbable: a thousand digits together never outweigh an edit
+UNLIKELIEST = 1e-6  # lower probabilities count as this one: at most 14 nats per digit
 
 
 def right_text(typed: str) -> str:
@@ -28,16 +29,16 @@ def right_text(typed: str) -> str:
     if set(text) - set("0123456789\n"):
         raise RefusedError(422, "A correction has digits, spaces and line breaks only; remove everything else.")
     if len(text.replace("\n", "")) > MOST_DIGITS:
-        raise RefusedError(422, f"More than {MOST_DIGITS:,} digits are too many; cut the picture up.")
+        raise RefusedError(422, f"A correction has at most {MOST_DIGITS:,} digits; cut the picture up.")
     return text
 
 
 def align(digits: Sequence[Digit], right: str) -> tuple[list[str], int]:
-    """The correct class of each digit that was read, in reading order, and how many digits of `right` were not read.
+    """The correct class of each digit that was read, in reading order, and how many digits of `right` were missed.
 
-    By the fewest edits (Wagner and Fischer 1974) that turn the reading into the correction. A line break matches only a
-    line break: a digit that was missed in one line shifts no other line. Of equally few edits, the likeliest by the
-    digits' probabilities are taken.
+    Found by the fewest edits that turn the reading into the correction (Wagner and Fischer 1974); of equally few edits,
+    the likeliest by the digits' probabilities. A line break matches only a line break, so that a digit missed in one
+    line shifts no other line.
     """
     read = [part for _, line in groupby(digits, lambda digit: digit.line) for part in (None, *line)][1:]
     added = [BREAK if other == "\n" else 1.0 for other in right]

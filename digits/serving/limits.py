@@ -15,21 +15,21 @@ def processors() -> int:
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of what one client, or all together, can cost; the pixels of a picture are bounded by the reader."""
+    """Limits of what one client, or all together, can cost; the reader limits the pixels of a picture itself."""
 
     body_bytes: int = 16 * MEGABYTE
-    """Of one picture as sent: a phone's photo has 2 to 8 MB."""
+    """Size of one picture as sent; a phone's photo has 2 to 8 MB."""
     pending_bytes: int = 64 * MEGABYTE
-    """Of all pictures that are being received or waiting to be read."""
+    """Size of all pictures together that are being received or waiting to be read."""
     at_once: int = min(processors(), 2)
-    """Pictures read at the same time, each by a thread; the largest take some 300 MB each while they are decoded."""
+    """Pictures read at the same time, each in a thread; decoding takes up to some 300 MB each."""
     waiting: int = 64
-    """Pictures that may wait for a thread; more are refused. A stroke takes milliseconds: under a second in all."""
+    """Pictures that may wait for a thread; more are refused. Drawn strokes take milliseconds: under a second in all."""
     body_seconds: float = 15
-    """For a picture to arrive: 16 MB at 9 megabits a second."""
+    """Time for a picture to arrive: enough for 16 MB at 9 megabits a second."""
     reading_seconds: float = 10
-    """From a picture's arrival to its answer, waiting included."""
+    """Time from a picture's arrival to its answer, waiting included."""
     request_seconds: float = 30
-    """From the moment a request could begin until its answer was received; then the connection is closed."""
+    """Time from when a request can begin until its answer is received; after that the connection is closed."""
     connections: int = 200
-    """Open at once; for one more, the one that has been idle for longest is closed."""
+    """Connections open at once; for one more, the one that has been idle for longest is closed."""

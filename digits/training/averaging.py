@@ -1,4 +1,4 @@
-"""The moving average of the weights."""
+"""Exponential moving average of the weights, for torch's AveragedModel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from torch import Tensor
 def ema(
     decay: float,
 ) -> Callable[[tuple[Tensor, ...] | list[Tensor], tuple[Tensor, ...] | list[Tensor], Tensor | int], None]:
-    """An exponential moving average with decay min(`decay`, (1 + n) / (10 + n)) after n steps: it forgets the start."""
+    """The `multi_avg_fn` of an AveragedModel: an average with decay min(`decay`, (1 + n) / (10 + n)) after n steps.
+
+    The smaller decay of the first steps lets it forget the initial weights.
+    """
 
     def average(
         averaged: tuple[Tensor, ...] | list[Tensor],

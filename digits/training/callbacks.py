@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 class Pulse(Callback):
     """Writes the run's heartbeats and measures its speed.
 
-    `images_per_second` includes everything that an epoch costs, logs, checkpoints and plots, except the time in
-    validation, which trains on nothing. The progress bar shows the speed of the steps alone.
+    `images_per_second` counts all the time of an epoch, with logs, checkpoints and plots, but without validation, which
+    does not train. The progress bar shows the speed of the steps alone.
     """
 
     def __init__(self, run: RunDirectory) -> None:
@@ -93,10 +93,10 @@ class Pulse(Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: AnyBatch, batch_idx: int
     ) -> None:
-        """Count the batch; the first one makes the run's files this start's."""
+        """Count the batch; from the first one on, the run's files are those of this start."""
         self.run.first_step()
         if trainer.is_last_batch and pl_module.device.type == "cuda":
-            torch.cuda.synchronize()  # once an epoch: else its last steps would only be queued
+            torch.cuda.synchronize()  # once per epoch, else its last steps would be queued but not counted
         self._last_step = time.perf_counter()
         self._images += len(batch.images)
         self._live(trainer)
@@ -121,7 +121,7 @@ class Pulse(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Write a heartbeat: a test can be long too."""
+        """Write a heartbeat, since a test can be long too."""
         self._live(trainer)
 
     def _live(self, trainer: L.Trainer) -> None:

@@ -177,7 +177,7 @@ class Last(Checkpoint):
 
     @override
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Keep a run stopped that early stopping had ended; Lightning would train one more epoch to find out."""
+        """End at once if early stopping had ended this run: Lightning would train one more epoch before it stops."""
         if self._stopped:
             log.info("early stopping had ended this run; nothing to train")
             trainer.should_stop = True
@@ -214,7 +214,7 @@ class Last(Checkpoint):
         epochs.completed = epochs.processed
 
     def _ask(self, trainer: L.Trainer) -> None:
-        """Set `_wanted` to the most that any process wants: they must all do the same."""
+        """Set `_wanted` to the most that any process wants, since all must do the same."""
         if self.signals.received is not None:
             wanted = EXIT
         else:

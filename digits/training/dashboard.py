@@ -23,30 +23,31 @@ from digits.training.callbacks import Pruned, Pulse
 from digits.training.hparams import add_row, hyperparameters, of_trial, results
 from digits.training.task_module import AnyTask, as_task
 
-ORIGIN = ("overrides", "versions", "commit", "hardware", "device", "data")  # what repeats a run, with its configuration
+ORIGIN = ("overrides", "versions", "commit", "hardware", "device", "data")  # these and the configuration repeat a run
 
 
 class Dashboard(Callback):
-    """Writes plots to TensorBoard at the start, after every `every_n_epochs` epochs (0: never) and at the end.
+    """Writes texts, a row in HPARAMS and the plots of the task's module to TensorBoard.
 
-    The task's module draws them. Those at the end show the weights that are kept, the best epoch's, under `best/`;
-    those before show the current weights, under `val/`. Steps are not slowed down, and the weights are the same to the
-    bit without this callback. If `every_n_epochs` is None, there are no plots, only the texts and the row in HPARAMS,
-    as for the trials of a search.
+    The net's input is shown at the start. After every `every_n_epochs` epochs, plots of the current weights and their
+    predictions follow under `val/`; at the end, those of the best epoch, whose weights are kept, under `best/`. With
+    `every_n_epochs=0` there are none in between; with None, as for the trials of a search, there are no plots at all.
+    Steps are not slowed down, and the trained weights are the same to the bit without this callback.
     """
 
     def __init__(self, every_n_epochs: int | None, run_directory: Path) -> None:
         if every_n_epochs is not None and every_n_epochs < 0:
-            raise ValueError(f"every_n_epochs is {every_n_epochs}; give a number of epochs, or 0 for only at the end")
+            fix = "give a number of epochs, or 0 for plots only at the start and the end"
+            raise ValueError(f"every_n_epochs is {every_n_epochs}; {fix}")
         self.every_n_epochs, self.run_directory = every_n_epochs, run_directory
 
     @override
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write the configuration and the row in HPARAMS, on a first start also the net and its input."""
+        """Write the configuration and the row in HPARAMS; unless the run is resumed, show the net's input too."""
         writers, module = _writers(trainer), as_task(pl_module)
         if not writers:
             return
-        record = peek(self.run_directory)  # empty for a trainer without a run's directory
+        record = peek(self.run_directory)  # empty if the trainer has no run directory
         recorded, fresh = record.tree(), trainer.ckpt_path is None
         parameters = sum(p.numel() for p in module.evaluated_net.parameters())
         for writer in writers:
@@ -71,9 +72,9 @@ class Dashboard(Callback):
 
     @override
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Show the same for the best epoch's weights, with embeddings in the projector and metrics in HPARAMS.
+        """Show the best epoch's weights and their predictions, and write its metrics in HPARAMS.
 
-        Not in `on_train_end`: a run interrupted after that has nothing left to train when it is resumed.
+        Not in `on_train_end`: Lightning skips that hook if a resumed run has nothing left to train.
         """
         best = next((c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor), None)
         if not _writers(trainer) or best is None or not best.best_model_path:
@@ -87,7 +88,7 @@ class Dashboard(Callback):
 
     @override
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Write the metrics of a pruned trial too."""
+        """Write the best epoch's metrics of a pruned trial in HPARAMS; `on_fit_end` is not called for it."""
         if isinstance(exception, Pruned):
             self._add_best_epoch(trainer, pl_module)
 
@@ -116,7 +117,7 @@ class Dashboard(Callback):
 
 
 def layout(task: Task) -> dict[str, dict[str, list[object]]]:
-    """The charts under CUSTOM SCALARS; TensorBoard takes their tags as regular expressions."""
+    """The charts under CUSTOM SCALARS: each metric in training and validation. Their tags are regular expressions."""
     names = [metric.name for metric in task.metrics]
     return {"curves": {name: ["Multiline", [f"^train/{name}$", f"^val/{name}$"]] for name in names}}
 
@@ -133,7 +134,7 @@ def _data(trainer: L.Trainer) -> L.LightningDataModule:
 
 
 def _add_results(trainer: L.Trainer, task: Task, split: str, metrics: Mapping[str, float]) -> None:
-    """Write a split's metrics in the run's row in HPARAMS, which shows the last value."""
+    """Write a split's metrics to the run's row in HPARAMS, which shows the last value of each."""
     for writer in _writers(trainer):
         for name in (metric.name for metric in task.headline):
             if f"{split}/{name}" in metrics:

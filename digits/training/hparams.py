@@ -1,4 +1,4 @@
-"""A run's row in TensorBoard's HPARAMS: hyperparameters and metrics."""
+"""A run's row in the HPARAMS tab of TensorBoard: hyperparameters and metrics."""
 
 from __future__ import annotations
 
@@ -25,11 +25,14 @@ HPARAMS = {
     "epochs": "trainer.max_epochs",
     "seed": "seed",
 }
-"""Columns that every run has, with their keys: TensorBoard takes one run's columns and drops the others' extra ones."""
+"""Columns that every run has, with their keys in the configuration.
+
+TensorBoard takes the columns of one run and drops those that only other runs have.
+"""
 
 
 def results(task: Task) -> tuple[str, ...]:
-    """The metrics of a row in HPARAMS, under tags of their own: a row's NaN must not become a curve's first point."""
+    """Tags of a row's metrics, other than the curves' tags: a row's NaN must not become a curve's first point."""
     return tuple(f"hp/{split}_{metric.name}" for split in ("val", "test") for metric in task.headline)
 
 
@@ -54,9 +57,10 @@ def hyperparameters(config: RecordedConfig, overrides: Iterable[str]) -> tuple[R
 
 
 def of_trial(trial: TrialOf | None, row: Row, asked: set[str]) -> tuple[Row, set[str]]:
-    """The row of a search's trial: the columns that all runs have, and one for each parameter of the space.
+    """The row of a search's trial: the columns of HPARAMS, and one for each parameter of the search space.
 
-    All trials have the same columns: a parameter that a trial does not have is NaN if it is a number, else a dash.
+    Any other run keeps its row. A parameter that the trial does not have is NaN if it is a number, else a dash: all
+    trials have the same columns.
     """
     parameters = trial.parameters if trial is not None else None
     if trial is None or parameters is None:
@@ -67,7 +71,9 @@ def of_trial(trial: TrialOf | None, row: Row, asked: set[str]) -> tuple[Row, set
 
 
 def add_row(writer: SummaryWriter, row: Row, asked: set[str], metrics: Iterable[str], *, fresh: bool) -> None:
-    """Add a row to HPARAMS with its metrics still NaN, so that it is there even if the run dies.
+    """Add a row to HPARAMS with its metrics still NaN, so that it is there even if the run fails.
+
+    The NaN are logged only for a run that starts (`fresh`): one that is resumed has logged them before.
 
     TensorBoard puts the columns that differ between runs first, and draws only the first few; one run can't know which
     differ, so those that it overrides (`asked`) are marked.

@@ -1,4 +1,4 @@
-"""Every curve in one CSV file."""
+"""A logger that writes every curve to one CSV file."""
 
 from __future__ import annotations
 

@@ -23,12 +23,12 @@ class Origin:
     tensors: dict[str, Tensor]
     file: Path
     sha256: str  # of the file
-    classes: tuple[str, ...]  # of its outputs, in order; empty if the file holds weights only
+    classes: tuple[str, ...]  # names of its outputs, in order; empty if they are unknown
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """The classes whose rows in the last layer were kept, are new, or were dropped."""
+    """The classes whose rows of the last layer were kept, are new, or were dropped."""
 
     kept: tuple[str, ...]
     new: tuple[str, ...]
@@ -45,7 +45,7 @@ class Transfer:
 
 
 def read_origin(source: Path) -> Origin:
-    """The weights of a run, or of a weights file; raises RunError."""
+    """Read the weights of a run or of a weights file; raises RunError if they can't be read."""
     tensors, file = weights.read_weights(source)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     classes: list[str] = []
@@ -72,8 +72,9 @@ def transfer(net: nn.Module, origin: Origin, classes: Sequence[str]) -> Transfer
         if name not in tensors or name not in state:
             continue
         if len(tensors[name]) != len(theirs) or tensors[name].shape[1:] != state[name].shape[1:]:
-            raise RunError(f"{origin.file} holds the weights of another net: {name} has the shape "
-                           f"{list(tensors[name].shape)}; take the same model and sizes")  # fmt: skip
+            found, expected = list(tensors[name].shape), [len(theirs), *state[name].shape[1:]]
+            raise RunError(f"{origin.file} holds the weights of another net: {name} has the shape {found}, not "
+                           f"{expected}; take the same model and sizes")  # fmt: skip
         rows = state[name].clone()
         rows[torch.tensor(here, dtype=torch.long)] = tensors[name][torch.tensor(there, dtype=torch.long)].to(rows.dtype)
         tensors[name] = rows
@@ -86,7 +87,7 @@ def transfer(net: nn.Module, origin: Origin, classes: Sequence[str]) -> Transfer
 
 
 def readout(net: nn.Module, num_classes: int) -> str | None:
-    """The name of the last linear layer, if it has as many outputs as there are classes."""
+    """The name of the last linear layer; None if it doesn't have `num_classes` outputs."""
     layers = [(name, layer) for name, layer in net.named_modules() if isinstance(layer, nn.Linear)]
     if not layers or layers[-1][1].out_features != num_classes:
         return None

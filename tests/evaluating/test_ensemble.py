@@ -189,7 +189,9 @@ def test_a_run_that_was_tested_by_views_is_evaluated_by_them(
 
 def test_views_that_no_run_can_have_are_refused(runs: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     broken = altered(runs[0], "broken", "result.json", lambda tree: cast(Tree, tree["config"]).update(test_views=10**9))
-    assert "test_views is 1000000000; give --views 1, 5, 9" in refusal(capsys, broken)
+    why = refusal(capsys, broken)
+    assert "test_views is 1000000000" in why
+    assert "--views" in why
 
 
 # ---- What can't be averaged ---------------------------------------------------------------------------

@@ -78,7 +78,7 @@ def test_another_net_is_told(tmp_path: Path) -> None:
 
 def test_weights_that_belie_their_names_are_told(tmp_path: Path) -> None:
     origin = read_origin(saved(tmp_path, ("0", "1"), net(10)))
-    with pytest.raises(RunError, match=r"classify\.weight has the shape \[10, 6\]; take the same model and sizes"):
+    with pytest.raises(RunError, match=r"classify\.weight has the shape \[10, 6\], not \[2, 6\]"):
         transfer(net(3), origin, ("0", "1", "2"))
 
 

@@ -207,7 +207,7 @@ def test_a_search_is_read_from_its_directory(tmp_path: Path) -> None:
     ("break_it", "message"),
     [
         (lambda path: (path / SEARCH).unlink(), r"is not a search directory: it has no search\.json"),
-        (lambda path: (path / SEARCH).write_text("{}"), r"search.json is damaged: it doesn't say which search this is"),
+        (lambda path: (path / SEARCH).write_text("{}"), r"search.json is damaged: .* study"),
         (lambda path: (path / FILE).unlink(), "has lost its study: there is no search.sqlite"),
         (lambda path: (path / FILE).write_text("no database, but text" * 100), "can't be read from its storage"),
     ],

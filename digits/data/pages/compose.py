@@ -13,20 +13,21 @@ from digits.data.pages.paper.render import Writing, render, screen
 from digits.data.pages.paper.scenery import Scenery, cover
 from digits.data.pages.stamps.stock import Stock
 
-TRIES = 6  # at a page that should have digits and got none; in the second half of them nothing lies on the page
-NARROWEST = 2.0  # least side of a box, in pixels
+TRIES = 6  # attempts to get a digit on a page that should have one; in the second half nothing lies on the page
+NARROWEST = 2.0  # least width and height of a box, in pixels
 
-RULED, PATTERNED, ANNOTATED = 0.35, 0.05, 0.14
-"""Shares of photographed pages with printed lines, with a pattern as on cheques, with something drawn by hand."""
+RULED = 0.35  # share of photographed pages with printed lines
+PATTERNED = 0.05  # share of photographed pages with a pattern as on cheques
+ANNOTATED = 0.14  # share of pages with a ring, a frame or a line drawn around digits
 
 UNRULED = ("table", "form", "single", "cut single", "thin", "tiny", "mnist", "mnist row", "pixels", f"{BLANK}pixels")
-"""Layouts that seldom stand on ruled paper, or have their own ruled lines."""
+"""Layouts that are seldom on ruled paper, or have ruled lines of their own; nothing is drawn around their digits."""
 
 LOOKS = ("photo", SCREEN, RAW)
 
 
 def compose(random: Random, stock: Stock, layout: str | None = None) -> Composed:
-    """A page with a layout by its weight, or the given one of `LAYOUTS`; the same from the same random state."""
+    """A page with the given layout of `LAYOUTS`, or one drawn by weight; the same random state gives the same page."""
     if layout is None:
         shares = np.array([each.weight for each in LAYOUTS.values()])
         layout = list(LAYOUTS)[int(random.choice(len(shares), p=shares / shares.sum()))]
@@ -49,7 +50,7 @@ def compose(random: Random, stock: Stock, layout: str | None = None) -> Composed
 
 
 def finish(scribe: Scribe, look: str, layout: str) -> None:
-    """Print lines and patterns below the writing, and draw by hand around it."""
+    """Print lines and patterns under the writing, and draw by hand around it."""
     page, random = scribe.page, scribe.random
     photo, small = look == "photo", layout in UNRULED
     if scribe.chance(0.6 if layout == f"{BLANK}paper" else RULED if photo and not small else 0.06):
@@ -62,7 +63,7 @@ def finish(scribe: Scribe, look: str, layout: str) -> None:
 
 
 def picture(page: Page, scenery: Scenery, random: Random, look: str) -> Grey:
-    """The picture (H, W) of a page."""
+    """The picture (H, W) of a page, as its look of `LOOKS` shows it: `raw` is the ink alone, at random inverted."""
     if look == RAW:
         ink = np.round(255 * np.clip(page.ink, 0, 1)).astype(np.uint8)
         return ink if random.random() < 0.75 else 255 - ink
@@ -70,7 +71,7 @@ def picture(page: Page, scenery: Scenery, random: Random, look: str) -> Grey:
 
 
 def enlarged(page: Composed, zoom: int) -> Composed:
-    """The page with each pixel a square of `zoom` by `zoom`, and no box narrower than two pixels."""
+    """The page with each pixel a square of `zoom` by `zoom`, and no box narrower or lower than `NARROWEST`."""
     pixels = page.pixels if zoom == 1 else np.repeat(np.repeat(page.pixels, zoom, axis=0), zoom, axis=1)
     boxes, others = page.boxes * np.float32(zoom), page.others * np.float32(zoom)
     boxes[:, 2:] = np.maximum(boxes[:, 2:], np.float32(NARROWEST))
@@ -78,6 +79,6 @@ def enlarged(page: Composed, zoom: int) -> Composed:
 
 
 def numbered(lines: np.ndarray[tuple[int], np.dtype[np.int16]]) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
-    """The lines renumbered 0, 1, 2, … in their order, without gaps; -1 stays."""
+    """The line numbers without gaps, 0, 1, 2, …, in the same order; -1 stays."""
     used = np.unique(lines[lines >= 0])
     return np.where(lines >= 0, np.searchsorted(used, lines), -1).astype(np.int16)

@@ -1,4 +1,4 @@
-"""Images of digits altered into forms that are rare in MNIST, or with what touches a digit on paper."""
+"""Digits altered into forms that are rare in MNIST, or with marks beside them as on paper."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ Picture = npt.NDArray[np.uint8]  # (28, 28), or a part of it
 
 
 def alter(images: Pictures, labels: npt.NDArray[np.int64], random: np.random.RandomState) -> Pictures:
-    """Each digit uint8 (N, 28, 28) in another form of its class, or with a speck, a chunk or a ruled line beside it.
+    """Each digit, uint8 (N, 28, 28), in another form of its class, widened, or with a mark beside it.
+
+    A mark is a few specks, the edge of a neighbour or a ruled line.
 
     Half of the ones get a flag or a foot, half of the sevens a bar, half of the zeros a slash or a dot.
     """
@@ -21,7 +23,7 @@ def alter(images: Pictures, labels: npt.NDArray[np.int64], random: np.random.Ran
     for row, (image, label) in enumerate(zip(images, labels, strict=True)):
         form = FORMS.get(int(label)) if random.rand() < 0.5 else None
         if form is None:
-            kinds = BESIDE[:-1] if label == 7 else BESIDE  # a seven on a ruled line is a two
+            kinds = BESIDE[:-1] if label == 7 else BESIDE  # a seven on a ruled line looks like a two
             changed = kinds[random.randint(len(kinds))](image, images[random.randint(len(images))], random)
         else:
             changed = form(image, random)
@@ -90,7 +92,7 @@ FORMS = {0: slash, 1: flag, 7: cross}  # other forms, by class
 
 
 def speck(image: Picture, _: Picture, random: np.random.RandomState) -> Picture:
-    """A speck or a few beside the digit, up to two pixels in size."""
+    """One to three specks on or beside the digit, up to two pixels in size."""
     specked: Picture = image.copy()
     for _number in range(random.randint(1, 4)):
         x, y, size = random.randint(2, 25), random.randint(2, 25), random.randint(1, 3)
@@ -99,7 +101,7 @@ def speck(image: Picture, _: Picture, random: np.random.RandomState) -> Picture:
 
 
 def widen(image: Picture, _: Picture, random: np.random.RandomState) -> Picture:
-    """The digit widened, as in scans that were fitted to a square box; ones only in part."""
+    """The digit widened, as in scans that were fitted to a square box; narrow ones less."""
     left, top, right, bottom = box_of(image)
     ink = image[top : bottom + 1, left : right + 1]
     high, wide = ink.shape
@@ -131,7 +133,7 @@ def chunk(image: Picture, neighbour: Picture, random: np.random.RandomState) -> 
 
 
 def rule(image: Picture, _: Picture, random: np.random.RandomState) -> Picture:
-    """A piece of a ruled line under the digit, or through its foot."""
+    """Part of a ruled line under the digit, or through its foot."""
     bottom = box_of(image)[3]
     y, tilt = bottom + random.uniform(-1, 2.5), random.uniform(-0.7, 0.7)
     start = random.uniform(0, 12)

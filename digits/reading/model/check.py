@@ -36,7 +36,7 @@ PLAIN = {"name", "type", "doc_string", "f", "i", "s", "t", "floats", "ints", "st
 """Fields of an attribute that hold plain values: no graphs, no other files, no references."""
 
 DIVISORS = ("strides", "dilations", "kernel_shape", "group", "blocksize")  # attributes by which sizes are divided
-LARGEST = 1 << 20  # of an attribute's integers: no sum or product of a few can overflow
+LARGEST = 1 << 20  # the largest integer of an attribute, so that no sum or product of a few can overflow
 DAMAGED = "it is not an ONNX file, or is damaged"
 REFUSED = 2  # exit code of the child when it prints the reason
 FIX = "name a run, or a file that `python -m digits.export RUN` made"
@@ -62,7 +62,7 @@ RESIZES: dict[str, tuple[bytes | int, ...]] = {
     "exclude_outside": (0,),
     "keep_aspect_ratio_policy": (b"stretch",),
 }
-"""Attributes of Resize, with the values that are run."""
+"""Attributes of Resize, with the values that are accepted."""
 
 UNUSED = ("cubic_coeff_a", "extrapolation_value")  # attributes of Resize that only refused values of RESIZES use
 
@@ -182,7 +182,7 @@ def _check(content: bytes) -> dict[str, str]:
     if foreign := [opset.domain for opset in model.opset_import if opset.domain not in OWN_DOMAINS]:
         raise ValueError(f"it has operators of {foreign[0]!r:.80}, and only ONNX's own are run")
     if len(graph.node) > MOST_NODES:
-        raise ValueError(f"it has {len(graph.node):,} nodes, more than the {MOST_NODES:,} that are run")
+        raise ValueError(f"it has {len(graph.node):,} nodes, more than the limit of {MOST_NODES:,}")
     operators = OF_DETECTORS if described.task == DETECTION else OPERATORS
     for node in graph.node:
         _check_node(node, operators)
@@ -238,13 +238,13 @@ def _check_tensor(tensor: TensorProto) -> None:
     if tensor.data_location != TensorProto.DEFAULT or tensor.external_data:
         raise ValueError(f"{name} lies in another file, which is not read")
     if tensor.data_type not in KINDS or tensor.HasField("segment"):
-        raise ValueError(f"{name} is of a type that is not run")
+        raise ValueError(f"{name} has a type that is not accepted")
     if len(tensor.dims) > MOST_DIMENSIONS or any(size < 0 for size in tensor.dims):
         raise ValueError(f"{name} has the shape {list(tensor.dims)[: MOST_DIMENSIONS + 1]}, which no tensor has")
     typed = max(len(tensor.float_data), len(tensor.int32_data), len(tensor.int64_data))
     has = len(tensor.raw_data) // tensor_dtype_to_np_dtype(tensor.data_type).itemsize if tensor.raw_data else typed
     if math.prod(tensor.dims) != has:
-        raise ValueError(f"{name} says that it has {math.prod(tensor.dims):,} numbers, and has {has:,}")
+        raise ValueError(f"{name} has {has:,} numbers, but its shape says {math.prod(tensor.dims):,}")
 
 
 def _check_ends(graph: GraphProto, ends: _Ends) -> None:

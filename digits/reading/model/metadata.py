@@ -12,9 +12,9 @@ FORMAT = "1"
 CLASSIFICATION = "classification"  # of single digits, or other classes; the task where a file names none (`task`)
 DETECTION = "detection"  # of digits on pages
 DIGITS = tuple("0123456789")
-NONE = "none"  # the class of non-digits: signs, letters, pieces and pairs of digits, specks, ruled lines
+NONE = "none"  # the class of non-digits: signs, letters, halves and groups of digits, specks, ruled lines
 SIDE = 28  # of the reader's patches, in pixels
-LONGEST = 64 << 10  # characters of all entries; the provenance of a run has about 2,000
+LONGEST = 64 << 10  # most characters of all entries together; the provenance of a run has about 2,000
 MOST_CLASSES = 1_000
 
 
@@ -26,14 +26,14 @@ class Description:
     """CLASSIFICATION or DETECTION."""
     classes: tuple[str, ...]
     mean: float
-    """Of the training pixels scaled to 0..1; built into the graph, as is `std`."""
+    """Mean of the training pixels, scaled to 0..1; built into the graph, as is `std`, their standard deviation."""
     std: float
     image_size: int
-    """A side of the images, in pixels; a detector was trained on crops of this side, and takes any size."""
+    """Side of the square images, in pixels; a detector was trained on crops of this side, and takes any size."""
     temperature: float | None
     """The divisor of the logits before softmax; None without calibration, as for every detector."""
     accuracy: float
-    """On the test images of its data set, measured with this file; a detector's, of the digits that it finds."""
+    """Share of its data set's test images, or for a detector of the digits it finds, that it classifies correctly."""
 
     @property
     def reads_digits(self) -> bool:

@@ -12,18 +12,18 @@ from digits.reading.detect import LONGEST, MULTIPLE, PADDING
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, ValueInfoProto
 
-KINDS = (1, 2, 3, 6, 7, 9)  # onnx.TensorProto.DataType: FLOAT, UINT8, INT8, INT32, INT64, BOOL; 8 bytes at most
-BATCH = 64  # images that a classifier is given at once, so that its needs are known beforehand
+KINDS = (1, 2, 3, 6, 7, 9)  # onnx.TensorProto.DataType: FLOAT, UINT8, INT8, INT32, INT64, BOOL; 1 to 8 bytes a number
+BATCH = 64  # most images in one input of a classifier: memory and time are checked for so many
 PAGE = -(-(LONGEST + 2 * PADDING) // MULTIPLE) * MULTIPLE  # side of the largest image for a page detector, in pixels
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """Limits of a net for its largest input. A number has four bytes, as float32."""
+    """Limits of a net for its largest input, in numbers: elements of tensors. MB and GB below are those of float32."""
 
-    given: str  # in words
+    given: str  # the largest input, in words
     tensor: int  # numbers in any one tensor
-    numbers: int  # in all tensors together, if none were freed before the end
+    numbers: int  # numbers in all tensors together, as if none were freed before the end
     views: int  # numbers of a convolution's unfolded input (im2col), for one image
     work: int  # multiplications, or operations that take as long
 
@@ -33,7 +33,7 @@ CLASSIFIER = Bounds(
     tensor=16 << 20,  # 64 MB; `model=resnet` has 0.4 million
     numbers=128 << 20,  # 0.5 GB
     views=16 << 20,
-    work=BATCH << 30,  # a billion an image: 0.8 s on a core of a Xeon; `model=resnet` has 17 million
+    work=BATCH << 30,  # a billion for each image: 0.8 s on a core of a Xeon; `model=resnet` has 17 million
 )
 DETECTOR = Bounds(
     given=f"a page of {PAGE} x {PAGE} pixels",
@@ -43,9 +43,9 @@ DETECTOR = Bounds(
     work=64 << 30,  # as for a batch of 64 images; `model=detector` has a sixth of it
 )
 
-MOVED = 16  # multiplications of a convolution that take as long as reading or writing a number
-AVERAGED = 64  # multiplications of a convolution that take as long as a number under the kernel of a pooling
-SHORT = 1024  # bytes of a tensor from which sizes may be inferred, such as a Reshape's shape
+MOVED = 16  # cost of reading or writing a number, in multiplications of a convolution
+AVERAGED = 64  # cost of each number under a pooling's kernel, in multiplications of a convolution
+SHORT = 1024  # most bytes of a constant whose values are kept, since sizes are inferred from them: a Reshape's shape
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Value:
     """One of a graph's values."""
 
     kind: int
-    """Of onnx.TensorProto.DataType."""
+    """Its type, a value of onnx.TensorProto.DataType."""
     shape: tuple[int, ...]
 
     @property
@@ -63,10 +63,11 @@ class Value:
 
 
 def measure(model: ModelProto, images: Sequence[int], bounds: Bounds) -> dict[str, Value]:
-    """Every value of a graph for `images` of the largest shape. Raises ValueError where it is too large or too slow.
+    """Type and shape of every value of a graph, by name, for the largest input, which has the shape `images`.
 
-    Smaller inputs take less: no operator that `digits.reading.model.check` accepts makes more out of fewer numbers.
-    The shapes that the file itself states in between are ignored. The model is consumed: its weights are dropped.
+    Raises ValueError for a graph that is too large or too slow. Smaller inputs take less: no operator that
+    `digits.reading.model.check` accepts makes more out of fewer numbers. The shapes that the file states for values
+    within the graph are ignored. The model is consumed: its weights are dropped.
     """
     from onnx.shape_inference import InferenceError, infer_shapes
 
@@ -108,22 +109,22 @@ def _value(info: ValueInfoProto) -> Value:
         raise ValueError(f"the size of its value {info.name!r:.80} can't be known before it is run")
     shape = tuple(dim.dim_value for dim in kind.shape.dim)
     if kind.elem_type not in KINDS or min(shape, default=0) < 0:
-        raise ValueError(f"its value {info.name!r:.80} is of a type or a size that is not run")
+        raise ValueError(f"its value {info.name!r:.80} has a type or a size that is not accepted")
     return Value(kind.elem_type, shape)
 
 
 def _check(found: int, most: int, what: str, bounds: Bounds) -> None:
     if found > most:
-        raise ValueError(f"for {bounds.given} it has {found:,} {what}, more than the {most:,} that are run")
+        raise ValueError(f"for {bounds.given} it has {found:,} {what}, more than the limit of {most:,}")
 
 
 def _work(node: NodeProto, values: Mapping[str, Value], bounds: Bounds) -> int:
-    """Multiplications of a node, or operations that take as long, beside its reading and writing."""
+    """Multiplications of a node, or operations that take as long, without reading inputs and writing outputs."""
     out = values[node.output[0]]
     if node.op_type == "Conv":
         kernel = math.prod(values[node.input[1]].shape[1:])
-        views = kernel * math.prod(out.shape[2:])  # of every place, side by side: made for one image at a time
-        _check(views, bounds.views, f"numbers side by side for {node.output[0]!r:.80}", bounds)
+        views = kernel * math.prod(out.shape[2:])  # the unfolded input (im2col), made for one image at a time
+        _check(views, bounds.views, f"numbers in the unfolded input (im2col) of {node.output[0]!r:.80}", bounds)
         groups = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
         return out.numbers * kernel + MOVED * out.shape[0] * groups * views
     if node.op_type in ("Gemm", "MatMul"):

@@ -21,14 +21,14 @@ from digits.training.detection.ratio import Ratio
 from digits.training.detection.targets import Targets, make_targets
 from digits.training.task_module import MakeOptimizer, MakeScheduler, Phase, TaskModule
 
-RIGHT_PLACE = 0.3  # heat of a cell from which a peak in it is not a false find, in a crop
+RIGHT_PLACE = 0.3  # in crops, a peak in a cell with at least this heat is not a false find
 
 
 class PageDetector(TaskModule[PageBatch, Tensor]):
-    """Trains a detector on crops of pages; validates and tests it on whole pages, by the reader's own decoding.
+    """Trains a detector on crops of pages; validates and tests it on whole pages, decoded as the reader does.
 
     The training metrics are those of the crops, counted in cells: a digit is found if there is a peak at its centre or
-    beside it, and `pages` is the share of crops without a fault. The loss is that of crops in every split.
+    beside it, and `pages` is the share of crops without a fault. The loss is measured on crops in every split.
     """
 
     task = DETECTION
@@ -47,7 +47,7 @@ class PageDetector(TaskModule[PageBatch, Tensor]):
             return {name: Ratio() for name in names}
 
         super().__init__(net, loss, make_optimizer, make_scheduler, make_metrics, channels_last, ema_decay)
-        self._made_for: Tensor | None = None  # boxes of the batch that `_made` has the targets of
+        self._made_for: Tensor | None = None  # the boxes that `_made` was made of
         self._made: Targets
 
     @override
@@ -58,7 +58,7 @@ class PageDetector(TaskModule[PageBatch, Tensor]):
 
     @override
     def count(self, metrics: Mapping[str, Metric], answers: Tensor, batch: PageBatch) -> None:
-        """Count the finds on the batch's whole pages, or without those in its crops."""
+        """Count the digits found on the batch's whole pages, or in its crops if it has no pages."""
         ratios: Mapping[str, tuple[Tensor | int, Tensor | int]] = (
             total(find_on_pages(self.evaluated_net, batch.pages)).ratios
             if batch.pages
@@ -68,7 +68,7 @@ class PageDetector(TaskModule[PageBatch, Tensor]):
             metrics[name].update(hits, of)
 
     def _targets(self, answers: Tensor, batch: PageBatch) -> Targets:
-        """The targets of a batch; made once, for both the loss and the metrics."""
+        """The targets of a batch, made once for both the loss and the metrics."""
         if self._made_for is not batch.boxes:
             high, wide = answers.shape[-2:]
             self._made_for, self._made = batch.boxes, make_targets(batch.boxes.float(), batch.labels, (high, wide))
@@ -76,7 +76,7 @@ class PageDetector(TaskModule[PageBatch, Tensor]):
 
     @override
     def show_input(self, writers: Sequence[SummaryWriter], data: L.LightningDataModule) -> None:
-        """Show crops of the first batch, whole pages, and the net as a graph."""
+        """Show the crops of the first batch, whole pages, and the net's graph."""
         pictures.show_input(writers, self.evaluated_net, data)
 
     @override
@@ -88,7 +88,7 @@ class PageDetector(TaskModule[PageBatch, Tensor]):
 
 
 def count_cells(answers: Tensor, targets: Targets) -> dict[str, tuple[Tensor, Tensor]]:
-    """Each metric of crops as (hits, total), counted in the cells of the outputs (B, 16, H, W), without boxes."""
+    """Each metric of crops as (hits, total), counted in cells of the outputs (B, 16, H, W) without decoding boxes."""
     likely = torch.sigmoid(answers[:, OBJECTNESS])  # (B, H, W)
     peaks = (likely >= THRESHOLD) & (likely == around(likely))
     centres = targets.centres

@@ -135,9 +135,8 @@ def test_maps_of_another_size_are_refused() -> None:
 
 def test_what_is_too_large_or_too_slow_for_a_page_is_refused() -> None:
     enlarged = helper.make_node("Resize", ["scaled", "", "large"], ["then"])
-    assert inside([enlarged], numbers("large", 1, 1, 32, 32)) == (
-        f"for a page of {PAGE} x {PAGE} pixels it has 71,368,704 numbers in the tensor 'then', "
-        "more than the 33,554,432 that are run"
+    assert inside([enlarged], numbers("large", 1, 1, 32, 32)).startswith(
+        f"for a page of {PAGE} x {PAGE} pixels it has 71,368,704 numbers in the tensor 'then', more than the limit"
     )
     widened = [helper.make_node("Conv", ["scaled", "first"], ["c0"], pads=[1] * 4)]
     same = [helper.make_node("Conv", [f"c{i}", "kernel"], [f"c{i + 1}"], pads=[1] * 4) for i in range(40)]
@@ -156,7 +155,7 @@ def test_what_is_too_large_or_too_slow_for_a_page_is_refused() -> None:
     named = helper.make_node("Identity", ["a3"], ["then"])
     assert "multiplications, more than" in inside([*averaged, named])
     seen = helper.make_node("Conv", ["scaled", "wide"], ["then"], pads=[49] * 4)
-    assert "numbers side by side for 'then', more than" in inside([seen], weights("wide", 1, 1, 99, 99))
+    assert "(im2col) of 'then', more than" in inside([seen], weights("wide", 1, 1, 99, 99))
 
 
 @pytest.mark.parametrize("location", ["weights.bin", "/etc/passwd", "/dev/zero"])

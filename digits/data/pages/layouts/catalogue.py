@@ -11,28 +11,28 @@ from digits.data.pages.page import Random
 from digits.data.pages.paper.light import log_uniform
 
 PAGE = 384  # height and width of most pages, in pixels
-PHOTO, SCREEN, RAW = "photo", "screen", "raw"  # a page as seen by a camera (mostly), on a screen, or ink white on black
+PHOTO, SCREEN, RAW = "photo", "screen", "raw"  # a page as a camera mostly sees it, on a screen, or as bare ink
 BLANK = "no digit, "  # prefix of the names of layouts without digits
 
 
 class Layout(NamedTuple):
     """A way to fill a page."""
 
-    weight: float  # relative frequency; layouts without a digit make a fifth of all
+    weight: float  # relative frequency; layouts without a digit are a fifth of all pages
     write: Callable[[Scribe], None] | None  # None: the picture is of things, not of a page
     size: Callable[[Random], tuple[int, int]]  # height, width
     looks: tuple[float, float, float] = (0.9, 0.1, 0.0)  # shares of PHOTO, SCREEN and RAW
 
 
 def whole(random: Random) -> tuple[int, int]:
-    """The size of most pages, or a smaller one."""
+    """A page's usual size, or a smaller one."""
     if random.random() < 0.8:
         return PAGE, PAGE
     return int(random.integers(160, PAGE + 1)), int(random.integers(160, PAGE + 1))
 
 
 def any_size(random: Random) -> tuple[int, int]:
-    """From a stamp's size to a page's, more or less square."""
+    """A size from a postage stamp's to a page's, roughly square."""
     side = log_uniform(random, 32, PAGE)
     longer = min(PAGE, side * random.uniform(1, 1.6))
     sides = round(side), round(longer)
@@ -40,22 +40,22 @@ def any_size(random: Random) -> tuple[int, int]:
 
 
 def large(random: Random) -> tuple[int, int]:
-    """Sides of 160 pixels and more."""
+    """A size of at least 160 pixels each way."""
     return int(random.integers(160, PAGE + 1)), int(random.integers(160, PAGE + 1))
 
 
 def strip(random: Random) -> tuple[int, int]:
-    """Wide and low: a line or two."""
+    """A wide and low size, for a line or two."""
     return round(log_uniform(random, 32, 150)), round(log_uniform(random, 128, PAGE))
 
 
 def roll(random: Random) -> tuple[int, int]:
-    """Wide, and high enough for slanting lines that are cut out afterwards."""
+    """A wide size, high enough for slanting lines that are cut out afterwards."""
     return int(random.integers(110, 260)), PAGE
 
 
 def tiny(random: Random) -> tuple[int, int]:
-    """The sizes of data sets and of small canvases."""
+    """A size as that of a data set's images or of a small canvas."""
     side = int(random.choice([24, 28, 28, 28, 28, 32, 32, 40, 48, 50, 64, 72]))
     return side, int(side * random.choice([1, 1, 1, 1, 1, 1.4, 2]))
 
@@ -71,7 +71,7 @@ def mnist_row(random: Random) -> tuple[int, int]:
 
 
 def canvas(random: Random) -> tuple[int, int]:
-    """A canvas of so few pixels that each is visible."""
+    """The size of a canvas of so few pixels that each is visible."""
     side = int(random.integers(16, 41))
     return side, side if random.random() < 0.8 else min(96, 2 * side)
 

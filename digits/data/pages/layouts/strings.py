@@ -16,7 +16,7 @@ HEIGHTS = (14.0, 64.0)  # of digits, in pixels, on pages of 384
 
 
 def someone(scribe: Scribe, low: float = HEIGHTS[0], high: float = HEIGHTS[1]) -> Writer:
-    """A writer whose digits fit the page, and whose lines do not leave it at once."""
+    """A writer whose digits fit the page, and whose lines don't run off it at once."""
     height, width = scribe.page.size
     size = log_uniform(scribe.random, min(low, 0.7 * height), min(high, 0.8 * height))
     room = min(1.0, (height - size) / (0.35 * width))  # on a strip a tilted line would soon be outside
@@ -25,7 +25,7 @@ def someone(scribe: Scribe, low: float = HEIGHTS[0], high: float = HEIGHTS[1]) -
 
 
 def style_of(scribe: Scribe, low: float = 0.1, high: float = 0.5) -> Style:
-    """A random way to put tokens beside each other."""
+    """A random style, with gaps between tokens from `low` to about `high` heights."""
     close = scribe.between(low, (low + high) / 2)
     return Style(
         gap=(close, scribe.between(close, high) + 0.02),
@@ -40,7 +40,7 @@ def style_of(scribe: Scribe, low: float = 0.1, high: float = 0.5) -> Style:
 def write_block(
     scribe: Scribe, writer: Writer, texts: Sequence[str], style: Style, pitch: float, left: float | None = None
 ) -> tuple[float, float]:
-    """Write lines below each other, `pitch` heights apart; returns where the first began, along and below the middle.
+    """Write lines below each other, `pitch` heights apart; returns where the first begins: u, v from the middle.
 
     `left` is where they begin, in half widths of the page from its middle; None: anywhere, each a bit differently.
     """

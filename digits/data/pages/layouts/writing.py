@@ -1,8 +1,8 @@
-"""Lines of digits, letters, words and signs, written along a line of any tilt, at any distance.
+"""Lines of digits, letters, words and signs, at any angle, with any distance between the tokens.
 
-The writing is given as a text, one token a character:
+What to write is given as a text, in which each character is a token:
 
-    0-9  a digit, a target          a-z A-Z  that letter        . , - + = : / ' ( ) × ÷  that sign
+    0-9  a digit (a target)         a-z A-Z  that letter        . , - + = : / ' ( ) × ÷  that sign
     @    a word                     ~        any letter         &    any sign or scribble
     ^    the next token small and raised     _    the next token small and lowered
 """
@@ -21,9 +21,9 @@ from digits.data.pages.page import NO_DIGIT, Ink, Page, Random, Writer
 from digits.data.pages.stamps import pen
 from digits.data.pages.stamps.stock import Stock
 
-INK = 0.4  # least ink of a stamp's pixel that counts as a stroke's
-TAILS, TAIL = "gjpqy", 0.36  # letters that reach below the line, and by how much of a digit's height
-TOUCH = 1.5  # least overlap of strokes that touch, in pixels: places are rounded to pixels
+INK = 0.4  # a pixel of a stamp that has more ink belongs to a stroke
+TAILS, TAIL = "gjpqy", 0.36  # letters that reach below the line, and how far, in heights of a digit
+TOUCH = 1.5  # least overlap, in pixels, of strokes that are to touch, since places are rounded to pixels
 
 SIGNS: dict[str, tuple[tuple[tuple[float, float], ...], ...]] = {
     ".": (((0, -0.03), (0.02, 0)),),
@@ -39,12 +39,12 @@ SIGNS: dict[str, tuple[tuple[tuple[float, float], ...], ...]] = {
     "×": (((0, -0.62), (0.42, -0.16)), ((0.42, -0.64), (0, -0.14))),
     "÷": (((0, -0.4), (0.5, -0.4)), ((0.24, -0.68), (0.26, -0.66)), ((0.24, -0.14), (0.26, -0.12))),
 }
-"""Strokes of the signs: x, y in heights of a digit, y down from the line."""
+"""Strokes of each sign: points x, y in heights of a digit; y is 0 on the line and positive below it."""
 
 
 @dataclass
 class Scribe:
-    """A page with what it is written with, and how it is cut and enlarged once it is full."""
+    """A page, the stamps and the random generator to write it with, and how to cut and enlarge the written page."""
 
     page: Page
     stock: Stock
@@ -53,7 +53,7 @@ class Scribe:
     zoom: int = 1  # pixels of the picture for each of the page
 
     def at(self, turn: float, u: float, v: float) -> tuple[float, float]:
-        """The point x, y that lies u along and v below lines of that turn, from the middle of the page."""
+        """The point x, y at u along and v below lines turned by `turn`, counted from the middle of the page."""
         height, width = self.page.size
         return along((width / 2, height / 2), turn, u, v)
 
@@ -70,7 +70,10 @@ class Scribe:
         return int(self.random.integers(low, high + 1))
 
     def free(self, turn: float, corner: tuple[float, float], sides: tuple[float, float]) -> float:
-        """The share of a box, turned about the page's middle, that is on the page and not covered."""
+        """The share of a box, turned about the page's middle, that is on the page and not covered.
+
+        `corner` is its left and top, from the page's middle; `sides` are its width and height.
+        """
         (left, top), (wide, high), (height, width) = corner, sides, self.page.size
         u, v = np.meshgrid(left + wide * np.linspace(0, 1, 9), top + high * np.linspace(0, 1, 7))
         cos, sin = math.cos(turn), math.sin(turn)
@@ -80,20 +83,20 @@ class Scribe:
 
 
 class Style(NamedTuple):
-    """The way in which tokens of a line are put beside each other; all lengths are shares of the digits' height."""
+    """How the tokens of a line are placed beside each other; lengths are shares of the digits' height."""
 
-    gap: tuple[float, float] = (0.1, 0.5)  # below zero: strokes that touch or cross
+    gap: tuple[float, float] = (0.1, 0.5)  # range of the gap between tokens; below zero: strokes touch or cross
     vary: float = 0.07  # standard deviation of the logarithm of the digits' sizes
-    jitter: float = 0.05  # standard deviation up and down
+    jitter: float = 0.05  # standard deviation of the place up and down
     kern: float = 0.3  # 0: the gap is between boxes; 1: between the strokes themselves
     wave: float = 0.0  # how far the line sways up and down
-    nested: float = 0.3  # of the narrower box: the most that it shares with its neighbour's
-    overlap: float = 0.15  # the share of a stamp's box that other lines may have used
+    nested: float = 0.3  # largest share of the narrower box that its neighbour's may overlap
+    overlap: float = 0.15  # largest share of a stamp's box that other lines may have used
     cut: bool = False  # whether digits may reach over the page's edge
 
 
 class Edges(NamedTuple):
-    """The ends of a stamp's ink in each row along the line, from the stamp's middle, in pixels."""
+    """Where a stamp's ink begins and ends in each row of pixels along the line, from the stamp's middle, in pixels."""
 
     left: npt.NDArray[np.float64]  # (N,): inf where there is no ink
     right: npt.NDArray[np.float64]  # (N,): -inf where there is no ink
@@ -108,22 +111,22 @@ class Edges(NamedTuple):
 
 
 class Front:
-    """The extent of the writing in each row along a line, so that the next stamp can be moved up to the ink."""
+    """How far the writing reaches in each row of pixels along a line, so that the next stamp can move up to the ink."""
 
     def __init__(self, rows: int) -> None:
         self.reach = np.full(rows, -np.inf)
 
     def rows(self, edges: Edges, v: float) -> slice:
-        """The rows of a stamp with its middle v below the line."""
+        """The rows that a stamp covers whose middle is v below the line."""
         count = len(edges.left)
         top = round(v - count / 2) + len(self.reach) // 2
         top = min(max(top, 0), len(self.reach) - count)
         return slice(top, top + count)
 
     def free(self, edges: Edges, v: float, kern: float) -> float:
-        """The place along the line of a stamp's middle at which it would just touch the writing so far.
+        """The place along the line where a stamp's middle has to be so that it just touches the writing so far.
 
-        It touches with its box (`kern` 0), with its strokes (1), or in between. On an empty line it begins at 0.
+        What touches is its box (`kern` 0), its strokes (1), or something in between. On an empty line it begins at 0.
         """
         boxes = self.reach.max() - edges.left.min()
         if not np.isfinite(boxes):
@@ -144,13 +147,13 @@ class Front:
 
 
 def along(start: tuple[float, float], turn: float, u: float, v: float) -> tuple[float, float]:
-    """The point x, y that lies u along and v below a line."""
+    """The point x, y at u along and v below a line that begins at `start` and is turned by `turn`."""
     cos, sin = math.cos(turn), math.sin(turn)
     return start[0] + cos * u - sin * v, start[1] + sin * u + cos * v
 
 
 def edges_of(stamp: Ink, turn: float) -> Edges:
-    """The edges of a stamp's ink, as they are seen along a line of that turn."""
+    """The edges of a stamp's ink in the rows along a line turned by `turn`."""
     if abs(turn) > 0.01:
         high, wide = stamp.shape
         side = math.ceil(math.hypot(high, wide))
@@ -169,7 +172,7 @@ def edges_of(stamp: Ink, turn: float) -> Edges:
 def sign(scribe: Scribe, writer: Writer, text: str) -> tuple[Ink, float]:
     """A sign of SIGNS as a stamp, and how far its middle is below the line, in pixels."""
     random, size = scribe.random, writer.height * scribe.between(0.85, 1.2)
-    if text == ",":  # some make it as long as a one
+    if text == ",":  # some people's comma is as long as a one
         size *= scribe.between(0.8, 2.2)
     strokes = [np.array(points) + random.normal(0, 0.02, (len(points), 2)) for points in SIGNS[text]]
     width = writer.pen * scribe.between(0.85, 1.25) * (1.3 if text in ".:" else 1)
@@ -179,7 +182,10 @@ def sign(scribe: Scribe, writer: Writer, text: str) -> tuple[Ink, float]:
 
 
 def ink_of(way: npt.NDArray[np.float64], lengths: list[int], size: float, width: float, writer: Writer) -> Ink:
-    """The stamp of strokes through points (T, 2) in shares of `size`; `lengths` are the strokes' numbers of points."""
+    """The stamp of strokes through the points `way` (T, 2), in units of `size`.
+
+    `lengths` has the number of points of each stroke.
+    """
     ends = tuple(np.cumsum(lengths).tolist())
     return pen.draw(way.astype(np.float32), ends, size, max(1.0, width), pen.Hand(writer.turn, writer.slant))
 
@@ -208,7 +214,7 @@ def write_line(
     style: Style = Style(),  # noqa: B008 (a NamedTuple is immutable)
     line: int | None = None,
 ) -> float:
-    """Write a text from the point `start` on, on a line with the writer's turn; returns its length in pixels.
+    """Write a text along a line that begins at `start` and has the writer's turn; returns its length in pixels.
 
     Its digits get the same line number, `line` or a new one, and are on the page in reading order. A token without room
     is left out; at the page's edge the line ends.
@@ -231,11 +237,11 @@ def write_line(
         v += height * (random.normal(0, style.jitter) - lift)
         gap = height * random.uniform(*style.gap) * (1 if size == 1 else 0.5)
         gap = max(gap, -0.5 * wide)
-        if wait or (gap < 0 and max(edges.width(), before) < 0.3 * height):  # two ones in one stroke would be one
+        if wait or (gap < 0 and max(edges.width(), before) < 0.3 * height):  # overlapping ones would be one
             gap = max(gap, 0.06 * height)
         v += style.wave * height * math.sin(front.end() / (3 * height) + phase)
         x, y = along(start, writer.turn, wait + next_place(front, edges, v, gap, before, style), v)
-        snap = math.floor if gap < 0 else round  # closer rather than apart
+        snap = math.floor if gap < 0 else round  # so that rounding never separates strokes that overlap
         left, top = snap(x - wide / 2), round(y - high / 2)
         if beyond(page, left, top, stamp):
             break
@@ -251,7 +257,7 @@ def write_line(
 
 
 def next_place(front: Front, edges: Edges, v: float, gap: float, before: float, style: Style) -> float:
-    """The place along the line of the next stamp's middle, `gap` pixels after a stamp that is `before` long."""
+    """The place along the line of the next stamp's middle, `gap` pixels after a stamp that is `before` pixels long."""
     boxes = front.free(edges, v, 0)
     if not before:
         return boxes
@@ -260,12 +266,12 @@ def next_place(front: Front, edges: Edges, v: float, gap: float, before: float, 
 
 
 def beyond(page: Page, left: int, top: int, stamp: Ink) -> bool:
-    """Whether most of a stamp would be off the page, or more than a little to its right."""
+    """Whether a stamp would be above or below the page, or a fifth of it or more beyond the page's right edge."""
     height, width = page.size
     high, wide = stamp.shape
     return left + 0.8 * wide > width or top + high < 0 or top > height
 
 
 def fill(random: Random, pattern: str) -> str:
-    """The pattern with every # replaced by a digit, drawn uniformly."""
+    """The pattern with each # replaced by a digit, drawn uniformly."""
     return "".join(str(random.integers(10)) if token == "#" else token for token in pattern)

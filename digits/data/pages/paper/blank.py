@@ -13,7 +13,7 @@ from digits.data.pages.paper.render import Writing, developed, photograph, rende
 from digits.data.pages.paper.scenery import Scenery, cover, drawing, lay, things
 from digits.data.pages.paper.textures import rough_paper, scraps, texture
 
-PHOTOGRAPHS = 0.6  # share of these pictures that are made of photographs, where there are any
+PHOTOGRAPHS = 0.6  # share of these pictures that are made of photographs, if there are any
 
 
 def nothing(random: Random, height: int, width: int, photos: tuple[Path, ...] = ()) -> Grey:
@@ -22,7 +22,7 @@ def nothing(random: Random, height: int, width: int, photos: tuple[Path, ...] = 
     kind, page = random.random(), Page(height, width)
     if photo:
         image = photographed(random, height, width, photos)
-    elif kind < 0.15:  # empty paper, lying somewhere
+    elif kind < 0.15:  # empty paper, on a desk or among things
         return photograph(page, cover(page, random), random)
     elif kind < 0.22:
         return render(page, Scenery(), random)

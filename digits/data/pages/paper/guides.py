@@ -30,7 +30,7 @@ class Guides:
         self.bow = random.normal(0, 0.02) / self.reach if random.random() < 0.4 else 0.0  # a page that isn't flat
 
     def place(self, points: Line) -> Line:
-        """The places on the page of points of the grid."""
+        """Positions on the page of the grid's points."""
         bowed = points + np.stack([np.zeros(len(points)), self.bow * points[:, 0] ** 2], 1)
         placed: Line = bowed @ self.turned + self.middle
         return placed
@@ -51,7 +51,7 @@ class Guides:
         self.line(np.array([[x, -self.reach], [x, self.reach]]), thickness, tone)
 
     def steps(self, step: float, phase: float) -> npt.NDArray[np.float64]:
-        """Places `step` pixels apart over the whole page."""
+        """Positions `step` pixels apart over the whole page."""
         return np.arange(-self.reach + phase, self.reach, step)
 
     def print_on(self, page: Page, strength: float = 1.0) -> None:
@@ -245,7 +245,7 @@ def pencilled(ink: Ink, random: Random, most: float = 1.0) -> Field:
     """
     height, width = ink.shape
     kind = random.random()
-    if kind < 0.5:  # of one tone
+    if kind < 0.5:  # ink of a uniform tone
         return ink
     if kind < 0.75:  # grain of the paper, or a pen that skips along one direction
         holes = grain(random, height, width, log_uniform(random, 0.5, 2), random.choice([1.0, 1.0, 4.0]))

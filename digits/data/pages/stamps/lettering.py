@@ -1,6 +1,6 @@
-"""Fonts: printed words, which are never targets, and writing in handwriting fonts.
+"""Text in fonts: printed words, which are never targets, and digits, letters and words in handwriting fonts.
 
-The printed ones come with matplotlib. Handwriting fonts are optional: any folder of font files.
+The fonts for print come with matplotlib. Handwriting fonts are optional: any folder of font files.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from digits.data.pages.page import Grey, Random
 
-ENDINGS = (".ttf", ".otf", ".woff", ".woff2")
+ENDINGS = (".ttf", ".otf", ".woff", ".woff2")  # of font files
 
 DIGITS = "0123456789"
 
-ALONE = "acdehkmnprtuvwxACEFHKLMNPRTUVWXY"  # letters that are used one by one: in no font do they look like a digit
+ALONE = "acdehkmnprtuvwxACEFHKLMNPRTUVWXY"  # letters that may stand alone: they look like a digit in no font
 
-PRINTED = (  # the oftener a font is listed, the oftener it is used
+PRINTED = (  # a font that is listed twice is used twice as often
     "DejaVuSans.ttf",
     "DejaVuSans.ttf",
     "DejaVuSans-Bold.ttf",
@@ -60,19 +60,19 @@ remember meeting market paper pencil machine number width height depth weight le
 """
 
 WORDS = tuple(f"{ON_FORMS} {IN_CALCULATIONS} {ELSEWHERE}".split())
-"""English, German and French, none that looks like digits in print."""
+"""English, German and French words, none of which looks like digits in print."""
 
 
 def printed_fonts() -> tuple[Path, ...]:
-    """The installed fonts of print."""
+    """The font files of PRINTED that matplotlib has."""
     folder = Path(matplotlib.get_data_path(), "fonts", "ttf")
     return tuple(folder / name for name in PRINTED if (folder / name).is_file())
 
 
 def handwriting_fonts(folder: Path | None) -> tuple[Path, ...]:
-    """All font files below a folder that Pillow opens and that have the digits and the letters of ALONE, by name.
+    """The fonts below a folder, sorted by path: files that Pillow opens, with all digits and the letters of ALONE.
 
-    Of files that differ in their ending only, one is taken.
+    Of files that differ only in their ending, one is taken.
     """
     if folder is None:
         return ()
@@ -82,7 +82,10 @@ def handwriting_fonts(folder: Path | None) -> tuple[Path, ...]:
 
 
 def render(path: Path, text: str, size: int) -> Grey:
-    """A text, white on black, uint8 (H, W), cropped to its ink. `size` is the font's, in pixels; empty without ink."""
+    """A text, white on black, uint8 (H, W), cropped to its ink; empty if it has none.
+
+    `size` is the font's, in pixels.
+    """
     font = _font(path, size)
     left, top, right, bottom = (round(side) for side in font.getbbox(text))
     picture = Image.new("L", (max(1, right - left + 4), max(1, bottom - top + 4)))
@@ -101,12 +104,12 @@ def shows(path: Path, text: str) -> bool:
 
 @functools.cache
 def capital(path: Path, size: int) -> int:
-    """Height in pixels of a font's capitals."""
+    """Height in pixels of a font's capital letters."""
     return max(1, len(render(path, "E", size)))
 
 
 def phrase(random: Random) -> str:
-    """One or several words, sometimes in capitals."""
+    """One or several words drawn from WORDS, sometimes in capitals."""
     count = 1 if random.random() < 0.45 else int(random.integers(2, 7))
     text = " ".join(WORDS[index] for index in random.integers(len(WORDS), size=count))
     return text.upper() if random.random() < 0.12 and "ß" not in text and len(text) > 3 else text
@@ -128,5 +131,6 @@ def _opens(path: Path) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def _font(path: Path, size: int) -> ImageFont.FreeTypeFont:
-    """A font of a size, cached, since opening takes longer than drawing; without libraqm, to be the same anywhere."""
+    """A font at a size in pixels: cached, since opening takes longer than drawing; without libraqm, so that the text is
+    laid out alike on every machine."""
     return ImageFont.truetype(str(path), size, layout_engine=ImageFont.Layout.BASIC)

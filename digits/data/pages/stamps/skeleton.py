@@ -18,9 +18,9 @@ Distances = npt.NDArray[np.uint8]  # (N, 56, 56), in sixteenths of a pixel
 SIDE = 56  # pixels of a map: twice MNIST's, so that the strokes of a small loop don't meet
 UNITS = 16  # steps of a map for each of its pixels; the largest distance is 16 pixels, more than any pen's width
 SMOOTH = 0.8  # pixels by which a map is smoothed, so that enlarging it can interpolate between pixels
-ROUNDS = 6  # of smoothing the line: a circle shrinks by about ROUNDS / 4 of its radius to the power -2
+ROUNDS = 6  # of smoothing the line: a circle of radius r shrinks by about ROUNDS / (4 r) pixels
 FINER = 3  # distances are taken from a line drawn on a grid finer by this factor
-INK = 80  # level from which on a sharpened image is stroke, of 255: includes the faint ends of most strokes
+INK = 80  # level, 0..255, above which a pixel of a sharpened image is stroke: includes the faint ends of most strokes
 FAITHFUL = 0.77  # least overlap of what the skeleton's pen writes with the digit's stroke: holds for nine of ten digits
 CHUNK = 2000  # digits that are thinned together: their 6 MB fit into the processor's cache
 

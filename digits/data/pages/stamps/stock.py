@@ -1,4 +1,4 @@
-"""The stock of stamps that are put on a page by hand or in print, digits first of all."""
+"""The stock of stamps that pages are composed of: digits, letters, signs and words, by hand or in print."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from digits.data.synthetic import strokes
 from digits.data.synthetic.draw import Style, parse
 
 SKELETON, GREY, STROKES, FONT = range(4)  # the kinds of digits: indices of `Writer.kinds`
-SHARES = (0.6, 0.35, 0.6, 0.15)  # Dirichlet parameters of a writer's kinds: most write mostly in one or two of them
+SHARES = (0.6, 0.35, 0.6, 0.15)  # Dirichlet parameters of a writer's kinds: most writers have mainly one or two
 
 CALCULATOR = {label: len(strokes.DIGITS[label]) - 1 for label in (0, 2, 3, 4, 5, 6, 8, 9)}
-"""By class, the index of the seven-segment form in `strokes.DIGITS`, which is rare on paper."""
+"""The index of each class's seven-segment form in `strokes.DIGITS`; such forms are rare on paper."""
 
 RARE = 0.1  # weight of a seven-segment form, relative to any other form
-MARKED = 0.4  # weight of a slashed or dotted zero, relative to a plain form
-PLAIN = 0.4  # share of ones drawn as strokes that are a stick; the others have a flag
-LONG = 2.5  # weight of a one with a flag of more than half its height, relative to a shorter flag: read as 4, 7 or 9
-OPERATORS = strokes.SYMBOLS[:13]  # plus to colon: smaller than digits
-FONT_SIZE = 72  # pixels at which handwriting fonts are drawn before they are bent: digits of about 50 pixels
-BOLD = 0.1  # of a digit's height: a pen that may fill or close a loop; then another digit is taken
-FINE = 0.03  # of a digit's height: a thinner pen needs the skeleton itself, since a distance map would have gaps
-TRIES = 4
+MARKED = 0.4  # weight of a slashed or dotted zero, relative to a plain zero
+PLAIN = 0.4  # share of sticks among the ones that are drawn as strokes; all other ones have a flag
+LONG = 2.5  # weight of a one whose flag is more than half its height, relative to a shorter flag: it resembles 4, 7, 9
+OPERATORS = strokes.SYMBOLS[:13]  # from plus to colon; smaller than digits
+FONT_SIZE = 72  # size in pixels at which handwriting fonts are rendered, before they are scaled; a digit has about 50
+BOLD = 0.1  # pen width, as a share of a digit's height, that may fill or close a loop; then another digit is drawn
+FINE = 0.03  # the same share; a thinner pen follows the skeleton itself, since a distance map would leave gaps
+TRIES = 4  # attempts at a digit whose loops are open
 
-Drawing: TypeAlias = Callable[[float, float, Hand], Ink]  # a digit for any height and width of the pen
+Drawing: TypeAlias = Callable[[float, float, Hand], Ink]  # draws a digit of a height with a pen of a width
 
 
 class Stock:
-    """What pages are composed of: MNIST's digits with the maps of their skeletons, forms of strokes, and material.
+    """What pages are composed of: MNIST's digits with their skeletons' distance maps, stroke forms, and material.
 
-    The material is a folder of handwriting fonts and of pictures without digits; either may be missing.
+    `material` is a folder of handwriting fonts and of pictures without digits; either may be missing.
 
-    Raises ValueError when the images lack a class, or don't match the labels or maps.
+    Raises ValueError when a class has no image with a skeleton, or the images don't match the labels or maps.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Stock:
         self.rows = [np.flatnonzero(labels == label) for label in range(10)]
         self.drawable = [rows[drawable[rows]] for rows in self.rows]
         if not all(map(len, self.drawable)):
-            raise ValueError("there are too few images of some class, or none with a skeleton; give more of them")
+            raise ValueError("every class needs an image with a skeleton; give more images")
         self.fonts = lettering.handwriting_fonts(material)
         self.photographs = photographs(material)
         self.printed = lettering.printed_fonts()
@@ -83,7 +83,7 @@ class Stock:
         )
 
     def digit(self, random: Random, label: int, writer: Writer) -> Ink:
-        """A digit of a writer; with a bold pen, one whose loops stay open and that gets no new loops."""
+        """A digit in a writer's hand; with a bold pen, one whose loops stay open and that gets no new loops."""
         height = writer.height * math.exp(random.uniform(-0.06, 0.06))
         turn, aspect = writer.turn + random.normal(0, 0.04), math.exp(random.normal(0, 0.08))
         hand = Hand(turn, writer.slant + random.normal(0, 0.06), aspect)
@@ -102,7 +102,7 @@ class Stock:
         return draw(height, BOLD * height, hand)
 
     def pixel_digit(self, random: Random, label: int, height: float | None = None) -> Ink:
-        """A digit drawn with a mouse on a canvas of few pixels: 9 to 30 of them tall, or enlarged to about `height`."""
+        """A digit as drawn with a mouse on a small canvas: 9 to 30 pixels tall, or enlarged to about `height`."""
         for _ in range(TRIES):
             own = random.uniform(11, 28)
             form = self.forms[label][self._form(random, label)]
@@ -116,12 +116,12 @@ class Stock:
         return ink if height is None else pen.enlarge(ink, max(1, round(height / ink.shape[0])))
 
     def letter(self, random: Random, writer: Writer, among: str | None = None) -> Ink:
-        """A letter that looks like no digit, `among` those of a text. Raises ValueError when none of them is known."""
+        """A letter that does not resemble a digit, of the text `among` if given. Raises ValueError if it has none."""
         hand = self._hand(random, writer)
         scale = writer.height * random.uniform(0.85, 1.1)
         known = [letter for letter in (among or self.letters) if letter in self.letters]
         if not known:
-            raise ValueError(f"no letter among {among!r} looks like no digit; there are {''.join(self.letters)}")
+            raise ValueError(f"{among!r} has no letter that can be drawn; take some of {''.join(self.letters)}")
         letter = known[random.integers(len(known))]
         if self.fonts and letter in lettering.ALONE and random.random() < 0.4:
             share = 0.58 if letter in "acemnruvwx" else 1.0
@@ -148,7 +148,7 @@ class Stock:
     def word(self, random: Random, writer: Writer) -> Ink:
         """A word in handwriting."""
         text = lettering.WORDS[random.integers(len(lettering.WORDS))]
-        scale = writer.height * random.uniform(0.75, 1.15)  # of a capital
+        scale = writer.height * random.uniform(0.75, 1.15)  # height of a capital in pixels
         hand = Hand(writer.turn, writer.slant + random.normal(0, 0.04))
         if self.fonts and random.random() < 0.5:
             font = self.fonts[random.integers(len(self.fonts))]
