@@ -20,20 +20,18 @@ BIN = "Scripts" if os.name == "nt" else "bin"
 ENVIRONMENT = Path(os.environ.get("VIRTUAL_ENV", ".venv")).absolute()
 PYTHON = str(ENVIRONMENT / BIN / "python")
 
+# Python: `requires-python`, and the newest for which torch, torchvision and onnxruntime have wheels
 OLDEST, NEWEST = "3.11", "3.14"
-"""Python: `requires-python`, and the newest for which torch, torchvision and onnxruntime have wheels."""
 
-TWO_AT_ONCE = ("-n", "2", "--dist", "loadfile")
-"""Most of the time goes into processes that start, each on one core."""
+TWO_AT_ONCE = ("-n", "2", "--dist", "loadfile")  # most of the time goes into processes that start, each on one core
 
 POSTGRES = "tests/commands/test_tune_postgres.py"
 UNITS = ("--ignore=tests/commands", "--ignore=tests/browser", "--ignore=tests/launchers")
 
+# With two threads in each of two test processes, the threads would wait for one another most of the time
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
-"""Of two test processes with two threads each, the threads would wait for one another most of the time."""
 
-PATIENT = {"OMP_WAIT_POLICY": "passive"}
-"""Threads of torch that wait leave the cores to the other tests."""
+PATIENT = {"OMP_WAIT_POLICY": "passive"}  # threads of torch that wait leave the cores to the other tests
 
 
 def find_uv() -> str | None:
@@ -90,7 +88,7 @@ def lint(session: nox.Session) -> None:
     fix = "--fix" in session.posargs
     run(session, "ruff", "check", *["--fix"] * fix, ".")
     run(session, "ruff", "format", *["--check"] * (not fix), ".")
-    run(session, "yamllint", "--strict", "conf", ".yamllint.yaml")
+    run(session, "yamllint", "--strict", "conf", ".github", ".yamllint.yaml", ".pre-commit-config.yaml", "CITATION.cff")
 
 
 @nox.session(requires=["environment"])

@@ -18,16 +18,19 @@ CONF = ROOT / "conf"
 
 GROUPS = ("data", "augment", "model", "task", "loss", "optimizer", "scheduler", "trainer", "callbacks", "logger")
 SECTIONS: dict[str, type[BaseModel]] = {"": Experiment, "trainer": Trainer, "tune": Tune}  # those without a _target_
+TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array"}
 PLAIN = {"boolean": "true or false", "array": "list", "string": "text", "object": "mapping"}
 LIMITS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+SMALL = {"a", "and", "are", "as", "at", "be", "by", "for", "in", "is", "it", "of", "on", "or", "that", "the", "to"}
 TABLE = "| key | default | type and range | meaning |\n|---|---|---|---|"
 
 
 def configuration() -> Iterator[str]:
     """Every key of a configuration: type and range, default, meaning, and the file that sets it."""
     yield "# Every key\n"
-    yield "Type, range and meaning come from `digits/config/`, the default and the reason for it from `conf/`. Keys"
-    yield "without a type are arguments of what the section builds, and are checked against its signature."
+    yield "Type, range and meaning come from `digits/config/`, the default and the reason for it from `conf/`. The type"
+    yield "of a sampler's, a pruner's or a launcher's key is that of its default; Optuna's class or the launcher's own"
+    yield "configuration checks the value."
     yield "`--cfg job` prints all keys of a command; [Configuration](../configuration.md) says how to set them.\n"
     yield '<div class="keys" markdown>\n\n## The experiment itself\n'  # which docs/style.css stacks on a phone
     yield from choice(CONF / "train.yaml", "")
@@ -39,7 +42,8 @@ def configuration() -> Iterator[str]:
     yield "### A parameter of your own\n"
     for model in (Float, Int, Categorical):
         yield f"{model.__doc__}\n\n{TABLE}"
-        yield from (row(name, "", "", schema) for name, schema in properties(model).items())
+        described = properties(model)
+        yield from (row(name, "", "this kind of parameter" * (name == "type"), described[name]) for name in described)
         yield ""
     for group in ("sampler", "pruner", "hydra/launcher"):
         yield from choices(group)
@@ -101,17 +105,54 @@ def rows(section: yaml.MappingNode, text: str, prefix: str, target: str) -> Iter
             if builds:
                 yield f"| **{code(name)}** | | | builds `{builds}` |"
             yield from rows(value, text, name, builds)
+        elif isinstance(value, yaml.MappingNode) and prefix == "search_space":
+            yield parameter(name, {inner.value: written(entry, text) for inner, entry in value.value})
         else:
+            default = written(value, text)
             comment = text[value.end_mark.index :].partition("\n")[0].strip().removeprefix("# ")
-            written = text[value.start_mark.index : value.end_mark.index].strip()
-            yield row(name, written, comment, described.get(key.value))
+            yield row(name, default, comment, described.get(key.value) or inferred(default))
+
+
+def written(node: yaml.Node, text: str) -> str:
+    """A value of a YAML file as it is written there."""
+    return text[node.start_mark.index : node.end_mark.index].strip()
 
 
 def row(name: str, default: str, comment: str, schema: Value) -> str:
     """One key of a table."""
-    meaning = escaped(str(schema.get("description", ""))) if isinstance(schema, dict) else ""
-    parts = [meaning, f"<small>{escaped(comment)}</small>" if comment and meaning else escaped(comment)]
+    meaning = str(schema.get("description", "")) if isinstance(schema, dict) else ""
+    if repeats(comment, meaning):
+        comment = ""
+    parts = [escaped(meaning), f"<small>{escaped(comment)}</small>" if comment and meaning else escaped(comment)]
     return f"| {code(name)} | {code(default)} | {kind(schema)} | {'<br>'.join(filter(None, parts))} |"
+
+
+def parameter(name: str, given: dict[str, str]) -> str:
+    """One parameter of a search space, whose range is its value."""
+    span = code(given["choices"]) if "choices" in given else f"{given['low']} to {given['high']}"
+    log, step = ", log" * (given.get("log") == "true"), f", step {given.get('step')}" * ("step" in given)
+    only = f", only with {code(given['when'].strip('{}').replace(': ', '='))}" if "when" in given else ""
+    return f"| {code(name)} |  | {given['type']} {span}{log}{step} | sets {code(given['key'])}{only} |"
+
+
+def repeats(comment: str, meaning: str) -> bool:
+    """Whether a meaning has at least three in four words of a comment, by their first letters, and every number."""
+    ours, theirs = ({word[:5] for word in re.findall(r"[\w/]+", text.lower())} - SMALL for text in (comment, meaning))
+    new = ours - theirs
+    return 4 * len(new) <= len(ours) and not re.search(r"\d", "".join(new))
+
+
+def inferred(default: str) -> Tree:
+    """The JSON schema of a default's type, for a key that no schema describes.
+
+    An interpolation has the type of the key that it names, or of the argument that it gives to a resolver.
+    """
+    if match := re.fullmatch(r"\$\{(\w+)\.(\w+)\}", default):
+        named = properties(SECTIONS[match[1]])[match[2]]
+        return {key: value for key, value in named.items() if key != "description"} if isinstance(named, dict) else {}
+    value = yaml.safe_load(re.sub(r"\A\$\{\w+:(.*)\}\Z", r"\1", default))
+    items: Tree = {"items": {"type": TYPES[type(value[0])]}} if isinstance(value, list) and value else {}
+    return {"type": TYPES[type(value)]} | items
 
 
 def experiments() -> Iterator[str]:

@@ -34,7 +34,7 @@ def write(folder: Path) -> None:
     """Write everything that the site is built from."""
     pages = folder / "pages"
     shutil.rmtree(pages, ignore_errors=True)
-    shutil.copytree(DOCS, pages, ignore=shutil.ignore_patterns("*.py", "*.toml", "__pycache__"))
+    shutil.copytree(DOCS, pages, ignore=shutil.ignore_patterns("*.py", "*.toml", "__pycache__", "outputs"))
     shutil.copy(DOCS / "zensical.toml", folder)
     for name, link in ALSO.items():
         shutil.copy(DOCS / link, pages / name)

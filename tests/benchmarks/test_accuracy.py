@@ -170,10 +170,11 @@ def test_a_committed_record_is_of_the_recipe_as_it_is(recipe: Recipe) -> None:
         assert changed(record.config, composed(recipe.overrides)) == []
 
 
-def test_the_readme_quotes_the_records() -> None:
+@pytest.mark.parametrize("page", ["README.md", "docs/numbers.md"])
+def test_a_page_quotes_the_records(page: str) -> None:
     """Its first table is set by hand, since it tells seconds and cores in words."""
-    readme = (RESULTS.parents[1] / "README.md").read_text(encoding="utf-8")
-    lines = [line for line in readme.splitlines() if line.startswith("| `")]
+    text = (RESULTS.parents[1] / page).read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.startswith("| `")]
     rows = {line.split("`")[1]: line.split(" | ") for line in reversed(lines)}  # the first of a name
     quoted = [recipe for recipe in RECIPES if recipe.typed in rows and len(rows[recipe.typed]) == 4]
     assert len(quoted) == 6

@@ -12,7 +12,9 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+import yaml
 
+import digits
 from docs.reference import ALSO, DOCS, ROOT, reference_pages
 
 PAGES = sorted(DOCS.glob("*.md"))
@@ -69,6 +71,13 @@ def test_every_page_is_in_the_navigation_once() -> None:
 
 def test_the_readme_stays_readable() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 260
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert [project["version"], citation["version"]] == [digits.__version__] * 2
+    assert [project["name"], project["license"]] == [citation["title"], citation["license"]]
 
 
 def test_ci_runs_the_readmes_two_commands() -> None:

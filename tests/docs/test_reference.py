@@ -8,10 +8,22 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from digits.config.schema import Experiment, Trainer
+from digits.config.schema import DESCRIBED, Experiment, Trainer
 from digits.config.tune import Tune
 from digits.config.types import Value
-from docs.keys import GROUPS, choice, configuration, escaped, experiments, kind
+from docs.keys import (
+    GROUPS,
+    base_of,
+    choice,
+    configuration,
+    escaped,
+    experiments,
+    inferred,
+    kind,
+    parameter,
+    row,
+    target_of,
+)
 from docs.reference import ROOT, command_page, python_api, write
 
 CONF = ROOT / "conf"
@@ -33,6 +45,27 @@ def test_no_key_of_the_schema_is_missing(keys: dict[str, list[str]]) -> None:
     sections: dict[str, type[BaseModel]] = {"": Experiment, "trainer.": Trainer, "tune.": Tune}
     wanted = {f"{prefix}{name}" for prefix, model in sections.items() for name in model.model_fields}
     assert wanted - set(keys) == set(GROUPS)  # those have keys of their own
+
+
+def test_no_key_of_a_target_is_missing() -> None:
+    """Of each target that has a schema, every key is in a table of a choice that builds it."""
+    found: dict[str, set[str]] = {target: set() for target in DESCRIBED}
+    for path in (path for group in GROUPS for path in (CONF / group).glob("*.yaml")):
+        for file in (*(path.with_stem(base) for base in base_of(path)), path):
+            target = target_of(path)
+            for line in "\n".join(choice(file, path.parent.name)).splitlines():
+                if section := re.search(r"^\| \*\*.* builds `([\w.]+)`", line):
+                    target = section[1]
+                elif line.startswith("| `"):
+                    found.setdefault(target, set()).add(cells(line)[0].strip("`").rpartition(".")[2])
+    for name, model in DESCRIBED.items():
+        assert {key for key in model.model_fields if key != "target"} <= found[name], name
+
+
+def test_every_key_has_a_type_and_a_meaning() -> None:
+    found = [cells(line) for line in "\n".join(configuration()).splitlines() if line.startswith("| `")]
+    assert len(found) > 150
+    assert [line for line in found if len(line) != 4 or not line[2] or not line[3]] == []
 
 
 def test_a_key_has_its_default_type_range_and_meaning(keys: dict[str, list[str]]) -> None:
@@ -73,6 +106,41 @@ def test_every_file_of_conf_is_on_a_page() -> None:
 )
 def test_a_type_in_words(schema: Value, words: str) -> None:
     assert kind(schema) == words
+
+
+@pytest.mark.parametrize(
+    ("default", "words"),
+    [
+        ("5", "integer"),
+        ("0.5", "number"),
+        ("true", "true or false"),
+        ("local", "text"),
+        ("[a, b]", "list of text"),
+        ("${jobs_at_once:8}", "integer"),
+        ("${trainer.max_epochs}", "integer ≥ 1"),
+    ],
+)
+def test_a_key_without_a_schema_has_the_type_of_its_default(default: str, words: str) -> None:
+    assert kind(inferred(default)) == words
+    assert "description" not in inferred(default)  # another key's
+
+
+def test_a_parameter_of_a_search_has_its_range_and_what_it_sets() -> None:
+    lr = {"key": "optimizer.lr", "type": "float", "low": "5e-4", "high": "0.1"}
+    assert cells(parameter("lr", lr | {"log": "true"}))[1:] == ["", "float 5e-4 to 0.1, log", "sets `optimizer.lr`"]
+    assert cells(parameter("lr", lr | {"step": "0.01"}))[2] == "float 5e-4 to 0.1, step 0.01"
+    blocks = {"key": "model.blocks", "type": "categorical", "choices": "[1, 2]", "when": "{model: resnet}"}
+    assert cells(parameter("blocks", blocks))[2:] == [
+        "categorical `[1, 2]`",
+        "sets `model.blocks`, only with `model=resnet`",
+    ]
+
+
+def test_a_comment_that_repeats_the_meaning_is_left_out() -> None:
+    shift: Value = {"type": "number", "description": "largest shift in pixels"}
+    assert row("shift", "1.0", "pixels", shift) == "| `shift` | `1.0` | number | largest shift in pixels |"
+    assert row("shift", "1.0", "at most 2 pixels", shift).endswith("<br><small>at most 2 pixels</small> |")
+    assert row("shift", "1.0", "pixels", {"type": "number"}).endswith("| pixels |")
 
 
 def test_a_help_becomes_prose_examples_and_tables() -> None:
