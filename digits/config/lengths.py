@@ -12,7 +12,7 @@ from digits.config.faults import Fault
 from digits.config.schema import Experiment, Trainer
 from digits.config.types import Target, Tree, Value
 
-SHORTEN = {"max_steps", "max_time", "limit_train_batches", "overfit_batches", "fast_dev_run", "num_nodes"}
+SHORTEN = {"max_time", "limit_train_batches", "overfit_batches", "fast_dev_run", "num_nodes"}
 """Arguments of Lightning's Trainer with which a training's length is not known beforehand."""
 
 TIME = r"\d+:\d\d:\d\d:\d\d"  # days, hours, minutes, seconds
@@ -91,7 +91,7 @@ def _check_schedule(experiment: Experiment, batches: int | None) -> Iterator[Fau
     scheduler, trainer = experiment.scheduler, experiment.trainer
     interval, length = scheduler.get("interval"), trainer.max_epochs
     asked = trainer.model_extra or {}
-    if (SHORTEN - {"max_steps"}) & set(asked) or (interval == "step" and batches is None):
+    if SHORTEN & set(asked) or (interval == "step" and batches is None):
         return
     if interval == "step" and batches is not None:
         length *= ceil(batches / trainer.accumulate_grad_batches)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -13,18 +10,20 @@ from omegaconf import OmegaConf
 
 from digits.hydra_app.paths import conf_directory
 from digits.tuning.space import edges, read_space
+from tests.support.commands import start_module
 
 QUICK = ["data=optdigits", "model=logistic", "trainer=cpu", "trainer.max_epochs=1", "logger=none", "callbacks=none"]
 
 COUNTING = """
-import os, runpy, sys
-from pathlib import Path
+import os, sys
 import digits.config.check, digits.hydra_app.resolve as resolve, digits.hydra_app.compose as compose
 import digits.runs.teachers, digits.training.experiment as experiment
 
+CALLS = os.path.abspath("calls")
+
 def counted(function, what):
     def call(*arguments, **named):
-        with open(sys.argv[0], "a") as file:
+        with open(CALLS, "a") as file:
             file.write(f"{os.getpid()} {what}\\n")
         return function(*arguments, **named)
     return call
@@ -32,25 +31,26 @@ def counted(function, what):
 resolve.check = counted(resolve.check, "check")
 resolve.plain = counted(resolve.plain, "resolve")
 experiment.make_module = counted(experiment.make_module, "train")
+
+if sys.argv.pop(1) == "train":
+    from digits.train import main
+else:
+    from digits.tune import main
+main()
 """
+"""A program that is the command named first, and writes each call and its process to the file `calls`."""
 
 
 def counts(tmp_path: Path, command: str, *arguments: str) -> list[Counter[str]]:
     """How often each process of a command resolved and checked a configuration, and trained; in order of appearance."""
-    noted = tmp_path / "calls"
-    noted.unlink(missing_ok=True)
-    code = f"{COUNTING}\nfrom digits.{command} import main\nmain()"
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    given = [str(noted), *arguments]
-    program = f"import sys; sys.argv = {given!r}\n{code}"
-    ran = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    calls = [line.split() for line in noted.read_text().splitlines()]
-    return [
-        Counter(what for pid, what in calls if pid == process) for process in dict.fromkeys(pid for pid, _ in calls)
-    ]
+    calls_file = tmp_path / "calls"
+    calls_file.unlink(missing_ok=True)
+    (tmp_path / "counting.py").write_text(COUNTING)
+    process = start_module("counting", command, *arguments, cwd=tmp_path)
+    output, errors = process.communicate(timeout=240)
+    assert process.wait() == 0, output + errors
+    calls = [line.split() for line in calls_file.read_text().splitlines()]
+    return [Counter(what for pid, what in calls if pid == own) for own in dict.fromkeys(pid for pid, _ in calls)]
 
 
 def test_a_run_and_its_resume_each_make_one(tmp_path: Path) -> None:
