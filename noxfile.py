@@ -54,9 +54,16 @@ def run(session: nox.Session, module: str, *arguments: str, python: str = PYTHON
     session.run(python, "-m", module, *arguments, env=PATIENT | env, external=True)
 
 
+def temporary(session: nox.Session) -> Path:
+    """The session's folder in `.nox/`; nox would have every program put its temporary files there, in the checkout."""
+    folder = Path(session.create_tmp()).resolve()
+    session.env.pop("TMPDIR", None)
+    return folder
+
+
 def new_environment(session: nox.Session, name: str, python: str = PYTHON) -> str:
     """An empty environment in `.nox/`; its python."""
-    folder = Path(session.create_tmp()).resolve() / name
+    folder = temporary(session) / name
     shutil.rmtree(folder, ignore_errors=True)
     run(session, "venv", str(folder), python=python)
     return str(folder / BIN / "python")
@@ -136,7 +143,7 @@ def docs(session: nox.Session) -> None:
     """The documentation as a site, strictly: a warning or a broken link fails it."""
     extras = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]
     python = overlay(session, "docs", *extras["docs"])
-    folder = Path(session.create_tmp()).resolve()
+    folder = temporary(session)
     run(session, "pytest", "tests/docs")  # pictures, and links that only the repository has
     run(session, "docs.reference", str(folder), python=python)
     config = str(folder / "zensical.toml")
@@ -147,7 +154,7 @@ def docs(session: nox.Session) -> None:
 @nox.session(requires=["environment"])
 def wheel(session: nox.Session) -> None:
     """The wheel alone, without the checkout, in an empty folder: its commands and its conf/; reading without torch."""
-    built = Path(session.create_tmp()).resolve() / "dist"
+    built = temporary(session) / "dist"
     shutil.rmtree(built, ignore_errors=True)
     light = new_environment(session, "light")  # as the README makes one for reading alone, pip included
     run(session, "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(built), ".", python=light)
@@ -174,7 +181,7 @@ def newest(session: nox.Session) -> None:
 def uv_environment(session: nox.Session, version: str, *resolution: str) -> str:
     """A new environment of a Python that is found or fetched, with everything; its python."""
     uv = find_uv() or session.error("uv finds and fetches the Python for this: pip install uv")
-    folder = Path(session.create_tmp()).resolve() / version
+    folder = temporary(session) / version
     session.run(uv, "venv", "--quiet", "--clear", "--python", version, str(folder), external=True)
     python = str(folder / BIN / "python")
     install(session, python, *resolution, "--editable", ".[dev]")
