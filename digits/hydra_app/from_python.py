@@ -71,7 +71,7 @@ def _searching(config_dir: Path | None, overrides: list[str]) -> Iterator[None]:
     application = GlobalHydra.instance().hydra  # if it has one
     GlobalHydra.instance().clear()
     given = Namespace(config_dir=config_dir, overrides=overrides, multirun=False, shell_completion=False)
-    users_first(given, conf_directory(), log.info)
+    users_first(given, conf_directory(), log.warning)  # before the training, and its log, begin
     try:
         yield
     finally:

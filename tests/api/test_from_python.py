@@ -117,7 +117,7 @@ def test_an_interrupt_saves_and_is_an_interrupt(tmp_path: Path, monkeypatch: pyt
     assert (resumed.record.status, resumed.record.epochs) == ("done", 2)
 
 
-def test_yaml_of_ones_own_is_found(tmp_path: Path) -> None:
+def test_yaml_of_ones_own_is_found(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "mine" / "model").mkdir(parents=True)
     own = (
         "_target_: digits.models.LogisticRegression\nnum_classes: ${data.num_classes}\nimage_size: ${data.image_size}\n"
@@ -130,6 +130,10 @@ def test_yaml_of_ones_own_is_found(tmp_path: Path) -> None:
         digits.fit(*small, "model=own", directory=tmp_path / "other")
     with pytest.raises(ValueError, match=f"config_dir: there is no directory {tmp_path}/nowhere"):
         digits.fit(*SMALL, directory=tmp_path / "other", config_dir=tmp_path / "nowhere")
+    (tmp_path / "mine" / "model" / "mlp.yaml").write_text(own)
+    run = digits.fit(*small, "model=mlp", directory=tmp_path / "third", config_dir=tmp_path / "mine")
+    assert run.record.parameters == 7850
+    assert "mlp.yaml stands in for the shipped model/mlp.yaml" in caplog.text
 
 
 def test_a_directory_that_holds_another_run_is_refused_by_the_name_of_the_argument(run: digits.Run) -> None:

@@ -98,5 +98,5 @@ def test_where_the_environment_is_another_one_the_process_is_a_fresh_one(
     monkeypatch.setenv("SLURM_PROCID", "1")
     process = start("report", "--help", cwd=tmp_path)
     assert isinstance(process, subprocess.Popen)
-    assert process.args[0] == sys.executable  # type: ignore[index]
+    assert process.args[0] == sys.executable  # type: ignore[index]  # a fresh process: its arguments are a list
     assert "digits.report" in process.communicate(timeout=60)[0]
