@@ -110,8 +110,9 @@ def _left(deadline: float | None) -> float | None:
 SET_MEANWHILE = {
     *("PYTEST_CURRENT_TEST", "KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK", "LD_LIBRARY_PATH"),
     *("PYTORCH_NVML_BASED_CUDA_CHECK", "TORCHINDUCTOR_CACHE_DIR"),
+    *("PL_GLOBAL_SEED", "PL_SEED_WORKERS", "CUBLAS_WORKSPACE_CONFIG"),
 }
-"""Variables that pytest sets in each test, and torch, scikit-learn and OpenCV when they are imported."""
+"""Variables that pytest sets in each test, torch, scikit-learn and OpenCV on import, and Lightning in a training."""
 
 
 def environment() -> dict[str, str]:
