@@ -39,7 +39,7 @@ def sections() -> Iterator[Section]:
                   ("digits/data/corruptions/**", "digits/evaluating/*.py", "digits/models/**"),
                   robustness.as_text(robustness.read(robustness.RECORD)))  # fmt: skip
     yield Section("Speedrun", "python -m benchmarks.speed.speedrun", TRAINING, speedrun.section())
-    yield from _kept("throughput")
+    yield from _kept("throughput", "busy")
     yield Section("One step", "python -m benchmarks.speed.step",
                   ("digits/models/**", "digits/training/machine.py"), step.section())  # fmt: skip
     yield Section("Growth", "python -m benchmarks.speed.growth", TRAINING, growth.section())

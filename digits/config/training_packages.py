@@ -1,17 +1,28 @@
-"""Check for the extra `train`, which an install that only reads pictures doesn't have.
+"""What comes before the packages of the extra `train`: are they there, and how do their threads wait.
 
 Every command but `predict` and `serve`, and `digits.load`, imports this module before anything else of this package or
-of the extra. Where the packages are missing, a command exits here with one sentence and code 2; an import from Python
-raises ModuleNotFoundError.
+of the extra. An install that only reads pictures doesn't have them: a command exits here with one sentence and code 2;
+an import from Python raises ModuleNotFoundError.
+
+The waiting threads of OpenMP spin by default. On a machine with other work they take the cores that the working threads
+need; asleep they cost next to nothing on a quiet one (`python -m benchmarks.speed.busy`). torch reads the setting once,
+when it is imported; processes of a sweep or a search inherit it.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 LOOKED_FOR = ("hydra", "lightning", "pydantic", "torch")  # for the whole extra; find_spec does not import them
+
+WAITING = {
+    "OMP_WAIT_POLICY",
+    "GOMP_SPINCOUNT",
+    "KMP_BLOCKTIME",
+}  # what people set themselves, of GNU's or LLVM's OpenMP
 
 INSTALL = 'pip install "digits[train]", in a checkout ".[train]"'
 
@@ -22,3 +33,6 @@ if missing := [name for name in LOOKED_FOR if find_spec(name) is None]:
         print(f"python -m digits.{command} needs the training packages: {INSTALL}", file=sys.stderr)
         sys.exit(2)
     raise ModuleNotFoundError(f"the training packages are not installed: {INSTALL}", name=missing[0])
+
+if not WAITING & os.environ.keys():
+    os.environ["OMP_WAIT_POLICY"] = "passive"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from digits.config.training_packages import LOOKED_FOR
+from digits.config.training_packages import LOOKED_FOR, WAITING
 
 ROOT = Path(__file__).parents[2]
 SENTENCE = 'needs the training packages: pip install "digits[train]", in a checkout ".[train]"\n'
@@ -54,3 +55,22 @@ def test_what_is_looked_for_is_of_the_extra() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     named = [re.split(r"[^\w-]", requirement)[0] for requirement in project["optional-dependencies"]["train"]]
     assert {name.replace("hydra", "hydra-core") for name in LOOKED_FOR} <= set(named)
+
+
+@pytest.mark.parametrize("command", ["train", "tune", "evaluate", "explore"])
+def test_waiting_threads_sleep(command: str) -> None:
+    """As torch, which reads it once, is told before it is imported."""
+    assert _policy(f"import digits.{command}", {}) == "passive False"
+
+
+@pytest.mark.parametrize("own", [{"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": "100"}, {"KMP_BLOCKTIME": "200"}])
+def test_who_has_decided_how_threads_wait_is_left_alone(own: dict[str, str]) -> None:
+    assert _policy("import digits.train", own) == f"{own.get('OMP_WAIT_POLICY')} False"
+
+
+def _policy(code: str, own: dict[str, str]) -> str:
+    """OMP_WAIT_POLICY after that code, and whether torch is imported by it."""
+    environment = {key: value for key, value in os.environ.items() if key not in WAITING} | own
+    shown = "import os, sys; print(os.environ.get('OMP_WAIT_POLICY'), 'torch' in sys.modules)"
+    command = [sys.executable, "-c", f"{code}; {shown}"]
+    return subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout.strip()
