@@ -22,7 +22,8 @@ ENSEMBLES = Path("outputs", "evaluation")  # evaluations of several runs togethe
 def check_agree(members: Sequence[Member], split: str) -> None:
     """Raise RunError unless all members can be evaluated on the same images and have the same classes."""
     if detector := next((member for member in members if member.detects and len(members) > 1), None):
-        raise RunError(f"{detector.run} was trained for {detector.task}; only classifiers are averaged: name it alone")
+        trained = f"{detector.run} was trained for {detector.task}"
+        raise RunError(f"{trained}; only classifiers are averaged or compared: name it alone")
     named: dict[str, Path] = {}
     for member in members:
         real = os.path.realpath(member.run)

@@ -13,7 +13,7 @@ from digits.config.types import Tree
 from digits.data import MNISTDataModule
 from digits.evaluating import figures
 from digits.evaluating.members import Member
-from digits.evaluating.predictions import average, predict
+from digits.evaluating.predictions import Predictions, average, predict
 from digits.evaluating.scores import Scores, score
 from digits.runs.atomic import write_json
 
@@ -46,6 +46,17 @@ class Evaluation:
     pictures: dict[str, Figure]
 
 
+def predictions(
+    members: Sequence[Member], nets: Sequence[nn.Module], modules: Sequence[MNISTDataModule], split: str
+) -> list[Predictions]:
+    """Each net's predictions for a split; arguments as for `evaluate`."""
+    images = modules[0].split(split)
+    return [
+        predict(net, images, module.normalise, module.eval_batch_size, views=member.views)
+        for member, net, module in zip(members, nets, modules, strict=True)
+    ]
+
+
 def evaluate(
     members: Sequence[Member], nets: Sequence[nn.Module], modules: Sequence[MNISTDataModule], split: str
 ) -> Evaluation:
@@ -56,16 +67,15 @@ def evaluate(
     over its nets.
     """
     data = modules[0]
-    images, answers, scores = data.split(split), [], []
-    for member, net, module in zip(members, nets, modules, strict=True):
-        answer = predict(net, images, module.normalise, module.eval_batch_size, views=member.views)
+    images, scores = data.split(split), []
+    answers = predictions(members, nets, modules, split)
+    for member, net, module, answer in zip(members, nets, modules, answers, strict=True):
         alone = score(answer, data.classes)
         parameters = sum(p.numel() for p in net.parameters())
         scores.append(
             MemberScore(str(member.run), type(net).__name__, parameters, alone.accuracy, alone.loss, module.mean,
                         module.std, member.sha256, member.views)
         )  # fmt: skip
-        answers.append(answer)
     together = average(answers)
     found = score(together, data.classes)
     return Evaluation(found, tuple(scores), figures.pictures(together, found, images, data.classes))

@@ -6,12 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import nn
+
 from digits.config.types import Tree, Value
+from digits.data import MNISTDataModule
 from digits.evaluating import dataset, figures, load, tables
+from digits.evaluating.comparison import compare
 from digits.evaluating.ensemble import telling_whose
-from digits.evaluating.evaluation import evaluate, leave
+from digits.evaluating.evaluation import evaluate, leave, predictions
 from digits.evaluating.members import Member
 from digits.evaluating.plan import Question, views_of
+from digits.evaluating.sides import Sides
+from digits.runs.atomic import write_json
 
 
 @dataclass(frozen=True)
@@ -29,20 +35,10 @@ def judge(members: Sequence[Member], asked: Question, folder: Path) -> Judgement
     files that can't be written.
     """
     alone = len(members) == 1
-    nets = []
-    for member in members:
-        with telling_whose(member.run, alone=alone):
-            nets.append(load.rebuild(member, asked.trust))
-    with telling_whose(members[0].run, alone=alone):
-        modules = dataset.read_data([member.data for member in members], asked.trust, asked.split)
+    nets, modules, notes = _ready(members, asked)
     data = modules[0]
-    classes = next((member.classes for member in members if member.classes), [])
-    notes = dataset.name_classes(data, classes)
-    notes += [note for member in members for note in dataset.changed_pictures(member, data)]
     found = evaluate(members, nets, modules, asked.split)
     which, files = members[0].which, dataset.file_names(members[0], data, asked.split)
-    if data.limit is not None:
-        notes.append(f"only the first {found.scores.images:,} images: the run has data.limit={data.limit}")
     views = views_of(members)
     tree: Tree = {
         "format": 1,
@@ -63,3 +59,42 @@ def judge(members: Sequence[Member], asked: Question, folder: Path) -> Judgement
     title = f"{whose}: {which} weights on the {asked.split} split of {data.name}{seen}"
     each = "" if alone else f"{tables.members_table(found.members)}\n\n"
     return Judgement(tree, f"{each}{tables.as_text(found.scores, title, notes, files)}\n\npictures  {folder}")
+
+
+def judge_sides(members: Sequence[Member], sides: Sides, asked: Question, folder: Path) -> Judgement:
+    """Compare two sides of runs, and write `comparison.json`; raises as `judge` does."""
+    nets, modules, notes = _ready(members, asked)
+    answers = predictions(members, nets, modules, asked.split)
+    found = compare(*([(str(members[i].run), answers[i]) for i in side] for side in sides))
+    data = members[0].data
+    tree: Tree = {
+        "format": 1,
+        "weights": members[0].which,
+        "data": data.tree(),
+        "split": asked.split,
+        "notes": list[Value](notes),
+        **found.tree(),
+        "folder": str(folder),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "comparison.json", tree)
+    title = f"{members[0].which} weights on the {asked.split} split of {data.name}, {found.images:,} images"
+    return Judgement(tree, "\n".join([title, *(f"note: {note}" for note in notes), "", found.sentence]))
+
+
+def _ready(members: Sequence[Member], asked: Question) -> tuple[list[nn.Module], Sequence[MNISTDataModule], list[str]]:
+    """The nets rebuilt, their data read, and notes on both."""
+    alone = len(members) == 1
+    nets = []
+    for member in members:
+        with telling_whose(member.run, alone=alone):
+            nets.append(load.rebuild(member, asked.trust))
+    with telling_whose(members[0].run, alone=alone):
+        modules = dataset.read_data([member.data for member in members], asked.trust, asked.split)
+    data = modules[0]
+    classes = next((member.classes for member in members if member.classes), [])
+    notes = dataset.name_classes(data, classes)
+    notes += [note for member in members for note in dataset.changed_pictures(member, data)]
+    if data.limit is not None:
+        notes.append(f"only the first {len(data.split(asked.split)):,} images: the run has data.limit={data.limit}")
+    return nets, modules, notes
