@@ -19,10 +19,15 @@ from digits.data import PagesDataModule
 from digits.data.pages.page import Composed
 from digits.evaluating.pages import PagesScores, as_net, judge_page, total
 from digits.evaluating.predictions import evaluating
-from digits.exporting.onnx_export import FLOAT, FORMAT, TOLERANCE
+from digits.exporting.onnx_export import FLOAT, FORMAT, INT8, TOLERANCE
 from digits.exporting.onnx_graph import ExportError, detector_to_onnx, session_of
+from digits.exporting.quantize import quantised_detector
 from digits.reading.detect import Net, detect, levels
 from digits.runs.table import Table
+
+MOST_LOST = 0.02  # of the pages read without a fault, a fraction, that a quantised net may lose against the float one
+
+CALIBRATED_ON, UP_TO = 64, 512  # pages that give the ranges of the activations; longest side of their levels, in pixels
 
 COMPARED = 8  # pages on which the file is compared with PyTorch, at every level of the reader's pyramid
 
@@ -34,7 +39,12 @@ class ExportedDetector:
     name: str
     content: bytes
     counted: PagesScores  # of this file, on the pages of the test split
-    largest_difference: float  # between its maps and PyTorch's
+    largest_difference: float | None  # between its maps and PyTorch's; None for a quantised net
+
+    @property
+    def perfect(self) -> float:
+        """The share of the pages that it reads without a fault."""
+        return self.counted.metrics["pages"]
 
     def tree(self) -> Tree:
         """Ready for JSON, without the content."""
@@ -42,16 +52,51 @@ class ExportedDetector:
         return tree | self.counted.tree()
 
 
-def export(net: nn.Module, data: PagesDataModule, pages: Sequence[Composed], provenance: str) -> ExportedDetector:
+def export(
+    net: nn.Module,
+    data: PagesDataModule,
+    pages: Sequence[Composed],
+    provenance: str,
+    calibration: Sequence[Composed] | None = None,
+) -> list[ExportedDetector]:
     """The ONNX file of a detector, measured on pages of the test split; `provenance` is JSON.
 
-    Raises ExportError if PyTorch can't export the net, or if the file's maps differ from the net's.
+    With pages for the calibration, also its quantised form. Raises ExportError if PyTorch can't export the net, or if
+    the float file's maps differ from the net's.
     """
     net = net.cpu().to(memory_format=torch.contiguous_format)
     graph = detector_to_onnx(net)
     onnx.checker.check_model(graph, full_check=True)
-    run = as_callable(session_of(graph.SerializeToString(deterministic=True)))
-    difference = compared(net, run, pages[:COMPARED])
+    difference = compared(net, run_by(graph), pages[:COMPARED])
+    files = [_measured(FLOAT, graph, data, pages, provenance, difference)]
+    if calibration is not None:
+        images = (level.image for page in calibration[:CALIBRATED_ON] for level in levels(page.pixels, UP_TO))
+        files.append(_measured(INT8, quantised_detector(detector_to_onnx(net), images), data, pages, provenance, None))
+    return files
+
+
+def good_enough(files: Sequence[ExportedDetector]) -> tuple[list[ExportedDetector], list[str]]:
+    """The files to keep, the float one first, and a sentence for a quantised one that reads far fewer pages."""
+    least = files[0].perfect - MOST_LOST
+    refused = [
+        f"{file.name} was not kept: it reads {file.perfect:.2%} of the pages of the test split without a fault, more "
+        f"than {100 * MOST_LOST:g} points below the {files[0].perfect:.2%} of {files[0].name}; use that one"
+        for file in files
+        if file.perfect < least
+    ]
+    return [file for file in files if file.perfect >= least], refused
+
+
+def _measured(
+    name: str,
+    graph: onnx.ModelProto,
+    data: PagesDataModule,
+    pages: Sequence[Composed],
+    provenance: str,
+    difference: float | None,
+) -> ExportedDetector:
+    """A graph as a file with metadata, measured on pages."""
+    run = run_by(graph)
     counted = total(judge_page(page, detect(run, page.pixels)) for page in pages)
     entries = {
         "format": FORMAT,
@@ -64,7 +109,12 @@ def export(net: nn.Module, data: PagesDataModule, pages: Sequence[Composed], pro
         "provenance": provenance,
     }
     onnx.helper.set_model_props(graph, entries)
-    return ExportedDetector(FLOAT, graph.SerializeToString(deterministic=True), counted, difference)
+    return ExportedDetector(name, graph.SerializeToString(deterministic=True), counted, difference)
+
+
+def run_by(graph: onnx.ModelProto) -> Net:
+    """A graph as a callable for the reader's decoding."""
+    return as_callable(session_of(graph.SerializeToString(deterministic=True)))
 
 
 def as_callable(session: InferenceSession) -> Net:
@@ -97,16 +147,23 @@ def compared(net: nn.Module, run: Net, pages: Sequence[Composed]) -> float:
     return difference
 
 
-def notes(file: ExportedDetector, data: PagesDataModule) -> list[str]:
+def notes(files: Sequence[ExportedDetector], data: PagesDataModule) -> list[str]:
     """Notes to be shown with the metrics, one sentence each."""
-    limited = f"measured on the first {file.counted.pages:,} test pages only: the run has data.limit={data.limit}"
+    limited = f"measured on the first {files[0].counted.pages:,} test pages only: the run has data.limit={data.limit}"
     return [limited] if data.limit is not None else []
 
 
-def as_table(file: ExportedDetector) -> str:
+def as_table(files: Sequence[ExportedDetector]) -> str:
     """The measurements as a table for the terminal."""
-    metrics = file.counted.metrics
-    names = [metric.name for metric in DETECTION.headline if metric.name in metrics]
-    row = [file.name, f"{len(file.content):,}", *(f"{metrics[name]:.2%}" for name in names)]
+    names = [metric.name for metric in DETECTION.headline if metric.name in files[0].counted.metrics]
+    rows = [
+        [
+            file.name,
+            f"{len(file.content):,}",
+            *(f"{file.counted.metrics[name]:.2%}" for name in names),
+            "" if file.largest_difference is None else f"{file.largest_difference:.2g}",
+        ]
+        for file in files
+    ]
     headers = ["file", "bytes", *names, "largest difference\nfrom PyTorch"]
-    return Table(headers, [[*row, f"{file.largest_difference:.2g}"]]).text()
+    return Table(headers, rows).text()
