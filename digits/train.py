@@ -46,7 +46,7 @@ def _train(config: DictConfig) -> float | None:
     job = this_job()
     if job.sweep is not None:
         with turn(job.sweep):
-            return _train_in_sweep(config, job)
+            return _train_in_sweep(config, job, job.sweep)
     start = BEGUN.run or start_of_run(config, job.overrides, job.directory)  # unset without our Hydra callback
     if start.experiment is None:
         print(start.remark)
@@ -62,13 +62,14 @@ def _train(config: DictConfig) -> float | None:
         sys.exit(failure.code)
 
 
-def _train_in_sweep(config: DictConfig, job: Job) -> float | None:
+def _train_in_sweep(config: DictConfig, job: Job, sweep: Path) -> float | None:
     """One job of many, in its own process: skipped if it is done, else started or resumed.
 
     Raises JobFailed for the sweeper; the other jobs continue. A message about a directory that another job writes to
     goes to the screen only, not to that directory's log.
     """
     from digits.config.faults import ConfigError
+    from digits.hydra_app.job import how_far
     from digits.hydra_app.resolve import patience, start_of_job
     from digits.processes.claim import claimed
     from digits.runs.layout import JobFailed, RunError
@@ -89,7 +90,11 @@ def _train_in_sweep(config: DictConfig, job: Job) -> float | None:
         from digits.processes.child import run_isolated
         from digits.training.job import run_job
 
-        return run_isolated(lambda: run_job(experiment, directory, overrides), directory, overrides)
+        try:
+            return run_isolated(lambda: run_job(experiment, directory, overrides), directory, overrides)
+        finally:
+            if told := how_far(sweep):
+                print(told, flush=True)
 
 
 def _rank(sweep: Path) -> None:

@@ -20,7 +20,7 @@ from digits.config.arguments import check_arguments
 from digits.config.faults import ConfigError, Fault
 from digits.config.schema import Experiment
 from digits.hydra_app.compose import Composer, config_loader
-from digits.hydra_app.job import typed
+from digits.hydra_app.job import sweep_begins, typed
 from digits.hydra_app.launchers import check_processes, prepare_launcher
 from digits.hydra_app.messages import cant_be_written, sentence
 from digits.hydra_app.resolve import Start, checked_by_schema, claim_place, patience, start_of_run
@@ -82,7 +82,7 @@ class BeforeStart(Callback):
             handle_in_sweep()
             if "BasicSweeper" in config.hydra.sweeper._target_:
                 with env_override(config.hydra.job.env_set):
-                    check_jobs(config, config_name)
+                    sweep_begins(sweep, check_jobs(config, config_name))
             claim(sweep, wait=patience())
             prepare_launcher(config)
 
@@ -150,8 +150,8 @@ def check_filled_in(config: DictConfig) -> None:
         OmegaConf.to_container(filled.hydra[section], resolve=True)
 
 
-def check_jobs(config: DictConfig, config_name: str | None) -> None:
-    """Compose and check each job of a sweep; two jobs that would share a directory are a fault.
+def check_jobs(config: DictConfig, config_name: str | None) -> int:
+    """Compose and check each job of a sweep; returns how many are not done. Two of one directory are a fault.
 
     The contents of a directory from an earlier start are checked when its job starts (`start_of_job`). For jobs that
     are done already nothing is imported.
@@ -184,3 +184,4 @@ def check_jobs(config: DictConfig, config_name: str | None) -> None:
     if faults:
         raise ConfigError(*faults)
     check_arguments(*left)
+    return len(left)

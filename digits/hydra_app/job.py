@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,10 @@ from typing import cast
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import ListConfig, OmegaConf
+
+from digits.runs.resume import done_in
+
+SWEEP = "DIGITS_SWEEP"  # environment variable: jobs that a sweep has to do, jobs done before, time when it began
 
 ESCAPED = re.compile(r"\$\\\{.*?\\\}")  # ${…} in a job's overrides, as escaped by Hydra's sweeper
 
@@ -45,3 +51,25 @@ def leaves_folder() -> bool:
 def asked_in() -> Path:
     """The folder in which the command was started."""
     return Path(HydraConfig.get().runtime.cwd) if leaves_folder() else Path()
+
+
+# ---- A sweep's progress -------------------------------------------------------------------------
+
+
+def sweep_begins(sweep: Path, jobs: int) -> None:
+    """Tell the processes of a sweep, which inherit the environment, how many jobs there are to do."""
+    os.environ[SWEEP] = f"{jobs} {len(done_in(sweep))} {time.time():.0f}"
+
+
+def how_far(sweep: Path) -> str:
+    """How many of a sweep's jobs are done and how long the others take, in words; empty where that isn't known."""
+    try:
+        jobs, before, begun = map(int, os.environ[SWEEP].split())
+    except (KeyError, ValueError):  # a launcher's worker that inherits nothing
+        return ""
+    done = len(done_in(sweep)) - before
+    if done <= 0:
+        return f"none of {jobs} jobs is done yet"
+    minutes = (time.time() - begun) / done * (jobs - done) / 60
+    left = f", about {minutes:.0f} min left" if minutes >= 1 else ", less than a minute left" if done < jobs else ""
+    return f"{done} of {jobs} jobs {'is' if done == 1 else 'are'} done{left}"

@@ -1,0 +1,52 @@
+"""How far a sweep is, as its jobs print it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from digits.hydra_app import job
+from digits.hydra_app.job import how_far, sweep_begins
+
+
+class Sweep:
+    """A clock, and how many jobs of a sweep's directory are done."""
+
+    def __init__(self, done: int) -> None:
+        self.seconds, self.done = 1_000.0, done
+
+    def told(self, seconds: float, done: int) -> str:
+        """After so many seconds more."""
+        self.seconds, self.done = self.seconds + seconds, done
+        return how_far(Path("sweep"))
+
+
+@pytest.fixture
+def sweep(monkeypatch: pytest.MonkeyPatch) -> Sweep:
+    """One of 12 jobs that are left, in a directory with 3 that are done."""
+    found = Sweep(done=3)
+    monkeypatch.setattr("time.time", lambda: found.seconds)
+    monkeypatch.setattr(job, "done_in", lambda _: [{"seed=0"}] * found.done)
+    monkeypatch.setenv(job.SWEEP, "")
+    sweep_begins(Path("sweep"), 12)
+    return found
+
+
+def test_jobs_and_minutes_left_are_told(sweep: Sweep) -> None:
+    assert sweep.told(20, 3) == "none of 12 jobs is done yet"
+    assert sweep.told(100, 4) == "1 of 12 jobs is done, about 22 min left"  # 11 more of 2 minutes
+    assert sweep.told(120, 7) == "4 of 12 jobs are done, about 8 min left"  # 8 more of 1 minute: several at once
+    assert sweep.told(0, 14) == "11 of 12 jobs are done, less than a minute left"
+    assert sweep.told(10, 15) == "12 of 12 jobs are done"
+
+
+@pytest.mark.parametrize("inherited", [None, "", "12 x"])
+def test_a_worker_that_knows_nothing_tells_nothing(
+    sweep: Sweep, inherited: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if inherited is None:
+        monkeypatch.delenv(job.SWEEP)
+    else:
+        monkeypatch.setenv(job.SWEEP, inherited)
+    assert sweep.told(10, 5) == ""
