@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from digits.data import PagesDataModule
 from digits.data.pages.page import Composed
 from digits.evaluating.pages import PagesScores, as_net, judge_page, total
 from digits.evaluating.predictions import evaluating
+from digits.exporting.measured import Share
 from digits.exporting.onnx_export import FLOAT, FORMAT, INT8, TOLERANCE
 from digits.exporting.onnx_graph import ExportError, detector_to_onnx, session_of
 from digits.exporting.quantize import quantised_detector
@@ -40,11 +42,17 @@ class ExportedDetector:
     content: bytes
     counted: PagesScores  # of this file, on the pages of the test split
     largest_difference: float | None  # between its maps and PyTorch's; None for a quantised net
+    calibration: ClassVar[None] = None  # its objectness is not calibrated
 
     @property
     def perfect(self) -> float:
         """The share of the pages that it reads without a fault."""
         return self.counted.metrics["pages"]
+
+    @property
+    def shares(self) -> dict[str, Share]:
+        """The task's metrics, as `MadeFile` has them."""
+        return {name: Share(hits, of, name == "pages") for name, (hits, of) in self.counted.ratios.items()}
 
     def tree(self) -> Tree:
         """Ready for JSON, without the content."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +21,7 @@ from digits.data import BatchLoader, MNISTDataModule
 from digits.evaluating.predictions import evaluating
 from digits.evaluating.scores import calibration_error
 from digits.exporting.calibration import answers, fit_temperature
+from digits.exporting.measured import Calibration, Share
 from digits.exporting.onnx_graph import ExportError, logits_of, to_onnx
 from digits.exporting.quantize import quantised
 from digits.runs.atomic import write_bytes
@@ -51,6 +54,14 @@ class MadeFile(Protocol):
     def content(self) -> bytes:
         """The file's content."""
 
+    @property
+    def shares(self) -> Mapping[str, Share]:
+        """What was measured of it on the test split, by the metric's name."""
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """None for a page detector, whose objectness is not calibrated."""
+
     def tree(self) -> Tree:
         """The measurements, ready for JSON."""
 
@@ -73,6 +84,16 @@ class Exported:
     def accuracy(self) -> float:
         """On the test split, a fraction."""
         return self.correct / self.images
+
+    @property
+    def shares(self) -> dict[str, Share]:
+        """The accuracy, as `MadeFile` has it."""
+        return {"accuracy": Share(self.correct, self.images, independent=True)}
+
+    @property
+    def calibration(self) -> Calibration:
+        """Its temperature, and what that changes."""
+        return Calibration(self.temperature, self.calibration_error, self.uncalibrated_error)
 
     def tree(self) -> Tree:
         """Ready for JSON, without the content."""
@@ -194,15 +215,29 @@ def leave(folder: Path, files: Sequence[MadeFile], net: nn.Module, model: Record
     Removes the quantised net of an earlier export, which may have other weights. Raises ExportError if the folder
     can't be written to.
     """
-    try:
+    with writing_to(folder, "--out"):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / INT8).unlink(missing_ok=True)
-        save(folder, net, ModelRecord(format=1, model=model, input=takes))
-        for file in files:
-            write_bytes(folder / file.name, file.content)
+        write_files(folder, files, net, model, takes)
+
+
+def write_files(
+    folder: Path, files: Sequence[MadeFile], net: nn.Module, model: RecordedTarget, takes: NetInput
+) -> None:
+    """Write the files into a folder that exists, as `leave` does. Raises OSError."""
+    save(folder, net, ModelRecord(format=1, model=model, input=takes))
+    for file in files:
+        write_bytes(folder / file.name, file.content)
+
+
+@contextmanager
+def writing_to(folder: Path, option: str) -> Iterator[None]:
+    """Raise ExportError, which names the folder and the option that names another, for an OSError."""
+    try:
+        yield
     except OSError as error:
-        why = error.strerror or str(error)
-        raise ExportError(f"{folder} can't be written to ({why}); choose another folder with --out") from None
+        why = os.strerror(error.errno) if error.errno else str(error)
+        raise ExportError(f"{folder} can't be written to ({why}); choose another folder with {option}") from None
 
 
 def notes(files: Sequence[Exported], data: MNISTDataModule) -> list[str]:

@@ -35,6 +35,7 @@ BEST, LAST, PREVIOUS = "checkpoints/best.ckpt", "checkpoints/last.ckpt", "checkp
 DAMAGED = "checkpoints/last.damaged"
 NONFINITE = "nonfinite.json"
 SEARCH = "search.json"  # in the directory of a search, which holds its runs
+EVALUATIONS = "evaluation/*/evaluation.json"  # of `digits.evaluate`
 EVENTS = "events.out.tfevents*"
 WRITTEN = (  # what a run writes to, or into: names in its directory
     *(RESULT, MODEL, WEIGHTS, ERROR, NONFINITE, EVENTS, "checkpoints/", ".hydra/", ".claim"),

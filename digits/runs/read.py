@@ -20,9 +20,9 @@ from pydantic_core import ErrorDetails
 from digits.config.files import MODEL_LIMIT, RECORD_LIMIT, FileError, read_json
 from digits.config.trust import harmful, untrusted
 from digits.config.types import Tree
-from digits.runs.layout import MODEL, RESULT, SEARCH, SIGN_OF_LIFE, RunError
+from digits.runs.layout import EVALUATIONS, MODEL, RESULT, SEARCH, SIGN_OF_LIFE, RunError
 from digits.runs.recorded import Recorded
-from digits.runs.schema import ModelRecord, RunRecord, SearchRecord
+from digits.runs.schema import EvaluationRecord, ModelRecord, RunRecord, SearchRecord
 
 R = TypeVar("R", bound=Recorded)
 
@@ -50,6 +50,12 @@ def read_model(run: Path) -> ModelRecord:
     path = run / MODEL
     tree = _read_json(path, MODEL_LIMIT, f"{run} has no {MODEL}: it was not trained to its end", finite=True)
     return parsed(ModelRecord, tree, path)
+
+
+def read_evaluations(run: Path) -> list[EvaluationRecord]:
+    """The evaluations of a run in its directory; raises RunError where one can't be read."""
+    paths = sorted(run.glob(EVALUATIONS))
+    return [parsed(EvaluationRecord, _read_json(path, RECORD_LIMIT, f"there is no {path}"), path) for path in paths]
 
 
 def read_search_note(directory: Path) -> SearchRecord:

@@ -1,4 +1,4 @@
-"""The typed records of a run's files: `result.json`, `model.json` and `search.json`. No torch.
+"""The typed records of a run's files: `result.json`, `model.json`, `evaluation.json` and `search.json`. No torch.
 
 Everything that was recorded is kept as it was (`tree`), so data of an older or a newer version goes back into a file, a
 hash or a configuration unchanged; the fields are the values that this version reads. A key that is missing or null has
@@ -216,6 +216,23 @@ class ModelRecord(Recorded):
     format: int | None = None
     model: AsFarAsKnown[RecordedTarget] = RecordedTarget()
     input: NetInput
+
+
+class EvaluatedMember(Recorded):
+    """A net of an evaluation."""
+
+    weights_sha256: AsFarAsKnown[str | None] = None
+
+
+class EvaluationRecord(Recorded):
+    """`evaluation.json` of a classifier."""
+
+    members: AsFarAsKnown[list[EvaluatedMember]] = Field(default_factory=list)
+    data: AsFarAsKnown[RecordedData] = RecordedData()
+    split: AsFarAsKnown[str | None] = None
+    views: AsFarAsKnown[int | None] = None
+    images: AsFarAsKnown[int | None] = None
+    correct: AsFarAsKnown[int | None] = None
 
 
 class SearchRecord(Recorded):
