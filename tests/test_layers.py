@@ -236,7 +236,8 @@ def test_the_image_folder_is_named_in_its_own_places() -> None:
 
 WRITES_JSON = {
     "digits.api.measure",  # what evaluate --json and report --csv print
-    *("digits.evaluating.evaluation", "digits.evaluating.judge", "digits.evaluating.pages", "digits.evaluating.scores"),
+    *("digits.evaluating.comparison", "digits.evaluating.evaluation", "digits.evaluating.judge"),
+    *("digits.evaluating.pages", "digits.evaluating.scores"),
     *("digits.exporting.detector_export", "digits.exporting.onnx_export", "digits.exploring.findings"),
     *("digits.serving.app", "digits.tuning.study"),
 }
