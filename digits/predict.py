@@ -37,6 +37,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tqdm import tqdm
+
 from digits.config.files import PICTURES
 from digits.processes.streams import print_all
 
@@ -160,12 +162,17 @@ def predict(sources: Sequence[Source], reader: Reader, given: argparse.Namespace
         as_text = partial(output.as_row, width=width)
         header = output.table_header(width)
     failed, doubtful, unsure = 0, False, 0
-    for source, picture, result in read_all(sources, reader):
+    hidden = len(sources) < 2 or sys.stdout.isatty() or not sys.stderr.isatty()  # on a terminal the table shows it
+    bar = tqdm(read_all(sources, reader), total=len(sources), unit=" pictures", leave=False, disable=hidden)
+    for source, picture, result in bar:
         if header:  # only with the first result: loading the model may still fail
             print(header)
             header = ""
         left_out = given.only_sure and not isinstance(result, str) and result.doubtful
-        print(as_text(source.name, result), flush=True, file=sys.stderr if left_out else sys.stdout)
+        if left_out:
+            bar.write(as_text(source.name, result), file=sys.stderr)  # above the bar
+        else:
+            print(as_text(source.name, result), flush=True)
         if isinstance(result, str) or picture is None:
             failed += 1
             continue

@@ -323,3 +323,28 @@ def test_pictures_annotated_into_their_own_folder_stay(folder: Path, capsys: pyt
 def test_annotated_pictures_that_cannot_be_left(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(folder), "--annotate", str(folder / "b.png")]) == 1
     assert capsys.readouterr().err == f"{folder / 'b.png'}: File exists\n"
+
+
+# ---- The bar --------------------------------------------------------------------------------------
+
+
+class Terminal(io.StringIO):
+    """A stream that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("screens", "pictures", "shown"), [
+    (("stderr",), 2, True), (("stdout", "stderr"), 2, False), ((), 2, False), (("stderr",), 1, False),
+])  # fmt: skip
+def test_a_bar_is_shown_where_the_output_goes_elsewhere(
+    screens: tuple[str, ...], pictures: int, shown: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [str(save(tmp_path / f"{number}.png")) for number in range(pictures)]
+    streams = {name: Terminal() if name in screens else io.StringIO() for name in ("stdout", "stderr")}
+    for name, stream in streams.items():
+        monkeypatch.setattr(sys, name, stream)
+    assert main([*files, "--csv"]) == 0
+    assert (f"/{pictures} [" in streams["stderr"].getvalue()) == shown
+    assert len(streams["stdout"].getvalue().splitlines()) == 1 + pictures
