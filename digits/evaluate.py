@@ -8,6 +8,7 @@
                                                              your own pictures, one folder per class
     python -m digits.evaluate RUN RUN RUN                    an ensemble: the mean of their probabilities
     python -m digits.evaluate RUN RUN --compare              is their difference more than chance?
+    python -m digits.evaluate RUN --corrupt                  on MNIST-C's fifteen corruptions of the split
     python -m digits.evaluate RUN --views 9                  the mean over each image and its shifts by one pixel
     python -m digits.evaluate RUN                            a page detector: whole pages, decoded as the reader does
 
@@ -17,7 +18,8 @@ as in the model's training. Writes `RUN/evaluation/DATA-SPLIT/`, or for several 
 worst_mistakes.png and reliability.png. An ensemble may mix architectures and normalisations, but not data sets, nor,
 with --split val, runs with different validation splits. Probabilities are softmax in float32.
 --compare asks two runs, or the seeds of two configurations, for the same images, and writes comparison.json: McNemar's
-exact test, and between several seeds Welch's t-test.
+exact test, and between several seeds Welch's t-test. --corrupt writes corrupted.json: the accuracy on the split as it
+is and with each corruption, drawn with seed 0, and their mean.
 If the model knows more classes than the set has, classes are matched by name. If the run was not trained on the folder
 DIR, all its pictures are used, or only those in DIR/test where there are some; mistakes are listed by file name.
 
@@ -39,6 +41,7 @@ from digits.config import training_packages  # noqa: F401 (first: it says what t
 from digits.config.faults import ConfigError, TargetError
 from digits.config.files import FileError
 from digits.config.schema import Views
+from digits.evaluating.members import check_corruptible
 from digits.evaluating.plan import Question, folder_for, plan_all
 from digits.evaluating.sides import sides_of
 from digits.hydra_app.data_sets import named_data_set
@@ -63,7 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     parser.add_argument("--out", metavar="DIR", type=Path, help="where to write the files (default: inside RUN; for "
                         "several runs, outputs/evaluation)")  # fmt: skip
-    parser.add_argument("--compare", action="store_true", help="compare two runs, or two configurations with several "
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--corrupt", action="store_true", help="evaluate on corrupted images: brightness, fog, blur, …")
+    how.add_argument("--compare", action="store_true", help="compare two runs, or two configurations with several "
                         "seeds each, instead of averaging them")  # fmt: skip
     parser.add_argument("--views", metavar="N", type=int, choices=get_args(Views), help="average each model's "
                         "probabilities over the image and its shifts by one pixel in 4 directions (5 views) or 8 "
@@ -76,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         members = plan_all(given.runs, asked, named_data_set)
         sides = sides_of(members) if given.compare else None
+        if given.corrupt:
+            check_corruptible(members)
         folder: Path = given.out if given.out is not None else folder_for(members, asked)
     except (RunError, ConfigError, FileError) as error:
         print(error, file=sys.stderr)
@@ -88,6 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         [first, *_] = members
         if sides is not None:
             judged = judge.judge_sides(members, sides, asked, folder)
+        elif given.corrupt:
+            judged = judge.judge_corrupted(members, asked, folder)
         else:
             judged = judge_pages.judge(first, asked, folder) if first.detects else judge.judge(members, asked, folder)
         print(json.dumps(judged.tree, indent=2, ensure_ascii=False) if given.json else judged.text)

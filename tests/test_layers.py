@@ -53,6 +53,7 @@ INSTALLED_FOR_READING = {
     "opencv-python-headless": "cv2",
     "pillow": "PIL",
     "starlette": "starlette",
+    "tqdm": "tqdm",
     "uvicorn": "uvicorn",
 }
 """What such an install brings, and by what name it is imported: all that reading and serving may use."""

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from digits.config.types import Tree
-from digits.data import MNISTDataModule
+from digits.data import MNISTDataModule, Split
 from digits.evaluating import figures
 from digits.evaluating.members import Member
 from digits.evaluating.predictions import Predictions, average, predict
@@ -47,10 +47,9 @@ class Evaluation:
 
 
 def predictions(
-    members: Sequence[Member], nets: Sequence[nn.Module], modules: Sequence[MNISTDataModule], split: str
+    members: Sequence[Member], nets: Sequence[nn.Module], modules: Sequence[MNISTDataModule], images: Split
 ) -> list[Predictions]:
-    """Each net's predictions for a split; arguments as for `evaluate`."""
-    images = modules[0].split(split)
+    """Each net's predictions; the other arguments as for `evaluate`."""
     return [
         predict(net, images, module.normalise, module.eval_batch_size, views=member.views)
         for member, net, module in zip(members, nets, modules, strict=True)
@@ -68,7 +67,7 @@ def evaluate(
     """
     data = modules[0]
     images, scores = data.split(split), []
-    answers = predictions(members, nets, modules, split)
+    answers = predictions(members, nets, modules, images)
     for member, net, module, answer in zip(members, nets, modules, answers, strict=True):
         alone = score(answer, data.classes)
         parameters = sum(p.numel() for p in net.parameters())

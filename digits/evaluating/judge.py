@@ -5,19 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
+import torch
 from torch import nn
+from tqdm import tqdm
 
 from digits.config.types import Tree, Value
-from digits.data import MNISTDataModule
+from digits.data import MNISTDataModule, Split
+from digits.data.corruptions import KINDS, corrupt
 from digits.evaluating import dataset, figures, load, tables
 from digits.evaluating.comparison import compare
 from digits.evaluating.ensemble import telling_whose
 from digits.evaluating.evaluation import evaluate, leave, predictions
 from digits.evaluating.members import Member
 from digits.evaluating.plan import Question, views_of
+from digits.evaluating.predictions import average
 from digits.evaluating.sides import Sides
 from digits.runs.atomic import write_json
+from digits.runs.table import Table
+
+CLEAN = "none"  # the name of the split as it is, in the table of corruptions
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ def judge(members: Sequence[Member], asked: Question, folder: Path) -> Judgement
 def judge_sides(members: Sequence[Member], sides: Sides, asked: Question, folder: Path) -> Judgement:
     """Compare two sides of runs, and write `comparison.json`; raises as `judge` does."""
     nets, modules, notes = _ready(members, asked)
-    answers = predictions(members, nets, modules, asked.split)
+    answers = predictions(members, nets, modules, modules[0].split(asked.split))
     found = compare(*([(str(members[i].run), answers[i]) for i in side] for side in sides))
     data = members[0].data
     tree: Tree = {
@@ -80,6 +88,48 @@ def judge_sides(members: Sequence[Member], sides: Sides, asked: Question, folder
     write_json(folder / "comparison.json", tree)
     title = f"{members[0].which} weights on the {asked.split} split of {data.name}, {found.images:,} images"
     return Judgement(tree, "\n".join([title, *(f"note: {note}" for note in notes), "", found.sentence]))
+
+
+def judge_corrupted(members: Sequence[Member], asked: Question, folder: Path) -> Judgement:
+    """Evaluate on the split as it is and with each kind of corruption, and write `corrupted.json`; raises as `judge`.
+
+    Several nets are averaged. The corruptions are drawn with seed 0, so every net gets the same images.
+    """
+    nets, modules, notes = _ready(members, asked)
+    clean = modules[0].split(asked.split)
+    images, labels = clean.pixels(), clean.truth()
+    accuracies = {CLEAN: _accuracy(members, nets, modules, clean)}
+    for kind in tqdm(KINDS, desc="corruptions", leave=False, disable=None):
+        split = Split(corrupt(images, kind, seed=0), labels, torch.arange(len(labels)))
+        accuracies[kind] = _accuracy(members, nets, modules, split)
+    mean = fmean(accuracies[kind] for kind in KINDS)
+    data, runs = members[0].data, [str(member.run) for member in members]
+    tree: Tree = {
+        "format": 1,
+        "runs": list[Value](runs),
+        "weights_sha256": [member.sha256 for member in members],
+        "weights": members[0].which,
+        "data": data.tree(),
+        "split": asked.split,
+        "images": len(clean),
+        "notes": list[Value](notes),
+        "accuracy": dict[str, Value](accuracies),
+        "mean": mean,
+        "folder": str(folder),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "corrupted.json", tree)
+    title = f"{', '.join(runs)}: {members[0].which} weights on the {asked.split} split of {data.name}, corrupted"
+    rows = [*accuracies.items(), ("mean of the corruptions", mean)]
+    text = Table(("corruption", "accuracy"), [[name, f"{share:.2%}"] for name, share in rows]).text()
+    return Judgement(tree, "\n".join([title, *(f"note: {note}" for note in notes), "", text]))
+
+
+def _accuracy(
+    members: Sequence[Member], nets: Sequence[nn.Module], modules: Sequence[MNISTDataModule], images: Split
+) -> float:
+    """Of the mean of the nets' probabilities, a fraction."""
+    return float(average(predictions(members, nets, modules, images)).right.double().mean())
 
 
 def _ready(members: Sequence[Member], asked: Question) -> tuple[list[nn.Module], Sequence[MNISTDataModule], list[str]]:

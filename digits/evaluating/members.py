@@ -22,6 +22,8 @@ from digits.runs.schema import ModelRecord, NetInput, RecordedConfig, RecordedDa
 NEEDED = ("name", "root", "mean", "std", "num_classes", "image_size", "val_size", "split_seed")
 """Keys that the data section of a user's DataModule must have."""
 
+CORRUPTED_SIZE = 28  # pixels, as `digits.data.corruptions` takes them
+
 
 @dataclass(frozen=True)
 class Member:
@@ -165,6 +167,18 @@ def check_made_for(run: Path, task: str, data: RecordedData) -> None:
     """Raise RunError when a set of `conf/data` is not for a run's task."""
     if data.kind.made_for != (task if task == DETECTION.name else None):
         raise RunError(f"{run} was trained for {task}, and {data.name} is not a data set for it; leave out --data")
+
+
+def check_corruptible(members: Sequence[Member]) -> None:
+    """Raise RunError for nets whose images the corruptions are not defined for."""
+    first = members[0]
+    if first.detects or first.data.image_size != CORRUPTED_SIZE:
+        side = first.data.image_size
+        what = "a page detector" if first.detects else f"a classifier of {side}x{side} pixels"
+        raise RunError(
+            f"{first.run} is {what}; --corrupt is for classifiers of {CORRUPTED_SIZE}x{CORRUPTED_SIZE} pixels, as "
+            "MNIST-C's corruptions are"
+        )
 
 
 def check_data(section: RecordedData) -> None:
