@@ -1,4 +1,9 @@
-"""Plots of a net's predictions, for TensorBoard and for files. Pure functions, without matplotlib's pyplot."""
+"""Plots for TensorBoard and for files: a net's input and its predictions.
+
+Pure functions, without matplotlib's pyplot.
+
+With `card` a plot is made for a card of TensorBoard: 500 pixels wide as `card_png`, without what is unreadable there.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +15,14 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 from torch import Tensor
 
 from digits.data import Split
 from digits.evaluating.predictions import Predictions
 from digits.evaluating.scores import Bin, Scores, reliability, wilson_interval, worst_mistakes
 from digits.plots import drawing
-from digits.plots.drawing import STYLE
+from digits.plots.drawing import CARD, CARD_DPI, STYLE
 from digits.plots.theme import ACCENT, BLUE, FAINT, INK, PAPER, SOFT
 
 RIGHT, WRONG = BLUE, ACCENT
@@ -25,29 +30,39 @@ BLUES = LinearSegmentedColormap.from_list("right", [PAPER, RIGHT])
 REDS = LinearSegmentedColormap.from_list("wrong", [PAPER, WRONG])
 
 READABLE_CLASSES = 20  # with more, the cells of a confusion matrix are too small for numbers
+READABLE_CELL, READABLE_LABEL = 0.36, 0.14  # inches: least side of a cell with numbers, least height of a tick label
+CARD_MISTAKES = 20  # that a card shows
 
 png = STYLE(drawing.png)  # ticks get their style when they are drawn
 AXIS_STARTS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
 
 
-def pictures(predictions: Predictions, scores: Scores, split: Split, classes: Sequence[str]) -> dict[str, Figure]:
+def card_png(figure: Figure) -> bytes:
+    """A plot made with `card` as a PNG file's content, 500 pixels wide."""
+    return png(figure, CARD_DPI)
+
+
+def pictures(
+    predictions: Predictions, scores: Scores, split: Split, classes: Sequence[str], *, card: bool = False
+) -> dict[str, Figure]:
     """The four plots of an evaluation, by name."""
     worst = worst_mistakes(predictions, len(scores.mistakes))
     return {
-        "confusion_matrix": confusion_matrix(scores, classes),
-        "class_accuracy": class_accuracy(scores),
-        "worst_mistakes": mistakes(split.pixels()[worst.to(split.rows.device)].cpu(), scores),
+        "confusion_matrix": confusion_matrix(scores, classes, card=card),
+        "class_accuracy": class_accuracy(scores, card=card),
+        "worst_mistakes": mistakes(split.pixels()[worst.to(split.rows.device)].cpu(), scores, card=card),
         "reliability": reliability_diagram(reliability(predictions), scores.calibration_error),
     }
 
 
 @STYLE
-def confusion_matrix(scores: Scores, classes: Sequence[str]) -> Figure:
+def confusion_matrix(scores: Scores, classes: Sequence[str], *, card: bool = False) -> Figure:
     """Counts, with each row's percentages; correct ones in blue, mistakes in red on a scale of their own."""
     counts = np.array(scores.confusion_matrix)  # int64 (C, C)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     number = len(classes)
-    side = max(4.0, 0.55 * number)
+    side = CARD - 1.1 if card else max(4.0, 0.55 * number)
+    cell = side / number
     figure = Figure(figsize=(side + 1.1, side + 0.9), layout="constrained")
     axes = figure.add_subplot()
     mistaken = shares * (1 - np.eye(number))
@@ -57,17 +72,20 @@ def confusion_matrix(scores: Scores, classes: Sequence[str]) -> Figure:
         REDS(0.75 * mistaken / max(mistaken.max(), 0.05)),  # full red from 5 % on
     )
     axes.imshow(colours, aspect="equal")
-    if number <= READABLE_CLASSES:
+    if number <= READABLE_CLASSES and cell >= READABLE_CELL:
         for row, column in np.argwhere(counts).tolist():
             dark = shares[row, column] > 0.6 if row == column else colours[row, column, 1] < 0.55
             colour = "white" if dark else INK
-            axes.text(column, row - 0.12, f"{counts[row, column]:,}", ha="center", va="center", color=colour)
+            axes.text(column, row - 0.12, f"{counts[row, column]:,}", ha="center", va="center", color=colour,
+                      fontsize=8 if card else 9)  # fmt: skip
             percent = f"{shares[row, column]:.1%}".replace("100.0%", "100%")
-            axes.text(column, row + 0.26, percent, ha="center", va="center", color=colour, fontsize=6.5)
+            axes.text(column, row + 0.26, percent, ha="center", va="center", color=colour, fontsize=7)
     long_names = max(map(len, classes)) > 3
-    axes.set_xticks(range(number), classes, rotation=40 if long_names else 0, ha="right" if long_names else "center",
+    labelled = range(0, number, ceil(READABLE_LABEL / cell))
+    names = [classes[i] for i in labelled]
+    axes.set_xticks(labelled, names, rotation=40 if long_names else 0, ha="right" if long_names else "center",
                     rotation_mode="anchor" if long_names else "default")  # fmt: skip
-    axes.set_yticks(range(number), classes)
+    axes.set_yticks(labelled, names)
     axes.set_xticks(np.arange(number + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(number + 1) - 0.5, minor=True)
     axes.grid(which="minor", color=FAINT, linewidth=0.6)
@@ -79,12 +97,12 @@ def confusion_matrix(scores: Scores, classes: Sequence[str]) -> Figure:
 
 
 @STYLE
-def class_accuracy(scores: Scores) -> Figure:
+def class_accuracy(scores: Scores, *, card: bool = False) -> Figure:
     """The accuracy (recall) of each class, with its 95 % interval; the axis starts near the worst."""
     recalls = np.array([c.recall for c in scores.classes])
     intervals = np.array([wilson_interval(round(c.recall * c.images), c.images) for c in scores.classes])  # (C, 2)
     places = np.arange(len(recalls))
-    figure = Figure(figsize=(5.6, 1.2 + 0.26 * len(recalls)), layout="constrained")
+    figure = Figure(figsize=(CARD if card else 5.6, 1.2 + 0.26 * len(recalls)), layout="constrained")
     axes = figure.add_subplot()
     lowest = min(recalls.min(), float(np.median(intervals[:, 0])))
     start = max(s for s in AXIS_STARTS if s <= max(lowest - 0.1 * (1 - lowest), 0.0))
@@ -98,27 +116,29 @@ def class_accuracy(scores: Scores) -> Figure:
     axes.spines["left"].set_visible(False)
     axes.set_xlim(start, 1.0)
     axes.set_ylim(len(recalls) - 0.4, -0.6)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
     axes.set_title(f"Accuracy by class; all together {scores.accuracy:.2%} (dashed)")
     return figure
 
 
 @STYLE
-def mistakes(images: Tensor, scores: Scores) -> Figure:
-    """The worst mistakes: images uint8 (K, H, W), in the order of `scores.mistakes`."""
+def mistakes(images: Tensor, scores: Scores, *, card: bool = False) -> Figure:
+    """The worst mistakes: images uint8 (K, H, W), in the order of `scores.mistakes`; on a card the first of them."""
     if not scores.mistakes:
         figure = Figure(figsize=(4.5, 1.2))
         figure.text(0.5, 0.5, f"No mistake among {scores.images:,} images", ha="center", va="center")
         return figure
-    columns = min(5, len(scores.mistakes))
-    rows = ceil(len(scores.mistakes) / columns)
-    figure, grid = _grid(rows, columns, cell=(1.25, 1.62), least_width=3.6)
-    for axes, image, mistake in zip(grid, images, scores.mistakes, strict=False):
+    worst = scores.mistakes[:CARD_MISTAKES] if card else scores.mistakes
+    columns = min(5, len(worst))
+    cell = (CARD / 5, 1.36) if card else (1.25, 1.62)
+    figure, grid = _grid(ceil(len(worst) / columns), columns, cell, least_width=CARD if card else 3.6)
+    for axes, image, mistake in zip(grid, images, worst, strict=False):
         axes.imshow(image.numpy(), cmap="gray_r", vmin=0, vmax=255)
-        axes.set_title(mistake.truth, fontsize=8, loc="left", pad=3)
-        axes.set_title(f"#{mistake.index}", fontsize=6, loc="right", pad=3, color=SOFT)
+        axes.set_title(mistake.truth, fontsize=7.5 if card else 8, loc="left", pad=3)
+        axes.set_title(f"#{mistake.index}", fontsize=7 if card else 6, loc="right", pad=3, color=SOFT)
         axes.set_xlabel(f"{mistake.guess}  {mistake.confidence:.0%}", fontsize=8, color=WRONG, loc="left", labelpad=3)
-    shown = "all" if len(scores.mistakes) == scores.images - scores.correct else f"the worst {len(scores.mistakes)}"
+    shown = "all" if len(worst) == scores.images - scores.correct else f"the worst {len(worst)}"
     figure.suptitle(
         f"{_wrong(scores).capitalize()}; {shown}: label above, predicted below", fontsize=10, x=0.02, ha="left"
     )
@@ -127,9 +147,9 @@ def mistakes(images: Tensor, scores: Scores) -> Figure:
 
 @STYLE
 def batch(images: Tensor, labels: Tensor, classes: Sequence[str]) -> Figure:
-    """A training batch: augmented and normalised images, float (B, 1, H, W), with labels int64 (B,)."""
+    """A training batch as a card: augmented and normalised images, float (B, 1, H, W), with labels int64 (B,)."""
     columns = min(8, len(images))
-    figure, grid = _grid(ceil(len(images) / columns), columns, cell=(0.85, 0.98), least_width=4.2)
+    figure, grid = _grid(ceil(len(images) / columns), columns, cell=(CARD / 8, 0.8), least_width=CARD)
     low, high = float(images.min()), float(images.max())
     for axes, image, label in zip(grid, images, labels, strict=False):
         axes.imshow(image.squeeze(0).numpy(), cmap="gray", vmin=low, vmax=high)

@@ -20,36 +20,51 @@ RIGHT, WRONG, MISSED, FAINT = rgb(BLUE), rgb(ACCENT), (224, 142, 11), (150, 150,
 
 GAP = 6  # pixels between pages
 SHOWN, COLUMNS = 12, 4  # pages of a drawing, in all and per row
+CARD_SHOWN, CARD_COLUMNS = 6, 2  # the same on a card of TensorBoard
+CARD = 500  # width of a card in pixels
 
 
-def pictures(scores: Sequence[PageScore]) -> dict[str, Picture]:
-    """The first pages with the digits found on them, and the pages with the most faults, by name."""
-    chosen = {"pages": scores[:SHOWN], "worst_pages": worst_first(scores)[:SHOWN]}
-    return {name: side_by_side([judged(score) for score in some], COLUMNS) for name, some in chosen.items()}
+def pictures(scores: Sequence[PageScore], *, card: bool = False) -> dict[str, Picture]:
+    """The first pages with the digits found on them, and the pages with the most faults, by name.
+
+    For a card of TensorBoard there are fewer, each scaled, so that the drawing is at most 500 pixels wide.
+    """
+    shown, columns, side = (CARD_SHOWN, CARD_COLUMNS, card_side(CARD_COLUMNS)) if card else (SHOWN, COLUMNS, None)
+    chosen = {"pages": scores[:shown], "worst_pages": worst_first(scores)[:shown]}
+    return {name: side_by_side([judged(score, side) for score in some], columns) for name, some in chosen.items()}
 
 
-def judged(score: PageScore) -> Picture:
-    """A page with a box, and the class above it, for each digit found and each digit missed."""
-    picture = _coloured(score.page.pixels)
+def card_side(columns: int) -> int:
+    """The longer side, in pixels, of each of so many drawings beside each other on a card of TensorBoard."""
+    return CARD // columns - GAP
+
+
+def judged(score: PageScore, side: int | None = None) -> Picture:
+    """A page with a box, and the class above it, for each digit found and each digit missed.
+
+    `side` is the longer side of the drawing in pixels; None: the page's own.
+    """
+    picture, scale = _scaled(score.page.pixels, side)
     found, missed = score.found, set(range(len(score.page.labels))) - set(score.matches.tolist())
     for row in sorted(missed):
         unclear = score.page.labels[row] == UNCLEAR
-        _box(
-            picture, score.page.boxes[row], FAINT if unclear else MISSED, "" if unclear else str(score.page.labels[row])
-        )
+        text = "" if unclear else str(score.page.labels[row])
+        _box(picture, scale * score.page.boxes[row], FAINT if unclear else MISSED, text)
     classes = found.probabilities.argmax(1).tolist()
     for box, predicted, label in zip(found.boxes, classes, score.true_labels.tolist(), strict=True):
         colour = FAINT if label == UNCLEAR else RIGHT if predicted == label else WRONG
         text = f"{predicted}" if label in (predicted, NONE, UNCLEAR) else f"{predicted} not {label}"
-        _box(picture, box, colour, text)
+        _box(picture, scale * box, colour, text)
     return picture
 
 
-def labelled(pixels: Grey, boxes: npt.NDArray[np.float32], labels: npt.NDArray[np.integer]) -> Picture:
-    """A page, or a crop of one, with its digits' boxes (n, 4) and classes (n,)."""
-    picture = _coloured(pixels)
+def labelled(
+    pixels: Grey, boxes: npt.NDArray[np.float32], labels: npt.NDArray[np.integer], side: int | None = None
+) -> Picture:
+    """A page, or a crop of one, with its digits' boxes (n, 4) and classes (n,); `side` as for `judged`."""
+    picture, scale = _scaled(pixels, side)
     for box, label in zip(boxes, labels.tolist(), strict=True):
-        _box(picture, box, FAINT if label == UNCLEAR else RIGHT, "" if label == UNCLEAR else str(label))
+        _box(picture, scale * box, FAINT if label == UNCLEAR else RIGHT, "" if label == UNCLEAR else str(label))
     return picture
 
 
@@ -70,8 +85,14 @@ def png(picture: Picture) -> bytes:
     return content.tobytes()
 
 
-def _coloured(pixels: Grey) -> Picture:
-    return np.repeat(pixels[..., None], 3, axis=2)
+def _scaled(pixels: Grey, side: int | None) -> tuple[Picture, float]:
+    """Pixels in three channels, their longer side as given, and the factor by which they were scaled."""
+    scale = 1.0 if side is None else side / max(pixels.shape)
+    if scale != 1:
+        size = [max(1, round(scale * length)) for length in reversed(pixels.shape)]
+        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        pixels = cv2.resize(pixels, size, interpolation=how).astype(np.uint8, copy=False)
+    return np.repeat(pixels[..., None], 3, axis=2), scale
 
 
 def _box(picture: Picture, box: npt.NDArray[np.float32], colour: tuple[int, int, int], text: str) -> None:

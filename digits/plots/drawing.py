@@ -6,6 +6,7 @@ Without pyplot, which keeps every figure in memory and may need a display.
 from __future__ import annotations
 
 import io
+from typing import Literal
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -38,8 +39,11 @@ STYLE = rc_context(
 """Decorator for functions that make or draw figures: ticks get their style when they are drawn."""
 
 
-def png(figure: Figure) -> bytes:
-    """A figure as a PNG file's content."""
+CARD, CARD_DPI = 5.0, 100  # width of a figure in inches, and its resolution: 500 pixels, as wide as a TensorBoard card
+
+
+def png(figure: Figure, dpi: float | Literal["figure"] = "figure") -> bytes:
+    """A figure as a PNG file's content, in its own resolution or another one in dots per inch."""
     content = io.BytesIO()
-    figure.savefig(content, format="png")
+    figure.savefig(content, format="png", dpi=dpi)
     return content.getvalue()

@@ -30,9 +30,10 @@ class Dashboard(Callback):
     """Writes texts, a row in HPARAMS and the plots of the task's module to TensorBoard.
 
     The net's input is shown at the start. After every `every_n_epochs` epochs, plots of the current weights and their
-    predictions follow under `val/`; at the end, those of the best epoch, whose weights are kept, under `best/`. With
-    `every_n_epochs=0` there are none in between; with None, as for the trials of a search, there are no plots at all.
-    Steps are not slowed down, and the trained weights are the same to the bit without this callback.
+    predictions follow under `val/`; at the end, those of the best epoch, whose weights are kept, under `best/`, and
+    after the test their predictions for the test split under `test/`. With `every_n_epochs=0` there are none in
+    between; with None, as for the trials of a search, there are no plots at all. Steps are not slowed down, and the
+    trained weights are the same to the bit without this callback.
     """
 
     def __init__(self, every_n_epochs: int | None, run_directory: Path) -> None:
@@ -58,7 +59,8 @@ class Dashboard(Callback):
                 add_row(writer, row, columns, results(module.task), fresh=fresh)
                 writer.add_text("config", _code(record.config.tree()))
                 writer.add_text("origin", _code({key: recorded[key] for key in ORIGIN if key in recorded}))
-            writer.add_custom_scalars(layout(module.task))
+            if fresh:  # once: a run that is resumed has it
+                writer.add_custom_scalars(layout(module.task))
         if fresh and self.every_n_epochs is not None:
             with isolate_rng():
                 module.show_input(writers, _data(trainer))
@@ -101,9 +103,12 @@ class Dashboard(Callback):
 
     @override
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write the test metrics in HPARAMS."""
+        """Show the predictions for the test split, and write its metrics in HPARAMS."""
+        module, writers = as_task(pl_module), _writers(trainer)
         measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        _add_results(trainer, as_task(pl_module).task, "test", measured)
+        _add_results(trainer, module.task, "test", measured)
+        if writers and self.every_n_epochs is not None:
+            module.show(writers, "test", module.evaluated_net, _data(trainer), trainer.global_step)
 
     def _show(self, stage: str, trainer: L.Trainer, module: AnyTask, net: nn.Module, step: int) -> None:
         data, writers = _data(trainer), _writers(trainer)
@@ -117,9 +122,10 @@ class Dashboard(Callback):
 
 
 def layout(task: Task) -> dict[str, dict[str, list[object]]]:
-    """The charts under CUSTOM SCALARS: each metric in training and validation. Their tags are regular expressions."""
+    """The charts under CUSTOM SCALARS: each metric of the three splits. Their tags are regular expressions."""
     names = [metric.name for metric in task.metrics]
-    return {"curves": {name: ["Multiline", [f"^train/{name}$", f"^val/{name}$"]] for name in names}}
+    splits = ("train", "val", "test")
+    return {"curves": {name: ["Multiline", [f"^{split}/{name}$" for split in splits]] for name in names}}
 
 
 def _writers(trainer: L.Trainer) -> list[SummaryWriter]:

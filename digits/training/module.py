@@ -86,7 +86,7 @@ class Classifier(TaskModule[Batch, Tensor]):
         self, writers: Sequence[SummaryWriter], stage: str, net: nn.Module, data: L.LightningDataModule, step: int
     ) -> None:
         """Show the confusion matrix, the worst mistakes and the precision-recall curves; at the end the projector."""
-        pictures.show(writers, stage, net, data, step)
+        pictures.show(writers, stage, net, data, step, views=len(self.shifts) if stage == "test" else 1)
 
 
 def top1(num_classes: int) -> MulticlassAccuracy:

@@ -32,22 +32,28 @@ def show_input(writers: Sequence[SummaryWriter], net: nn.Module, data: L.Lightni
     if not isinstance(data, MNISTDataModule):
         return
     images, labels = _first_batch(data)
-    inputs = figures.png(figures.batch(images, labels, data.classes))
+    inputs = figures.card_png(figures.batch(images, labels, data.classes))
     for writer in writers:
         add_picture(writer, "train/input", inputs, 0)
         add_graph(writer, net, images[:1])
 
 
-def show(writers: Sequence[SummaryWriter], stage: str, net: nn.Module, data: L.LightningDataModule, step: int) -> None:
-    """Show a net's predictions for the validation split: plots, and a precision-recall curve per class."""
-    if not isinstance(data, MNISTDataModule) or data.val is None:
+def show(
+    writers: Sequence[SummaryWriter], stage: str, net: nn.Module, data: L.LightningDataModule, step: int, views: int = 1
+) -> None:
+    """Show a net's predictions for the stage's split: plots, and a precision-recall curve per class.
+
+    The split is `test` in the stage of that name, else the validation split; `views` of each image are averaged.
+    """
+    if not isinstance(data, MNISTDataModule):
         return
-    predictions = predict(net, data.val, data.normalise, data.eval_batch_size, embed=stage == "best")
+    split = data.test if stage == "test" else data.val
+    if split is None:
+        return
+    predictions = predict(net, split, data.normalise, data.eval_batch_size, views=views, embed=stage == "best")
     scores = score(predictions, data.classes)
-    drawn = {
-        name: figures.png(figure)
-        for name, figure in figures.pictures(predictions, scores, data.val, data.classes).items()
-    }
+    plots = figures.pictures(predictions, scores, split, data.classes, card=True)
+    drawn = {name: figures.card_png(figure) for name, figure in plots.items()}
     for writer in writers:
         for name, content in drawn.items():
             add_picture(writer, f"{stage}/{name}", content, step)
@@ -55,7 +61,7 @@ def show(writers: Sequence[SummaryWriter], stage: str, net: nn.Module, data: L.L
             is_class, probability = predictions.labels == i, predictions.probabilities[:, i]
             writer.add_pr_curve(f"{stage}/precision_recall/{name}", is_class, probability, step)
         if predictions.embeddings is not None:
-            _add_embeddings(writer, predictions, data.val, data.classes)
+            _add_embeddings(writer, predictions, split, data.classes)
 
 
 def add_picture(writer: SummaryWriter, tag: str, png: bytes, step: int) -> None:

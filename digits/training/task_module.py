@@ -126,9 +126,10 @@ class TaskModule(L.LightningModule, Generic[B, Answers]):
     def show(
         self, writers: Sequence[SummaryWriter], stage: str, net: nn.Module, data: L.LightningDataModule, step: int
     ) -> None:
-        """Show a net's predictions for the validation split in TensorBoard; nothing by default.
+        """Show a net's predictions for the validation or the test split in TensorBoard; nothing by default.
 
-        `stage` starts the tags: `val` during training, `best` at its end, for the weights that are kept.
+        `stage` starts the tags: `val` during training; `best` at its end, for the weights that are kept; `test` for
+        their predictions for the test split, where all others are for the validation split.
         """
 
     # ---- The net --------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
 from digits.data.datasets import FASHION
@@ -60,6 +61,59 @@ def test_long_class_names_do_not_overlap(clothes: Scores) -> None:
     names = figure.axes[0].get_xticklabels()
     assert {name.get_rotation() for name in names} == {40.0}
     assert all(name.get_window_extent().y0 >= 0 and name.get_window_extent().x0 >= 0 for name in names)
+
+
+def words(figure: Figure) -> list[Text]:
+    """All text that is drawn."""
+    return [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+
+
+def test_a_card_is_500_pixels_wide_and_its_text_readable_there(clothes: Scores) -> None:
+    images = torch.zeros(4, 28, 28, dtype=torch.uint8)
+    drawn = {
+        "confusion_matrix": figures.confusion_matrix(clothes, FASHION, card=True),
+        "class_accuracy": figures.class_accuracy(clothes, card=True),
+        "worst_mistakes": figures.mistakes(images, clothes, card=True),
+        "batch": figures.batch(torch.rand(32, 1, 28, 28), torch.arange(32) % 10, FASHION),
+        "reliability": figures.reliability_diagram([Bin(10, 5, 0.4), Bin(90, 81, 0.95)], 0.055),
+    }
+    for name, figure in drawn.items():
+        width, height = Image.open(io.BytesIO(figures.card_png(figure))).size
+        assert (width, height <= 600) == (460 if name == "reliability" else 500, True), name
+        assert min(float(text.get_fontsize()) for text in words(figure)) >= 7, f"{name}: 7 points are 9.7 pixels"
+        drawn_box = figure.get_tightbbox()  # inches
+        assert drawn_box.x0 > -0.01, f"{name}: cut off on the left"
+        assert drawn_box.x1 < figure.get_figwidth() + 0.01, f"{name}: cut off on the right"
+
+
+def test_numbers_of_neighbouring_cells_do_not_touch_on_a_card() -> None:
+    """The widest that a cell can hold: counts of four digits in all of them."""
+    labels = [label for label in range(10) for _ in range(20_000)]
+    guesses = [number % 10 for number in range(200_000)]
+    figure = figures.confusion_matrix(scores_of(guesses, labels, FASHION), FASHION, card=True)
+    figures.card_png(figure)
+    counts = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text() == "2,000"]
+    assert len(counts) == 100
+    assert all(left.x1 < right.x0 for left, right in pairwise(counts) if left.y0 == right.y0 and left.x0 < right.x0)
+
+
+def test_a_card_of_many_classes_leaves_out_what_is_too_small() -> None:
+    classes = [f"{number}" for number in range(40)]
+    labels = [label for label in range(40) for _ in range(2)]
+    scores = scores_of(labels, labels, tuple(classes))
+    card, file = (figures.confusion_matrix(scores, classes, card=card) for card in (True, False))
+    assert [label.get_text() for label in card.axes[0].get_yticklabels()] == classes[::2]
+    assert [label.get_text() for label in file.axes[0].get_yticklabels()] == classes
+    assert not texts(card)
+
+
+def test_a_card_shows_the_first_twenty_mistakes() -> None:
+    labels, images = [0] * 30, torch.zeros(25, 28, 28, dtype=torch.uint8)
+    scores = scores_of([1] * 30, labels, ("a", "b"))
+    for card, shown in ((True, 20), (False, 25)):
+        figure = figures.mistakes(images, scores, card=card)
+        assert sum(bool(axes.images) for axes in figure.axes) == shown
+        assert figure.get_suptitle() == f"30 of 30 wrong; the worst {shown}: label above, predicted below"
 
 
 def test_class_accuracy_begins_below_the_worst_class_and_tells_every_value(clothes: Scores) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,17 +13,22 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from tensorboard.util import tensor_util
 
 from digits.config.schema import Experiment
 from digits.config.task import CLASSIFICATION
+from digits.evaluating.predictions import Predictions, predict
+from digits.hydra_app.resolve import experiment_of
 from digits.runs.read import read_result
 from digits.runs.schema import RecordedConfig
 from digits.training import experiment as experiment_module
 from digits.training.dashboard import Dashboard
 from digits.training.hparams import HPARAMS, hyperparameters, results
 from digits.training.job import run_job
+from tests.support.runs import composed
 
 MakeExperiment = Callable[..., Experiment]
 PICTURES = {"class_accuracy", "confusion_matrix", "reliability", "worst_mistakes"}
@@ -50,20 +56,29 @@ def steps(run: Path, tag: str) -> list[int]:
 # ---- What is there --------------------------------------------------------------------------------
 
 
-def test_pictures_during_training_and_of_the_best_epoch(dashboard_run: Path) -> None:
+def test_pictures_during_training_of_the_best_epoch_and_of_the_test(dashboard_run: Path) -> None:
     assert tags(dashboard_run, "images") == {
         "train/input",
-        *(f"{s}/{name}" for s in ("val", "best") for name in PICTURES),
+        *(f"{s}/{name}" for s in ("val", "best", "test") for name in PICTURES),
     }
     batches = 1257 // 64 + 1
     assert steps(dashboard_run, "train/input") == [0]
     assert steps(dashboard_run, "val/confusion_matrix") == [2 * batches - 1]  # the last step's, as the curves
     assert steps(dashboard_run, "best/confusion_matrix") == [3 * batches]
+    (tested,) = events_of(dashboard_run).Scalars("test/accuracy")
+    assert steps(dashboard_run, "test/worst_mistakes") == [tested.step]
+
+
+def test_pictures_are_as_wide_as_a_card(dashboard_run: Path) -> None:
+    events = events_of(dashboard_run)
+    sizes = {tag: events.Images(tag)[0] for tag in tags(dashboard_run, "images")}
+    assert {(image.width, tag.endswith("reliability")) for tag, image in sizes.items()} == {(500, False), (460, True)}
+    assert max(image.height for image in sizes.values()) <= 600
 
 
 def test_precision_recall_curves_of_every_class(dashboard_run: Path) -> None:
     found = {tag for tag in tags(dashboard_run, "tensors") if "precision_recall" in tag}
-    assert found == {f"{stage}/precision_recall/{digit}" for stage in ("val", "best") for digit in range(10)}
+    assert found == {f"{stage}/precision_recall/{digit}" for stage in ("val", "best", "test") for digit in range(10)}
 
 
 def test_a_precision_recall_curve_counts_the_images(dashboard_run: Path) -> None:
@@ -71,6 +86,51 @@ def test_a_precision_recall_curve_counts_the_images(dashboard_run: Path) -> None
     counts = tensor_util.make_ndarray(event.tensor_proto)  # (6, thresholds)
     assert set(counts[:4].sum(0).tolist()) == {180.0}  # true and false positives and negatives
     assert (counts[0] + counts[3]).tolist() == [18.0] * counts.shape[1]  # images of a 3, recognised or not
+
+
+def test_each_metrics_three_splits_share_a_chart(dashboard_run: Path) -> None:
+    (tensor,) = events_of(dashboard_run).Tensors("custom_scalars__config__")
+    (category,) = Layout.FromString(tensor.tensor_proto.string_val[0]).category
+    charts = {chart.title: list(chart.multiline.tag) for chart in category.chart}
+    assert charts == {
+        name: [f"^{split}/{name}$" for split in ("train", "val", "test")] for name in ("loss", "accuracy")
+    }
+    for name in charts:
+        assert {f"{split}/{name}" for split in ("train", "val", "test")} <= tags(dashboard_run, "scalars")
+
+
+def test_a_run_that_is_resumed_writes_no_second_layout(dashboard_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(dashboard_run, run)
+    run_job(experiment_of(composed(f"resume={run}", "trainer.max_epochs=4"), ["trainer.max_epochs=4"]), run, [])
+    layouts = [
+        value
+        for file in run.glob("*tfevents*")
+        for event in EventFileLoader(str(file)).Load()
+        for value in event.summary.value
+        if value.tag == "custom_scalars__config__"
+    ]
+    assert len(layouts) == 1
+
+
+@pytest.mark.parametrize("views", [1, 5])
+def test_what_is_shown_of_the_test_is_what_was_tested(
+    experiment: MakeExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, views: int
+) -> None:
+    shown: list[Predictions] = []
+
+    def spy(*arguments: object, **options: object) -> Predictions:
+        shown.append(predict(*arguments, **options))  # type: ignore[arg-type]  # passed on as they come
+        return shown[-1]
+
+    monkeypatch.setattr("digits.training.pictures.predict", spy)
+    run_job(experiment("callbacks=dashboard", f"test_views={views}", "model=logistic"), tmp_path, [])
+    record = read_result(tmp_path)
+    best, tested = shown
+    assert (len(best), len(tested)) == (record.data.val, record.data.test)
+    for predictions, split in ((best, "val"), (tested, "test")):
+        assert float(predictions.right.double().mean()) == pytest.approx(record.metrics[f"{split}/accuracy"])
+        assert float(predictions.losses.mean()) == pytest.approx(record.metrics[f"{split}/loss"], rel=1e-4)
 
 
 def test_the_configuration_is_shown_as_yaml(dashboard_run: Path) -> None:
@@ -223,7 +283,7 @@ def test_without_validation_there_is_still_a_row_and_the_input(experiment: MakeE
         tmp_path,
         [],
     )
-    assert tags(tmp_path, "images") == {"train/input"}
+    assert tags(tmp_path, "images") == {"train/input", *(f"test/{name}" for name in PICTURES)}
     scalars = events_of(tmp_path)
     assert [event.value for event in scalars.Scalars("hp/test_accuracy")][-1] > 0.5
     assert len(scalars.Scalars("hp/val_accuracy")) == 1

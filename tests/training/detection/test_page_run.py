@@ -65,11 +65,15 @@ def test_the_record_says_what_was_measured(page_run: Path) -> None:
 def test_tensorboard_shows_crops_and_pages(page_run: Path) -> None:
     events = EventAccumulator(str(page_run), size_guidance={"images": 0, "scalars": 0})
     events.Reload()
-    shown = {"train": ("crops", "pages"), "val": ("pages", "worst_pages"), "best": ("pages", "worst_pages")}
+    found = ("pages", "worst_pages")
+    shown = {"train": ("crops", "pages"), "val": found, "best": found, "test": found}
     assert {*events.Tags()["images"]} == {f"{stage}/{name}" for stage, names in shown.items() for name in names}
     assert len(events.Images("val/pages")) == 2, "one an epoch"
     crops = events.Images("train/crops")[0]
-    assert (crops.width, crops.height) == (8 * (96 + 6), 2 * (96 + 6)), "16 of 96 pixels, 8 in a row"
+    assert (crops.width, crops.height) == (4 * 125, 4 * 125), "16, 4 in a row"
+    assert {events.Images(tag)[0].width for tag in events.Tags()["images"]} == {500}, "a card's width"
+    (tested,) = events.Images("test/worst_pages")
+    assert tested.step == events.Scalars("test/pages")[0].step
     assert {f"hp/{split}_{name}" for split in ("val", "test") for name in METRICS} <= {*events.Tags()["scalars"]}
     assert events.Tags()["graph"]
 
