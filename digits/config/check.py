@@ -73,6 +73,7 @@ def check(config: Tree) -> Experiment:
             *_check_data(experiment.data, experiment.model),
             *_check_weights(experiment),
             *_check_plateau(experiment),
+            *_check_find_lr(experiment),
             *check_lengths(experiment),
             *_check_device(experiment),
             *_check_paths(experiment),
@@ -234,6 +235,13 @@ def _check_plateau(experiment: Experiment) -> list[Fault]:
         return []
     why = "but data.val_size=0 validates nothing; take train/loss, or another schedule"
     return [Fault("scheduler.monitor", f"is {monitor}, {why}")]
+
+
+def _check_find_lr(experiment: Experiment) -> list[Fault]:
+    """A search for a learning rate that replaces none."""
+    if not experiment.trainer.find_lr or isinstance(lr := experiment.optimizer.get("lr"), int | float):
+        return []
+    return [Fault("trainer.find_lr", f"replaces optimizer.lr, which is {lr}; add a number with +optimizer.lr")]
 
 
 def _check_device(experiment: Experiment) -> list[Fault]:

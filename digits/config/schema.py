@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BeforeValidator, ConfigDict, Field, SerializeAsAny
+from pydantic import BeforeValidator, ConfigDict, Field, SerializeAsAny, model_validator
 
 from digits.config import data as of_data
 from digits.config.data import Data, DataSet, ImageFolder, Pages, Reader
@@ -52,10 +52,20 @@ class Trainer(Section):
     channels_last: bool = Field(description="memory layout of images: channels innermost")
     ema_decay: Fraction | None = Field(description="keep an exponential moving average of the weights; null: don't")
     on_nonfinite: Literal["stop", "skip", "ignore"] = Field(description="reaction to a loss or gradient not finite")
+    find_lr: bool | Literal["use"] = Field(
+        description="suggest a learning rate before training, and plot the search; use: train with it, too"
+    )
+
+    @model_validator(mode="after")
+    def _search_is_on_one_device(self) -> Trainer:
+        several = len(self.devices) > 1 if isinstance(self.devices, list) else self.devices != 1
+        if self.find_lr and (several or (self.model_extra or {}).get("num_nodes", 1) != 1):
+            raise ValueError("find_lr is for one device; set trainer.devices=1, then train on more with optimizer.lr")
+        return self
 
     def lightning_arguments(self) -> Tree:
         """The arguments of Lightning's Trainer: all keys but those that digits itself reads."""
-        return self.model_dump(exclude={"channels_last", "ema_decay", "on_nonfinite"})
+        return self.model_dump(exclude={"channels_last", "ema_decay", "on_nonfinite", "find_lr"})
 
 
 def _as_described(section: object) -> object:

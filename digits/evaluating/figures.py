@@ -1,4 +1,4 @@
-"""Plots for TensorBoard and for files: a net's input and its predictions.
+"""Plots for TensorBoard and for files: a net's predictions, its input, and the search for its learning rate.
 
 Pure functions, without matplotlib's pyplot.
 
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from math import ceil
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -180,6 +181,29 @@ def reliability_diagram(bins: Sequence[Bin], calibration_error: float) -> Figure
     for axis in (top.xaxis, top.yaxis, bottom.xaxis):
         axis.set_major_formatter(PercentFormatter(1.0))
     top.set_title(f"Expected calibration error {calibration_error:.2%}")
+    return figure
+
+
+@STYLE
+def lr_search(
+    rates: Sequence[float], losses: Sequence[float], smoothed: npt.NDArray[np.float64], suggestion: float | None
+) -> Figure:
+    """The search for a learning rate as a card: each loss, the smoothed ones as a line, and the rate that is suggested.
+
+    Losses far above the first ones are cut off: the last ones diverge.
+    """
+    figure = Figure(figsize=(CARD, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(rates, losses, ".", color=SOFT, markersize=4, alpha=0.6)
+    axes.plot(rates, smoothed, color=BLUE, linewidth=1.6)
+    if suggestion is not None:
+        axes.axvline(suggestion, color=ACCENT, linewidth=1.2)
+    low, high = float(np.min(losses)), float(np.max(losses[:10]))
+    span = high - low or 1.0
+    axes.set(xscale="log", xlabel="learning rate", ylabel="training loss", ylim=(low - 0.1 * span, high + 0.3 * span))
+    lowest = rates[int(np.argmin(smoothed))]
+    found = f"falls most steeply at {suggestion:g}, lowest at {lowest:.1g}" if suggestion else "does not fall"
+    axes.set_title(f"Training loss: {found}")
     return figure
 
 

@@ -28,7 +28,7 @@ from digits.processes.slurm import requeued
 from digits.runs.init_from import begin, check_same, knows_none
 from digits.runs.layout import BEST, RESULT, SIGN_OF_LIFE
 from digits.runs.read import find_run, first_process, read_result, status_of
-from digits.runs.resume import keys, once_more, resumable, resumed, still_running, taken_up
+from digits.runs.resume import FOUND, changed_keys, keys, once_more, resumable, resumed, still_running, taken_up
 from digits.runs.schema import RunRecord
 from digits.runs.teachers import find_teachers, trained_anew
 
@@ -36,6 +36,7 @@ VOID_MOMENTUM = (
     "has no effect with scheduler.cycle_momentum=true; leave one of them out, or give its bounds with "
     "+scheduler.base_momentum and +scheduler.max_momentum"
 )
+FOLLOWS_LR = "is computed from optimizer.lr, which trainer.find_lr=use replaces afterwards; give it a value of its own"
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,10 @@ def _checked_by_schema(config: DictConfig, overrides: list[str]) -> Experiment:
     elif tree.get("config_from") is not None:
         tree = once_more(tree, overrides)
     faults: list[Fault] = []
-    if tree.get("resume") is None and tree.get("config_from") is None and (key := void_momentum(config)):
-        faults.append(Fault(key, VOID_MOMENTUM))
+    if tree.get("resume") is None and tree.get("config_from") is None:
+        if key := void_momentum(config):
+            faults.append(Fault(key, VOID_MOMENTUM))
+        faults += [Fault(key, FOLLOWS_LR) for key in _following_lr(config, tree)]
     tree, of_folder = _counted(config, tree)
     faults += of_folder
     if isinstance(tree.get("init_from"), str):
@@ -97,6 +100,17 @@ def _checked_by_schema(config: DictConfig, overrides: list[str]) -> Experiment:
     found = begins if begins in (None, PRETRAINED) else os.path.abspath(begins)  # noqa: PTH100 (links in it stay)
     teachers = [os.path.abspath(run) for run in experiment.teachers]  # noqa: PTH100 (links in it stay)
     return experiment.model_copy(update={"init_from": found, "teachers": teachers})
+
+
+def _following_lr(config: DictConfig, tree: Tree) -> list[str]:
+    """The keys that would have another value with the learning rate that a search finds, but for a schedule's peak."""
+    trainer, optimizer = tree.get("trainer"), tree.get("optimizer")
+    lr = optimizer.get("lr") if isinstance(optimizer, dict) else None
+    if not isinstance(trainer, dict) or trainer.get("find_lr") != "use" or not isinstance(lr, int | float):
+        return []
+    other = config.copy()
+    OmegaConf.update(other, "optimizer.lr", 2 * lr)
+    return [key for key in changed_keys(tree, plain(other)) if key not in FOUND]
 
 
 def _with_absolute_places(tree: Tree) -> Tree:

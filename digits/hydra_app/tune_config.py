@@ -197,6 +197,8 @@ def _check_trial(trial: Experiment, base: Experiment) -> None:
     faults = []
     if trial.trainer.strategy != "auto" or trial.trainer.devices not in (1, "auto"):
         faults.append(Fault("trainer.devices", ONE_DEVICE))
+    if trial.trainer.find_lr:
+        faults.append(Fault("trainer.find_lr", "is for one run; a search of trials takes optimizer.lr as a parameter"))
     if trial.test:
         faults.append(Fault("test", "is true; trials never see the test set; leave it out, tune.test tests the best"))
     judges = ("name", "root", "val_size", "split_seed")

@@ -15,7 +15,7 @@ Pairs: TypeAlias = tuple[tuple[str, str], ...]  # dotted keys and their values, 
 
 CHANGES_NO_RESULT = (
     *("seed", "resume", "config_from", "trust", "data.root", "data.mirrors", "logger", "test"),
-    *("checkpoints", "checkpoint_minutes", "trainer.log_every_n_steps", "trainer.profiler"),
+    *("checkpoints", "checkpoint_minutes", "trainer.log_every_n_steps", "trainer.profiler", "trainer.find_lr"),
     *("trainer.enable_progress_bar", "trainer.enable_model_summary"),
 )
 """The seed, and the keys without effect on results: how a run was started, paths, what was logged, tested and kept."""

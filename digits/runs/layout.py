@@ -9,6 +9,7 @@
       events.out.tfevents…  the same and more for TensorBoard
       train.log           what was printed
       error.txt           the traceback, if it failed
+      lr_find.png         the search that trainer.find_lr asks for
       nonfinite.json      the batch whose loss or gradient was not finite, if there was one
       .hydra/             Hydra's own copy of the configuration, which is not the record
       .claim              the process that works here, while there is one
@@ -22,7 +23,7 @@ new one. Reading takes no torch.
 record without it is of classification (`digits.config.task`).
 
 `config` is the configuration that was asked for, with `trainer.precision: auto` replaced by the precision chosen before
-the first step.
+the first step. After the search of `trainer.find_lr`, that key is false and `optimizer.lr` is the one trained with.
 
 `seconds` has `fit`: the training with its validation and overhead, without the plots at its end, over all starts of the
 run. Older records have more.
@@ -34,11 +35,12 @@ RESULT, MODEL, WEIGHTS, ERROR = "result.json", "model.json", "model.safetensors"
 BEST, LAST, PREVIOUS = "checkpoints/best.ckpt", "checkpoints/last.ckpt", "checkpoints/previous.ckpt"
 DAMAGED = "checkpoints/last.damaged"
 NONFINITE = "nonfinite.json"
+LR_FIND = "lr_find.png"
 SEARCH = "search.json"  # in the directory of a search, which holds its runs
 EVALUATIONS = "evaluation/*/evaluation.json"  # of `digits.evaluate`
 EVENTS = "events.out.tfevents*"
 WRITTEN = (  # what a run writes to, or into: names in its directory
-    *(RESULT, MODEL, WEIGHTS, ERROR, NONFINITE, EVENTS, "checkpoints/", ".hydra/", ".claim"),
+    *(RESULT, MODEL, WEIGHTS, ERROR, NONFINITE, LR_FIND, EVENTS, "checkpoints/", ".hydra/", ".claim"),
     *("metrics.csv", "hparams.yaml", "train.log", "*.part", "wandb", "mlruns", "lightning_logs"),
 )
 FINISHED = ("done", "interrupted", "pruned")

@@ -24,6 +24,9 @@ LENGTHS = {"trainer.max_epochs"}
 
 PLACES = {"data.root", "data.mirrors", "data.cache", "data.material"}  # paths of the data, which differ by machine
 
+FOUND = {"trainer.find_lr", "optimizer.lr", "scheduler.max_lr"}
+"""Keys whose values the search for a learning rate replaces, in the record too."""
+
 ANEW = {"seed", "test", "checkpoints", *PLACES}  # keys that may be changed in a repeated run
 
 NO_LENGTH = "can't be changed on resume, only {0} can; to start from its weights: init_from"
@@ -90,7 +93,10 @@ def taken_up(asked: Tree, overrides: list[str], directory: Path) -> TakenUp:
         why = f"{directory} holds a run with other overrides ({' '.join(former)}); name another directory"
         raise ConfigError(Fault("", why))
     recorded = asked if result.config is None else _completed(result.config, asked)
-    others = _changed(recorded, asked)
+    others = changed_keys(recorded, asked)
+    trainer = asked.get("trainer")
+    if isinstance(trainer, dict) and trainer.get("find_lr"):
+        others = [key for key in others if key not in FOUND]
     if status == "done":
         value = result.metrics.get(result.task.monitored)
         note = f" (recorded with another {few(others)})" if others else ""
@@ -190,13 +196,13 @@ def _given_anew(recorded: Tree, asked: Tree, keys: set[str]) -> Tree:
     return tree
 
 
-def _changed(recorded: Tree, asked: Tree, path: str = "") -> list[str]:
+def changed_keys(recorded: Tree, asked: Tree, path: str = "") -> list[str]:
     """The keys at which two configurations differ, except those about how to start, and those that a run chooses."""
     keys = []
     for key in [*recorded, *(key for key in asked if key not in recorded)]:
         before, now = recorded.get(key), asked.get(key)
         if isinstance(before, dict) and isinstance(now, dict):
-            keys += _changed(before, now, f"{path}{key}.")
+            keys += changed_keys(before, now, f"{path}{key}.")
         elif before != now and f"{path}{key}" not in ("resume", "trust") and not _settled(f"{path}{key}", now):
             keys.append(f"{path}{key}")
     return keys

@@ -27,7 +27,7 @@ from digits.data.base import AnyDataModule
 from digits.training.checkpoints import CheckpointFiles
 from digits.training.distillation import Teacher
 from digits.training.metrics_csv import MetricsCSV
-from digits.training.task_module import AnyTask, Schedule, TaskModule
+from digits.training.task_module import AnyTask, MakeOptimizer, MakeScheduler, Schedule, TaskModule
 
 
 def make_module(
@@ -39,22 +39,11 @@ def make_module(
     accept.
     """
 
-    def make_optimizer(parameters: Iterable[nn.Parameter]) -> Optimizer:
-        return cast(Optimizer, instantiate(config.optimizer, parameters))
-
-    def make_scheduler(optimizer: Optimizer, steps: int, epochs: int) -> Schedule:
-        interval, monitor = str(config.scheduler.get("interval") or "epoch"), config.scheduler.get("monitor")
-        length = steps if interval == "step" else epochs
-        recorded = config.resume is not None or config.config_from is not None  # a record keeps what it has
-        if not recorded and (short := [*short_schedule(config.scheduler, length)]):
-            raise ConfigError(*short)
-        section = with_lengths(config.scheduler, length).without(LIGHTNINGS)
-        return Schedule(cast(LRScheduler, instantiate(section, optimizer)), interval, cast(str | None, monitor))
-
     bind(config.optimizer, net.parameters())  # reports their faults now, not when fitting starts
     bind(config.scheduler.without(LIGHTNINGS), None)
     loss = cast(nn.Module, instantiate(config.loss))
     trainer = config.trainer
+    make_optimizer, make_scheduler = makers(config)
     named = {"net": net, "loss": loss, "make_optimizer": make_optimizer, "make_scheduler": make_scheduler,
              "num_classes": num_classes, "channels_last": trainer.channels_last, "ema_decay": trainer.ema_decay,
              "teacher": teacher, "test_views": config.test_views, "background": background}  # fmt: skip
@@ -70,6 +59,27 @@ def make_module(
     if idle := [key for key, name, is_asked in asked if is_asked and name not in taken]:
         raise ConfigError(*[Fault(key, f"{config.task.target} does not accept it; leave it out") for key in idle])
     return cast(AnyTask, instantiate(config.task, **named))
+
+
+def makers(config: Experiment) -> tuple[MakeOptimizer, MakeScheduler]:
+    """Functions that make the configuration's optimizer, and its schedule once the training's length is known.
+
+    The latter raises ConfigError for a schedule that ends before the training does.
+    """
+
+    def make_optimizer(parameters: Iterable[nn.Parameter]) -> Optimizer:
+        return cast(Optimizer, instantiate(config.optimizer, parameters))
+
+    def make_scheduler(optimizer: Optimizer, steps: int, epochs: int) -> Schedule:
+        interval, monitor = str(config.scheduler.get("interval") or "epoch"), config.scheduler.get("monitor")
+        length = steps if interval == "step" else epochs
+        recorded = config.resume is not None or config.config_from is not None  # a record keeps what it has
+        if not recorded and (short := [*short_schedule(config.scheduler, length)]):
+            raise ConfigError(*short)
+        section = with_lengths(config.scheduler, length).without(LIGHTNINGS)
+        return Schedule(cast(LRScheduler, instantiate(section, optimizer)), interval, cast(str | None, monitor))
+
+    return make_optimizer, make_scheduler
 
 
 def with_lengths(schedule: Target, steps: int) -> Target:

@@ -45,7 +45,7 @@ class Dashboard(Callback):
     @override
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the configuration and the row in HPARAMS; unless the run is resumed, show the net's input too."""
-        writers, module = _writers(trainer), as_task(pl_module)
+        writers, module = writers_of(trainer), as_task(pl_module)
         if not writers:
             return
         record = peek(self.run_directory)  # empty if the trainer has no run directory
@@ -79,7 +79,7 @@ class Dashboard(Callback):
         Not in `on_train_end`: Lightning skips that hook if a resumed run has nothing left to train.
         """
         best = next((c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor), None)
-        if not _writers(trainer) or best is None or not best.best_model_path:
+        if not writers_of(trainer) or best is None or not best.best_model_path:
             return
         if self.every_n_epochs is not None:
             module = as_task(pl_module)
@@ -104,14 +104,14 @@ class Dashboard(Callback):
     @override
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Show the predictions for the test split, and write its metrics in HPARAMS."""
-        module, writers = as_task(pl_module), _writers(trainer)
+        module, writers = as_task(pl_module), writers_of(trainer)
         measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
         _add_results(trainer, module.task, "test", measured)
         if writers and self.every_n_epochs is not None:
             module.show(writers, "test", module.evaluated_net, _data(trainer), trainer.global_step)
 
     def _show(self, stage: str, trainer: L.Trainer, module: AnyTask, net: nn.Module, step: int) -> None:
-        data, writers = _data(trainer), _writers(trainer)
+        data, writers = _data(trainer), writers_of(trainer)
         if not writers or getattr(data, "val", None) is None:
             return
         module.show(writers, stage, net, data, step)
@@ -128,7 +128,7 @@ def layout(task: Task) -> dict[str, dict[str, list[object]]]:
     return {"curves": {name: ["Multiline", [f"^{split}/{name}$" for split in splits]] for name in names}}
 
 
-def _writers(trainer: L.Trainer) -> list[SummaryWriter]:
+def writers_of(trainer: L.Trainer) -> list[SummaryWriter]:
     """TensorBoard's writers, on the first process only; none in a fast_dev_run."""
     loggers = trainer.loggers if trainer.is_global_zero else []
     return [logger.experiment for logger in loggers if isinstance(logger, TensorBoardLogger)]
@@ -141,7 +141,7 @@ def _data(trainer: L.Trainer) -> L.LightningDataModule:
 
 def _add_results(trainer: L.Trainer, task: Task, split: str, metrics: Mapping[str, float]) -> None:
     """Write a split's metrics to the run's row in HPARAMS, which shows the last value of each."""
-    for writer in _writers(trainer):
+    for writer in writers_of(trainer):
         for name in (metric.name for metric in task.headline):
             if f"{split}/{name}" in metrics:
                 writer.add_scalar(f"hp/{split}_{name}", metrics[f"{split}/{name}"], trainer.global_step)

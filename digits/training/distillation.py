@@ -21,16 +21,13 @@ class Teacher:
     def __init__(self, nets: Sequence[nn.Module]) -> None:
         self.nets = [net.eval().requires_grad_(False) for net in nets]
 
-    def to(self, device: torch.device) -> None:
-        """Move the nets to a device."""
-        for net in self.nets:
-            net.to(device)
-
     def __call__(self, images: Tensor) -> Tensor:
-        """Normalised images (B, 1, H, W) to probabilities (B, num_classes).
+        """Normalised images (B, 1, H, W) to probabilities (B, num_classes), on the images' device, where the nets move.
 
         Always in float32: students of every precision learn from the same probabilities.
         """
+        if next(self.nets[0].parameters()).device != images.device:
+            self.nets = [net.to(images.device) for net in self.nets]
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
             return torch.stack([net(images.float()).softmax(1) for net in self.nets]).mean(0)
 

@@ -24,9 +24,19 @@ from digits.runs.record import RunDirectory
 from digits.runs.schema import DataRead, ModelRecord, Outcome, RecordedTarget
 from digits.runs.teachers import find_teachers
 from digits.training import checkpoints, machine
-from digits.training.build import check_batches, make_callbacks, make_loggers, make_module, make_trainer, write_again
+from digits.training.build import (
+    check_batches,
+    make_callbacks,
+    make_loggers,
+    make_module,
+    make_trainer,
+    makers,
+    write_again,
+)
 from digits.training.callbacks import LastSteps, Progress, Pruned, Pruning, Pulse
+from digits.training.dashboard import writers_of
 from digits.training.distillation import read_teacher
+from digits.training.finding_lr.find import find_lr
 from digits.training.nonfinite import NonfiniteGuard
 from digits.training.transfer import read_origin, transfer
 
@@ -83,6 +93,12 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
     if checkpoint is not None:
         check_unchanged(run.record.data, data.checksums, run.path)
     begun = None if origin is None else transfer(net, origin, data.classes)
+    if config.trainer.find_lr and checkpoint is None:
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by Lightning's debugging hook
+            log.info("no search for a learning rate in a fast_dev_run")
+        else:
+            config = find_lr(config, module, data, trainer.strategy.root_device, run, writers_of(trainer))
+            module.make_optimizer, module.make_scheduler = makers(config)
     if trainer.is_global_zero:
         sizes = {"train": len(data.train), "val": len(data.val or ()), "test": len(data.test)}
         read = DataRead(name=data.name, **sizes, checksums=dict(data.checksums))

@@ -70,13 +70,6 @@ class Classifier(TaskModule[Batch, Tensor]):
         return mean_logits([self(images) for images in seen])
 
     @override
-    def on_train_start(self) -> None:
-        """Move the teacher to the device."""
-        super().on_train_start()
-        if self.teacher is not None:
-            self.teacher.to(self.device)
-
-    @override
     def show_input(self, writers: Sequence[SummaryWriter], data: L.LightningDataModule) -> None:
         """Show the first batch, and the net as a graph."""
         pictures.show_input(writers, self.evaluated_net, data)

@@ -50,6 +50,7 @@ SEARCH = Path("outputs", "tune", "logistic")
              "trainer.devices: a trial is one process",
              "test: is true; trials never see the test set"],
         ),
+        (["trainer.find_lr=use"], ["trainer.find_lr: is for one run; a search of trials takes optimizer.lr"]),
         (["optimizer.lr=fast", "~search_space.lr"], ["optimizer.lr: is 'fast'; input should be a valid number"]),
         (["sampler=grid"], ["search_space.lr: is continuous; sampler=grid needs a step"]),
         (["sampler=cmaes", "tune.objective=[val/loss,parameters]"], ["sampler: cmaes searches for one objective"]),

@@ -75,6 +75,7 @@ def test_a_card_is_500_pixels_wide_and_its_text_readable_there(clothes: Scores) 
         "class_accuracy": figures.class_accuracy(clothes, card=True),
         "worst_mistakes": figures.mistakes(images, clothes, card=True),
         "batch": figures.batch(torch.rand(32, 1, 28, 28), torch.arange(32) % 10, FASHION),
+        "lr_search": figures.lr_search([1e-3, 1e-2, 1e-1], [2.0, 1.0, 3.0], np.array([2.0, 1.0, 3.0]), 0.01),
         "reliability": figures.reliability_diagram([Bin(10, 5, 0.4), Bin(90, 81, 0.95)], 0.055),
     }
     for name, figure in drawn.items():

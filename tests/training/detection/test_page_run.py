@@ -17,6 +17,7 @@ from digits.config.check import check
 from digits.config.faults import ConfigError
 from digits.config.types import Tree
 from digits.processes.signals import Interrupted
+from digits.runs.layout import LR_FIND
 from digits.runs.read import read_result
 from digits.training.checkpoints import latest
 from digits.training.job import run_job
@@ -76,6 +77,13 @@ def test_tensorboard_shows_crops_and_pages(page_run: Path) -> None:
     assert tested.step == events.Scalars("test/pages")[0].step
     assert {f"hp/{split}_{name}" for split in ("val", "test") for name in METRICS} <= {*events.Tags()["scalars"]}
     assert events.Tags()["graph"]
+
+
+@pytest.mark.usefixtures("drawn_mnist")
+def test_a_learning_rate_is_searched_on_crops(tmp_path: Path) -> None:
+    run = train(tmp_path, *PAGE_READER, "trainer.max_epochs=1", "trainer.find_lr=true")
+    assert (run / LR_FIND).exists()
+    assert read_result(run).at("config.optimizer.lr") == 0.02
 
 
 # ---- Resumed, and done once more ------------------------------------------------------------------

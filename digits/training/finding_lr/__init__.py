@@ -1,0 +1,1 @@
+"""The search for a learning rate before the training, `trainer.find_lr`."""

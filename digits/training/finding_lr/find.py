@@ -1,0 +1,62 @@
+"""From a search for a learning rate to its plot, its message, and the configuration to train with."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import torch
+from torch.utils.tensorboard import SummaryWriter
+
+from digits.config.faults import ConfigError, Fault
+from digits.config.schema import Experiment
+from digits.data.base import AnyDataModule
+from digits.evaluating import figures
+from digits.runs.atomic import write_bytes
+from digits.runs.layout import LR_FIND
+from digits.runs.record import RunDirectory
+from digits.training.finding_lr.range_test import search
+from digits.training.pictures import add_picture
+from digits.training.task_module import AnyTask
+
+log = logging.getLogger(__name__)
+
+
+def find_lr(
+    config: Experiment,
+    module: AnyTask,
+    data: AnyDataModule,
+    device: torch.device,
+    run: RunDirectory,
+    writers: Sequence[SummaryWriter],
+) -> Experiment:
+    """Search, write the plot to the run's directory and to TensorBoard; returns the configuration to train with.
+
+    With `trainer.find_lr=use` that has the suggested learning rate. It asks for no search, so that a run which repeats
+    it from the record needs none. Raises ConfigError where a rate is to be used and none can be suggested.
+    """
+    use = config.trainer.find_lr == "use"
+    found = search(module, data, config.trainer, device, run.sign_of_life)
+    lr, given = found.suggestion, config.optimizer.get("lr")
+    plot = figures.card_png(figures.lr_search(found.rates, found.losses, found.smoothed, lr))
+    run.once_begun(lambda: write_bytes(run.path / LR_FIND, plot))
+    for writer in writers:
+        add_picture(writer, "train/lr_find", plot, 0)
+    config = config.model_copy(update={"trainer": config.trainer.model_copy(update={"find_lr": False})})
+    if lr is None:
+        why = f"found no learning rate at which the loss falls ({LR_FIND} shows it)"
+        if use:
+            raise ConfigError(Fault("trainer.find_lr", f"{why}; give optimizer.lr instead"))
+        log.warning("trainer.find_lr %s; training with optimizer.lr=%s", why, given)
+        return config
+    log.info("the loss falls most steeply at optimizer.lr=%s (%s); training with %s", lr, LR_FIND, lr if use else given)
+    return with_lr(config, lr) if use else config
+
+
+def with_lr(config: Experiment, lr: float) -> Experiment:
+    """The configuration with another `optimizer.lr`, and the peak of a one-cycle schedule that was the same."""
+    changes = {"optimizer": config.optimizer.changed({"lr": lr})}
+    peak = config.scheduler.get("max_lr")
+    if peak is not None and peak == config.optimizer.get("lr"):
+        changes["scheduler"] = config.scheduler.changed({"max_lr": lr})
+    return config.model_copy(update=changes)
