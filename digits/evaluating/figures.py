@@ -202,8 +202,8 @@ def lr_search(
     span = high - low or 1.0
     axes.set(xscale="log", xlabel="learning rate", ylabel="training loss", ylim=(low - 0.1 * span, high + 0.3 * span))
     lowest = rates[int(np.argmin(smoothed))]
-    found = f"falls most steeply at {suggestion:g}, lowest at {lowest:.1g}" if suggestion else "does not fall"
-    axes.set_title(f"Training loss: {found}")
+    found = f"suggested: {suggestion:g}; loss lowest at {lowest:.1g}" if suggestion else "the loss does not fall"
+    axes.set_title(found)
     return figure
 
 

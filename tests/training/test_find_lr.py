@@ -63,10 +63,12 @@ def falling_at(centre: float, noise: float = 0.0) -> list[float]:
 
 @pytest.mark.parametrize("centre", [1e-4, 3e-3, 0.03])
 @pytest.mark.parametrize("noise", [0.0, 0.05])
-def test_the_suggestion_is_where_the_loss_falls_most_steeply(centre: float, noise: float) -> None:
+def test_the_suggestion_is_midway_from_the_steepest_fall_to_its_end(centre: float, noise: float) -> None:
+    """The logistic curve has 95 % of its fall behind it at a rate 10 ** (log(19) / 3) times that of its centre."""
     suggestion = Search(RATES.tolist(), falling_at(centre, noise)).suggestion
     assert suggestion is not None
-    assert centre / 2 < suggestion < centre * 2
+    wanted = centre * 10 ** (np.log(19) / 3 / 2)
+    assert wanted / 2 < suggestion < wanted * 2
     assert suggestion == float(f"{suggestion:.1e}"), "two digits, so that it can be typed"
 
 
@@ -118,7 +120,7 @@ def test_a_suggestion_alone_changes_nothing_but_is_plotted(
 ) -> None:
     with caplog.at_level("INFO"):
         run_job(experiment(*RANDOM, "trainer.find_lr=true"), tmp_path / "asked", [])
-    assert f"({LR_FIND}); training with 0.006" in caplog.text
+    assert f"({LR_FIND} shows why); training with 0.006" in caplog.text
     run_job(experiment(*RANDOM), tmp_path / "plain", [])
     assert bits(tmp_path / "asked") == bits(tmp_path / "plain")
     assert Image.open(tmp_path / "asked" / LR_FIND).size == (500, 360)

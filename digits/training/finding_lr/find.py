@@ -49,7 +49,7 @@ def find_lr(
             raise ConfigError(Fault("trainer.find_lr", f"{why}; give optimizer.lr instead"))
         log.warning("trainer.find_lr %s; training with optimizer.lr=%s", why, given)
         return config
-    log.info("the loss falls most steeply at optimizer.lr=%s (%s); training with %s", lr, LR_FIND, lr if use else given)
+    log.info("suggested: optimizer.lr=%s (%s shows why); training with %s", lr, LR_FIND, lr if use else given)
     return with_lr(config, lr) if use else config
 
 

@@ -7,10 +7,10 @@ trainer itself, restores neither random numbers nor running metrics, and validat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from itertools import count, islice
-from math import isfinite
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -27,6 +27,7 @@ from digits.training.task_module import AnyBatch, AnyTask
 LOWEST, HIGHEST, STEPS = 1e-6, 10.0, 100  # the learning rates, evenly spaced on a logarithmic scale
 SMOOTH = 3  # standard deviation of the Gaussian that smooths the losses, in steps
 FIRST, DIVERGED = 10, 4.0  # the search ends at this multiple of the mean of so many first losses
+NEARLY = 0.95  # of the fall, after which little is left of it
 NOISE = 2.0  # standard deviations of the losses around the smoothed ones that a fall must exceed
 
 
@@ -45,14 +46,19 @@ class Search(NamedTuple):
 
     @property
     def suggestion(self) -> float | None:
-        """The rate at which the smoothed loss falls most steeply, to two digits; None if it does not fall."""
+        """The suggested rate, to two digits; None if the loss does not fall.
+
+        It is midway, on the logarithmic scale, between where the smoothed loss falls most steeply, as learning sets in,
+        and where it has nearly fallen: beyond that there is little to gain.
+        """
         smoothed = self.smoothed
-        before = slice(int(smoothed.argmin()) + 1)  # the lowest loss
-        noise = np.std((self.losses - smoothed)[before])
-        if smoothed[0] - smoothed.min() <= NOISE * noise:
+        before = slice(int(smoothed.argmin()) + 1)
+        noise, fall = np.std((self.losses - smoothed)[before]), smoothed[0] - smoothed.min()
+        if fall <= NOISE * noise:
             return None
+        fallen = int((smoothed <= smoothed[0] - NEARLY * fall).argmax())
         slopes = np.gradient(smoothed, np.log(self.rates))[before]
-        return float(f"{self.rates[int(slopes.argmin())]:.1e}")
+        return float(f"{math.sqrt(self.rates[int(slopes.argmin())] * self.rates[fallen]):.1e}")
 
 
 def search(
@@ -83,7 +89,7 @@ def search(
                     part = task.loss_of(net(batch.images), batch, "train") / trainer.accumulate_grad_batches
                 fabric.backward(part)
                 loss += float(part.detach())
-            if not isfinite(loss):
+            if not math.isfinite(loss):
                 break
             losses.append(loss)
             if loss > DIVERGED * np.mean(losses[:FIRST]):
