@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure
 from digits.exploring.describe import Bytes, Real
 from digits.exploring.findings import Findings
 from digits.plots.drawing import STYLE, png
+from digits.plots.hover import Mark, mark, marks_of
 from digits.plots.theme import ACCENT, BLUE, INK
 
 PALETTE = mpl.colormaps["tab10"]
@@ -32,11 +34,20 @@ LARGER = mpl.rc_context(
 )
 
 
+class Plot(NamedTuple):
+    """A figure that has been drawn."""
+
+    png: bytes
+    marks: list[Mark]
+
+
 @STYLE
 @LARGER
-def render(draw: Callable[[Findings], Figure], found: Findings) -> bytes:
-    """A figure as a PNG."""
-    return png(draw(found))
+def render(draw: Callable[[Findings], Figure], found: Findings) -> Plot:
+    """A figure as a PNG, and the places that show a value when the pointer is over them."""
+    figure = draw(found)
+    content = png(figure)  # before the marks: it gives the axes their places
+    return Plot(content, marks_of(figure))
 
 
 def name_classes(axes: Axes, classes: tuple[str, ...]) -> None:
@@ -46,20 +57,31 @@ def name_classes(axes: Axes, classes: tuple[str, ...]) -> None:
     axes.tick_params(axis="x", length=0)
 
 
-def gallery(pictures: Sequence[tuple[str, Real | Bytes]], columns: int) -> Figure:
-    """A grid of images, each with a title."""
-    rows = -(-len(pictures) // columns)
-    figure = Figure(figsize=(WIDTH, rows * (WIDTH / columns + 0.25)))
+def gallery(pictures: Sequence[tuple[str, Real | Bytes]], columns: int, texts: Sequence[str] = ()) -> Figure:
+    """A grid of images, each with a title above it; `texts` are shown when the pointer is over them."""
+    height, width = pictures[0][1].shape
+    lines = -(-len(pictures) // columns)
+    scale = columns * (width + 4) / WIDTH  # pixels of the images per inch
+    head = (0.05 + 0.17 * max(title.count("\n") + 1 for title, _ in pictures)) * scale
+    pitch = height + head + 4
+    figure = Figure(figsize=(WIDTH, lines * pitch / scale))
+    axes = figure.add_subplot()
     for i, (title, picture) in enumerate(pictures):
-        axes = figure.add_subplot(rows, columns, i + 1)
-        axes.imshow(picture, vmin=0, vmax=255)
-        axes.set_title(title, loc="center", fontsize=10)
-        axes.set_axis_off()
+        x, y = i % columns * (width + 4), i // columns * pitch
+        axes.imshow(picture, vmin=0, vmax=255, extent=(x, x + width, y + height, y), interpolation="nearest")
+        axes.text(x + width / 2, y - 0.05 * scale, title, ha="center", va="bottom", fontsize=10)
+        if texts:
+            mark(axes, x, y, [texts[i]], width, height)
+    axes.set(xlim=(-2, columns * (width + 4) - 2), ylim=(lines * pitch - head, -head))
+    axes.set_axis_off()
     return figure
 
 
-def rows(pictures: Bytes, names: list[str], *, mark_first: bool = False) -> Figure:
-    """Images (R, C, H, W) in rows, each with its name."""
+def rows(pictures: Bytes, names: list[str], texts: Sequence[Sequence[str]] = (), *, line_after: int = 0) -> Figure:
+    """Images (R, C, H, W) in rows, each row with its name; a line separates the first columns.
+
+    `texts` are shown when the pointer is over the images; an image whose text is empty has none.
+    """
     rows, columns, height, width = pictures.shape
     room = WIDTH - 0.12 * max(map(len, names)) - 0.1  # the width left for the images beside the names
     figure = Figure(figsize=(WIDTH, 0.15 + room * rows * height / (columns * width)))
@@ -67,8 +89,12 @@ def rows(pictures: Bytes, names: list[str], *, mark_first: bool = False) -> Figu
     tile(axes, pictures)
     for row, name in enumerate(names):
         axes.text(-4, (row + 0.5) * (height + 2), name, ha="right", va="center")
-    if mark_first:
-        axes.axvline(width + 0.5, color="C0", linewidth=1.5)
+    told = [(row, column, text) for row, line in enumerate(texts) for column, text in enumerate(line) if text]
+    if told:
+        down, across, words = zip(*told, strict=True)
+        mark(axes, np.array(across) * (width + 2) - 0.5, np.array(down) * (height + 2) - 0.5, words, width, height)
+    if line_after:
+        axes.axvline(line_after * (width + 2) - 1.5, color="C0", linewidth=1.5)
     return figure
 
 

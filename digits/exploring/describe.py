@@ -1,12 +1,13 @@
-"""Statistics of a set of images: counts, moments, ink, bounding boxes, copies and a map of the classes.
+"""Statistics of a set of images: counts, moments, ink, bounding boxes and copies.
 
 Plain numpy on uint8 images (N, H, W), 0 the background, and int64 labels (N,).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from itertools import combinations_with_replacement
+from itertools import chain, combinations_with_replacement
 from typing import NamedTuple
 
 import numpy as np
@@ -32,17 +33,6 @@ class Copies(NamedTuple):
     counts: dict[tuple[str, str], int]  # (a, b): images of b that are also in a; (a, a): repetitions within a
     conflicts: int  # distinct images with more than one label
     groups: list[list[tuple[str, int]]]  # for each set of equal images, the split and row of each
-
-
-class Map(NamedTuple):
-    """Images embedded in a plane, similar ones near each other."""
-
-    rows: Whole  # (M,): rows of the images in the data set
-    points: Real  # (M, 2), without unit
-    variance: Real  # (K,): share of the variance explained by the first 1, 2, ... K principal components
-    alike: float  # share of the images whose nearest neighbour in pixel space has the same class
-    alike_on_map: float  # the same share for the nearest neighbour on the plane
-    mixed: Whole  # (C, C): images of class i whose nearest neighbour on the plane has class j
 
 
 def class_counts(labels: Whole, num_classes: int) -> Whole:
@@ -108,11 +98,14 @@ def centres_of_mass(images: Bytes) -> Real:
 
 def copies(splits: Mapping[str, Pictures]) -> Copies:
     """Equal images within splits and between them, found by hashing their bytes."""
+    contents = {split: [image.tobytes() for image in pictures.images] for split, pictures in splits.items()}
+    number = Counter(chain.from_iterable(contents.values()))
     places: dict[bytes, list[tuple[str, int]]] = {}
-    for split, pictures in splits.items():
-        for row, image in enumerate(pictures.images):
-            places.setdefault(image.tobytes(), []).append((split, row))
-    groups = [group for group in places.values() if len(group) > 1]
+    for split, images in contents.items():
+        for row, content in enumerate(images):
+            if number[content] > 1:
+                places.setdefault(content, []).append((split, row))
+    groups = list(places.values())
     counts = dict.fromkeys(combinations_with_replacement(splits, 2), 0)
     conflicts = 0
     for group in groups:
@@ -121,39 +114,3 @@ def copies(splits: Mapping[str, Pictures]) -> Copies:
         for a, b in counts:
             counts[a, b] += max(times[a] - 1, 0) if a == b else times[b] * (times[a] > 0)
     return Copies(counts, conflicts, groups)
-
-
-def project(pictures: Pictures, num_classes: int, sample: int = 2000, seed: int = 0) -> Map:
-    """A map of the classes: t-SNE (van der Maaten and Hinton 2008) of a sample's first 50 principal components.
-
-    t-SNE keeps close neighbours close; distances between groups and the sizes of groups mean nothing. It starts from
-    the first two components, so that the same seed gives the same map.
-    """
-    from sklearn.decomposition import PCA
-    from sklearn.manifold import TSNE
-    from threadpoolctl import threadpool_limits
-
-    random = np.random.RandomState(seed)
-    rows = np.sort(random.permutation(len(pictures.labels))[:sample]).astype(np.int64)
-    pixels = pictures.images[rows].reshape(len(rows), -1).astype(np.float32) / 255  # (M, H * W)
-    components = min(50, *pixels.shape)
-    with threadpool_limits(1):  # two threads are 8 times slower: scikit-learn's wait busily for each other
-        pca = PCA(components, svd_solver="covariance_eigh").fit(pixels)
-        reduced = pca.transform(pixels)
-        tsne = TSNE(init="pca", perplexity=min(30, (len(rows) - 1) / 3), random_state=seed)
-        points: Real = np.asarray(tsne.fit_transform(reduced), np.float64)
-    labels = pictures.labels[rows]
-    near, near_on_map = labels[_nearest(pixels.astype(np.float64))], labels[_nearest(points)]
-    mixed = np.zeros((num_classes, num_classes), np.int64)
-    np.add.at(mixed, (labels, near_on_map), 1)
-    variance: Real = np.cumsum(np.asarray(pca.explained_variance_ratio_, np.float64))
-    return Map(rows, points, variance, float(np.mean(near == labels)), float(np.mean(near_on_map == labels)), mixed)
-
-
-def _nearest(points: Real) -> npt.NDArray[np.intp]:
-    """The index of each point's nearest other point, for points (M, D)."""
-    squares = (points**2).sum(axis=1)
-    distances = squares[:, None] + squares[None, :] - 2 * points @ points.T
-    np.fill_diagonal(distances, np.inf)
-    nearest: npt.NDArray[np.intp] = distances.argmin(axis=1)
-    return nearest

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 from torch import nn
 
 from digits.config.types import Tree, Value
@@ -14,7 +16,6 @@ from digits.exploring.demonstrate import TURNS, Demonstrations, augmented, demon
 from digits.exploring.describe import (
     Bytes,
     Copies,
-    Map,
     Pictures,
     Real,
     Whole,
@@ -26,19 +27,23 @@ from digits.exploring.describe import (
     ink,
     moments,
     pixel_histogram,
-    project,
 )
+from digits.exploring.doubts import Answers, Doubts, doubts
+from digits.exploring.extremes import Extremes, extremes
+from digits.exploring.neighbours import Map, project, reduce
 
 PER_CLASS = 12  # images that are shown of each class
 
 
 class Findings(NamedTuple):
-    """The measurements of a data set; only training images are shown."""
+    """The measurements of a data set; only training images are shown, but for copies and what a run doubts."""
 
     name: str
     classes: tuple[str, ...]
     configured: tuple[float, float]  # mean and std in the configuration
     splits: dict[str, Pictures]  # train, val, test, as configured
+    rows: dict[str, Whole]  # per split: where each image stands in the official training or test split
+    files: dict[str, tuple[str, ...]]  # per split: the file of each official row, for sets of picture files
     official: tuple[float, float]  # mean and std of the official training split: train and val together
     histogram: Whole  # (256,) grey values of the official training split
     counts: dict[str, Whole]  # per split: images of each class, (C,)
@@ -48,7 +53,9 @@ class Findings(NamedTuple):
     centres: Real  # (N, 2): centre of mass of each training image
     means: Real  # (C, H, W): mean training image of each class
     samples: Bytes  # (C, PER_CLASS, H, W): training images of each class
+    extremes: Extremes  # of the training images
     copies: Copies
+    doubts: Doubts | None  # of a run, if one was asked
     map: Map  # of training images
     demonstrations: Demonstrations
     augmented: Bytes  # (5, 8, H, W): training images, each followed by seven augmented copies
@@ -58,39 +65,56 @@ class Findings(NamedTuple):
         """Whether the configured mean and std equal the recomputed ones, to four decimals."""
         return all(round(a, 4) == round(b, 4) for a, b in zip(self.configured, self.official, strict=True))
 
+    def image_name(self, split: str, row: int) -> str:
+        """How a person finds an image again: its file, or its split and its place in the official one."""
+        official, files = int(self.rows[split][row]), self.files.get(split, ())
+        return files[official] if official < len(files) else f"{split} #{official}"
 
-def examine(data: MNISTDataModule, augment: nn.Module) -> Findings:
-    """Measure the data set of a DataModule that has been set up."""
-    splits = {
-        name: Pictures(split.pixels().numpy(), split.truth().numpy())
+    def label(self, split: str, row: int) -> str:
+        """The name of an image's class."""
+        return self.classes[int(self.splits[split].labels[row])]
+
+
+def examine(data: MNISTDataModule, augment: nn.Module, answers: Answers | None = None) -> Findings:
+    """Measure the data set of a DataModule that has been set up; with a run's predictions, also what it doubts."""
+    rows_of = {
+        name: split
         for name, split in (("train", data.train), ("val", data.val), ("test", data.test))
         if split is not None
     }
+    splits = {name: Pictures(split.pixels().numpy(), split.truth().numpy()) for name, split in rows_of.items()}
     train, classes = splits["train"], len(data.classes)
     held_out = "val" if "val" in splits else "train"
     histograms = {name: pixel_histogram(pictures.images) for name, pictures in splits.items()}
     histogram = sum((histograms[name] for name in splits if name != "test"), np.zeros(256, np.int64))
     samples = _samples(train, classes)
+    repeated = copies(splits)
     some = samples[np.linspace(0, classes - 1, 5).astype(int), 0]
-    return Findings(
-        name=str(data.name),
-        classes=data.classes,
-        configured=(data.mean, data.std),
-        splits=splits,
-        official=moments(histogram),
-        histogram=histogram,
-        counts={name: class_counts(pictures.labels, classes) for name, pictures in splits.items()},
-        moments={name: moments(histograms[name]) for name in splits},
-        ink=ink(train.images),
-        boxes=boxes(train.images),
-        centres=centres_of_mass(train.images),
-        means=class_means(train, classes),
-        samples=samples,
-        copies=copies(splits),
-        map=project(train, classes),
-        demonstrations=demonstrate(train, splits[held_out], held_out, classes, data.mean, data.std),
-        augmented=np.concatenate([some[:, None], augmented(some, augment, times=7)], axis=1),
-    )
+    with ThreadPoolExecutor(1) as beside, threadpool_limits(1):
+        laid_out = beside.submit(project, train, classes)  # the longest part, and mostly outside Python's lock
+        return Findings(
+            name=str(data.name),
+            classes=data.classes,
+            configured=(data.mean, data.std),
+            splits=splits,
+            rows={name: split.rows.numpy() for name, split in rows_of.items()},
+            files=getattr(data, "files", {}),
+            official=moments(histogram),
+            histogram=histogram,
+            counts={name: class_counts(pictures.labels, classes) for name, pictures in splits.items()},
+            moments={name: moments(histograms[name]) for name in splits},
+            ink=ink(train.images),
+            boxes=boxes(train.images),
+            centres=centres_of_mass(train.images),
+            means=class_means(train, classes),
+            samples=samples,
+            extremes=extremes(reduce(train.images), train.labels, classes),
+            copies=repeated,
+            doubts=None if answers is None else doubts(splits, repeated, answers, classes),
+            demonstrations=demonstrate(train, splits[held_out], held_out, classes, data.mean, data.std),
+            map=laid_out.result(),
+            augmented=np.concatenate([some[:, None], augmented(some, augment, times=7)], axis=1),
+        )
 
 
 def _samples(train: Pictures, num_classes: int) -> Bytes:
@@ -138,6 +162,11 @@ def statistics(found: Findings) -> Tree:
             "counts": {f"{a}/{b}": count for (a, b), count in found.copies.counts.items()},
             "conflicts": found.copies.conflicts,
         },
+        "hardest": {
+            name: [found.image_name("train", row) for row in rows.tolist() if row >= 0]
+            for name, rows in zip(found.classes, found.extremes.hardest, strict=True)
+        },
+        **({} if found.doubts is None else {"doubts": _doubts(found, found.doubts)}),
         "map": {
             "pictures": len(found.map.rows),
             "variance_of_50_components": round(float(found.map.variance[-1]), 4),
@@ -159,6 +188,35 @@ def statistics(found: Findings) -> Tree:
             "accuracy_by_shift": _rounded(shown.shifted),
             "accuracy_by_turn": {how: _rounded(row) for how, row in zip(TURNS, shown.turned, strict=True)},
         },
+    }
+
+
+def _doubts(found: Findings, doubtful: Doubts) -> Tree:
+    """What a run doubts, with the names of the images."""
+    split = doubtful.answers.split
+    return {
+        "run": doubtful.answers.run,
+        "split": split,
+        "images": len(doubtful.answers.losses),
+        "label_errors": [
+            {
+                "image": found.image_name(split, suspect.row),
+                "label": found.classes[suspect.label],
+                "suggested": found.classes[suspect.suggested],
+                "probability_of_label": round(suspect.given, 4),
+                "probability_of_suggested": round(suspect.probability, 4),
+            }
+            for suspect in doubtful.suspects
+        ],
+        "near_duplicates": [
+            {
+                "images": [found.image_name(*pair.one), found.image_name(*pair.other)],
+                "labels": [found.label(*pair.one), found.label(*pair.other)],
+                "difference": round(pair.difference, 2),
+                "share_of_usual": round(pair.share, 3),
+            }
+            for pair in doubtful.pairs
+        ],
     }
 
 

@@ -11,22 +11,27 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from digits.data.augment import RandomAffine
+from digits.exploring import example_pictures as examples
 from digits.exploring import pictures as shown
 from digits.exploring import step_pictures as steps
-from digits.exploring.canvas import render
+from digits.exploring.canvas import Plot, render
 from digits.exploring.describe import Whole
+from digits.exploring.doubts import Answers, Doubts
 from digits.exploring.findings import Findings
 from digits.exploring.notes import NOTES, UNKNOWN
-from digits.plots.html import contents, image, page, table
+from digits.exploring.thumbnails import thumbnails
+from digits.plots.hover import hoverable, script
+from digits.plots.html import contents, page, table
 
 FIGURES: dict[str, tuple[Callable[[Findings], Figure], str]] = {
     "counts": (shown.counts, "Bars: the share of each class in the training, validation and test split"),
     "means": (shown.means, "The mean image of every class"),
     "samples": (shown.samples, "A dozen training images of every class"),
+    "extremes": (examples.extremes, "Seven typical images of every class, and the seven hardest"),
     "pixels": (shown.pixels, "Histogram of the grey values, logarithmic"),
     "ink": (shown.ink, "Distribution of the amount of ink, class by class"),
     "frames": (shown.frames, "Histogram of box heights and widths, and a density plot of the centres of mass"),
-    "duplicates": (shown.duplicates, "Images that occur more than once"),
+    "duplicates": (examples.duplicates, "Images that occur more than once"),
     "map": (shown.classes_map, "Scatter plot of training images laid out by t-SNE, coloured by class"),
     "variance": (shown.variance, "Cumulative share of the variance by number of principal components"),
     "numbers": (steps.numbers, "One image and the pixel values at its centre"),
@@ -39,22 +44,44 @@ FIGURES: dict[str, tuple[Callable[[Findings], Figure], str]] = {
 }
 """The plots by name: the function that draws each, and its alternative text."""
 
+RUN_FIGURES: dict[str, tuple[Callable[[Findings], Figure], str]] = {
+    "run_hardest": (examples.run_hardest, "The images of every class with the largest losses"),
+    "label_errors": (examples.label_errors, "Images whose labels are likely to be wrong"),
+    "near_duplicates": (examples.near_duplicates, "Pairs of images that are nearly the same"),
+}
+"""The plots that need the predictions of a run."""
 
-def render_all(found: Findings) -> dict[str, bytes]:
-    """Every plot as a PNG, by name; without duplicates that plot is omitted."""
-    names = [name for name in FIGURES if name != "duplicates" or found.copies.groups]
-    return {name: render(FIGURES[name][0], found) for name in names}
+
+def render_all(found: Findings) -> dict[str, Plot]:
+    """Every plot, by name; without duplicates, or without a run and its doubts, those plots are omitted."""
+    run = found.doubts
+    empty = {"duplicates": not found.copies.groups}
+    if run is not None:
+        empty |= {"label_errors": not run.suspects, "near_duplicates": not run.pairs}
+    figures = FIGURES | ({} if run is None else RUN_FIGURES)
+    return {name: render(draw, found) for name, (draw, _) in figures.items() if not empty.get(name)}
 
 
-def make_page(found: Findings, images: Mapping[str, bytes], augment: RandomAffine, folder: Path) -> str:
-    """The page as HTML, to be written to `folder`; `images` are the plots as PNGs, by name."""
-    body = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
-    figures = {
-        f"figure_{name}": image(images[name], alt) if name in images else "" for name, (_, alt) in FIGURES.items()
-    }
+def make_page(found: Findings, plots: Mapping[str, Plot], augment: RandomAffine, folder: Path) -> str:
+    """The page as HTML, to be written to `folder`."""
+    body = Template(_template("page.html")).safe_substitute(run="" if found.doubts is None else _template("run.html"))
+    figures = {f"figure_{name}": "" for name in FIGURES | RUN_FIGURES}
+    for name, plot in plots.items():
+        _, alt = (FIGURES | RUN_FIGURES)[name]
+        figures[f"figure_{name}"] = hoverable(plot.png, alt, plot.marks, _thumbnails(found) if name == "map" else "")
     words = _words(found) | {"augment_values": _amounts(augment), "folder": html.escape(str(folder))}
+    if found.doubts is not None:
+        words |= _run_words(found.doubts)
     filled = Template(body).substitute(figures, **words, contents=contents(body))
-    return page(f"{found.name}, described", filled)
+    return page(f"{found.name}, described", filled + script())
+
+
+def _template(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+def _thumbnails(found: Findings) -> str:
+    return thumbnails(found.splits["train"].images[found.map.rows])
 
 
 def _amounts(augment: RandomAffine) -> str:
@@ -92,11 +119,6 @@ def _words(found: Findings) -> dict[str, str]:
         "classes": str(len(found.classes)),
         "side": str(side),
         "pixels": str(side * side),
-        "count_table": table(
-            ["", *found.splits],
-            [[html.escape(c), *(f"{n[i]:,}" for n in found.counts.values())] for i, c in enumerate(found.classes)]
-            + [["all", *(f"{n.sum():,}" for n in found.counts.values())]],
-        ),
         "largest_share": _percent(base.max()),
         "largest_class": html.escape(found.classes[int(base.argmax())]),
         "smallest_share": _percent(base.min()),
@@ -118,14 +140,10 @@ def _words(found: Findings) -> dict[str, str]:
         "offset_mean": f"{offsets[:, 0].mean():+.2f} down and {offsets[:, 1].mean():+.2f} right",
         "offset_spread": f"{offsets[:, 0].std():.2f} and {offsets[:, 1].std():.2f}",
         "within_pixel": _percent(np.mean(astray <= 1)),
-        "copy_table": table(
-            ["", "images"],
-            [
-                [f"repeated in {a}" if a == b else f"in {b} and also in {a}", f"{n:,}"]
-                for (a, b), n in found.copies.counts.items()
-            ]
-            + [["the same image with two labels", f"{found.copies.conflicts:,}"]],
-        ),
+        "misplaced": _percent(float(np.mean(found.extremes.difficulty > 1))),
+        "also_shown": "" if found.doubts is None else _also_shown(found.doubts.answers),
+        "command": _command(found),
+        "copy_table": _copy_table(found),
         "copy_verdict": _copy_verdict(found),
         "map_pictures": f"{len(found.map.rows):,}",
         "alike": _percent(found.map.alike),
@@ -139,15 +157,9 @@ def _words(found: Findings) -> dict[str, str]:
         "rate": f"{test.rate:.2g}",
         "steps": str(len(normal.curve)),
         "learning_table": table(
-            ["pixels", "largest curvature", "largest / 50th", "best loss", f"loss at {test.rate:.2g}"],
+            ["pixels", "largest curvature", "largest / 50th"],
             [
-                [
-                    s.name,
-                    f"{s.largest:,.3g}" if s.largest < 1000 else f"{s.largest:,.0f}",
-                    f"{s.ratio:,.0f}",
-                    f"{np.nanmin(s.held_out):.3f}",
-                    f"{s.held_out[normal.held_out.argmin()]:,.3f}",
-                ]
+                [s.name, f"{s.largest:,.3g}" if s.largest < 1000 else f"{s.largest:,.0f}", f"{s.ratio:,.0f}"]
                 for s in test.scalings
             ],
         ),
@@ -169,6 +181,28 @@ def _words(found: Findings) -> dict[str, str]:
     }
 
 
+def _also_shown(answers: Answers) -> str:
+    return f", near duplicates and what {html.escape(answers.run)} doubts in the {answers.split} split"
+
+
+def _run_words(doubtful: Doubts) -> dict[str, str]:
+    answers = doubtful.answers
+    doubted = len(doubtful.suspects)
+    return {
+        "run_name": html.escape(answers.run),
+        "run_split": {"val": "validation", "test": "test"}[answers.split],
+        "run_images": f"{len(answers.losses):,}",
+        "run_errors": f"{doubted:,} labels are" if doubted != 1 else "One label is",
+        "run_error_share": _percent(doubted / len(answers.losses), 2),
+        "run_shown": "The first are shown." if doubted > examples.ERRORS else "",
+    }
+
+
+def _command(found: Findings) -> str:
+    asked = found.name if found.doubts is None else f"{found.name} --run {found.doubts.answers.run}"
+    return f"python -m digits.explore --data {html.escape(asked)}"
+
+
 def _percent(share: float, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
 
@@ -184,6 +218,20 @@ def _verdict(found: Findings) -> str:
     return (
         "<strong>The configuration’s constants differ from the data.</strong> "
         f"Set <code>data.mean={mean:.4f} data.std={std:.4f}</code>, or make sure that the difference is intended."
+    )
+
+
+def _copy_table(found: Findings) -> str:
+    """The number of copies within and between the splits; empty if there are none."""
+    if not found.copies.groups:
+        return ""
+    return table(
+        ["", "images"],
+        [
+            [f"repeated in {a}" if a == b else f"in {b} and also in {a}", f"{n:,}"]
+            for (a, b), n in found.copies.counts.items()
+        ]
+        + [["the same image with two labels", f"{found.copies.conflicts:,}"]],
     )
 
 

@@ -10,12 +10,13 @@ from matplotlib.patches import Rectangle
 from digits.exploring.canvas import WIDTH, name_classes, rows, tile
 from digits.exploring.demonstrate import RATES, TURNS, shift, turn
 from digits.exploring.findings import Findings
+from digits.plots.hover import mark, mark_columns
 
 
 def numbers(found: Findings) -> Figure:
     """An image, and the pixel values at its centre."""
     picture = found.samples[min(2, len(found.classes) - 1), 0]
-    side = min(12, picture.shape[0])
+    side = min(10, picture.shape[0])
     top = (picture.shape[0] - side) // 2
     part = picture[top : top + side, top : top + side]
     figure = Figure(figsize=(WIDTH, 3.3))
@@ -50,6 +51,7 @@ def normalised(found: Findings) -> Figure:
         axes.axvline(centre, color="C3", linewidth=1)
         axes.set(yscale="log", title=title, ylabel="% of pixels", ylim=(max(share[share > 0].min() / 2, 1e-4), 150))
         axes.set_xlim(-0.9, 1.1 * (1 - mean) / std)
+        axes.minorticks_off()
     return figure
 
 
@@ -64,12 +66,17 @@ def learning(found: Findings) -> Figure:
         curves.plot(smooth, color=f"C{i}", label=scaling.name, linewidth=1.6)
         losses = np.where(np.isfinite(scaling.held_out), scaling.held_out, np.inf)
         sweep.plot(RATES, losses, "o-", color=f"C{i}", markersize=3.5, label=scaling.name, linewidth=1.6)
+        seen = losses < 1.25 * chance
+        told = zip(RATES[seen], losses[seen], strict=True)
+        texts = [f"{scaling.name}, learning rate {rate:.2g}: loss {loss:.3f}" for rate, loss in told]
+        mark(sweep, RATES[seen], losses[seen], texts)
     curves.set(
         yscale="log", xlabel="step", ylabel="training loss", title=f"one learning rate for all: {shown.rate:.2g}"
     )
     sweep.set(xscale="log", xlabel="learning rate", ylabel="held-out loss", ylim=(0, 1.25 * chance))
     sweep.set_title(f"after {len(shown.scalings[0].curve)} steps, at every learning rate")
     for axes in (curves, sweep):
+        axes.minorticks_off()
         axes.axhline(chance, color=mpl.rcParams["grid.color"], linestyle=":", zorder=0)
     curves.legend(ncols=3, loc="upper right")
     return figure
@@ -81,7 +88,7 @@ def stratified(found: Findings) -> Figure:
     axes = figure.add_subplot()
     held_out = found.counts[found.demonstrations.evaluated_on]
     together = sum(count for name, count in found.counts.items() if name != "test")
-    share, base = held_out / held_out.sum(), together / np.sum(together)
+    share, base = held_out / held_out.sum(), np.asarray(together / np.sum(together), np.float64)
     low, high = np.percentile(found.demonstrations.shares, [2.5, 97.5], axis=0)
     places = np.arange(len(found.classes))
     axes.vlines(places, 100 * (low - base), 100 * (high - base), linewidth=7, alpha=0.35, color="C1",
@@ -89,6 +96,12 @@ def stratified(found: Findings) -> Figure:
     axes.plot(places, 100 * (found.demonstrations.shares[0] - base), "x", color="C1", label="the first of them")
     axes.plot(places, 100 * (share - base), "o", color="C0", label="this split, stratified")
     axes.axhline(0, color=mpl.rcParams["grid.color"], zorder=0)
+    texts = [
+        f"{name}: {100 * s:.3f} % of this split, {100 * b:.3f} % of all; 95 of 100 random splits have "
+        f"{100 * least:.2f} to {100 * most:.2f} %"
+        for name, s, b, least, most in zip(found.classes, share, base, low, high, strict=True)
+    ]
+    mark_columns(axes, places.tolist(), texts, 1)
     name_classes(axes, found.classes)
     axes.set_ylabel("share in validation − share\nin training, % points")
     axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.45, 1), fontsize=9, columnspacing=1, handletextpad=0.4)
@@ -104,6 +117,8 @@ def shifted(found: Findings) -> Figure:
     top, bottom = figure.subplot_mosaic([["pictures"], ["accuracy"]], height_ratios=[1.1, 1]).values()
     tile(top, pictures)
     bottom.plot(distances, 100 * found.demonstrations.shifted, "o-")
+    texts = [f"shifted by {d}: {100 * share:.1f} % correct" for d, share in enumerate(found.demonstrations.shifted)]
+    mark_columns(bottom, distances, texts, 1)
     bottom.set(xlabel="shift, pixels", ylabel="accuracy, %", ylim=(0, 100))
     bottom.grid(alpha=0.5)
     return figure
@@ -111,9 +126,14 @@ def shifted(found: Findings) -> Figure:
 
 def turned(found: Findings) -> Figure:
     """One image of each class, in each of TURNS."""
-    return rows(np.stack([turn(found.samples[:, 1], how) for how in TURNS]), list(TURNS))
+    shares = found.demonstrations.turned
+    texts = [
+        [f"{name} {how}: {100 * share:.0f} % correct" for name, share in zip(found.classes, line, strict=True)]
+        for how, line in zip(TURNS, shares, strict=True)
+    ]
+    return rows(np.stack([turn(found.samples[:, 1], how) for how in TURNS]), list(TURNS), texts)
 
 
 def augmentation(found: Findings) -> Figure:
     """Some training images, each with randomly augmented copies."""
-    return rows(found.augmented, [""] * len(found.augmented), mark_first=True)
+    return rows(found.augmented, [""] * len(found.augmented), line_after=1)

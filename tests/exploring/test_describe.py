@@ -30,8 +30,8 @@ from digits.exploring.describe import (
     ink,
     moments,
     pixel_histogram,
-    project,
 )
+from digits.exploring.neighbours import project
 
 
 def noise(count: int, seed: int = 0, side: int = 28) -> Bytes:
