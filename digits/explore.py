@@ -66,19 +66,21 @@ def main() -> None:
                         "duplicates are looked for, too")  # fmt: skip
     parser.add_argument("--split", choices=["val", "test"], help="with --run, the images that its model is asked about "
                         "(default: val)")  # fmt: skip
+    parser.add_argument("--checkpoint", choices=["best", "last"], help="with --run, weights of a checkpoint, also of an "
+                        "interrupted run (default: model.safetensors, the best)")  # fmt: skip
     parser.add_argument("--trust", metavar="PACKAGE", action="append", default=[], help="with --run, a package of your "
                         "own that defines its model or data")  # fmt: skip
     parser.add_argument("--out", metavar="DIR", help="where to write the page (default: outputs/explore/SET, or "
                         "RUN/explore)")  # fmt: skip
     given = parser.parse_args()
     if given.run is None:
-        if given.split or given.trust:
-            parser.error("--split and --trust say how a run is asked: name one with --run RUN")
+        if given.split or given.checkpoint or given.trust:
+            parser.error("--split, --checkpoint and --trust say how a run is asked: name one with --run RUN")
         name = given.data or "mnist"
         sys.exit(explore_set(name, given.root, Path(given.out or Path("outputs/explore", name))))
     from digits.evaluating.plan import Question
 
-    asked = Question(given.split or "val", given.data, given.root, trust=tuple(given.trust))
+    asked = Question(given.split or "val", given.data, given.root, given.checkpoint, trust=tuple(given.trust))
     sys.exit(explore_run(given.run, asked, Path(given.out or Path(given.run, "explore"))))
 
 

@@ -36,7 +36,7 @@ def extremes(points: Floats, labels: Whole, num_classes: int) -> Extremes:
     with threadpool_limits(1):
         for label in range(num_classes):
             of_class = np.flatnonzero(labels == label)
-            references = random.permutation(of_class)[: REFERENCES // num_classes]
+            references = random.permutation(of_class)[: max(REFERENCES // num_classes, 2)]
             own = np.full(len(labels), -1)
             own[references] = np.arange(len(references))
             distances[:, label] = nearest(points, points[references], own)[1]

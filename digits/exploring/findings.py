@@ -10,6 +10,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from torch import nn
 
+from digits.config.files import shown as displayable
 from digits.config.types import Tree, Value
 from digits.data.datamodule import MNISTDataModule
 from digits.exploring.demonstrate import TURNS, Demonstrations, augmented, demonstrate
@@ -68,7 +69,7 @@ class Findings(NamedTuple):
     def image_name(self, split: str, row: int) -> str:
         """How a person finds an image again: its file, or its split and its place in the official one."""
         official, files = int(self.rows[split][row]), self.files.get(split, ())
-        return files[official] if official < len(files) else f"{split} #{official}"
+        return displayable(files[official]) if official < len(files) else f"{split} #{official}"
 
     def label(self, split: str, row: int) -> str:
         """The name of an image's class."""
