@@ -66,8 +66,8 @@ def main() -> None:
                         "duplicates are looked for, too")  # fmt: skip
     parser.add_argument("--split", choices=["val", "test"], help="with --run, the images that its model is asked about "
                         "(default: val)")  # fmt: skip
-    parser.add_argument("--checkpoint", choices=["best", "last"], help="with --run, weights of a checkpoint, also of an "
-                        "interrupted run (default: model.safetensors, the best)")  # fmt: skip
+    parser.add_argument("--checkpoint", choices=["best", "last"], help="with --run, weights of a checkpoint, "
+                        "also of an interrupted run (default: model.safetensors, the best)")  # fmt: skip
     parser.add_argument("--trust", metavar="PACKAGE", action="append", default=[], help="with --run, a package of your "
                         "own that defines its model or data")  # fmt: skip
     parser.add_argument("--out", metavar="DIR", help="where to write the page (default: outputs/explore/SET, or "
