@@ -215,7 +215,9 @@ def summary(found: Findings) -> str:
             "",
             Table(["pixels", "mean", "sd"], moments).text(),
             "" if found.agrees else "The configured mean and sd differ from the recomputed ones.",
-            f"exact copies: {repeated:,}; under more than one label: {found.copies.conflicts:,}",
+            "The training and the test split are the same images: all are there to be evaluated on."
+            if found.one_split
+            else f"exact copies: {repeated:,}; under more than one label: {found.copies.conflicts:,}",
         ]
     )
 

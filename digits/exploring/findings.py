@@ -66,6 +66,12 @@ class Findings(NamedTuple):
         """Whether the configured mean and std equal the recomputed ones, to four decimals."""
         return all(round(a, 4) == round(b, 4) for a, b in zip(self.configured, self.official, strict=True))
 
+    @property
+    def one_split(self) -> bool:
+        """Whether the training and the test split are the same images, as in a folder that is only evaluated on."""
+        number = len(self.splits["train"].labels)
+        return self.copies.counts.get(("train", "test")) == number == len(self.splits["test"].labels)
+
     def image_name(self, split: str, row: int) -> str:
         """How a person finds an image again: its file, or its split and its place in the official one."""
         official, files = int(self.rows[split][row]), self.files.get(split, ())

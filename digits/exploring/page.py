@@ -55,7 +55,7 @@ RUN_FIGURES: dict[str, tuple[Callable[[Findings], Figure], str]] = {
 def render_all(found: Findings) -> dict[str, Plot]:
     """Every plot, by name; without duplicates, or without a run and its doubts, those plots are omitted."""
     run = found.doubts
-    empty = {"duplicates": not found.copies.groups}
+    empty = {"duplicates": not found.copies.groups or found.one_split}
     if run is not None:
         empty |= {"label_errors": not run.suspects, "near_duplicates": not run.pairs}
     figures = FIGURES | ({} if run is None else RUN_FIGURES)
@@ -222,8 +222,8 @@ def _verdict(found: Findings) -> str:
 
 
 def _copy_table(found: Findings) -> str:
-    """The number of copies within and between the splits; empty if there are none."""
-    if not found.copies.groups:
+    """The number of copies within and between the splits; empty if there are none to speak of."""
+    if not found.copies.groups or found.one_split:
         return ""
     return table(
         ["", "images"],
@@ -236,6 +236,8 @@ def _copy_table(found: Findings) -> str:
 
 
 def _copy_verdict(found: Findings) -> str:
+    if found.one_split:
+        return "The training and the test split are the same images here: all are there to be evaluated on."
     if not found.copies.groups:
         return "There are none: no two images of this set are equal byte for byte, within a split or between splits."
     leaked = sum(count for (a, b), count in found.copies.counts.items() if a != b and b == "test")

@@ -17,6 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from digits.data import MNISTDataModule, RandomAffine
 from digits.data.datasets import Arrays
+from digits.explore import summary
 from digits.exploring.findings import examine
 from digits.exploring.notes import NOTES, UNKNOWN
 from digits.exploring.page import FIGURES, make_page, render_all
@@ -128,6 +129,27 @@ def test_a_set_of_ones_own_with_copies_and_without_validation() -> None:
     assert '<th scope="row">the same image with two labels</th><td>1</td>' in page
     assert "&lt;top&gt;" in page
     assert "<top>" not in page
+
+
+class Whole(Squares):
+    """The same, where every image is there to be evaluated on."""
+
+    def read(self) -> Arrays:
+        arrays = super().read()
+        images, labels = arrays.train_images[8:], arrays.train_labels[8:]  # without the copies among them
+        return arrays._replace(
+            train_images=images, train_labels=labels, test_images=images[::-1].copy(), test_labels=labels[::-1].copy()
+        )
+
+
+def test_a_set_that_is_only_evaluated_on_has_no_copies_to_warn_of() -> None:
+    data = Whole("squares", "", None, 0.5, 0.5, 3, 12, 0, 0, None, 10, 10)
+    data.setup()
+    found = examine(data, RandomAffine(1.0, 1.0, 0.0, 0.0))
+    assert found.one_split
+    assert "duplicates" not in render_all(found)
+    assert "the same images" in summary(found)
+    assert "exact copies" not in summary(found)
 
 
 def test_tensorboard_has_the_same_pictures_once(folder: Path) -> None:
