@@ -1,4 +1,5 @@
 """The description of a data set.
 
-`describe`, `demonstrate` and `findings` measure it; `pictures` and `step_pictures` draw it; `page` makes the page.
+`describe`, `neighbours`, `extremes`, `doubts` and `demonstrate` measure it, `findings` gathers that; `pictures`,
+`example_pictures` and `step_pictures` draw it; `page` makes the page.
 """
