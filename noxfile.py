@@ -26,7 +26,7 @@ OLDEST, NEWEST = "3.11", "3.14"
 TWO_AT_ONCE = ("-n", "2", "--dist", "loadfile")  # most of the time goes into processes that start, each on one core
 
 POSTGRES = "tests/commands/test_tune_postgres.py"
-UNITS = ("--ignore=tests/commands", "--ignore=tests/browser", "--ignore=tests/launchers")
+UNITS = ("--ignore=tests/commands", "--ignore=tests/browser", "--ignore=tests/launchers", "--ignore=tests/extras")
 
 # With two threads in each of two test processes, the threads would wait for one another most of the time
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
@@ -136,6 +136,16 @@ def launchers(session: nox.Session) -> None:
     python = overlay(session, "launchers", *added)
     install(session, python, "--no-deps", "--editable", ".")
     run(session, "pytest", "tests/launchers", *session.posargs, python=python)
+
+
+@nox.session(requires=["environment"])
+def extras(session: nox.Session) -> None:
+    """The loggers that are extras, W&B (offline) and MLflow (an SQLite file)."""
+    found = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]
+    added = [name for name in (*found["wandb"], *found["mlflow"]) if not name.startswith("digits[")]
+    python = overlay(session, "extras", *added)
+    install(session, python, "--no-deps", "--editable", ".")
+    run(session, "pytest", "tests/extras", *session.posargs, python=python)
 
 
 @nox.session(requires=["environment"])

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from digits.config.absent import senseless_modes, watching
 from digits.config.data import CLASSES, IMAGE_SIZE, TRAINING_IMAGES, DataSet
+from digits.config.extras import missing_extras
 from digits.config.faults import ConfigError, Fault, TargetError, explain
 from digits.config.lengths import SWITCH_OFF, check_lengths, check_ranges
 from digits.config.optim import ReduceLROnPlateau
@@ -77,6 +78,7 @@ def check(config: Tree) -> Experiment:
             *check_lengths(experiment),
             *_check_device(experiment),
             *_check_paths(experiment),
+            *missing_extras(experiment.logger),
         ]
     if faults or experiment is None:
         raise ConfigError(*dict.fromkeys(faults))

@@ -147,6 +147,25 @@ class TensorBoard(Target):
     default_hp_metric: bool = Field(description="log hp_metric to HPARAMS; the dashboard writes a row of its own")
 
 
+class WandB(Ours):
+    """`logger.wandb`."""
+
+    project: Name = Field(description="W&B's project")
+    name: Name | None = Field(description="W&B's name of the run")
+    group: Name | None = Field(description="W&B's group of runs")
+    tags: list[Name] = Field(description="W&B's tags of the run")
+    mode: Literal["offline"] | None = Field(description="whether W&B may use the network")
+    log_model: bool = Field(description="keep the best epoch's model as an artifact")
+
+
+class MLflow(Ours):
+    """`logger.mlflow`."""
+
+    experiment_name: Name = Field(description="MLflow's experiment, a folder of runs")
+    run_name: Name | None = Field(description="MLflow's name of the run")
+    log_model: bool = Field(description="keep the best epoch's model as an artifact")
+
+
 DESCRIBED: dict[str, type[Target]] = {
     "digits.data.MNISTDataModule": Data,
     "digits.data.ImageFolder": ImageFolder,
@@ -181,6 +200,8 @@ DESCRIBED: dict[str, type[Target]] = {
     "digits.training.dashboard.Dashboard": Dashboard,
     "lightning.pytorch.loggers.TensorBoardLogger": TensorBoard,
     "digits.training.metrics_csv.MetricsCSV": Ours,
+    "digits.training.loggers.wandb.WandB": WandB,
+    "digits.training.loggers.mlflow.MLflow": MLflow,
     "digits.training.module.Classifier": Ours,
     "digits.training.detection.module.PageDetector": Ours,
 }

@@ -11,6 +11,8 @@
       error.txt           the traceback, if it failed
       lr_find.png         the search that trainer.find_lr asks for
       nonfinite.json      the batch whose loss or gradient was not finite, if there was one
+      wandb/              W&B's files, with logger=wandb
+      wandb.json, mlflow.json  the ids of the run there, by which it is resumed
       .hydra/             Hydra's own copy of the configuration, which is not the record
       .claim              the process that works here, while there is one
 
@@ -38,10 +40,12 @@ NONFINITE = "nonfinite.json"
 LR_FIND = "lr_find.png"
 SEARCH = "search.json"  # in the directory of a search, which holds its runs
 EVALUATIONS = "evaluation/*/evaluation.json"  # of `digits.evaluate`
+SWEEP = "multirun.yaml"  # Hydra's, in the directory of a sweep, which holds its runs
 EVENTS = "events.out.tfevents*"
 WRITTEN = (  # what a run writes to, or into: names in its directory
     *(RESULT, MODEL, WEIGHTS, ERROR, NONFINITE, LR_FIND, EVENTS, "checkpoints/", ".hydra/", ".claim"),
     *("metrics.csv", "hparams.yaml", "train.log", "*.part", "wandb", "mlruns", "lightning_logs"),
+    *("wandb.json", "mlflow.json"),
 )
 FINISHED = ("done", "interrupted", "pruned")
 """Statuses of a run that can be resumed; its record stays as it is if the resumed run fails before its first step."""

@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails
 from digits.config.files import MODEL_LIMIT, RECORD_LIMIT, FileError, read_json
 from digits.config.trust import harmful, untrusted
 from digits.config.types import Tree
-from digits.runs.layout import EVALUATIONS, MODEL, RESULT, SEARCH, SIGN_OF_LIFE, RunError
+from digits.runs.layout import EVALUATIONS, MODEL, RESULT, SEARCH, SIGN_OF_LIFE, SWEEP, RunError
 from digits.runs.recorded import Recorded
 from digits.runs.schema import EvaluationRecord, ModelRecord, RunRecord, SearchRecord
 
@@ -199,3 +199,9 @@ def find_run(name: str | None, outputs: Path = Path("outputs")) -> Path:
     if not done:
         raise RunError(f"no run in {outputs}/ is done yet; train one first, or name a run's directory")
     return max(done)[1]
+
+
+def sweep_of(run: Path) -> str | None:
+    """The name of the sweep or the search that a run's directory is in; None where it is in none."""
+    folders = (folder for folder in run.absolute().parents if any((folder / note).exists() for note in (SWEEP, SEARCH)))
+    return next((folder.name for folder in folders), None)

@@ -38,6 +38,8 @@ class RunDirectory:
         self.keeps_former = False
         self._deferred = list[Callable[[], object]]()
         self._events = set[Path]()
+        self._at_close = list[Callable[[str], object]]()
+        self._ended = "failed"  # until it is closed
         self._last_sign = 0.0
 
     def begin(self, config: Tree, overrides: list[str], trial: TrialOf | None = None) -> None:
@@ -146,8 +148,18 @@ class RunDirectory:
             write_text(self.path / ERROR, traceback)
         self._close({"status": "failed", "error": reason})
 
+    def at_close(self, action: Callable[[str], object]) -> None:
+        """Run an action in `close`, with the status that the run ended with."""
+        self._at_close.append(action)
+
+    def close(self) -> None:
+        """Run the actions of `at_close`: the record is final, so whatever happens in them costs the run nothing."""
+        for action in self._at_close:
+            action(self._ended)
+
     def _close(self, fields: Tree) -> None:
         """Write the final record; a resumed run that stops before its first step keeps its former record."""
+        self._ended = str(fields["status"])
         if self.keeps_former and fields["status"] not in ("done", "pruned"):
             for path in set(self.path.glob(EVENTS)) - self._events:
                 path.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from digits.config.task import Task
 from digits.runs.environment import one_line
 from digits.runs.groups import bare, told_apart
-from digits.runs.layout import RunError
+from digits.runs.layout import SWEEP, RunError
 from digits.runs.read import peek, runs_in
 from digits.runs.table import (
     WITHOUT_VALIDATION,
@@ -113,7 +113,7 @@ def report(rows: list[Row], folder: Path, metric: str | None = None, *, markdown
                 inside = str(row.path.relative_to(folder))
                 name = _code(inside if inside != "." else str(row.path), markdown=markdown)
                 lines.append(f"{'- ' if markdown else '  '}{name}: {row.reason}")
-    if (folder / "multirun.yaml").exists() and set(counts) != {"done"}:
+    if (folder / SWEEP).exists() and set(counts) != {"done"}:
         lines += ["", f"run the sweep's command again with hydra.sweep.dir={folder} to resume what isn't done"]
     elif counts.keys() & {"interrupted", "lost"}:
         lines += ["", "python -m digits.train resume=RUN resumes one that was interrupted or lost"]

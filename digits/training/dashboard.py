@@ -1,15 +1,15 @@
-"""TensorBoard beyond curves: the configuration, the task's plots, histograms of the weights, and a row in HPARAMS."""
+"""Loggers beyond curves: the task's plots; in TensorBoard also the configuration, histograms and HPARAMS."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from pathlib import Path
 
 import lightning as L
 import yaml
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
@@ -21,13 +21,14 @@ from digits.runs.read import peek
 from digits.runs.weights import load_weights
 from digits.training.callbacks import Pruned, Pulse
 from digits.training.hparams import add_row, hyperparameters, of_trial, results
+from digits.training.loggers.service import Picture, add_image, takes_images
 from digits.training.task_module import AnyTask, as_task
 
 ORIGIN = ("overrides", "versions", "commit", "hardware", "device", "data")  # these and the configuration repeat a run
 
 
 class Dashboard(Callback):
-    """Writes texts, a row in HPARAMS and the plots of the task's module to TensorBoard.
+    """Writes the plots of the task's module to every logger that takes images; to TensorBoard more, and all tables.
 
     The net's input is shown at the start. After every `every_n_epochs` epochs, plots of the current weights and their
     predictions follow under `val/`; at the end, those of the best epoch, whose weights are kept, under `best/`, and
@@ -46,8 +47,6 @@ class Dashboard(Callback):
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the configuration and the row in HPARAMS; unless the run is resumed, show the net's input too."""
         writers, module = writers_of(trainer), as_task(pl_module)
-        if not writers:
-            return
         record = peek(self.run_directory)  # empty if the trainer has no run directory
         recorded, fresh = record.tree(), trainer.ckpt_path is None
         parameters = sum(p.numel() for p in module.evaluated_net.parameters())
@@ -61,9 +60,9 @@ class Dashboard(Callback):
                 writer.add_text("origin", _code({key: recorded[key] for key in ORIGIN if key in recorded}))
             if fresh:  # once: a run that is resumed has it
                 writer.add_custom_scalars(layout(module.task))
-        if fresh and self.every_n_epochs is not None:
+        if fresh and self.every_n_epochs is not None and (takers := takers_of(trainer)):
             with isolate_rng():
-                module.show_input(writers, _data(trainer))
+                add_images(takers, module.show_input(writers, _data(trainer)), 0)
 
     @override
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -79,7 +78,8 @@ class Dashboard(Callback):
         Not in `on_train_end`: Lightning skips that hook if a resumed run has nothing left to train.
         """
         best = next((c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor), None)
-        if not writers_of(trainer) or best is None or not best.best_model_path:
+        takers = takers_of(trainer)
+        if not takers or best is None or not best.best_model_path:
             return
         if self.every_n_epochs is not None:
             module = as_task(pl_module)
@@ -104,17 +104,18 @@ class Dashboard(Callback):
     @override
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Show the predictions for the test split, and write its metrics in HPARAMS."""
-        module, writers = as_task(pl_module), writers_of(trainer)
+        module, takers = as_task(pl_module), takers_of(trainer)
         measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
         _add_results(trainer, module.task, "test", measured)
-        if writers and self.every_n_epochs is not None:
-            module.show(writers, "test", module.evaluated_net, _data(trainer), trainer.global_step)
+        if takers and self.every_n_epochs is not None:
+            step, net = trainer.global_step, module.evaluated_net
+            add_images(takers, module.show(writers_of(trainer), "test", net, _data(trainer), step), step)
 
     def _show(self, stage: str, trainer: L.Trainer, module: AnyTask, net: nn.Module, step: int) -> None:
-        data, writers = _data(trainer), writers_of(trainer)
-        if not writers or getattr(data, "val", None) is None:
+        data, takers, writers = _data(trainer), takers_of(trainer), writers_of(trainer)
+        if not takers or getattr(data, "val", None) is None:
             return
-        module.show(writers, stage, net, data, step)
+        add_images(takers, module.show(writers, stage, net, data, step), step)
         weights = "weights" if stage == "val" else "best_weights"
         for writer in writers:
             for name, values in net.named_parameters():
@@ -126,6 +127,18 @@ def layout(task: Task) -> dict[str, dict[str, list[object]]]:
     names = [metric.name for metric in task.metrics]
     splits = ("train", "val", "test")
     return {"curves": {name: ["Multiline", [f"^{split}/{name}$" for split in splits]] for name in names}}
+
+
+def takers_of(trainer: L.Trainer) -> list[Logger]:
+    """The loggers that take images, on the first process only; none in a fast_dev_run."""
+    return [logger for logger in trainer.loggers if takes_images(logger)] if trainer.is_global_zero else []
+
+
+def add_images(takers: Iterable[Logger], images: Mapping[str, Picture] | None, step: int) -> None:
+    """Show what a task's module returned; None: it has no images."""
+    for tag, image in (images or {}).items():
+        for logger in takers:
+            add_image(logger, tag, image, step)
 
 
 def writers_of(trainer: L.Trainer) -> list[SummaryWriter]:

@@ -34,9 +34,10 @@ from digits.training.build import (
     write_again,
 )
 from digits.training.callbacks import LastSteps, Progress, Pruned, Pruning, Pulse
-from digits.training.dashboard import writers_of
+from digits.training.dashboard import add_images, takers_of
 from digits.training.distillation import read_teacher
 from digits.training.finding_lr.find import find_lr
+from digits.training.loggers.service import begin, close
 from digits.training.nonfinite import NonfiniteGuard
 from digits.training.transfer import read_origin, transfer
 
@@ -69,6 +70,7 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
     loggers = make_loggers(config.logger, run.path, None if config.resume is None else step)
     run.once_begun(lambda: checkpoints.put_aside(run.path, checkpoint))
     run.once_begun(lambda: write_again(loggers))
+    run.at_close(lambda status: close(loggers, run, status))
     pulse = Pulse(run)
     guard = NonfiniteGuard(config.trainer.on_nonfinite, run)
     callbacks = [
@@ -93,11 +95,12 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
     if checkpoint is not None:
         check_unchanged(run.record.data, data.checksums, run.path)
     begun = None if origin is None else transfer(net, origin, data.classes)
+    search = None
     if config.trainer.find_lr and checkpoint is None:
         if trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by Lightning's debugging hook
             log.info("no search for a learning rate in a fast_dev_run")
         else:
-            config = find_lr(config, module, data, trainer.strategy.root_device, run, writers_of(trainer))
+            config, search = find_lr(config, module, data, trainer.strategy.root_device, run)
             module.make_optimizer, module.make_scheduler = makers(config)
     if trainer.is_global_zero:
         sizes = {"train": len(data.train), "val": len(data.val or ()), "test": len(data.test)}
@@ -107,6 +110,9 @@ def run_experiment(config: Experiment, run: RunDirectory, signals: Signals, prun
         run.add(task=module.task, parameters=parameters, data=read, teachers=teachers)
         name, images = config.model.target.rsplit(".", 1)[-1], f"{len(data.train):,} images of {data.name}"
         log.info("%s with %s parameters, %s: %s", name, f"{parameters:,}", images, run.path)
+        begin(trainer.loggers, run)  # none in a fast_dev_run
+        if search is not None:
+            add_images(takers_of(trainer), {"train/lr_find": search}, 0)
         if asked.trainer.precision == "auto":
             log.info("trainer.precision=%s is this machine's choice", config.trainer.precision)
         if begins is not None and origin is not None and begun is not None:

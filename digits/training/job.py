@@ -8,7 +8,7 @@ import sys
 import threading
 import traceback
 import warnings
-from contextlib import suppress
+from contextlib import closing, suppress
 from logging.handlers import MemoryHandler
 from pathlib import Path
 
@@ -65,7 +65,7 @@ def run_job(
     tidy_logs()
     run = RunDirectory(directory)
     first = first_process()  # the others of trainer=ddp have no record of their own
-    with Signals() as signals:
+    with closing(run), Signals() as signals:  # closed, which may need a network, where a signal ends it
         try:
             if first:
                 run.begin(config.tree(), overrides, trial)

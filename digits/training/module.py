@@ -16,6 +16,7 @@ from digits.data import Batch
 from digits.evaluating.predictions import VIEWS, mean_logits, shifted
 from digits.training import pictures
 from digits.training.distillation import Teacher, check_loss
+from digits.training.loggers.service import Picture
 from digits.training.task_module import MakeOptimizer, MakeScheduler, Phase, TaskModule
 
 
@@ -70,16 +71,16 @@ class Classifier(TaskModule[Batch, Tensor]):
         return mean_logits([self(images) for images in seen])
 
     @override
-    def show_input(self, writers: Sequence[SummaryWriter], data: L.LightningDataModule) -> None:
-        """Show the first batch, and the net as a graph."""
-        pictures.show_input(writers, self.evaluated_net, data)
+    def show_input(self, writers: Sequence[SummaryWriter], data: L.LightningDataModule) -> dict[str, Picture]:
+        """The first batch, and in TensorBoard the net as a graph."""
+        return pictures.show_input(writers, self.evaluated_net, data)
 
     @override
     def show(
         self, writers: Sequence[SummaryWriter], stage: str, net: nn.Module, data: L.LightningDataModule, step: int
-    ) -> None:
-        """Show the confusion matrix, the worst mistakes and the precision-recall curves; at the end the projector."""
-        pictures.show(writers, stage, net, data, step, views=len(self.shifts) if stage == "test" else 1)
+    ) -> dict[str, Picture]:
+        """The confusion matrix and more; in TensorBoard precision-recall curves and, at the end, the projector."""
+        return pictures.show(writers, stage, net, data, step, views=len(self.shifts) if stage == "test" else 1)
 
 
 def top1(num_classes: int) -> MulticlassAccuracy:

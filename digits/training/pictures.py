@@ -1,4 +1,4 @@
-"""A classifier in TensorBoard: its input, its graph, its mistakes, and its embeddings in the projector."""
+"""A classifier in plots: its input and its mistakes; in TensorBoard also its graph and its embeddings."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from digits.data import BatchLoader, MNISTDataModule, Split
 from digits.evaluating import figures
 from digits.evaluating.predictions import Predictions, predict
 from digits.evaluating.scores import score
+from digits.training.loggers.service import Picture
 
 log = logging.getLogger(__name__)
 
@@ -27,47 +28,44 @@ SHOWN_INPUTS = 32
 PROJECTED = 1000  # images in the projector: its sprite may be 8192 pixels wide, and its t-SNE is slow beyond this
 
 
-def show_input(writers: Sequence[SummaryWriter], net: nn.Module, data: L.LightningDataModule) -> None:
-    """Show the first images of the first training batch, and the net as a graph."""
+def show_input(writers: Sequence[SummaryWriter], net: nn.Module, data: L.LightningDataModule) -> dict[str, Picture]:
+    """The first images of the first training batch; to TensorBoard, the net as a graph."""
     if not isinstance(data, MNISTDataModule):
-        return
+        return {}
     images, labels = _first_batch(data)
-    inputs = figures.card_png(figures.batch(images, labels, data.classes))
     for writer in writers:
-        add_picture(writer, "train/input", inputs, 0)
         add_graph(writer, net, images[:1])
+    return {"train/input": pixels(figures.card_png(figures.batch(images, labels, data.classes)))}
 
 
 def show(
     writers: Sequence[SummaryWriter], stage: str, net: nn.Module, data: L.LightningDataModule, step: int, views: int = 1
-) -> None:
-    """Show a net's predictions for the stage's split: plots, and a precision-recall curve per class.
+) -> dict[str, Picture]:
+    """Plots of a net's predictions for the stage's split; to TensorBoard, a precision-recall curve per class.
 
     The split is `test` in the stage of that name, else the validation split; `views` of each image are averaged.
     """
     if not isinstance(data, MNISTDataModule):
-        return
+        return {}
     split = data.test if stage == "test" else data.val
     if split is None:
-        return
+        return {}
     predictions = predict(net, split, data.normalise, data.eval_batch_size, views=views, embed=stage == "best")
     scores = score(predictions, data.classes)
     plots = figures.pictures(predictions, scores, split, data.classes, card=True)
-    drawn = {name: figures.card_png(figure) for name, figure in plots.items()}
+    drawn = {f"{stage}/{name}": pixels(figures.card_png(figure)) for name, figure in plots.items()}
     for writer in writers:
-        for name, content in drawn.items():
-            add_picture(writer, f"{stage}/{name}", content, step)
         for i, name in enumerate(data.classes):
             is_class, probability = predictions.labels == i, predictions.probabilities[:, i]
             writer.add_pr_curve(f"{stage}/precision_recall/{name}", is_class, probability, step)
         if predictions.embeddings is not None:
             _add_embeddings(writer, predictions, split, data.classes)
+    return drawn
 
 
-def add_picture(writer: SummaryWriter, tag: str, png: bytes, step: int) -> None:
-    """Add a PNG file's content to TensorBoard's images."""
-    image = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))  # uint8 (H, W, 3)
-    writer.add_image(tag, image, step, dataformats="HWC")
+def pixels(png: bytes) -> Picture:
+    """A PNG file's content as an image, uint8 (H, W, 3)."""
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
 
 
 def _first_batch(data: MNISTDataModule) -> tuple[torch.Tensor, torch.Tensor]:

@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from digits.config.task import Task
 from digits.training.averaging import ema
+from digits.training.loggers.service import Picture
 
 Phase: TypeAlias = Literal["train", "val", "test"]
 MakeOptimizer: TypeAlias = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -120,17 +121,23 @@ class TaskModule(L.LightningModule, Generic[B, Answers]):
         answers: Answers = self(batch.images)
         return answers
 
-    def show_input(self, writers: Sequence[SummaryWriter], data: L.LightningDataModule) -> None:
-        """Show the net's input in TensorBoard, at the start of training; nothing by default."""
+    def show_input(self, writers: Sequence[SummaryWriter], data: L.LightningDataModule) -> Mapping[str, Picture] | None:
+        """Images of the net's input by tag, uint8 (H, W, 3), at the start of training; none by default.
+
+        Every logger that takes images gets them. What only TensorBoard has is added to `writers`.
+        """
+        return None
 
     def show(
         self, writers: Sequence[SummaryWriter], stage: str, net: nn.Module, data: L.LightningDataModule, step: int
-    ) -> None:
-        """Show a net's predictions for the validation or the test split in TensorBoard; nothing by default.
+    ) -> Mapping[str, Picture] | None:
+        """Images of a net's predictions for the validation or the test split by tag, uint8 (H, W, 3); none by default.
 
         `stage` starts the tags: `val` during training; `best` at its end, for the weights that are kept; `test` for
-        their predictions for the test split, where all others are for the validation split.
+        their predictions for the test split, where all others are for the validation split. Every logger that takes
+        images gets them. What only TensorBoard has is added to `writers`.
         """
+        return None
 
     # ---- The net --------------------------------------------------------------------------------
 

@@ -29,8 +29,9 @@ from docs.reference import DOCS, ROOT
 CONF = ROOT / "conf"
 PAGES = {page: page.read_text(encoding="utf-8") for page in (ROOT / "README.md", *sorted(DOCS.glob("*.md")))}
 SHOWN = {name for text in PAGES.values() for name in re.findall(r"(?:conf|mine)/([a-z_/]+/\w+)\.yaml", text)}
-# What only a folder, a run or a GPU can tell
-ABSENT_HERE = {"data.root", "init_from", "model.num_classes", "teachers", "trainer.accelerator"}
+# What only a folder, a run, a GPU or an extra can tell
+ABSENT_HERE = {"data.root", "init_from", "model.num_classes", "teachers", "trainer.accelerator",
+               "logger.wandb", "logger.mlflow"}  # fmt: skip
 TRIED = {"README.md": "train", "tour.md": "train", "sweeps.md": "tune"}  # what the tables of overrides are for
 
 

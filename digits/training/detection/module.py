@@ -19,6 +19,7 @@ from digits.reading.boxes import CLASSES, OBJECTNESS, THRESHOLD
 from digits.training.detection import pictures
 from digits.training.detection.ratio import Ratio
 from digits.training.detection.targets import Targets, make_targets
+from digits.training.loggers.service import Picture
 from digits.training.task_module import MakeOptimizer, MakeScheduler, Phase, TaskModule
 
 RIGHT_PLACE = 0.3  # in crops, a peak in a cell with at least this heat is not a false find
@@ -75,16 +76,16 @@ class PageDetector(TaskModule[PageBatch, Tensor]):
         return self._made
 
     @override
-    def show_input(self, writers: Sequence[SummaryWriter], data: L.LightningDataModule) -> None:
-        """Show the crops of the first batch, whole pages, and the net's graph."""
-        pictures.show_input(writers, self.evaluated_net, data)
+    def show_input(self, writers: Sequence[SummaryWriter], data: L.LightningDataModule) -> dict[str, Picture]:
+        """The crops of the first batch and whole pages; in TensorBoard, the net's graph."""
+        return pictures.show_input(writers, self.evaluated_net, data)
 
     @override
     def show(
         self, writers: Sequence[SummaryWriter], stage: str, net: nn.Module, data: L.LightningDataModule, step: int
-    ) -> None:
-        """Show pages with the digits found on them, and the worst pages."""
-        pictures.show(writers, stage, net, data, step)
+    ) -> dict[str, Picture]:
+        """Pages with the digits found on them, and the worst pages."""
+        return pictures.show(stage, net, data)
 
 
 def count_cells(answers: Tensor, targets: Targets) -> dict[str, tuple[Tensor, Tensor]]:

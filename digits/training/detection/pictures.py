@@ -1,4 +1,4 @@
-"""A page detector in TensorBoard: its training crops, pages with its finds, and the worst pages."""
+"""A page detector in plots: its training crops, pages with its finds, and the worst pages."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from digits.data.pages.rows import NO_BOX
 from digits.evaluating import page_figures
 from digits.evaluating.page_figures import CARD_COLUMNS, CARD_SHOWN, card_side, labelled, side_by_side
 from digits.evaluating.pages import find_on_pages
+from digits.training.loggers.service import Picture
 from digits.training.pictures import add_graph
 
 CROPS, CROP_COLUMNS = 16, 4  # that are shown, in all and per row
 LOOKED_THROUGH = 100  # validation pages that are read for the worst ones during training; at its end all are
 
 
-def show_input(writers: Sequence[SummaryWriter], net: nn.Module, data: L.LightningDataModule) -> None:
-    """Show the first training crops, some whole pages, and the net as a graph."""
+def show_input(writers: Sequence[SummaryWriter], net: nn.Module, data: L.LightningDataModule) -> dict[str, Picture]:
+    """The first training crops and some whole pages; to TensorBoard, the net as a graph."""
     if not isinstance(data, PagesDataModule):
-        return
+        return {}
     batch = next(iter(BatchLoader(data.train, data.batch_size, data.seed)))
     crops = []
     for pixels, boxes, labels in zip(batch.images[:CROPS, 0], batch.boxes.numpy(), batch.labels.numpy(), strict=False):
@@ -31,22 +32,19 @@ def show_input(writers: Sequence[SummaryWriter], net: nn.Module, data: L.Lightni
     side = card_side(CARD_COLUMNS)
     pages = [labelled(page.pixels, page.boxes, page.labels, side) for page in data.train.pages[:CARD_SHOWN]]
     for writer in writers:
-        writer.add_image("train/crops", side_by_side(crops, CROP_COLUMNS), 0, dataformats="HWC")
-        writer.add_image("train/pages", side_by_side(pages, CARD_COLUMNS), 0, dataformats="HWC")
         add_graph(writer, net, data.normalise(batch.images[:1]))
+    return {"train/crops": side_by_side(crops, CROP_COLUMNS), "train/pages": side_by_side(pages, CARD_COLUMNS)}
 
 
-def show(writers: Sequence[SummaryWriter], stage: str, net: nn.Module, data: L.LightningDataModule, step: int) -> None:
-    """Show pages of the stage's split with the digits found on them, and those with the most faults.
+def show(stage: str, net: nn.Module, data: L.LightningDataModule) -> dict[str, Picture]:
+    """Pages of the stage's split with the digits found on them, and those with the most faults.
 
     The split is `test` in the stage of that name, else the validation split.
     """
     if not isinstance(data, PagesDataModule):
-        return
+        return {}
     split = data.test if stage == "test" else data.val
     if split is None:
-        return
+        return {}
     scores = find_on_pages(net, split.pages[: LOOKED_THROUGH if stage == "val" else None])
-    for name, picture in page_figures.pictures(scores, card=True).items():
-        for writer in writers:
-            writer.add_image(f"{stage}/{name}", picture, step, dataformats="HWC")
+    return {f"{stage}/{name}": picture for name, picture in page_figures.pictures(scores, card=True).items()}

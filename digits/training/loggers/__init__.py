@@ -1,0 +1,1 @@
+"""Loggers that keep a run elsewhere as well: W&B, MLflow."""

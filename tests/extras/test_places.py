@@ -1,0 +1,95 @@
+"""Where runs are logged to, by whom, and what is said where that can't be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from digits.config.check import check
+from digits.config.schema import Experiment
+from digits.runs.layout import JobFailed
+from digits.training.job import run_job
+from tests.extras.conftest import ALL
+from tests.extras.mlflow_runs import kept_runs
+from tests.extras.offline import starts
+from tests.support.commands import QUICK, digits, result_of
+from tests.support.runs import experiment
+
+SHORT = (*ALL, "trainer.max_epochs=1", "callbacks=none")
+BOTH = "logger=[csv,wandb,mlflow]"
+
+
+def test_each_job_of_a_sweep_is_a_run_in_its_group(tmp_path: Path) -> None:
+    sweep = tmp_path / "outputs" / "sweeps" / "two"
+    asked = (*QUICK, BOTH, "logger.wandb.mode=offline", "seed=0,1", f"hydra.sweep.dir={sweep}")
+    done = digits("train", "-m", *asked, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    runs = sorted(path.parent for path in sweep.rglob("result.json"))
+    assert [result_of(run)["status"] for run in runs] == ["done", "done"]
+    offline = [start for run in runs for start in starts(run)]
+    assert [(start.run["name"], start.run["group"]) for start in offline] == [(run.name, "two") for run in runs]
+    assert len({start.run["id"] for start in offline}) == 2
+    kept = kept_runs(tmp_path / "outputs" / "mlflow.db")
+    assert [(run.name, run.tags["sweep"], run.status) for run in kept] == [(r.name, "two", "FINISHED") for r in runs]
+    assert [run.parameters["seed"] for run in kept] == ["0", "1"]
+
+
+def test_of_several_processes_the_first_logs(tmp_path: Path) -> None:
+    run = tmp_path / "outputs" / "runs" / "two"
+    asked = (*QUICK, BOTH, "logger.wandb.mode=offline", "trainer=ddp", "trainer.devices=2", f"hydra.run.dir={run}")
+    done = digits("train", *asked, "trainer.accelerator=cpu", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (start,), (kept,) = starts(run), kept_runs(tmp_path / "outputs" / "mlflow.db")
+    assert [row["val/accuracy"] for row in start.rows if "val/accuracy" in row] == pytest.approx(
+        [value for _, value in kept.curve("val/accuracy")]
+    )
+    assert len(kept.curve("val/accuracy")) == 2
+
+
+def test_the_environment_says_where_and_no_record_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'server.db'}")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_API_KEY", "0123456789" * 4)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.chdir(tmp_path)  # MLflow's own choice for artifacts is a folder there
+    run = tmp_path / "outputs" / "runs" / "a"
+    run_job(experiment(*SHORT, "logger.wandb.mode=null"), run, [])
+    assert len(starts(run)) == 1
+    assert [kept.name for kept in kept_runs(tmp_path / "server.db")] == ["a"]
+    assert not (tmp_path / "outputs" / "mlflow.db").exists()
+    for file in (path for path in run.iterdir() if path.is_file()):
+        content = file.read_bytes()
+        assert not any(secret in content for secret in (b"server.db", b"0123456789" * 4, b"127.0.0.1"))
+
+
+def refusal(config: Experiment, run: Path) -> str:
+    """The sentence with which a run is refused before it has begun to train."""
+    with pytest.raises(JobFailed) as caught:
+        run_job(config, run, [])
+    assert caught.value.code == 2
+    assert "\n" not in str(caught.value)
+    assert not (run / "metrics.csv").exists()
+    return str(caught.value)
+
+
+def test_without_an_account_one_sentence_says_how_to_do_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config = experiment(*SHORT, "logger=wandb", "logger.wandb.mode=null")
+    sentence = refusal(config, tmp_path / "run")
+    assert sentence.startswith("logger: W&B can't be used: No API key configured. Use `wandb login` to log in.")
+    assert "WANDB_MODE=offline" in sentence
+
+
+def test_a_run_that_mlflow_does_not_have_is_not_resumed_as_another(tmp_path: Path) -> None:
+    run, mlflow = tmp_path / "outputs" / "runs" / "a", (*SHORT[:-2], "logger=mlflow", "callbacks=none")
+    overrides = tuple(word for word in mlflow if not word.startswith(("logger.wandb", "logger=[")))
+    run_job(experiment(*overrides), run, [])
+    (tmp_path / "outputs" / "mlflow.db").rename(tmp_path / "outputs" / "former.db")
+    longer = experiment(*overrides, "trainer.max_epochs=4").tree() | {"resume": str(run)}
+    with pytest.raises(JobFailed, match=r"MLflow has no run .*; set MLFLOW_TRACKING_URI as at the start, or move "):
+        run_job(check(longer), run, [])
+    assert result_of(run)["status"] == "done", "its record stays"

@@ -1,0 +1,141 @@
+"""What a logger that keeps runs elsewhere is told of a run, however it ends; nothing of it can cost the run its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from lightning.pytorch.loggers import Logger
+
+from digits.config.schema import Experiment
+from digits.runs.layout import RunError
+from digits.runs.read import read_result, sweep_of
+from digits.runs.schema import RunRecord
+from digits.training import experiment as experiment_module
+from digits.training.callbacks import Pruning
+from digits.training.job import run_job
+from digits.training.loggers.logged import Logged
+from digits.training.loggers.service import Picture, Service
+from tests.support.resumed import cut
+
+MakeExperiment = Callable[..., Experiment]
+
+
+class Elsewhere(Logger):
+    """Notes what it is told."""
+
+    name, version = "elsewhere", "0"  # type: ignore[assignment]  # properties in Lightning's class
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = list[RunRecord]()
+        self.images = dict[str, Picture]()
+        self.closed = list[tuple[str, RunRecord]]()
+        self.trouble: Exception | None = None
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        assert self.begun, "curves came before the beginning"
+        assert not self.closed, "curves came after the end"
+
+    def log_hyperparams(self, *_: object, **__: object) -> None: ...
+
+    def begin(self, record: RunRecord) -> None:
+        self.begun.append(record)
+
+    def add_image(self, tag: str, image: Picture, step: int) -> None:
+        self.images[tag] = image
+
+    def close(self, status: str, record: RunRecord) -> None:
+        self.closed.append((status, record))
+        if self.trouble is not None:
+            raise self.trouble
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Elsewhere:
+    """The only logger of the runs that a test makes."""
+    logger = Elsewhere()
+    assert isinstance(logger, Service)
+    monkeypatch.setattr(experiment_module, "make_loggers", lambda *_: [logger])
+    return logger
+
+
+def test_it_has_the_record_the_plots_and_the_end(
+    experiment: MakeExperiment, tmp_path: Path, elsewhere: Elsewhere
+) -> None:
+    run_job(experiment("callbacks=dashboard", "callbacks.dashboard.every_n_epochs=2"), tmp_path, [])
+    (begun,), ((status, record),) = elsewhere.begun, elsewhere.closed
+    assert begun.config is not None
+    assert begun.config.at("model.hidden") == [32]
+    assert status == "done"
+    assert record == read_result(tmp_path)
+    assert record.weights is not None
+    plots = {"confusion_matrix", "class_accuracy", "worst_mistakes", "reliability"}
+    assert set(elsewhere.images) == {"train/input", *(f"{s}/{name}" for s in ("val", "best") for name in plots)}
+    for image in elsewhere.images.values():
+        assert (image.dtype, image.shape[2]) == ("uint8", 3)
+
+
+@pytest.mark.parametrize(("signal", "status"), [("", "failed"), ("SIGTERM", "interrupted")])
+def test_it_is_told_of_every_other_end(
+    experiment: MakeExperiment, tmp_path: Path, elsewhere: Elsewhere, signal: str, status: str
+) -> None:
+    cut(experiment(), tmp_path, "train", 3, signal)
+    assert [told for told, _ in elsewhere.closed] == [status] == [read_result(tmp_path).status]
+
+
+def test_it_is_told_of_a_pruned_trial(experiment: MakeExperiment, tmp_path: Path, elsewhere: Elsewhere) -> None:
+    run_job(experiment(), tmp_path, [], None, Pruning(lambda *_: True, "val/accuracy"))
+    ((status, record),) = elsewhere.closed
+    assert status == "pruned"
+    assert "val/accuracy" in record.metrics
+
+
+def test_a_quick_try_is_no_run_elsewhere(experiment: MakeExperiment, tmp_path: Path, elsewhere: Elsewhere) -> None:
+    run_job(experiment("debug=fast_dev_run"), tmp_path, [])
+    assert elsewhere.begun == []
+
+
+def test_trouble_at_the_end_is_reported_and_the_run_is_done(
+    experiment: MakeExperiment, tmp_path: Path, elsewhere: Elsewhere, caplog: pytest.LogCaptureFixture
+) -> None:
+    elsewhere.trouble = OSError("the server is gone")
+    run_job(experiment(), tmp_path, [])
+    assert read_result(tmp_path).status == "done"
+    assert f"Elsewhere did not take the end of {tmp_path}: the server is gone" in caplog.text
+
+
+# ---- What is remembered ---------------------------------------------------------------------------
+
+
+def test_a_later_start_logs_only_what_no_earlier_one_has(tmp_path: Path) -> None:
+    first = Logged(tmp_path / "wandb.json")
+    assert first.fresh({"loss": 0.5}, 0) == {"loss": 0.5}
+    first.write()
+    assert not first.path.exists(), "there is no run to resume"
+    first.id = "abc-1"
+    assert first.fresh({"loss": 0.4, "lr": 0.1}, 3) == {"loss": 0.4, "lr": 0.1}
+    assert first.fresh({"loss": 0.4}, 3) == {"loss": 0.4}, "the same start may do so twice"
+    first.write()
+    second = Logged(first.path)
+    assert second.id == "abc-1"
+    assert second.fresh({"loss": 0.4, "accuracy": 0.9}, 3) == {"accuracy": 0.9}
+    assert second.fresh({"loss": 0.3, "lr": 0.1}, 4) == {"loss": 0.3, "lr": 0.1}
+
+
+@pytest.mark.parametrize(
+    "content", ["{", '{"id": "a"}', '{"id": "../x", "logged": {}}', '{"id": "a", "logged": {}, "host": "http://x"}']
+)
+def test_a_damaged_memory_is_refused_with_what_to_do(tmp_path: Path, content: str) -> None:
+    (tmp_path / "mlflow.json").write_text(content)
+    with pytest.raises(RunError, match=r"mlflow\.json is damaged; move it away"):
+        Logged(tmp_path / "mlflow.json")
+
+
+@pytest.mark.parametrize(("note", "name"), [("multirun.yaml", "s"), ("search.json", "s"), ("result.json", None)])
+def test_a_run_knows_the_sweep_that_it_is_in(tmp_path: Path, note: str, name: str | None) -> None:
+    run = tmp_path / "s" / "trials" / "0001"
+    run.mkdir(parents=True)
+    (tmp_path / "s" / note).touch()
+    assert sweep_of(run) == name
