@@ -11,7 +11,6 @@ from pydantic import ValidationError
 
 from digits.config.absent import senseless_modes, watching
 from digits.config.data import CLASSES, IMAGE_SIZE, TRAINING_IMAGES, DataSet
-from digits.config.extras import missing_extras
 from digits.config.faults import ConfigError, Fault, TargetError, explain
 from digits.config.lengths import SWITCH_OFF, check_lengths, check_ranges
 from digits.config.optim import ReduceLROnPlateau
@@ -78,7 +77,7 @@ def check(config: Tree) -> Experiment:
             *check_lengths(experiment),
             *_check_device(experiment),
             *_check_paths(experiment),
-            *missing_extras(experiment.logger),
+            *_check_extras(experiment),
         ]
     if faults or experiment is None:
         raise ConfigError(*dict.fromkeys(faults))
@@ -288,6 +287,13 @@ def _check_paths(experiment: Experiment) -> list[Fault]:
         what = f"a run's directory, a weights file, or {PRETRAINED}"
         faults.append(Fault("init_from", f"{begins} does not exist; name {what}"))
     return faults
+
+
+def _check_extras(experiment: Experiment) -> Iterator[Fault]:
+    for name, logger in experiment.logger.items():
+        if logger.lacks_extra:
+            fix = f'pip install "digits[{logger.extra}]", in a checkout ".[{logger.extra}]"'
+            yield Fault(f"logger.{name}", f"needs the package {logger.extra}, which is not installed: {fix}")
 
 
 def _exists(path: str) -> bool:

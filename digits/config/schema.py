@@ -150,6 +150,8 @@ class TensorBoard(Target):
 class WandB(Ours):
     """`logger.wandb`."""
 
+    extra = "wandb"
+
     project: Name = Field(description="W&B's project")
     name: Name | None = Field(description="W&B's name of the run")
     group: Name | None = Field(description="W&B's group of runs")
@@ -160,6 +162,8 @@ class WandB(Ours):
 
 class MLflow(Ours):
     """`logger.mlflow`."""
+
+    extra = "mlflow"
 
     experiment_name: Name = Field(description="MLflow's experiment, a folder of runs")
     run_name: Name | None = Field(description="MLflow's name of the run")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from importlib.util import find_spec
 from typing import Annotated, ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -32,6 +33,7 @@ class Target(Section):
     model_config = ConfigDict(extra="allow")
 
     made_for: ClassVar[str | None] = None  # the only task that can use it; None: any
+    extra: ClassVar[str | None] = None  # the extra that it needs beside `train`, which has the name of its package
 
     target: str = Field(alias="_target_", pattern=TARGET, description="dotted path of the class or function to call")
 
@@ -39,6 +41,12 @@ class Target(Section):
         """The value of a key, described by the schema or not; None if there is none."""
         value: Value = getattr(self, key) if key in type(self).model_fields else (self.model_extra or {}).get(key)
         return value
+
+    @property
+    def lacks_extra(self) -> bool:
+        """Whether its extra is not installed; a folder of that name, such as W&B's `wandb/`, is not the package."""
+        found = None if self.extra is None else find_spec(self.extra)
+        return self.extra is not None and (found is None or found.origin is None)
 
     def changed(self, values: Tree) -> Target:
         """The section with other values, which the schema's types no longer check."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from digits.config.extras import EXTRAS, installed
-from digits.config.schema import Experiment
+from digits.config.schema import DESCRIBED, Experiment
 from tests.support.resumed import cut, go_on
 from tests.support.runs import experiment
 
 ALL = (
     "data=optdigits", "data.batch_size=128", "model=mlp", "model.hidden=[16]", "trainer=cpu", "trainer.max_epochs=3",
-    "trainer.log_every_n_steps=3", "checkpoint_minutes=null", "callbacks=dashboard",
+    "trainer.log_every_n_steps=3", "checkpoint_minutes=null", "optimizer.lr=0.005", "callbacks=dashboard",
     "callbacks.dashboard.every_n_epochs=1", "logger=[default,wandb,mlflow]", "logger.wandb.mode=offline",
 )  # fmt: skip
 """A short training with every logger; 10 steps an epoch."""
@@ -24,7 +24,7 @@ ALL = (
 @pytest.fixture(scope="session", autouse=True)
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Both packages, with their defaults; what they keep for all runs of a person is kept apart from the person's."""
-    if missing := [name for name in EXTRAS.values() if not installed(name)]:
+    if missing := [kind.extra for kind in DESCRIBED.values() if kind.extra and find_spec(kind.extra) is None]:
         message = f"{' and '.join(missing)} not installed (nox -s extras does it): these loggers were not tried"
         if os.environ.get("CI"):
             pytest.fail(message)

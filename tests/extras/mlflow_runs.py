@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from mlflow.artifacts import download_artifacts
-from mlflow.tracking import MlflowClient
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
 
 
 class Kept(NamedTuple):
@@ -27,6 +27,9 @@ class Kept(NamedTuple):
 
 def kept_runs(file: Path) -> list[Kept]:
     """Every run, in the order of their names."""
+    from mlflow.artifacts import download_artifacts
+    from mlflow.tracking import MlflowClient
+
     client = MlflowClient(f"sqlite:///{file}")
     names = {found.experiment_id: found.name for found in client.search_experiments()}
     return [

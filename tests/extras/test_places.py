@@ -10,13 +10,12 @@ from digits.config.check import check
 from digits.config.schema import Experiment
 from digits.runs.layout import JobFailed
 from digits.training.job import run_job
-from tests.extras.conftest import ALL
 from tests.extras.mlflow_runs import kept_runs
 from tests.extras.offline import starts
 from tests.support.commands import QUICK, digits, result_of
 from tests.support.runs import experiment
 
-SHORT = (*ALL, "trainer.max_epochs=1", "callbacks=none")
+SHORT = (*QUICK, "trainer.max_epochs=1")
 BOTH = "logger=[csv,wandb,mlflow]"
 
 
@@ -54,7 +53,7 @@ def test_the_environment_says_where_and_no_record_has_it(tmp_path: Path, monkeyp
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.chdir(tmp_path)  # MLflow's own choice for artifacts is a folder there
     run = tmp_path / "outputs" / "runs" / "a"
-    run_job(experiment(*SHORT, "logger.wandb.mode=null"), run, [])
+    run_job(experiment(*SHORT, BOTH), run, [])
     assert len(starts(run)) == 1
     assert [kept.name for kept in kept_runs(tmp_path / "server.db")] == ["a"]
     assert not (tmp_path / "outputs" / "mlflow.db").exists()
@@ -76,20 +75,24 @@ def refusal(config: Experiment, run: Path) -> str:
 def test_without_an_account_one_sentence_says_how_to_do_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import wandb
+
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     monkeypatch.setenv("HOME", str(tmp_path))
-    config = experiment(*SHORT, "logger=wandb", "logger.wandb.mode=null")
+    wandb.teardown()  # it reads the environment once in a process
+    config = experiment(*SHORT, "logger=wandb")
     sentence = refusal(config, tmp_path / "run")
     assert sentence.startswith("logger: W&B can't be used: No API key configured. Use `wandb login` to log in.")
     assert "WANDB_MODE=offline" in sentence
 
 
-def test_a_run_that_mlflow_does_not_have_is_not_resumed_as_another(tmp_path: Path) -> None:
-    run, mlflow = tmp_path / "outputs" / "runs" / "a", (*SHORT[:-2], "logger=mlflow", "callbacks=none")
-    overrides = tuple(word for word in mlflow if not word.startswith(("logger.wandb", "logger=[")))
-    run_job(experiment(*overrides), run, [])
-    (tmp_path / "outputs" / "mlflow.db").rename(tmp_path / "outputs" / "former.db")
-    longer = experiment(*overrides, "trainer.max_epochs=4").tree() | {"resume": str(run)}
+def test_a_run_that_mlflow_does_not_have_is_not_resumed_as_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "outputs" / "runs" / "a"
+    run_job(experiment(*SHORT, "logger=mlflow"), run, [])
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'another.db'}")
+    longer = experiment(*SHORT, "logger=mlflow", "trainer.max_epochs=4").tree() | {"resume": str(run)}
     with pytest.raises(JobFailed, match=r"MLflow has no run .*; set MLFLOW_TRACKING_URI as at the start, or move "):
         run_job(check(longer), run, [])
     assert result_of(run)["status"] == "done", "its record stays"

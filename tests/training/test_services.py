@@ -25,7 +25,7 @@ MakeExperiment = Callable[..., Experiment]
 class Elsewhere(Logger):
     """Notes what it is told."""
 
-    name, version = "elsewhere", "0"  # type: ignore[assignment]  # properties in Lightning's class
+    name, version = "elsewhere", "0"
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ def test_it_has_the_record_the_plots_and_the_end(
     plots = {"confusion_matrix", "class_accuracy", "worst_mistakes", "reliability"}
     assert set(elsewhere.images) == {"train/input", *(f"{s}/{name}" for s in ("val", "best") for name in plots)}
     for image in elsewhere.images.values():
-        assert (image.dtype, image.shape[2]) == ("uint8", 3)
+        assert (str(image.dtype), image.shape[2]) == ("uint8", 3)
 
 
 @pytest.mark.parametrize(("signal", "status"), [("", "failed"), ("SIGTERM", "interrupted")])

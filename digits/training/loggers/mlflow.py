@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import MLFlowLogger
 from lightning.pytorch.utilities import rank_zero_only
 from typing_extensions import override
@@ -21,6 +22,7 @@ from digits.training.loggers.logged import Logged
 from digits.training.loggers.service import MODEL_FILES, Picture, final_metrics
 
 if TYPE_CHECKING:
+    from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
 ADDRESS = "MLFLOW_TRACKING_URI"
@@ -42,22 +44,41 @@ class MLflow(MLFlowLogger):
 
         self.run_directory, self.log_model = run_directory, log_model
         self.logged = Logged(run_directory / "mlflow.json")
-        self.resumes, self.begun = self.logged.id is not None, False
-        home, asked, sweep = home_of(run_directory), os.environ.get(ADDRESS), sweep_of(run_directory)
+        home, asked = home_of(run_directory), os.environ.get(ADDRESS)
         self.address = asked or f"sqlite:///{home / 'mlflow.db'}"
         self.artifacts = None if asked else (home / "mlartifacts").as_uri()  # None: the server's choice
+        self.experiment_name, self.run_name = experiment_name, run_name or run_directory.name
+        self._client: MlflowClient | None = None
         try:
-            super().__init__(
-                experiment_name=experiment_name,
-                run_name=run_name or run_directory.name,
-                tracking_uri=self.address,
-                tags=None if sweep is None else {"sweep": sweep},
-                artifact_location=self.artifacts,
-                run_id=self.logged.id,
-            )
+            super().__init__(experiment_name, tracking_uri=self.address)
         except MlflowException as error:
-            raise ConfigError(Fault("logger", f"{ADDRESS} can't be used: {error.message}")) from None
-        self.title = experiment_name
+            raise ConfigError(Fault("logger", f"{ADDRESS} can't be used: {first_line(error)}")) from None
+
+    @property
+    @override
+    @rank_zero_experiment
+    def experiment(self) -> MlflowClient:
+        """MLflow's client, once `begin` has been called.
+
+        Lightning's would write the address to this process's environment, where later runs would find it.
+        """
+        assert self._client is not None, "begin comes first"
+        return self._client
+
+    @property
+    @override
+    def run_id(self) -> str | None:
+        return self.logged.id
+
+    @property
+    @override
+    def name(self) -> str:
+        return self.experiment_name
+
+    @property
+    @override
+    def version(self) -> str | None:
+        return self.logged.id
 
     @rank_zero_only
     def begin(self, record: RunRecord) -> None:
@@ -65,26 +86,34 @@ class MLflow(MLFlowLogger):
         from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient
 
+        client, former = MlflowClient(self.address), self.logged.id
         try:
-            if not self.resumes:
-                make_experiment(MlflowClient(self.address), self.title, self.artifacts)
-            client, run = self.experiment, str(self.run_id)
+            run = self._new_run(client) if former is None else client.get_run(former).info.run_id
         except MlflowException as error:
-            if self.resumes and error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            if former is not None and error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 fix = f"set {ADDRESS} as at the start, or move {self.logged.path} away to log to a new run"
-                raise RunError(f"MLflow has no run {self.logged.id}; {fix}") from None
+                raise RunError(f"MLflow has no run {former}; {fix}") from None
             fix = f"start the server, or change {ADDRESS}"
-            raise ConfigError(Fault("logger", f"MLflow can't be used: {error.message}; {fix}")) from None
-        self.begun, self.logged.id = True, run
+            raise ConfigError(Fault("logger", f"MLflow can't be used: {first_line(error)}; {fix}")) from None
+        self._client, self.logged.id = client, run
         self.logged.write()
         config = {} if record.config is None else record.config.tree()
-        if self.resumes:
+        if former is None:  # a parameter can't be changed later, as a resumed run may do with trainer.max_epochs
+            self.log_hyperparams(dict(leaves(config)))
+        else:
             client.update_run(run, status="RUNNING")
             curves = {name: client.get_metric_history(run, name) for name in client.get_run(run).data.metrics}
             self.logged.before |= {name: max(point.step for point in curve) for name, curve in curves.items()}
-        else:  # a parameter can't be changed, as a resumed run may do with trainer.max_epochs
-            self.log_hyperparams(dict(leaves(config)))
         client.log_dict(run, config, "config.yaml")
+
+    def _new_run(self, client: MlflowClient) -> str:
+        """The id of a new run, in its sweep; makes the experiment where there is none."""
+        from mlflow.tracking.context.registry import resolve_tags
+
+        sweep = sweep_of(self.run_directory)
+        tags = resolve_tags(None if sweep is None else {"sweep": sweep})  # with the user, the program, the commit
+        experiment = experiment_id(client, self.experiment_name, self.artifacts)
+        return str(client.create_run(experiment, tags=tags, run_name=self.run_name).info.run_id)
 
     @override
     @rank_zero_only
@@ -113,9 +142,9 @@ class MLflow(MLFlowLogger):
     @rank_zero_only
     def close(self, status: str, record: RunRecord) -> None:
         """Write the final metrics, and the model of a run that is done, then end the MLflow run."""
-        if not self.begun:
+        if self._client is None:
             return
-        client, run = self.experiment, self.run_id
+        client, run = self._client, self.run_id
         self.log_metrics(final_metrics(record), record.steps)
         self.logged.write()
         client.set_tag(run, "status", status)
@@ -131,16 +160,23 @@ def home_of(run: Path) -> Path:
     return next((folder for folder in parents if folder.name == "outputs"), parents[0])
 
 
-def make_experiment(client: MlflowClient, name: str, artifacts: str | None) -> None:
-    """Make MLflow's experiment where there is none; jobs of a sweep may do so at the same time."""
+def experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> str:
+    """The id of MLflow's experiment of a name; makes it where there is none, which jobs of a sweep may do at once."""
     from mlflow.exceptions import MlflowException
 
-    try:
-        if client.get_experiment_by_name(name) is None:
-            client.create_experiment(name, artifact_location=artifacts)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
+    if (found := client.get_experiment_by_name(name)) is None:
+        try:
+            return str(client.create_experiment(name, artifact_location=artifacts))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            found = client.get_experiment_by_name(name)
+    return str(found.experiment_id)
+
+
+def first_line(error: MlflowException) -> str:
+    """What MLflow says, without the SQL and the traceback that may follow."""
+    return str(error.message).partition("\n")[0]
 
 
 def leaves(value: Value, key: str = "") -> Iterator[tuple[str, Value]]:

@@ -67,5 +67,5 @@ def add_image(logger: Logger, tag: str, image: Picture, step: int) -> None:
 
 
 def final_metrics(record: RunRecord) -> dict[str, float]:
-    """The metrics of the epoch whose weights are kept, `best/val/accuracy`; those of the test keep their name."""
-    return {name if name.startswith("test/") else f"best/{name}": value for name, value in record.metrics.items()}
+    """The metrics of the epoch whose weights are kept, `best/val/accuracy`; those of the test are logged already."""
+    return {f"best/{name}": value for name, value in record.metrics.items() if not name.startswith("test/")}
