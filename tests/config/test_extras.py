@@ -52,7 +52,6 @@ def test_every_extra_is_one_of_the_project_and_brings_the_training() -> None:
 def test_its_record_needs_no_trust_and_holds_no_address(
     composed: Compose, monkeypatch: pytest.MonkeyPatch, extra: str
 ) -> None:
-    monkeypatch.setattr(types, "find_spec", lambda _: pytest)  # as if it were installed
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@host")
     monkeypatch.setenv("WANDB_BASE_URL", "http://user:secret@host")
     config = composed(f"logger={extra}")

@@ -51,6 +51,7 @@ def test_the_environment_says_where_and_no_record_has_it(tmp_path: Path, monkeyp
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_API_KEY", "0123456789" * 4)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    as_in_a_new_process()
     monkeypatch.chdir(tmp_path)  # MLflow's own choice for artifacts is a folder there
     run = tmp_path / "outputs" / "runs" / "a"
     run_job(experiment(*SHORT, BOTH), run, [])
@@ -60,6 +61,13 @@ def test_the_environment_says_where_and_no_record_has_it(tmp_path: Path, monkeyp
     for file in (path for path in run.iterdir() if path.is_file()):
         content = file.read_bytes()
         assert not any(secret in content for secret in (b"server.db", b"0123456789" * 4, b"127.0.0.1"))
+
+
+def as_in_a_new_process() -> None:
+    """Have W&B read the environment, which it does once in a process."""
+    import wandb
+
+    wandb.teardown()
 
 
 def refusal(config: Experiment, run: Path) -> str:
@@ -75,14 +83,12 @@ def refusal(config: Experiment, run: Path) -> str:
 def test_without_an_account_one_sentence_says_how_to_do_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import wandb
-
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     monkeypatch.setenv("HOME", str(tmp_path))
-    wandb.teardown()  # it reads the environment once in a process
+    as_in_a_new_process()
     config = experiment(*SHORT, "logger=wandb")
     sentence = refusal(config, tmp_path / "run")
-    assert sentence.startswith("logger: W&B can't be used: No API key configured. Use `wandb login` to log in.")
+    assert sentence.startswith("logger: W&B can't be used: No API key configured. Use `wandb login` to log in; ")
     assert "WANDB_MODE=offline" in sentence
 
 

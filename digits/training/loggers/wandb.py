@@ -79,8 +79,9 @@ class WandB(WandbLogger):
                 reinit="create_new",  # a run of the program that this one is part of is left alone
             )
         except Error as error:
+            why = str(error).partition("\n")[0].rstrip(".")
             fix = "to log without a network: WANDB_MODE=offline, or at the start logger.wandb.mode=offline"
-            raise ConfigError(Fault("logger", f"W&B can't be used: {str(error).splitlines()[0]} {fix}")) from None
+            raise ConfigError(Fault("logger", f"W&B can't be used: {why}; {fix}")) from None
         self.logged.id = self._run.id
         self.logged.write()
         self._step = max([self._run.starting_step, *(step + 1 for step in self.logged.before.values())])
