@@ -44,6 +44,7 @@ class Elsewhere(Logger):
         self.begun.append(record)
 
     def add_image(self, tag: str, image: Picture, step: int) -> None:
+        assert self.begun, "an image came before the beginning"
         self.images[tag] = image
 
     def close(self, status: str, record: RunRecord) -> None:
@@ -72,9 +73,16 @@ def test_it_has_the_record_the_plots_and_the_end(
     assert record == read_result(tmp_path)
     assert record.weights is not None
     plots = {"confusion_matrix", "class_accuracy", "worst_mistakes", "reliability"}
-    assert set(elsewhere.images) == {"train/input", *(f"{s}/{name}" for s in ("val", "best") for name in plots)}
+    assert set(elsewhere.images) == {"train/input", *(f"{s}/{name}" for s in ("val", "best", "test") for name in plots)}
     for image in elsewhere.images.values():
         assert (str(image.dtype), image.shape[2]) == ("uint8", 3)
+
+
+def test_it_has_the_plot_of_a_search_for_a_learning_rate(
+    experiment: MakeExperiment, tmp_path: Path, elsewhere: Elsewhere
+) -> None:
+    run_job(experiment("trainer.find_lr=true"), tmp_path, [])
+    assert [*elsewhere.images] == ["train/lr_find"]
 
 
 @pytest.mark.parametrize(("signal", "status"), [("", "failed"), ("SIGTERM", "interrupted")])
