@@ -1,4 +1,4 @@
-"""Two nets, or the seeds of two configurations, compared on the same images: is their difference more than chance?"""
+"""Two models, or the seeds of two configurations, compared on the same images: is their difference more than chance?"""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Side:
         return fmean(self.accuracies)
 
     @property
-    def told(self) -> str:
+    def text(self) -> str:
         """Its runs and its accuracy, for a sentence."""
         if len(self.runs) == 1:
             return f"{self.runs[0]} ({self.mean:.2%})"
@@ -49,8 +49,9 @@ class Comparison:
 
     @property
     def more_than_chance(self) -> bool:
-        """Whether other images, and other seeds, would hardly reverse it."""
-        return max(self.p_images, self.p_seeds or 0.0) < LEVEL
+        """Whether every test says so, and the images are in favour of the side whose accuracy is higher."""
+        agree = (self.for_first > self.for_second) == (self.first.mean > self.second.mean)
+        return agree and max(self.p_images, self.p_seeds or 0.0) < LEVEL
 
     @property
     def sentence(self) -> str:
@@ -65,11 +66,13 @@ class Comparison:
                f"({_p(self.p_images)} by {test})"]  # fmt: skip
         if self.p_seeds is not None:
             why.append(f"between the seeds, {_p(self.p_seeds)} by Welch's t-test")
+        elif not alone:
+            why.append("seeds were not compared, which needs several on both sides")
         if not differing:
             why[0] = "they get the same images right"
         if self.more_than_chance:
-            return f"{better.told} is better than {worse.told} by {points}, which is more than chance: {'; '.join(why)}"
-        return f"{better.told} and {worse.told} differ by {points}, which may be chance: {'; '.join(why)}"
+            return f"{better.text} is better than {worse.text} by {points}, which is more than chance: {'; '.join(why)}"
+        return f"{better.text} and {worse.text} differ by {points}, which may be chance: {'; '.join(why)}"
 
     def tree(self) -> Tree:
         """Ready for JSON."""

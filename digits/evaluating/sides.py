@@ -27,7 +27,9 @@ def sides_of(members: Sequence[Member]) -> Sides:
         return Sides([0], [1])
     alike: dict[Pairs, list[int]] = {}
     for position, member in enumerate(members):
-        alike.setdefault(configuration_of(read_result(member.run)), []).append(position)
+        if not (configuration := configuration_of(read_result(member.run))):
+            raise RunError(f"{member.run} has no whole configuration in its record; compare it with one run at a time")
+        alike.setdefault(configuration, []).append(position)
     if len(alike) != 2:
         raise RunError(
             f"--compare takes two runs, or the seeds of two configurations; the runs given have {len(alike)} "

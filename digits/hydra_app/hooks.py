@@ -151,7 +151,7 @@ def check_filled_in(config: DictConfig) -> None:
 
 
 def check_jobs(config: DictConfig, config_name: str | None) -> int:
-    """Compose and check each job of a sweep; returns how many are not done. Two of one directory are a fault.
+    """Compose and check each job of a sweep; returns how many are not done. Two with one directory are a fault.
 
     The contents of a directory from an earlier start are checked when its job starts (`start_of_job`). For jobs that
     are done already nothing is imported.

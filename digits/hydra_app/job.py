@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import ListConfig, OmegaConf
 
-from digits.runs.resume import done_in
+from digits.runs.resume import done_in, failed_since
 
 SWEEP = "DIGITS_SWEEP"  # environment variable: jobs that a sweep has to do, jobs done before, time when it began
 
@@ -62,14 +62,15 @@ def sweep_begins(sweep: Path, jobs: int) -> None:
 
 
 def how_far(sweep: Path) -> str:
-    """How many of a sweep's jobs are done and how long the others take, in words; empty where that isn't known."""
+    """How many of a sweep's jobs are done, failed and left, in words; empty where that isn't known."""
     try:
         jobs, before, begun = map(int, os.environ[SWEEP].split())
     except (KeyError, ValueError):  # a launcher's worker that inherits nothing
         return ""
-    done = len(done_in(sweep)) - before
-    if done <= 0:
-        return f"none of {jobs} jobs is done yet"
-    minutes = (time.time() - begun) / done * (jobs - done) / 60
-    left = f", about {minutes:.0f} min left" if minutes >= 1 else ", less than a minute left" if done < jobs else ""
-    return f"{done} of {jobs} jobs {'is' if done == 1 else 'are'} done{left}"
+    done, failed = len(done_in(sweep)) - before, len(failed_since(sweep, begun))
+    left, ended = jobs - done - failed, done + failed
+    parts = [f"{done} of {jobs} jobs done", *[f"{failed} failed"] * (failed > 0)]
+    if left > 0 and ended:
+        minutes = (time.time() - begun) / ended * left / 60
+        parts.append(f"about {minutes:.0f} min left" if minutes >= 1 else "less than a minute left")
+    return ", ".join(parts)

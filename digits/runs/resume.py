@@ -130,6 +130,16 @@ def done_in(sweep: Path) -> list[set[str]]:
     return done
 
 
+def failed_since(sweep: Path, moment: float) -> list[Path]:
+    """The runs in a sweep's directory that failed after a moment, in seconds since 1970."""
+    failed = []
+    for run in runs_in(sweep):
+        with suppress(RunError, OSError):
+            if read_result(run).status == "failed" and (run / RESULT).stat().st_mtime >= moment:
+                failed.append(run)
+    return failed
+
+
 def resumable(run: Path) -> bool:
     """Whether a run has a checkpoint to resume from."""
     return (run / LAST).exists() or (run / PREVIOUS).exists()

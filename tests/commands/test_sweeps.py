@@ -49,7 +49,7 @@ def test_jobs_that_die_are_named_and_the_same_sweep_again_does_what_is_left(tmp_
         assert f"{job(tmp_path, dropout).name}: {reason}" in done.stdout[done.stdout.index("val/accuracy") :]
     assert [result_of(job(tmp_path, d))["status"] for d in (0.1, 0.2)] == ["done", "done"]
     assert done.stdout.count("epoch 2/2") == 2, "nothing is printed twice"
-    assert done.stdout.index("1 of 5 jobs is done, less than a minute left") < done.stdout.index("2 of 5 jobs are done")
+    assert done.stdout.index("1 of 5 jobs done, less than a minute") < done.stdout.index("2 of 5 jobs done, 3 failed\n")
 
     kept = {dropout: digest(job(tmp_path, dropout)) for dropout in (0.1, 0.2)}
     assert {"result.json", "model.safetensors", "checkpoints/last.ckpt", "metrics.csv", "train.log"} < kept[0.1].keys()
@@ -65,7 +65,7 @@ def test_jobs_that_die_are_named_and_the_same_sweep_again_does_what_is_left(tmp_
     assert told in again.stdout
     assert digest(alive)["result.json"] == record_alive["result.json"]
     assert again.stdout.count("done already: ") == 2
-    assert "4 of 5 jobs are done" in again.stdout, "of those that were left"
+    assert "4 of 5 jobs done" in again.stdout, "of those that were left"
     assert {dropout: digest(job(tmp_path, dropout)) for dropout in (0.1, 0.2)} == kept
     for dropout in (0.25, 0.5, 0.4, 0.3):
         assert result_of(job(tmp_path, dropout))["status"] == "done"

@@ -94,6 +94,24 @@ def test_seeds_that_vary_as_much_as_the_sides_differ_may_be_chance() -> None:
     assert not found.more_than_chance
 
 
+def test_images_in_favour_of_the_other_side_prove_nothing() -> None:
+    """Few images that the first side gets right always weigh more than many that the second does a little oftener."""
+    first = [[True] * 10 + [False] * 25 + [True] * seed + [False] * (5 - seed) for seed in (0, 1)]
+    second = [[False] * 10 + [seed == 0] * 25 + [False] * 5 for seed in range(5)]
+    found = against([[*right, *[True] * 5] for right in first], [[*right, *[False] * 5] for right in second])
+    assert found.first.mean > found.second.mean
+    assert found.for_second > found.for_first
+    assert not found.more_than_chance
+
+
+def test_one_seed_against_several_says_what_was_not_compared() -> None:
+    found = against([[True] * 20], [[False] * 20, [False] * 20])
+    assert found.p_seeds is None
+    assert found.sentence.endswith(
+        "by the exact sign test); seeds were not compared, which needs several on both sides"
+    )
+
+
 @pytest.mark.parametrize(("second", "p"), [([[True, False]] * 2, 1.0), ([[False, False]] * 2, 0.0)])
 def test_seeds_that_do_not_vary(second: list[list[bool]], p: float) -> None:
     """As with very few images, where the test would divide by 0."""
@@ -139,6 +157,14 @@ def test_seeds_of_a_configuration_are_one_side(runs: list[str], capsys: pytest.C
 
 def test_two_seeds_of_one_configuration_are_two_sides(runs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert [side["runs"] for side in sides(evaluated(capsys, *runs[:2], "--compare"))] == [[runs[0]], [runs[1]]]
+
+
+def test_runs_without_a_whole_configuration_are_no_side(
+    runs: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("digits.evaluating.sides.configuration_of", lambda _: ())
+    assert main([*runs[:3], "--compare"]) == 2
+    assert f"{runs[0]} has no whole configuration in its record" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("chosen", "told"), [([0], "has 1 configuration"), ([0, 2, 4], "have 3 configurations")])

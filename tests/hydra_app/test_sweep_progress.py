@@ -11,14 +11,14 @@ from digits.hydra_app.job import how_far, sweep_begins
 
 
 class Sweep:
-    """A clock, and how many jobs of a sweep's directory are done."""
+    """A clock, and how many jobs of a sweep's directory are done and failed."""
 
     def __init__(self, done: int) -> None:
-        self.seconds, self.done = 1_000.0, done
+        self.seconds, self.done, self.failed = 1_000.0, done, 0
 
-    def told(self, seconds: float, done: int) -> str:
+    def told(self, seconds: float, done: int, failed: int = 0) -> str:
         """After so many seconds more."""
-        self.seconds, self.done = self.seconds + seconds, done
+        self.seconds, self.done, self.failed = self.seconds + seconds, done, failed
         return how_far(Path("sweep"))
 
 
@@ -28,17 +28,23 @@ def sweep(monkeypatch: pytest.MonkeyPatch) -> Sweep:
     found = Sweep(done=3)
     monkeypatch.setattr("time.time", lambda: found.seconds)
     monkeypatch.setattr(job, "done_in", lambda _: [{"seed=0"}] * found.done)
+    monkeypatch.setattr(job, "failed_since", lambda *_: [Path("sweep/0")] * found.failed)
     monkeypatch.setenv(job.SWEEP, "")
     sweep_begins(Path("sweep"), 12)
     return found
 
 
 def test_jobs_and_minutes_left_are_told(sweep: Sweep) -> None:
-    assert sweep.told(20, 3) == "none of 12 jobs is done yet"
-    assert sweep.told(100, 4) == "1 of 12 jobs is done, about 22 min left"  # 11 more of 2 minutes
-    assert sweep.told(120, 7) == "4 of 12 jobs are done, about 8 min left"  # 8 more of 1 minute: several at once
-    assert sweep.told(0, 14) == "11 of 12 jobs are done, less than a minute left"
-    assert sweep.told(10, 15) == "12 of 12 jobs are done"
+    assert sweep.told(20, 3) == "0 of 12 jobs done"
+    assert sweep.told(100, 4) == "1 of 12 jobs done, about 22 min left"  # 11 more of 2 minutes
+    assert sweep.told(120, 7) == "4 of 12 jobs done, about 8 min left"  # 8 more of 1 minute: several at once
+    assert sweep.told(0, 14) == "11 of 12 jobs done, less than a minute left"
+    assert sweep.told(10, 15) == "12 of 12 jobs done"
+
+
+def test_failed_jobs_are_no_longer_left(sweep: Sweep) -> None:
+    assert sweep.told(60, 3, failed=1) == "0 of 12 jobs done, 1 failed, about 11 min left"
+    assert sweep.told(60, 12, failed=3) == "9 of 12 jobs done, 3 failed"
 
 
 @pytest.mark.parametrize("inherited", [None, "", "12 x"])
