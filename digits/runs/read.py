@@ -28,6 +28,8 @@ R = TypeVar("R", bound=Recorded)
 
 TAKES = "input.mean, .std, .image_size"  # keys of `model.json` that describe the net's input
 
+KEPT_BY_LOGGERS = {"mlartifacts", "mlruns", "wandb"}  # folders whose subfolders may be copies of runs
+
 NAMED = "name a run's directory, as printed when it starts"
 
 
@@ -174,9 +176,9 @@ def _lives(pid: int, alive: float) -> bool:
 
 
 def runs_in(folder: Path) -> Iterator[Path]:
-    """Every run directory in a folder, at any depth, sorted by path."""
+    """Every run directory in a folder, at any depth, sorted by path; none among what loggers keep for themselves."""
     for path in sorted(folder.rglob(RESULT)):
-        if path.is_file():
+        if path.is_file() and KEPT_BY_LOGGERS.isdisjoint(path.relative_to(folder).parts[:-2]):
             yield path.parent
 
 

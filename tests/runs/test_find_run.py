@@ -86,6 +86,19 @@ def test_any_folder_is_searched(entries: dict[str, Entry]) -> None:
                 find_run(None, outputs)
 
 
+@pytest.mark.parametrize("kept", ["mlartifacts/1/4f2a/artifacts/model", "mlruns/1/model", "wandb/run-1/files"])
+def test_the_copy_that_a_logger_keeps_is_no_run(tmp_path: Path, kept: str) -> None:
+    for place, finished in ((tmp_path / "runs" / "a", "2026-01-01"), (tmp_path / kept, "2026-01-02")):
+        place.mkdir(parents=True)
+        (place / "result.json").write_text(f'{{"status": "done", "finished": "{finished}"}}')
+        (place / "model.json").touch()
+    assert [*runs_in(tmp_path)] == [tmp_path / "runs" / "a"] == [find_run(None, tmp_path)]
+    assert find_run(str(tmp_path / kept)) == tmp_path / kept, "by its name it is taken"
+    (tmp_path / "wandb").mkdir(exist_ok=True)
+    (tmp_path / "wandb" / "result.json").write_text("{}")
+    assert tmp_path / "wandb" in [*runs_in(tmp_path)], "the name of a run itself is free"
+
+
 @given(st.text(st.characters(codec=None), max_size=20))
 @example("x" * 5000)
 @example("\0")
