@@ -17,12 +17,13 @@ from digits.training.callbacks import Pruning
 from digits.training.job import run_job
 from digits.training.loggers.logged import Logged
 from digits.training.loggers.service import Picture, Service
+from digits.training.module import Classifier
 from tests.support.resumed import cut
 
 MakeExperiment = Callable[..., Experiment]
 
 
-class Elsewhere(Logger):
+class Elsewhere(Logger, Service):
     """Notes what it is told."""
 
     name, version = "elsewhere", "0"
@@ -57,7 +58,6 @@ class Elsewhere(Logger):
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Elsewhere:
     """The only logger of the runs that a test makes."""
     logger = Elsewhere()
-    assert isinstance(logger, Service)
     monkeypatch.setattr(experiment_module, "make_loggers", lambda *_: [logger])
     return logger
 
@@ -103,6 +103,21 @@ def test_it_is_told_of_a_pruned_trial(experiment: MakeExperiment, tmp_path: Path
 def test_a_quick_try_is_no_run_elsewhere(experiment: MakeExperiment, tmp_path: Path, elsewhere: Elsewhere) -> None:
     run_job(experiment("debug=fast_dev_run"), tmp_path, [])
     assert elsewhere.begun == []
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_nothing_is_plotted_in_a_quick_try(
+    experiment: MakeExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found: Lightning's stand-in for a logger has any attribute, so it counted as one that takes images."""
+
+    def plotted(*_: object) -> None:
+        raise AssertionError("plotted, for which the whole test split is predicted")
+
+    monkeypatch.setattr(Classifier, "show_input", plotted)
+    monkeypatch.setattr(Classifier, "show", plotted)
+    run_job(experiment("callbacks=dashboard", "debug=fast_dev_run"), tmp_path, [])
+    assert read_result(tmp_path).status == "done"
 
 
 def test_trouble_at_the_end_is_reported_and_the_run_is_done(

@@ -19,7 +19,7 @@ from digits.runs.layout import RunError
 from digits.runs.read import sweep_of
 from digits.runs.schema import RunRecord
 from digits.training.loggers.logged import Logged
-from digits.training.loggers.service import MODEL_FILES, Picture, final_metrics
+from digits.training.loggers.service import MODEL_FILES, Picture, Service, final_metrics
 
 if TYPE_CHECKING:
     from mlflow.exceptions import MlflowException
@@ -30,8 +30,8 @@ ADDRESS = "MLFLOW_TRACKING_URI"
 STATUSES = {"done": "FINISHED", "pruned": "FINISHED", "interrupted": "KILLED"}  # any other: FAILED
 
 
-class MLflow(MLFlowLogger):
-    """Lightning's logger, with a run's configuration, pictures, final metrics and model.
+class MLflow(MLFlowLogger, Service):
+    """Lightning's logger, with a run's configuration, images, final metrics and model.
 
     It takes no address: the server is that of MLFLOW_TRACKING_URI, so that a record that names this class needs no
     trust; without one it is an SQLite file beside the runs. It is resumed as the same MLflow run, whose id is in

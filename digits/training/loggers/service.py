@@ -1,10 +1,11 @@
-"""What a run hands to loggers beyond its curves: its record, its pictures, its end."""
+"""What a run hands to loggers beyond its curves: its record, its images, its end."""
 
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import TypeAlias
 
 import numpy as np
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
@@ -22,16 +23,21 @@ MODEL_FILES = (MODEL, WEIGHTS, RESULT)
 """What an artifact holds of a model: enough for the commands that take a run."""
 
 
-@runtime_checkable
-class Service(Protocol):
-    """A logger that keeps a run of its own elsewhere. All is called on the first process only."""
+class Service(ABC):
+    """A logger that keeps a run of its own elsewhere. All is called on the first process only.
 
+    Inherited, not compared by its methods: in a fast_dev_run Lightning's stand-in for a logger has any attribute.
+    """
+
+    @abstractmethod
     def begin(self, record: RunRecord) -> None:
         """Start the run there, or resume it; raises ConfigError where that can't be done."""
 
+    @abstractmethod
     def add_image(self, tag: str, image: Picture, step: int) -> None:
         """Show an image, uint8 (H, W, 3)."""
 
+    @abstractmethod
     def close(self, status: str, record: RunRecord) -> None:
         """Hand over the final metrics and, of a run that is done, its model; nothing if it never began."""
 

@@ -15,7 +15,7 @@ from digits.config.faults import ConfigError, Fault
 from digits.runs.read import sweep_of
 from digits.runs.schema import RunRecord
 from digits.training.loggers.logged import Logged
-from digits.training.loggers.service import MODEL_FILES, Picture, final_metrics
+from digits.training.loggers.service import MODEL_FILES, Picture, Service, final_metrics
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 STEP = "trainer/global_step"  # Lightning's name for the horizontal axis of all curves
 
 
-class WandB(WandbLogger):
-    """Lightning's logger, with a run's configuration, pictures, final metrics and model.
+class WandB(WandbLogger, Service):
+    """Lightning's logger, with a run's configuration, images, final metrics and model.
 
     It takes no address: server, account and team come from the environment, so that a record that names this class
     needs no trust. It is resumed as the same W&B run, whose id is in `wandb.json`.
