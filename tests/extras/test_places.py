@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from digits.training.job import run_job
 from tests.extras.mlflow_runs import kept_runs
 from tests.extras.offline import starts
 from tests.support.commands import QUICK, digits, result_of
+from tests.support.logs import logged
 from tests.support.runs import experiment
 
 SHORT = (*QUICK, "trainer.max_epochs=1")
@@ -102,3 +106,45 @@ def test_a_run_that_mlflow_does_not_have_is_not_resumed_as_another(
     with pytest.raises(JobFailed, match=r"MLflow has no run .*; set MLFLOW_TRACKING_URI as at the start, or move "):
         run_job(check(longer), run, [])
     assert result_of(run)["status"] == "done", "its record stays"
+
+
+def out_of_date(file: Path) -> None:
+    """An older MLflow's file."""
+    made = file.with_name("made.db")  # in a process, MLflow looks at the version of each file once
+    kept_runs(made)
+    with closing(sqlite3.connect(made)) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '451aebb31d03'")
+    made.replace(file)
+
+
+def no_database(file: Path) -> None:
+    file.write_bytes(b"no database" * 1000)
+
+
+@pytest.mark.parametrize("break_", [out_of_date, no_database])
+def test_a_file_that_mlflow_can_not_use_is_one_sentence(tmp_path: Path, break_: Callable[[Path], None]) -> None:
+    file = tmp_path / "outputs" / "mlflow.db"
+    file.parent.mkdir()
+    break_(file)
+    sentence = refusal(experiment(*SHORT, "logger=mlflow"), tmp_path / "outputs" / "runs" / "a")
+    assert sentence.startswith(f"logger: MLflow can't use {file} (")
+    assert "move it away" in sentence
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://me:h7-secret@127.0.0.1:9", "http://127.0.0.1:9/h7-secret", "sqlite:////dev/null/h7-secret/a.db"],
+)
+def test_no_file_of_a_run_that_failed_has_the_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    run = tmp_path / "run"
+    run.mkdir()
+    with logged(run / "train.log"):
+        sentence = refusal(experiment(*SHORT, "logger=mlflow"), run)
+    assert "MLFLOW_TRACKING_URI" in sentence
+    assert {"result.json", "error.txt", "train.log"} <= {path.name for path in run.iterdir()}
+    for file in (path for path in run.rglob("*") if path.is_file()):
+        assert not any(secret in file.read_bytes() for secret in (b"h7-secret", b"127.0.0.1")), file

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -19,6 +17,7 @@ from digits.runs.read import read_result
 from digits.runs.record import RunDirectory
 from digits.training import experiment as path_of_training
 from digits.training.job import run_job
+from tests.support.logs import logged
 from tests.support.runs import experiment
 
 LOGGED = (
@@ -34,21 +33,6 @@ def files(run: Path) -> dict[str, str]:
         for path in sorted(run.rglob("*"))
         if path.is_file()
     }
-
-
-@contextmanager
-def logged(path: Path) -> Iterator[None]:
-    """Have a run's log written, as Hydra sets it up."""
-    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
-    root = logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
-    yield
-    root.setLevel(level)
-    for left in [each for each in root.handlers if each is handler or type(each).__name__ == "MemoryHandler"]:
-        root.removeHandler(left)
-    handler.close()
 
 
 @pytest.fixture(scope="module")

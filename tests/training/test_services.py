@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from lightning.pytorch.loggers import Logger
 
+from digits.config.faults import ConfigError
 from digits.config.schema import Experiment
 from digits.runs.layout import RunError
 from digits.runs.read import read_result, sweep_of
@@ -16,6 +17,7 @@ from digits.training import experiment as experiment_module
 from digits.training.callbacks import Pruning
 from digits.training.job import run_job
 from digits.training.loggers.logged import Logged
+from digits.training.loggers.mlflow_address import ADDRESS, place_for
 from digits.training.loggers.service import Picture, Service
 from digits.training.module import Classifier
 from tests.support.resumed import cut
@@ -127,6 +129,36 @@ def test_trouble_at_the_end_is_reported_and_the_run_is_done(
     run_job(experiment(), tmp_path, [])
     assert read_result(tmp_path).status == "done"
     assert f"Elsewhere did not take the end of {tmp_path}: the server is gone" in caplog.text
+
+
+# ---- MLflow's address ------------------------------------------------------------------------------
+
+SECRET = "h7-secret"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"http://me:{SECRET}@host:5000", f"https://{SECRET}@host", f"http://me:a/{SECRET}@host",
+        f"postgresql+psycopg2://me:{SECRET}@host/runs", f"postgresql://host/runs?user=me&password={SECRET}",
+    ],
+)  # fmt: skip
+def test_an_address_with_a_password_is_refused_and_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv(ADDRESS, address)
+    with pytest.raises(ConfigError, match="has a password in it") as refused:
+        place_for(tmp_path)
+    assert not any(part in str(refused.value) for part in (SECRET, "host"))
+    assert ("MLFLOW_TRACKING_PASSWORD" in str(refused.value)) == address.startswith("http")
+
+
+@pytest.mark.parametrize(
+    "address", ["http://host:5000", "postgresql://me@host:5432/runs", "sqlite:////home/a:b@c/runs.db", "databricks"]
+)
+def test_an_address_without_one_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv(ADDRESS, address)
+    assert place_for(tmp_path).uri == address
 
 
 # ---- What is remembered ---------------------------------------------------------------------------

@@ -13,19 +13,16 @@ from lightning.pytorch.loggers import MLFlowLogger
 from lightning.pytorch.utilities import rank_zero_only
 from typing_extensions import override
 
-from digits.config.faults import ConfigError, Fault
 from digits.config.types import Value
 from digits.runs.layout import RunError
 from digits.runs.read import sweep_of
 from digits.runs.schema import RunRecord
 from digits.training.loggers.logged import Logged
+from digits.training.loggers.mlflow_address import ADDRESS, place_for
 from digits.training.loggers.service import MODEL_FILES, Picture, Service, final_metrics
 
 if TYPE_CHECKING:
-    from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
-
-ADDRESS = "MLFLOW_TRACKING_URI"
 
 STATUSES = {"done": "FINISHED", "pruned": "FINISHED", "interrupted": "KILLED"}  # any other: FAILED
 
@@ -40,19 +37,13 @@ class MLflow(MLFlowLogger, Service):
 
     def __init__(self, run_directory: Path, experiment_name: str, run_name: str | None, log_model: bool) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when it is imported
-        from mlflow.exceptions import MlflowException
-
         self.run_directory, self.log_model = run_directory, log_model
         self.logged = Logged(run_directory / "mlflow.json")
-        home, asked = home_of(run_directory), os.environ.get(ADDRESS)
-        self.address = asked or f"sqlite:///{home / 'mlflow.db'}"
-        self.artifacts = None if asked else (home / "mlartifacts").as_uri()  # None: the server's choice
+        self.place = place_for(run_directory)
         self.experiment_name, self.run_name = experiment_name, run_name or run_directory.name
         self._client: MlflowClient | None = None
-        try:
-            super().__init__(experiment_name, tracking_uri=self.address)
-        except MlflowException as error:
-            raise ConfigError(Fault("logger", f"{ADDRESS} can't be used: {first_line(error)}")) from None
+        with self.place.one_sentence():
+            super().__init__(experiment_name, tracking_uri=self.place.uri)
 
     @property
     @override
@@ -83,18 +74,14 @@ class MLflow(MLFlowLogger, Service):
     @rank_zero_only
     def begin(self, record: RunRecord) -> None:
         """Start the MLflow run, or resume it, with the configuration; raises ConfigError where MLflow can't."""
-        from mlflow.exceptions import MlflowException
+        with self.place.one_sentence():
+            self._begin(record)
+
+    def _begin(self, record: RunRecord) -> None:
         from mlflow.tracking import MlflowClient
 
-        client, former = MlflowClient(self.address), self.logged.id
-        try:
-            run = self._new_run(client) if former is None else client.get_run(former).info.run_id
-        except MlflowException as error:
-            if former is not None and error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                fix = f"set {ADDRESS} as at the start, or move {self.logged.path} away to log to a new run"
-                raise RunError(f"MLflow has no run {former}; {fix}") from None
-            fix = f"start the server, or change {ADDRESS}"
-            raise ConfigError(Fault("logger", f"MLflow can't be used: {first_line(error)}; {fix}")) from None
+        client, former = MlflowClient(self.place.uri), self.logged.id
+        run = self._new_run(client) if former is None else self._former_run(client, former)
         self._client, self.logged.id = client, run
         self.logged.write()
         config = {} if record.config is None else record.config.tree()
@@ -106,13 +93,25 @@ class MLflow(MLFlowLogger, Service):
             self.logged.before |= {name: max(point.step for point in curve) for name, curve in curves.items()}
         client.log_dict(run, config, "config.yaml")
 
+    def _former_run(self, client: MlflowClient, former: str) -> str:
+        """The id of the run of an earlier start; raises RunError where MLflow hasn't got it."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return str(client.get_run(former).info.run_id)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            fix = f"set {ADDRESS} as at the start, or move {self.logged.path} away to log to a new run"
+            raise RunError(f"MLflow has no run {former}; {fix}") from None
+
     def _new_run(self, client: MlflowClient) -> str:
         """The id of a new run, in its sweep; makes the experiment where there is none."""
         from mlflow.tracking.context.registry import resolve_tags
 
         sweep = sweep_of(self.run_directory)
         tags = resolve_tags(None if sweep is None else {"sweep": sweep})  # with the user, the program, the commit
-        experiment = experiment_id(client, self.experiment_name, self.artifacts)
+        experiment = experiment_id(client, self.experiment_name, self.place.artifacts)
         return str(client.create_run(experiment, tags=tags, run_name=self.run_name).info.run_id)
 
     @override
@@ -142,9 +141,12 @@ class MLflow(MLFlowLogger, Service):
     @rank_zero_only
     def close(self, status: str, record: RunRecord) -> None:
         """Write the final metrics, and the model of a run that is done, then end the MLflow run."""
-        if self._client is None:
-            return
-        client, run = self._client, self.run_id
+        if self._client is not None:
+            with self.place.one_sentence():
+                self._close(self._client, status, record)
+
+    def _close(self, client: MlflowClient, status: str, record: RunRecord) -> None:
+        run = self.run_id
         self.log_metrics(final_metrics(record), record.steps)
         self.logged.write()
         client.set_tag(run, "status", status)
@@ -152,12 +154,6 @@ class MLflow(MLFlowLogger, Service):
             for name in MODEL_FILES:
                 client.log_artifact(run, str(self.run_directory / name), "model")
         client.set_terminated(run, STATUSES.get(status, "FAILED"))
-
-
-def home_of(run: Path) -> Path:
-    """The folder of a run's SQLite file: the `outputs` that the run is in, else the folder that its directory is in."""
-    parents = run.absolute().parents
-    return next((folder for folder in parents if folder.name == "outputs"), parents[0])
 
 
 def experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> str:
@@ -172,11 +168,6 @@ def experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> str
                 raise
             found = client.get_experiment_by_name(name)
     return str(found.experiment_id)
-
-
-def first_line(error: MlflowException) -> str:
-    """What MLflow says, without the SQL and the traceback that may follow."""
-    return str(error.message).partition("\n")[0]
 
 
 def leaves(value: Value, key: str = "") -> Iterator[tuple[str, Value]]:
