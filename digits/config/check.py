@@ -239,9 +239,15 @@ def _check_plateau(experiment: Experiment) -> list[Fault]:
 
 
 def _check_find_lr(experiment: Experiment) -> list[Fault]:
-    """A search for a learning rate that replaces none."""
-    if not experiment.trainer.find_lr or isinstance(lr := experiment.optimizer.get("lr"), int | float):
+    """A search for a learning rate that replaces none, or one that the schedule doesn't follow."""
+    if not (find := experiment.trainer.find_lr):
         return []
+    lr, peak = experiment.optimizer.get("lr"), experiment.scheduler.get("max_lr")
+    if isinstance(lr, int | float):
+        if find != "use" or peak in (None, lr):
+            return []
+        why = f"is {peak}, so trainer.find_lr=use, which replaces optimizer.lr={lr}, would change nothing"
+        return [Fault("scheduler.max_lr", f"{why}; leave it out, or take trainer.find_lr=true")]
     return [Fault("trainer.find_lr", f"replaces optimizer.lr, which is {lr}; add a number with +optimizer.lr")]
 
 

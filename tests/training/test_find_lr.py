@@ -218,6 +218,8 @@ def test_a_loss_that_is_not_finite_at_once_can_not_be_searched(experiment: MakeE
         (("trainer.find_lr=maybe",), r"^trainer\.find_lr: is 'maybe'"),
         (("trainer.find_lr=use", "~optimizer.lr", "optimizer._target_=torch.optim.NAdam", "scheduler=constant"),
          r"^trainer\.find_lr: replaces optimizer\.lr, which is None"),
+        (("trainer.find_lr=use", "scheduler=onecycle", "scheduler.max_lr=0.01"),
+         r"^scheduler\.max_lr: is 0\.01, so trainer\.find_lr=use, .* would change nothing; leave it out"),
         (("trainer.find_lr=use", "optimizer.weight_decay=${.lr}"),
          r"^optimizer\.weight_decay: is computed from optimizer\.lr"),
     ],
