@@ -39,7 +39,7 @@ class RunDirectory:
         self._deferred = list[Callable[[], object]]()
         self._events = set[Path]()
         self._at_close = list[Callable[[str], object]]()
-        self._ended = "failed"  # until it is closed
+        self._ended = self._former = "failed"  # until it is closed
         self._last_sign = 0.0
 
     def begin(self, config: Tree, overrides: list[str], trial: TrialOf | None = None) -> None:
@@ -64,6 +64,7 @@ class RunDirectory:
         }
         if (of_search := trial or former.trial) is not None:
             self._record["trial"] = of_search.tree()
+        self._former = str(former.status)
         self.keeps_former, self._events = former.status in FINISHED, set(self.path.glob(EVENTS))
         self.once_begun(self._tidy)
         self.sign_of_life(at_once=True)
@@ -149,13 +150,13 @@ class RunDirectory:
         self._close({"status": "failed", "error": reason})
 
     def at_close(self, action: Callable[[str], object]) -> None:
-        """Run an action in `close`, with the status that the run ended with."""
+        """Run an action in `close`, with the status in the run's record."""
         self._at_close.append(action)
 
     def close(self) -> None:
         """Run the actions of `at_close`: the record is final, so whatever happens in them costs the run nothing."""
         for action in self._at_close:
-            action(self._ended)
+            action(self._former if self.keeps_former else self._ended)
 
     def _close(self, fields: Tree) -> None:
         """Write the final record; a resumed run that stops before its first step keeps its former record."""

@@ -91,11 +91,11 @@ def run_job(
             raise left from None
         except (Exception, SystemExit) as error:  # every failure belongs in the record
             raise _failed(error, run if first else None, config, overrides) from error
-    task = task_of(config.task.target)
-    if first:
-        log.info("%s", summary(outcome, task, config.test_views, run.record.parameters or 0, directory))
-        if origin.tree():
-            log.info("%s", compare(origin, run.record))
+        task = task_of(config.task.target)
+        if first:  # before the run is closed, which may take long
+            log.info("%s", summary(outcome, task, config.test_views, run.record.parameters or 0, directory))
+            if origin.tree():
+                log.info("%s", compare(origin, run.record))
     return outcome.metrics.get(task.monitored)
 
 
