@@ -96,6 +96,25 @@ def test_without_an_account_one_sentence_says_how_to_do_without(
     assert "WANDB_MODE=offline" in sentence
 
 
+def test_settings_in_the_run_itself_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """W&B would read them where the command is started in the run's directory."""
+    (tmp_path / "wandb").mkdir()
+    (tmp_path / "wandb" / "settings").write_text("[default]\nbase_url = http://127.0.0.1:9\n")
+    monkeypatch.chdir(tmp_path)
+    as_in_a_new_process()
+    sentence = refusal(experiment(*SHORT, "logger=wandb", "logger.wandb.mode=offline"), tmp_path)
+    assert "wandb/settings could choose where W&B sends this run" in sentence
+    assert not [*tmp_path.glob("wandb/*run-*")]
+
+
+def test_a_run_that_is_logged_nowhere_is_not_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    as_in_a_new_process()
+    run_job(experiment(*SHORT, "logger=wandb"), tmp_path / "run", [])
+    assert result_of(tmp_path / "run")["status"] == "done"
+    assert not (tmp_path / "run" / "wandb.json").exists()
+
+
 def test_a_run_that_mlflow_does_not_have_is_not_resumed_as_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from lightning.pytorch.loggers import Logger
 
+from digits.config.check import check
 from digits.config.faults import ConfigError
 from digits.config.schema import Experiment
-from digits.runs.layout import RunError
+from digits.runs.layout import LAST, RunError
 from digits.runs.read import read_result, sweep_of
 from digits.runs.schema import RunRecord
 from digits.training import experiment as experiment_module
@@ -19,6 +20,7 @@ from digits.training.job import run_job
 from digits.training.loggers.logged import Logged
 from digits.training.loggers.mlflow_address import ADDRESS, place_for
 from digits.training.loggers.service import Picture, Service
+from digits.training.loggers.wandb import refuse_settings
 from digits.training.module import Classifier
 from tests.support.resumed import cut
 
@@ -95,6 +97,27 @@ def test_it_is_told_of_every_other_end(
     assert [told for told, _ in elsewhere.closed] == [status] == [read_result(tmp_path).status]
 
 
+def test_a_start_that_changes_nothing_here_changes_nothing_there(
+    experiment: MakeExperiment, tmp_path: Path, elsewhere: Elsewhere
+) -> None:
+    run_job(experiment(), tmp_path, [])
+    longer = experiment("trainer.max_epochs=9").tree() | {"resume": str(tmp_path), "trust": ["tests"]}
+    cut(check(longer), tmp_path, "train_start", 1)
+    assert read_result(tmp_path).status == "done"
+    assert [told for told, _ in elsewhere.closed] == ["done", "done"]
+
+
+def test_the_result_is_shown_before_a_service_is_waited_for(
+    experiment: MakeExperiment, tmp_path: Path, elsewhere: Elsewhere, caplog: pytest.LogCaptureFixture
+) -> None:
+    elsewhere.trouble = OSError("the server is gone")
+    with caplog.at_level("INFO"):
+        run_job(experiment(), tmp_path, [])
+    said = [record.getMessage() for record in caplog.records]
+    assert ["s of training" in text or "is gone" in text for text in said[-2:]] == [True, True]
+    assert "is gone" in said[-1]
+
+
 def test_it_is_told_of_a_pruned_trial(experiment: MakeExperiment, tmp_path: Path, elsewhere: Elsewhere) -> None:
     run_job(experiment(), tmp_path, [], None, Pruning(lambda *_: True, "val/accuracy"))
     ((status, record),) = elsewhere.closed
@@ -128,7 +151,7 @@ def test_trouble_at_the_end_is_reported_and_the_run_is_done(
     elsewhere.trouble = OSError("the server is gone")
     run_job(experiment(), tmp_path, [])
     assert read_result(tmp_path).status == "done"
-    assert f"Elsewhere did not take the end of {tmp_path}: the server is gone" in caplog.text
+    assert f"could not close {tmp_path} in Elsewhere: the server is gone" in caplog.text
 
 
 # ---- MLflow's address ------------------------------------------------------------------------------
@@ -161,11 +184,32 @@ def test_an_address_without_one_is_taken(tmp_path: Path, monkeypatch: pytest.Mon
     assert place_for(tmp_path).uri == address
 
 
+# ---- W&B's settings --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("folder", ["wandb", ".wandb"])
+def test_a_runs_files_do_not_choose_where_w_and_b_sends_it(tmp_path: Path, folder: str) -> None:
+    refuse_settings(tmp_path)
+    (tmp_path / folder).mkdir()
+    refuse_settings(tmp_path)
+    (tmp_path / folder / "settings").symlink_to("elsewhere")
+    with pytest.raises(RunError, match=rf"/{folder}/settings could choose where .* move it to "):
+        refuse_settings(tmp_path)
+
+
 # ---- What is remembered ---------------------------------------------------------------------------
 
 
-def test_a_later_start_logs_only_what_no_earlier_one_has(tmp_path: Path) -> None:
-    first = Logged(tmp_path / "wandb.json")
+@pytest.fixture
+def resumable(tmp_path: Path) -> Path:
+    """The directory of a run with a checkpoint."""
+    (tmp_path / LAST).parent.mkdir()
+    (tmp_path / LAST).touch()
+    return tmp_path
+
+
+def test_a_later_start_logs_only_what_no_earlier_one_has(resumable: Path) -> None:
+    first = Logged(resumable / "wandb.json")
     assert first.fresh({"loss": 0.5}, 0) == {"loss": 0.5}
     first.write()
     assert not first.path.exists(), "there is no run to resume"
@@ -177,15 +221,19 @@ def test_a_later_start_logs_only_what_no_earlier_one_has(tmp_path: Path) -> None
     assert second.id == "abc-1"
     assert second.fresh({"loss": 0.4, "accuracy": 0.9}, 3) == {"accuracy": 0.9}
     assert second.fresh({"loss": 0.3, "lr": 0.1}, 4) == {"loss": 0.3, "lr": 0.1}
+    (resumable / LAST).unlink()
+    over = Logged(first.path)
+    assert over.id is None, "a run that starts over is a new one there"
+    assert over.fresh({"loss": 0.7}, 0) == {"loss": 0.7}
 
 
 @pytest.mark.parametrize(
     "content", ["{", '{"id": "a"}', '{"id": "../x", "logged": {}}', '{"id": "a", "logged": {}, "host": "http://x"}']
 )
-def test_a_damaged_memory_is_refused_with_what_to_do(tmp_path: Path, content: str) -> None:
-    (tmp_path / "mlflow.json").write_text(content)
+def test_a_damaged_memory_is_refused_with_what_to_do(resumable: Path, content: str) -> None:
+    (resumable / "mlflow.json").write_text(content)
     with pytest.raises(RunError, match=r"mlflow\.json is damaged; move it away"):
-        Logged(tmp_path / "mlflow.json")
+        Logged(resumable / "mlflow.json")
 
 
 @pytest.mark.parametrize(("note", "name"), [("multirun.yaml", "s"), ("search.json", "s"), ("result.json", None)])

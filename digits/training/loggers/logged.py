@@ -12,6 +12,7 @@ from digits.config.files import RECORD_LIMIT, FileError, read_json
 from digits.config.types import Section
 from digits.runs.atomic import write_json
 from digits.runs.layout import RunError
+from digits.runs.resume import resumable
 
 V = TypeVar("V")
 
@@ -27,16 +28,18 @@ class Logged:
     """The id of a run elsewhere, and which curves and images it has, up to which step.
 
     A resumed run repeats the steps after its checkpoint to the bit, and so logs the same values again: those up to the
-    step that an earlier start had reached are left out.
+    step that an earlier start had reached are left out. A run without a checkpoint starts over, as a new run elsewhere.
     """
 
     def __init__(self, path: Path) -> None:
         """Read what an earlier start wrote to `path`; raises RunError where that is damaged."""
         self.path = path
+        memory: Memory | None = None
         try:
-            memory = Memory.model_validate(read_json(path, RECORD_LIMIT, finite=True))
+            if resumable(path.parent):
+                memory = Memory.model_validate(read_json(path, RECORD_LIMIT, finite=True))
         except FileNotFoundError:
-            memory = None
+            pass
         except (FileError, ValidationError):
             raise RunError(f"{path} is damaged; move it away, and the run is logged as a new one there") from None
         self.id = None if memory is None else memory.id

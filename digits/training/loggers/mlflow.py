@@ -130,7 +130,7 @@ class MLflow(MLFlowLogger, Service):
     @override
     @rank_zero_only
     def save(self) -> None:
-        """Remember, with every checkpoint, which steps have been logged."""
+        """Remember which steps have been logged. Lightning calls it whenever metrics have been logged."""
         self.logged.write()
 
     @override

@@ -56,7 +56,7 @@ def close(loggers: Iterable[Logger], run: RunDirectory, status: str) -> None:
             try:
                 logger.close(status, run.record)
             except Exception as error:  # servers and their clients can raise anything
-                log.warning("%s did not take the end of %s: %s", type(logger).__name__, run.path, error)
+                log.warning("could not close %s in %s: %s", run.path, type(logger).__name__, error)
 
 
 def takes_images(logger: Logger) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,6 +13,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from typing_extensions import override
 
 from digits.config.faults import ConfigError, Fault
+from digits.runs.layout import RunError
 from digits.runs.read import sweep_of
 from digits.runs.schema import RunRecord
 from digits.training.loggers.logged import Logged
@@ -40,6 +42,7 @@ class WandB(WandbLogger, Service):
         mode: Literal["offline"] | None,
         log_model: bool,
     ) -> None:
+        refuse_settings(run_directory)
         super().__init__(name=name or run_directory.name, save_dir=run_directory, project=project)
         self.run_directory, self.project, self.run_name = run_directory, project, name or run_directory.name
         self.group, self.tags, self.mode, self.log_model = group or sweep_of(run_directory), tags, mode, log_model
@@ -82,7 +85,7 @@ class WandB(WandbLogger, Service):
             why = str(error).partition("\n")[0].rstrip(".")
             fix = "to log without a network: WANDB_MODE=offline, or at the start logger.wandb.mode=offline"
             raise ConfigError(Fault("logger", f"W&B can't be used: {why}; {fix}")) from None
-        self.logged.id = self._run.id
+        self.logged.id = None if self._run.disabled else self._run.id
         self.logged.write()
         self._step = max([self._run.starting_step, *(step + 1 for step in self.logged.before.values())])
         self._run.define_metric(STEP)
@@ -110,7 +113,7 @@ class WandB(WandbLogger, Service):
     @override
     @rank_zero_only
     def save(self) -> None:
-        """Remember, with every checkpoint, which steps have been logged."""
+        """Remember which steps have been logged. Lightning calls it whenever metrics have been logged."""
         self.logged.write()
 
     @rank_zero_only
@@ -129,3 +132,13 @@ class WandB(WandbLogger, Service):
             self._run.log_artifact(artifact, aliases=["latest", "best"])
         self._run.finish(exit_code=0 if status in ("done", "pruned") else 1)
         self._run = None
+
+
+def refuse_settings(run: Path) -> None:
+    """Raise RunError where a run's directory holds settings of W&B, such as a server's address.
+
+    W&B reads them where a command is started in that directory, and a run's files must not choose where it is sent.
+    """
+    for folder in ("wandb", ".wandb"):
+        if os.path.lexists(path := run / folder / "settings"):
+            raise RunError(f"{path} could choose where W&B sends this run; delete it, or move it to ~/.config/wandb")
