@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from digits.config.absent import senseless_modes, watching
 from digits.config.data import CLASSES, IMAGE_SIZE, TRAINING_IMAGES, DataSet
 from digits.config.faults import ConfigError, Fault, TargetError, explain
-from digits.config.lengths import SWITCH_OFF, check_lengths, check_ranges
+from digits.config.lengths import SWITCH_OFF, check_find_lr, check_lengths, check_plateau, check_ranges
 from digits.config.optim import ReduceLROnPlateau
 from digits.config.schema import DESCRIBED, EarlyStopping, Experiment, data_set, described
 from digits.config.task import Task, task_of
@@ -72,8 +72,8 @@ def check(config: Tree) -> Experiment:
         faults += [
             *_check_data(experiment.data, experiment.model),
             *_check_weights(experiment),
-            *_check_plateau(experiment),
-            *_check_find_lr(experiment),
+            *check_plateau(experiment),
+            *check_find_lr(experiment),
             *check_lengths(experiment),
             *_check_device(experiment),
             *_check_paths(experiment),
@@ -227,28 +227,6 @@ def _check_weights(experiment: Experiment) -> list[Fault]:
     if any(isinstance(weight, int | float) and weight < 0 for weight in weights):
         return [Fault("loss.weight", f"is {weights}; a class can't weigh less than 0")]
     return []
-
-
-def _check_plateau(experiment: Experiment) -> list[Fault]:
-    """A plateau schedule that monitors a validation metric without validation images."""
-    monitor = experiment.scheduler.get("monitor")
-    if experiment.data.get("val_size") != 0 or not isinstance(monitor, str) or not monitor.startswith("val/"):
-        return []
-    why = "but data.val_size=0 validates nothing; take train/loss, or another schedule"
-    return [Fault("scheduler.monitor", f"is {monitor}, {why}")]
-
-
-def _check_find_lr(experiment: Experiment) -> list[Fault]:
-    """A search for a learning rate that replaces none, or one that the schedule doesn't follow."""
-    if not (find := experiment.trainer.find_lr):
-        return []
-    lr, peak = experiment.optimizer.get("lr"), experiment.scheduler.get("max_lr")
-    if isinstance(lr, int | float):
-        if find != "use" or peak in (None, lr):
-            return []
-        why = f"is {peak}, so trainer.find_lr=use, which replaces optimizer.lr={lr}, would change nothing"
-        return [Fault("scheduler.max_lr", f"{why}; leave it out, or take trainer.find_lr=true")]
-    return [Fault("trainer.find_lr", f"replaces optimizer.lr, which is {lr}; add a number with +optimizer.lr")]
 
 
 def _check_device(experiment: Experiment) -> list[Fault]:

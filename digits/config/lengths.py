@@ -1,4 +1,4 @@
-"""The length of a training, where the configuration determines it, and schedules and loops that don't fit it."""
+"""The length of a training, where the configuration determines it; schedules, loops and searches that don't fit."""
 
 from __future__ import annotations
 
@@ -122,3 +122,25 @@ def _is_number(value: Value) -> TypeGuard[int | float]:
 
 def _counted(batches: int) -> str:
     return f"{batches} batch{'es' * (batches > 1)}"
+
+
+def check_plateau(experiment: Experiment) -> list[Fault]:
+    """A plateau schedule that monitors a validation metric without validation images."""
+    monitor = experiment.scheduler.get("monitor")
+    if experiment.data.get("val_size") != 0 or not isinstance(monitor, str) or not monitor.startswith("val/"):
+        return []
+    why = "but data.val_size=0 validates nothing; take train/loss, or another schedule"
+    return [Fault("scheduler.monitor", f"is {monitor}, {why}")]
+
+
+def check_find_lr(experiment: Experiment) -> list[Fault]:
+    """A search for a learning rate that replaces none, or one that the schedule doesn't follow."""
+    if not (find := experiment.trainer.find_lr):
+        return []
+    lr, peak = experiment.optimizer.get("lr"), experiment.scheduler.get("max_lr")
+    if isinstance(lr, int | float):
+        if find != "use" or peak in (None, lr):
+            return []
+        why = f"is {peak}, so trainer.find_lr=use, which replaces optimizer.lr={lr}, would change nothing"
+        return [Fault("scheduler.max_lr", f"{why}; leave it out, or take trainer.find_lr=true")]
+    return [Fault("trainer.find_lr", f"replaces optimizer.lr, which is {lr}; add a number with +optimizer.lr")]
