@@ -39,7 +39,9 @@ MOST_LOST = 0.01  # test accuracy, a fraction, that a quantised net may lose aga
 
 EXPORTED_WITH = ("torch", "onnx", "onnxscript", "onnxruntime")
 
-PLACES = ("data.root", "data.mirrors", "data.cache", "hydra.")  # overrides of paths and URLs of the training machine
+PLACES = ("data.root", "data.mirrors", "data.cache", "hydra.", "logger", "tune.storage")
+"""Beginnings of overrides that are left out: paths and URLs of the training machine, servers and their secrets."""
+
 FOLDERS = re.compile(r"([^/\\,\[\]'\"=]*[/\\])+(?=[^/\\,\[\]'\"=])")  # in other overrides: the folders of a path
 
 
@@ -136,7 +138,7 @@ def provenance_of(record: RunRecord, sha256: str) -> str:
 
 
 def without_places(overrides: Sequence[str]) -> list[str]:
-    """Overrides without paths and URLs of the training machine."""
+    """Overrides without paths and URLs of the training machine, and without what may hold a secret."""
     parts = [override.partition("=") for override in overrides]
     return [
         key + sign + FOLDERS.sub("", value) for key, sign, value in parts if not key.lstrip("+~").startswith(PLACES)

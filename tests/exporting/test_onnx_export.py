@@ -243,6 +243,16 @@ def test_the_provenance_says_what_was_asked_for_but_not_where_it_lay() -> None:
     assert (found["seed"], found["commit"], found["weights_sha256"]) == (7, {"id": "abc", "dirty": False}, "0" * 64)
 
 
+def test_no_secret_of_a_logger_or_a_study_reaches_the_provenance() -> None:
+    overrides = [
+        "+logger.comet.api_key=hunter2", "logger={comet:{api_key:hunter2}}", "~logger.hunter2", "seed=1",
+        "tune.storage='postgresql://me:hunter2@db.example/study'",
+    ]  # fmt: skip
+    found = provenance_of(RunRecord.model_validate({"overrides": overrides}), "0" * 64)
+    assert "hunter2" not in found
+    assert json.loads(found)["overrides"] == ["seed=1"]
+
+
 def test_what_is_left_is_whole_and_without_an_older_quantised_net(
     tmp_path: Path, data: MNISTDataModule, exported: list[Exported]
 ) -> None:
