@@ -49,7 +49,7 @@ from digits.evaluating.plan import Question, plan
 from digits.hydra_app.data_sets import named_data_set
 from digits.processes.streams import print_all
 from digits.runs.layout import WEIGHTS, RunError
-from digits.runs.read import read_evaluations, read_result
+from digits.runs.read import read_corrupted, read_evaluations, read_result
 from digits.runs.schema import NetInput
 
 if TYPE_CHECKING:
@@ -65,7 +65,10 @@ def run_export(member: Member, folder: Path, given: argparse.Namespace) -> int:
     from digits.exporting.bundle import write_bundle
     from digits.exporting.onnx_export import leave, provenance_of
 
-    trust, record, evaluations = tuple(given.trust), read_result(member.run), read_evaluations(member.run)
+    trust, record = tuple(given.trust), read_result(member.run)
+    bundled = given.bundle is not None  # only a card tells of evaluations
+    evaluations = read_evaluations(member.run) if bundled else []
+    corruptions = read_corrupted(member.run) if bundled else []
     net = load.rebuild(member, trust)
     sha256 = hashlib.sha256((member.weights / WEIGHTS).read_bytes()).hexdigest()
     provenance = provenance_of(record, sha256)
@@ -79,7 +82,7 @@ def run_export(member: Member, folder: Path, given: argparse.Namespace) -> int:
     else:
         licence = given.license or UNKNOWN
         about = About(record, member.trained_on, member.model.model, made.takes, made.files, made.notes, evaluations,
-                      sha256, licence)  # fmt: skip
+                      sha256, licence, corruptions)  # fmt: skip
         write_bundle(folder, about, net)
         if licence == UNKNOWN:
             notes.append("README.md has license: unknown; state the licence of your weights, such as --license mit")

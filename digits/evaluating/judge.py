@@ -23,9 +23,8 @@ from digits.evaluating.plan import Question, views_of
 from digits.evaluating.predictions import average
 from digits.evaluating.sides import Sides
 from digits.runs.atomic import write_json
+from digits.runs.schema import CLEAN
 from digits.runs.table import Table
-
-CLEAN = "none"  # the name of the split as it is, in the table of corruptions
 
 
 @dataclass(frozen=True)

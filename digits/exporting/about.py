@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from digits.config.task import DETECTION
 from digits.exporting.onnx_export import MadeFile
 from digits.exporting.origins import Origin, origin_of
-from digits.runs.schema import EvaluationRecord, NetInput, RecordedData, RecordedTarget, RunRecord
+from digits.runs.schema import CorruptedRecord, EvaluationRecord, NetInput, RecordedData, RecordedTarget, RunRecord
 
 UNKNOWN = "unknown"  # the Hub's identifier of a licence that nobody stated
 
@@ -26,6 +26,7 @@ class About:
     evaluations: Sequence[EvaluationRecord]  # of the run, by `digits.evaluate`
     sha256: str  # of the weights
     licence: str = UNKNOWN  # of the weights, an identifier of the Hub's
+    corruptions: Sequence[CorruptedRecord] = ()  # evaluations of the run on corrupted images
 
     @property
     def detects(self) -> bool:
@@ -64,4 +65,16 @@ class About:
             and found.images
             and found.correct is not None
             and 0 <= found.correct <= found.images
+        ]
+
+    @property
+    def corrupted(self) -> list[CorruptedRecord]:
+        """The evaluations of these weights on corrupted test splits."""
+        return [
+            found
+            for found in self.corruptions
+            if found.split == "test"
+            and found.weights_sha256 == [self.sha256]
+            and found.mean is not None
+            and all(0 <= share <= 1 for share in (found.mean, *found.accuracy.values()))
         ]

@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from textwrap import indent
 
 from digits.config.task import SPLITS
+from digits.evaluating.members import CORRUPTED_SIZE
 from digits.evaluating.scores import wilson_interval
 from digits.exporting.about import UNKNOWN, About
 from digits.exporting.card_head import head
 from digits.exporting.onnx_export import without_places
 from digits.reading.boxes import LARGEST, SMALLEST
+from digits.runs.schema import CLEAN
 from digits.runs.table import Table
 
 NOT_MEASURED, NOT_RECORDED = "not measured", "not recorded"
@@ -26,6 +28,8 @@ USE = (
     "With `pip install onnxruntime numpy` and nothing else, `python example.py` runs this in the folder; "
     "`sha256sum --check SHA256SUMS` checks that the files arrived as they were:"
 )
+
+CORRUPT = "python -m digits.evaluate RUN --corrupt"
 
 VERSIONS = ("python", "torch", "torchvision", "lightning")
 
@@ -112,6 +116,11 @@ def calibration(about: About) -> str:
 
 
 def robustness(about: About) -> str:
+    """The evaluations of the run on other data sets, and on distorted images."""
+    return f"{elsewhere(about)}\n\n{distorted(about)}"
+
+
+def elsewhere(about: About) -> str:
     """The evaluations of the run on other data sets."""
     rows = [
         [str(found.data.name), found.views or 1, _percent(correct / images),
@@ -120,11 +129,27 @@ def robustness(about: About) -> str:
         if (images := found.images) and (correct := found.correct) is not None
     ]  # fmt: skip
     if not rows:
-        return f"{NOT_MEASURED.capitalize()}, neither on other data sets nor on distorted images."
+        return f"{NOT_MEASURED.capitalize()} on other data sets."
     headers = ("test split of", "views of an image", "accuracy", "95 % interval", "counted")
+    return f"In PyTorch, on other data sets:\n\n{Table(headers, rows, 'lllll').markdown()}"
+
+
+def distorted(about: About) -> str:
+    """The evaluations of the run with MNIST-C's corruptions; without any, the command that would measure it."""
+    found = about.corrupted
+    if not found:
+        possible = not about.detects and about.takes.image_size == CORRUPTED_SIZE
+        how = f"; `{CORRUPT}` measures it" if possible else ""
+        return f"{NOT_MEASURED.capitalize()} on distorted images{how}."
+    kinds = dict.fromkeys(kind for one in found for kind in one.accuracy)  # in the order of the file
+    rows = [
+        ["as it is" if kind == CLEAN else kind, *(_percent(one.accuracy.get(kind)) for one in found)] for kind in kinds
+    ]
+    rows.append(["mean of the distortions", *(_percent(one.mean) for one in found)])
+    sets = [f"{one.data.name}{'' if one.views in (None, 1) else f', {one.views} views'}" for one in found]
     return (
-        "In PyTorch, on other data sets; on distorted images it was not measured.\n\n"
-        f"{Table(headers, rows, 'lllll').markdown()}"
+        "In PyTorch, on the test split with each of MNIST-C's kinds of distortion (Mu and Gilmer 2019), the "
+        f"accuracy:\n\n{Table(('distortion', *sets), rows, 'l' * (len(sets) + 1)).markdown()}"
     )
 
 

@@ -40,6 +40,7 @@ NONFINITE = "nonfinite.json"
 LR_FIND = "lr_find.png"
 SEARCH = "search.json"  # in the directory of a search, which holds its runs
 EVALUATIONS = "evaluation/*/evaluation.json"  # of `digits.evaluate`
+CORRUPTED = "evaluation/*/corrupted.json"  # of `digits.evaluate --corrupt`
 SWEEP = "multirun.yaml"  # Hydra's, in the directory of a sweep, which holds its runs
 EVENTS = "events.out.tfevents*"
 WRITTEN = (  # what a run writes to, or into: names in its directory

@@ -20,9 +20,9 @@ from pydantic_core import ErrorDetails
 from digits.config.files import MODEL_LIMIT, RECORD_LIMIT, FileError, read_json
 from digits.config.trust import harmful, untrusted
 from digits.config.types import Tree
-from digits.runs.layout import EVALUATIONS, MODEL, RESULT, SEARCH, SIGN_OF_LIFE, SWEEP, RunError
+from digits.runs.layout import CORRUPTED, EVALUATIONS, MODEL, RESULT, SEARCH, SIGN_OF_LIFE, SWEEP, RunError
 from digits.runs.recorded import Recorded
-from digits.runs.schema import EvaluationRecord, ModelRecord, RunRecord, SearchRecord
+from digits.runs.schema import CorruptedRecord, EvaluationRecord, ModelRecord, RunRecord, SearchRecord
 
 R = TypeVar("R", bound=Recorded)
 
@@ -56,8 +56,19 @@ def read_model(run: Path) -> ModelRecord:
 
 def read_evaluations(run: Path) -> list[EvaluationRecord]:
     """The evaluations of a run in its directory; raises RunError where one can't be read."""
-    paths = sorted(run.glob(EVALUATIONS))
-    return [parsed(EvaluationRecord, _read_json(path, RECORD_LIMIT, f"there is no {path}"), path) for path in paths]
+    return [_judged(EvaluationRecord, path) for path in sorted(run.glob(EVALUATIONS))]
+
+
+def read_corrupted(run: Path) -> list[CorruptedRecord]:
+    """The evaluations of a run on corrupted images, as `read_evaluations`."""
+    return [_judged(CorruptedRecord, path) for path in sorted(run.glob(CORRUPTED))]
+
+
+def _judged(kind: type[R], path: Path) -> R:
+    try:
+        return parsed(kind, _read_json(path, RECORD_LIMIT, f"there is no {path}"), path)
+    except RunError as error:
+        raise RunError(f"{error}; remove it, or evaluate again") from None
 
 
 def read_search_note(directory: Path) -> SearchRecord:

@@ -235,6 +235,21 @@ class EvaluationRecord(Recorded):
     correct: AsFarAsKnown[int | None] = None
 
 
+CLEAN = "none"  # in `CorruptedRecord.accuracy`: the split as it is
+
+
+class CorruptedRecord(Recorded):
+    """`corrupted.json`: a classifier's accuracy on a split as it is and with each kind of corruption."""
+
+    weights_sha256: AsFarAsKnown[list[str | None]] = Field(default_factory=list)  # of each net
+    data: AsFarAsKnown[RecordedData] = RecordedData()
+    split: AsFarAsKnown[str | None] = None
+    views: AsFarAsKnown[int | None] = None
+    images: AsFarAsKnown[int | None] = None
+    accuracy: AsFarAsKnown[Numbers] = Field(default_factory=dict)  # by kind, fractions
+    mean: AsFarAsKnown[Number | None] = None  # over the kinds, without CLEAN
+
+
 class SearchRecord(Recorded):
     """`search.json`: the name of a search's study and its database; `storage` None: a file in the same directory."""
 

@@ -200,6 +200,19 @@ def test_a_licence_that_can_not_be_is_refused(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_damaged_evaluation_stops_a_bundle_alone(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = shutil.copytree(run, tmp_path / "copy")
+    file = copy / "evaluation" / "kmnist-test" / "corrupted.json"
+    file.parent.mkdir(parents=True)
+    file.write_text("{", encoding="utf-8")
+    assert main([str(copy), "--bundle", str(tmp_path / "bundle")]) == 2
+    assert capsys.readouterr().err.endswith("remove it, or evaluate again\n")
+    assert not (tmp_path / "bundle").exists()
+    assert main([str(copy), "--out", str(tmp_path / "plain")]) == 0
+
+
 @pytest.mark.parametrize(
     ("fault", "code"), [(OSError(errno.ENOSPC, "No space left on device"), 1), (KeyboardInterrupt(), 130)]
 )

@@ -19,8 +19,8 @@ from digits.exporting.detector_export import ExportedDetector
 from digits.exporting.onnx_export import Exported, MadeFile
 from digits.exporting.origins import ORIGINS, origin_of
 from digits.runs.layout import RunError
-from digits.runs.read import read_evaluations
-from digits.runs.schema import EvaluationRecord, NetInput, RecordedData, RecordedTarget, RunRecord
+from digits.runs.read import read_corrupted, read_evaluations
+from digits.runs.schema import CorruptedRecord, EvaluationRecord, NetInput, RecordedData, RecordedTarget, RunRecord
 from tests.support.cards import head_of
 
 ROOT = Path(__file__).parents[2]
@@ -35,13 +35,15 @@ def exported(temperature: float | None = 1.5) -> Exported:
 def card_of(
     changes: Tree | None = None, files: tuple[MadeFile, ...] = (exported(),), notes: tuple[str, ...] = (),
     evaluations: tuple[EvaluationRecord, ...] = (), classes: list[str] = DIGITS,
+    corruptions: tuple[CorruptedRecord, ...] = (), side: int = 28,
 ) -> str:  # fmt: skip
     record = RunRecord.model_validate(RECORD | (changes or {}))
     assert record.config is not None
     assert record.config.data is not None
     about = About(
         record, record.config.data, RecordedTarget.model_validate({"_target_": "digits.models.CNN"}),
-        NetInput(mean=0.1307, std=0.3081, image_size=28, classes=classes), files, notes, evaluations, "a" * 64,
+        NetInput(mean=0.1307, std=0.3081, image_size=side, classes=classes), files, notes, evaluations, "a" * 64,
+        corruptions=corruptions,
     )  # fmt: skip
     return model_card(about, "print()\n", [("model.onnx", "the model")])
 
@@ -134,6 +136,44 @@ def test_other_evaluations_are_not(tree: Tree) -> None:
     assert section(card, "Robustness").startswith("Not measured")
 
 
+def corrupted(weights: str = "a" * 64, **changes: Value) -> CorruptedRecord:
+    tree: Tree = {"data": {"name": "mnist"}, "split": "test", "views": 1, "images": 10000, "weights_sha256": [weights],
+                  "accuracy": {"none": 0.99, "fog": 0.5, "spatter": 0.9}, "mean": 0.7}  # fmt: skip
+    return CorruptedRecord.model_validate(tree | changes)
+
+
+def test_corrupted_images_are_its_robustness_kind_by_kind() -> None:
+    nine = corrupted(views=9, accuracy={"none": 0.995, "fog": 0.6}, mean=0.6)
+    shown = section(card_of(corruptions=(corrupted(), nine)), "Robustness")
+    assert row(shown, "distortion") == ["mnist", "mnist, 9 views"]
+    assert row(shown, "as it is") == ["99.00%", "99.50%"]
+    assert row(shown, "fog") == ["50.00%", "60.00%"]
+    assert row(shown, "spatter") == ["90.00%", "not measured"]
+    assert row(shown, "mean of the distortions") == ["70.00%", "60.00%"]
+    assert "Not measured on distorted" not in shown
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        corrupted(weights="b" * 64),
+        corrupted(split="val"),
+        corrupted(weights_sha256=["a" * 64, "b" * 64]),  # an ensemble
+        corrupted(weights_sha256=[None]),
+        corrupted(mean=None),
+        corrupted(accuracy={"fog": 1.5}),
+        CorruptedRecord(),
+    ],
+)
+def test_other_evaluations_on_corrupted_images_are_not_and_the_command_is_named(record: CorruptedRecord) -> None:
+    shown = section(card_of(corruptions=(record,)), "Robustness")
+    assert shown.endswith("Not measured on distorted images; `python -m digits.evaluate RUN --corrupt` measures it.")
+
+
+def test_the_command_is_not_named_where_it_is_refused() -> None:
+    assert section(card_of(side=32), "Robustness").endswith("Not measured on distorted images.")
+
+
 def test_evaluations_are_read_from_the_run_and_a_damaged_one_is_named(tmp_path: Path) -> None:
     assert read_evaluations(tmp_path) == []
     file = tmp_path / "evaluation" / "kmnist-test" / "evaluation.json"
@@ -142,8 +182,12 @@ def test_evaluations_are_read_from_the_run_and_a_damaged_one_is_named(tmp_path: 
     [found] = read_evaluations(tmp_path)
     assert (found.data.name, found.correct, found.images) == ("kmnist", 1234, 10000)
     file.write_text("{", encoding="utf-8")
-    with pytest.raises(RunError, match="is damaged"):
+    with pytest.raises(RunError, match=r"is damaged.*; remove it, or evaluate again$"):
         read_evaluations(tmp_path)
+    assert read_corrupted(tmp_path) == []
+    file.with_name("corrupted.json").write_text("{", encoding="utf-8")
+    with pytest.raises(RunError, match=r"corrupted\.json is damaged.*; remove it, or evaluate again$"):
+        read_corrupted(tmp_path)
 
 
 # ---- Origin -----------------------------------------------------------------------------------------------
@@ -176,9 +220,11 @@ def test_weights_that_it_started_from_or_learnt_from_are_named() -> None:
 
 def test_text_of_a_record_stays_in_its_place() -> None:
     """Overrides and names come from files that may be anybody's."""
-    overrides: Tree = {"overrides": ["data.root=/home/me/x", "a=```\n# Title", "init_from=/home/me/runs/old"]}
+    overrides: Tree = {"overrides": ["data.root=/home/me/x", "a=```\n# Title", "init_from=/home/me/runs/old",
+                                       "+logger.comet.api_key=hunter2"]}  # fmt: skip
     training = section(card_of(overrides), "Training").partition("\n\n|")[0]
     assert "/home/me" not in training
+    assert "hunter2" not in training
     assert all(line.startswith("    ") for line in training.splitlines()[1:])
     named = card_of(classes=["a|b", "c\nd"])
     assert row(named, "2 classes") == [r"a\|b, c d"]
