@@ -100,11 +100,14 @@ def views_of(members: Sequence[Member]) -> int | None:
     return views.pop() if len(views) == 1 else None
 
 
+def folder_name(data: RecordedData, asked: Question) -> str:
+    """The name of a folder for findings on a split: the data, the split, and the weights where they are not the best."""
+    return f"{data.name}-{asked.split}{'-last' if asked.checkpoint == 'last' else ''}"
+
+
 def folder_for(members: Sequence[Member], asked: Question) -> Path:
     """The default folder of an evaluation's files; raises FileError if a link in the run leads outside it."""
-    name = f"{members[0].data.name}-{asked.split}"
-    name += "-last" if asked.checkpoint == "last" else ""
-    views = views_of(members)
+    name, views = folder_name(members[0].data, asked), views_of(members)
     name += "" if views == 1 else f"-{views or 'own-'}views"
     folder = default_folder(members, name)
     if len(members) == 1:

@@ -54,7 +54,7 @@ class Demonstrations(NamedTuple):
     rate: float  # the learning rate of the curves
     shares: Real  # (draws, C): each class's share of a plain random validation split
     shifted: Real  # (S,): accuracy on images shifted by 0, 1, 2, ... S - 1 pixels
-    turned: Real  # (4, C): accuracy per class for each of TURNS
+    turned: Real  # (4, C): accuracy per class for each of TURNS; NaN for a class without held-out images
     evaluated_on: str  # the split of the accuracies
 
 
@@ -172,7 +172,7 @@ def demonstrate(
 
     ways_to_go = ((1, 0), (-1, 0), (0, 1), (0, -1))
     moved = [np.mean([right(shift(held_out.images, d * y, d * x)).mean() for y, x in ways_to_go]) for d in range(7)]
-    turned: Real = np.zeros((len(TURNS), num_classes))
+    turned: Real = np.full((len(TURNS), num_classes), np.nan)
     for i, how in enumerate(TURNS):
         hits = right(turn(held_out.images, how))
         for c in np.unique(held_out.labels):

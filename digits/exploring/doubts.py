@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,8 +22,10 @@ class Answers(NamedTuple):
 
     run: str
     split: str
-    probabilities: npt.NDArray[np.float32]  # (M, C), each row sums to 1
+    probabilities: npt.NDArray[np.float32]  # (M, C), of the set's classes; a row sums to 1 if the model has no others
     losses: npt.NDArray[np.float32]  # (M,): cross-entropy in nats
+    guesses: Sequence[str]  # M names of the most probable class, of all that the model knows
+    confidences: npt.NDArray[np.float32]  # (M,): the probability of that class
 
 
 class Suspect(NamedTuple):

@@ -87,9 +87,8 @@ def _named(found: Findings, split: str, row: int) -> str:
 def _judged(found: Findings, answers: Answers, row: int) -> str:
     if row < 0:
         return ""
-    shares = answers.probabilities[row]
-    guess, label = int(shares.argmax()), int(found.splits[answers.split].labels[row])
+    label = int(found.splits[answers.split].labels[row])
     return (
-        f"{found.image_name(answers.split, row)}: label {found.classes[label]} ({shares[label]:.1%}), "
-        f"predicted {found.classes[guess]} ({shares[guess]:.1%})"
+        f"{found.image_name(answers.split, row)}: label {found.classes[label]} "
+        f"({answers.probabilities[row, label]:.1%}), predicted {answers.guesses[row]} ({answers.confidences[row]:.1%})"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -34,6 +34,9 @@ from digits.exploring.extremes import Extremes, extremes
 from digits.exploring.neighbours import Map, project, reduce
 
 PER_CLASS = 12  # images that are shown of each class
+PARTS = 6  # of the measurements, as `examine` tells them
+
+Tell = Callable[[str], object]  # is called with the name of each part of the work when it begins
 
 
 class Findings(NamedTuple):
@@ -53,7 +56,7 @@ class Findings(NamedTuple):
     boxes: Whole  # (N, 4): bounding box of each training image's ink
     centres: Real  # (N, 2): centre of mass of each training image
     means: Real  # (C, H, W): mean training image of each class
-    samples: Bytes  # (C, PER_CLASS, H, W): training images of each class
+    samples: Bytes  # (C, PER_CLASS, H, W): training images of each class; empty ones for a class without any
     extremes: Extremes  # of the training images
     copies: Copies
     doubts: Doubts | None  # of a run, if one was asked
@@ -72,8 +75,16 @@ class Findings(NamedTuple):
         number = len(self.splits["train"].labels)
         return self.copies.counts.get(("train", "test")) == number == len(self.splits["test"].labels)
 
+    @property
+    def shown(self) -> Whole:
+        """The numbers of the classes that have training images."""
+        return np.flatnonzero(self.counts["train"])
+
     def image_name(self, split: str, row: int) -> str:
-        """How a person finds an image again: its file, or its split and its place in the official one."""
+        """How a person finds an image again: its file, or its split and its row in the official one.
+
+        Train and val are parts of the official training split, so "val #123" is row 123, from 0, of that.
+        """
         official, files = int(self.rows[split][row]), self.files.get(split, ())
         return displayable(files[official]) if official < len(files) else f"{split} #{official}"
 
@@ -82,8 +93,13 @@ class Findings(NamedTuple):
         return self.classes[int(self.splits[split].labels[row])]
 
 
-def examine(data: MNISTDataModule, augment: nn.Module, answers: Answers | None = None) -> Findings:
+def silent(part: str) -> None:
+    """A `Tell` that tells nobody."""
+
+
+def examine(data: MNISTDataModule, augment: nn.Module, answers: Answers | None = None, tell: Tell = silent) -> Findings:
     """Measure the data set of a DataModule that has been set up; with a run's predictions, also what it doubts."""
+    tell("exact copies")
     rows_of = {
         name: split
         for name, split in (("train", data.train), ("val", data.val), ("test", data.test))
@@ -96,9 +112,19 @@ def examine(data: MNISTDataModule, augment: nn.Module, answers: Answers | None =
     histogram = sum((histograms[name] for name in splits if name != "test"), np.zeros(256, np.int64))
     samples = _samples(train, classes)
     repeated = copies(splits)
-    some = samples[np.linspace(0, classes - 1, 5).astype(int), 0]
+    held = np.unique(train.labels)  # the classes to choose from
+    some = samples[held[np.linspace(0, len(held) - 1, 5).astype(int)], 0]
     with ThreadPoolExecutor(1) as beside, threadpool_limits(1):
         laid_out = beside.submit(project, train, classes)  # the longest part, and mostly outside Python's lock
+        tell("hardest images")
+        chosen = extremes(reduce(train.images), train.labels, classes)
+        tell("label errors and near duplicates")
+        doubtful = None if answers is None else doubts(splits, repeated, answers, classes)
+        tell("demonstrations")
+        shown = demonstrate(train, splits[held_out], held_out, classes, data.mean, data.std)
+        tell("statistics")
+        altered = np.concatenate([some[:, None], augmented(some, augment, times=7)], axis=1)
+        tell("map")
         return Findings(
             name=str(data.name),
             classes=data.classes,
@@ -115,27 +141,35 @@ def examine(data: MNISTDataModule, augment: nn.Module, answers: Answers | None =
             centres=centres_of_mass(train.images),
             means=class_means(train, classes),
             samples=samples,
-            extremes=extremes(reduce(train.images), train.labels, classes),
+            extremes=chosen,
             copies=repeated,
-            doubts=None if answers is None else doubts(splits, repeated, answers, classes),
-            demonstrations=demonstrate(train, splits[held_out], held_out, classes, data.mean, data.std),
+            doubts=doubtful,
+            demonstrations=shown,
             map=laid_out.result(),
-            augmented=np.concatenate([some[:, None], augmented(some, augment, times=7)], axis=1),
+            augmented=altered,
         )
 
 
 def _samples(train: Pictures, num_classes: int) -> Bytes:
     """Random images of each class, the same ones every time; a class with too few repeats some."""
     random = np.random.RandomState(0)
-    rows = [np.resize(random.permutation(np.flatnonzero(train.labels == c)), PER_CLASS) for c in range(num_classes)]
-    shown: Bytes = train.images[np.stack(rows)]
+    shown = np.zeros((num_classes, PER_CLASS, *train.images.shape[1:]), np.uint8)
+    for c in np.unique(train.labels):
+        shown[c] = train.images[np.resize(random.permutation(np.flatnonzero(train.labels == c)), PER_CLASS)]
     return shown
+
+
+def class_ink(found: Findings) -> Real:
+    """The mean ink of each class's training images, (C,); NaN for a class without any."""
+    labels, total = found.splits["train"].labels, np.full(len(found.classes), np.nan)
+    for c in found.shown:
+        total[c] = found.ink[labels == c].mean()
+    return total
 
 
 def statistics(found: Findings) -> Tree:
     """The findings as plain data, for `statistics.json`."""
     shown = found.demonstrations
-    labels = found.splits["train"].labels
     longest = found.boxes[:, 2:].max(axis=1)
     offsets = found.centres[~np.isnan(found.centres[:, 0])]
     return {
@@ -159,7 +193,7 @@ def statistics(found: Findings) -> Tree:
             "histogram": _numbers(found.histogram),
             "background": round(float(found.histogram[0] / found.histogram.sum()), 6),
         },
-        "ink": _rounded([found.ink[labels == c].mean() for c in range(len(found.classes))]),
+        "ink": _rounded(class_ink(found)),
         "frames": {
             "longer_side": _numbers(np.bincount(longest)),
             "centre_of_mass_mean": _rounded(offsets.mean(axis=0)),
@@ -215,6 +249,14 @@ def _doubts(found: Findings, doubtful: Doubts) -> Tree:
             }
             for suspect in doubtful.suspects
         ],
+        "largest_losses": {
+            name: [
+                {"image": found.image_name(split, row), "loss": round(float(doubtful.answers.losses[row]), 4)}
+                for row in rows.tolist()
+                if row >= 0
+            ]
+            for name, rows in zip(found.classes, doubtful.hardest, strict=True)
+        },
         "near_duplicates": [
             {
                 "images": [found.image_name(*pair.one), found.image_name(*pair.other)],
@@ -232,4 +274,5 @@ def _numbers(values: Whole) -> list[Value]:
 
 
 def _rounded(values: Iterable[float]) -> list[Value]:
-    return [round(float(value), 4) for value in values]
+    """To four decimals; None for NaN, which JSON does not have."""
+    return [None if np.isnan(value) else round(float(value), 4) for value in values]

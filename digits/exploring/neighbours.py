@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
+from tqdm import tqdm
 
 from digits.exploring.describe import CHUNK, Bytes, Pictures, Real, Whole
 
@@ -60,15 +60,17 @@ def nearest(points: Floats | Real, others: Floats | Real, own: Whole) -> tuple[W
     ones = np.ones((len(points), 1), points.dtype)
     left, right = np.hstack([points, ones]), np.hstack([others, -(others**2).sum(axis=1, keepdims=True) / 2]).T
     largest = np.full(len(points), -np.inf)
-    for row, column in product(range(0, len(points), BLOCK), range(0, len(others), BLOCK)):
+    blocks = range(0, len(points), BLOCK)
+    for row in tqdm(blocks, desc="nearest neighbours", leave=False, disable=None, delay=1):  # for what takes long
         some = slice(row, row + BLOCK)
-        brackets = left[some] @ right[:, column : column + BLOCK]
-        known = np.flatnonzero((own[some] >= column) & (own[some] < column + BLOCK))
-        brackets[known, own[some][known] - column] = -np.inf
-        found = brackets.argmax(axis=1)
-        value = brackets[np.arange(len(found)), found]
-        better = value > largest[some]
-        largest[some][better], index[some][better] = value[better], found[better] + column
+        for column in range(0, len(others), BLOCK):
+            brackets = left[some] @ right[:, column : column + BLOCK]
+            known = np.flatnonzero((own[some] >= column) & (own[some] < column + BLOCK))
+            brackets[known, own[some][known] - column] = -np.inf
+            found = brackets.argmax(axis=1)
+            value = brackets[np.arange(len(found)), found]
+            better = value > largest[some]
+            largest[some][better], index[some][better] = value[better], found[better] + column
     finite = np.isfinite(largest)
     distance[finite] = np.linalg.norm(points[finite] - others[index[finite]], axis=1)  # exact, unlike the brackets
     return index, distance

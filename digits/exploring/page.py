@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from string import Template
@@ -17,7 +18,7 @@ from digits.exploring import step_pictures as steps
 from digits.exploring.canvas import Plot, render
 from digits.exploring.describe import Whole
 from digits.exploring.doubts import Answers, Doubts
-from digits.exploring.findings import Findings
+from digits.exploring.findings import Findings, Tell, class_ink, silent
 from digits.exploring.notes import NOTES, UNKNOWN
 from digits.exploring.thumbnails import thumbnails
 from digits.plots.hover import hoverable, script
@@ -47,29 +48,44 @@ FIGURES: dict[str, tuple[Callable[[Findings], Figure], str]] = {
 RUN_FIGURES: dict[str, tuple[Callable[[Findings], Figure], str]] = {
     "run_hardest": (examples.run_hardest, "The images of every class with the largest losses"),
     "label_errors": (examples.label_errors, "Images whose labels are likely to be wrong"),
-    "near_duplicates": (examples.near_duplicates, "Pairs of images that are nearly the same"),
+    "near_duplicates": (examples.near_duplicates, "The pairs of images that are most alike"),
 }
 """The plots that need the predictions of a run."""
 
 
-def render_all(found: Findings) -> dict[str, Plot]:
+NAMING = (
+    " An image is named by its row, from 0: train #123 and val #123 are row 123 of the official training split, which "
+    "both are parts of, and test #123 that of the test split."
+)
+
+
+def render_all(found: Findings, tell: Tell = silent) -> dict[str, Plot]:
     """Every plot, by name; without duplicates, or without a run and its doubts, those plots are omitted."""
     run = found.doubts
     empty = {"duplicates": not found.copies.groups or found.one_split}
     if run is not None:
         empty |= {"label_errors": not run.suspects, "near_duplicates": not run.pairs}
     figures = FIGURES | ({} if run is None else RUN_FIGURES)
-    return {name: render(draw, found) for name, (draw, _) in figures.items() if not empty.get(name)}
+    plots = {}
+    for name, (draw, _) in figures.items():
+        tell(f"plot of {name}")
+        if not empty.get(name):
+            plots[name] = render(draw, found)
+    return plots
 
 
-def make_page(found: Findings, plots: Mapping[str, Plot], augment: RandomAffine, folder: Path) -> str:
-    """The page as HTML, to be written to `folder`."""
+def make_page(found: Findings, plots: Mapping[str, Plot], augment: RandomAffine, folder: Path, command: str) -> str:
+    """The page as HTML, to be written to `folder` by `command`."""
     body = Template(_template("page.html")).safe_substitute(run="" if found.doubts is None else _template("run.html"))
     figures = {f"figure_{name}": "" for name in FIGURES | RUN_FIGURES}
     for name, plot in plots.items():
         _, alt = (FIGURES | RUN_FIGURES)[name]
         figures[f"figure_{name}"] = hoverable(plot.png, alt, plot.marks, _thumbnails(found) if name == "map" else "")
-    words = _words(found) | {"augment_values": _amounts(augment), "folder": html.escape(str(folder))}
+    words = _words(found) | {
+        "augment_values": _amounts(augment),
+        "command": html.escape(command),
+        "folder": html.escape(shlex.quote(str(folder))),
+    }
     if found.doubts is not None:
         words |= _run_words(found.doubts)
     filled = Template(body).substitute(figures, **words, contents=contents(body))
@@ -102,12 +118,12 @@ def _words(found: Findings) -> dict[str, str]:
     usual = int(np.bincount(longest).argmax())
     offsets = found.centres[~np.isnan(found.centres[:, 0])]
     astray = np.abs(offsets - offsets.mean(axis=0)).max(axis=1)
-    inks = np.array([found.ink[train.labels == c].mean() for c in range(len(found.classes))])
+    inks = class_ink(found)
     raw, scaled, normal = test.scalings
     held_out = found.counts[test.evaluated_on] / found.counts[test.evaluated_on].sum()
     together = np.sum([count for name, count in found.counts.items() if name != "test"], axis=0)
     base = together / together.sum()
-    turned = test.turned @ held_out
+    turned = np.nan_to_num(test.turned) @ held_out
     return {
         "name": html.escape(found.name),
         "about": notes.about,
@@ -125,9 +141,9 @@ def _words(found: Findings) -> dict[str, str]:
         "smallest_class": html.escape(found.classes[int(base.argmin())]),
         "background": _percent(found.histogram[0] / found.histogram.sum()),
         "full": _percent(found.histogram[255] / found.histogram.sum(), 2),
-        "most_ink": html.escape(found.classes[int(inks.argmax())]),
-        "least_ink": html.escape(found.classes[int(inks.argmin())]),
-        "ink_ratio": f"{inks.max() / inks.min():.1f}",
+        "most_ink": html.escape(found.classes[int(np.nanargmax(inks))]),
+        "least_ink": html.escape(found.classes[int(np.nanargmin(inks))]),
+        "ink_ratio": f"{np.nanmax(inks) / np.nanmin(inks):.1f}",
         "moment_table": table(
             ["", "mean", "sd"],
             [["configured", *(f"{value:.4f}" for value in found.configured)]]
@@ -142,7 +158,7 @@ def _words(found: Findings) -> dict[str, str]:
         "within_pixel": _percent(np.mean(astray <= 1)),
         "misplaced": _percent(float(np.mean(found.extremes.difficulty > 1))),
         "also_shown": "" if found.doubts is None else _also_shown(found.doubts.answers),
-        "command": _command(found),
+        "naming": "" if found.files else NAMING,
         "copy_table": _copy_table(found),
         "copy_verdict": _copy_verdict(found),
         "map_pictures": f"{len(found.map.rows):,}",
@@ -176,8 +192,8 @@ def _words(found: Findings) -> dict[str, str]:
         "mirrored": _percent(turned[1]),
         "upside_down": _percent(turned[2]),
         "by_half": _percent(turned[3]),
-        "least_mirrored": html.escape(found.classes[int(test.turned[1].argmin())]),
-        "least_mirrored_share": _percent(test.turned[1].min(), 0),
+        "least_mirrored": html.escape(found.classes[int(np.nanargmin(test.turned[1]))]),
+        "least_mirrored_share": _percent(np.nanmin(test.turned[1]), 0),
     }
 
 
@@ -196,11 +212,6 @@ def _run_words(doubtful: Doubts) -> dict[str, str]:
         "run_error_share": _percent(doubted / len(answers.losses), 2),
         "run_shown": "The first are shown." if doubted > examples.ERRORS else "",
     }
-
-
-def _command(found: Findings) -> str:
-    asked = found.name if found.doubts is None else f"{found.name} --run {found.doubts.answers.run}"
-    return f"python -m digits.explore --data {html.escape(asked)}"
 
 
 def _percent(share: float, digits: int = 1) -> str:

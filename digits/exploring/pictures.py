@@ -64,17 +64,17 @@ def ink(found: Findings) -> Figure:
     figure = Figure(figsize=(WIDTH, 3.2))
     axes = figure.add_subplot()
     labels = found.splits["train"].labels
-    groups = [100 * found.ink[labels == c] for c in range(len(found.classes))]
-    quartiles = [np.percentile(group, [25, 50, 75]) if len(group) else np.zeros(3) for group in groups]
-    parts = axes.violinplot([g if len(g) else np.zeros(1) for g in groups], np.arange(len(groups)), showextrema=False)
+    groups = [100 * found.ink[labels == c] for c in found.shown]
+    quartiles = [np.percentile(group, [25, 50, 75]) for group in groups]
+    parts = axes.violinplot(groups, found.shown, showextrema=False)
     for body in cast(list[PolyCollection], parts["bodies"]):
         body.set_alpha(0.55)
-    axes.scatter(np.arange(len(groups)), [median for _, median, _ in quartiles], s=18, color="C3", zorder=3)
+    axes.scatter(found.shown, [median for _, median, _ in quartiles], s=18, color="C3", zorder=3)
     texts = [
-        f"{name}: median {median:.1f} % ink; half of the images have {low:.1f} to {high:.1f} %"
-        for name, (low, median, high) in zip(found.classes, quartiles, strict=True)
+        f"{found.classes[c]}: median {median:.1f} % ink; half of the images have {low:.1f} to {high:.1f} %"
+        for c, (low, median, high) in zip(found.shown, quartiles, strict=True)
     ]
-    mark_columns(axes, range(len(groups)), texts, 1)
+    mark_columns(axes, found.shown.tolist(), texts, 1)
     name_classes(axes, found.classes)
     axes.set_ylabel("ink, % of a full image")
     axes.set_ylim(bottom=0)

@@ -15,7 +15,7 @@ from digits.plots.hover import mark, mark_columns
 
 def numbers(found: Findings) -> Figure:
     """An image, and the pixel values at its centre."""
-    picture = found.samples[min(2, len(found.classes) - 1), 0]
+    picture = found.samples[found.shown[:3][-1], 0]
     side = min(10, picture.shape[0])
     top = (picture.shape[0] - side) // 2
     part = picture[top : top + side, top : top + side]
@@ -112,7 +112,7 @@ def shifted(found: Findings) -> Figure:
     """Shifted images, and a linear classifier's accuracy on them."""
     figure = Figure(figsize=(WIDTH, 4.0))
     distances = range(len(found.demonstrations.shifted))
-    some = found.samples[:2, 1]
+    some = found.samples[found.shown[:2], 1]
     pictures = np.stack([shift(some, 0, d) for d in distances], axis=1)
     top, bottom = figure.subplot_mosaic([["pictures"], ["accuracy"]], height_ratios=[1.1, 1]).values()
     tile(top, pictures)
@@ -128,7 +128,10 @@ def turned(found: Findings) -> Figure:
     """One image of each class, in each of TURNS."""
     shares = found.demonstrations.turned
     texts = [
-        [f"{name} {how}: {100 * share:.0f} % correct" for name, share in zip(found.classes, line, strict=True)]
+        [
+            "" if np.isnan(share) else f"{name} {how}: {100 * share:.0f} % correct"
+            for name, share in zip(found.classes, line, strict=True)
+        ]
         for how, line in zip(TURNS, shares, strict=True)
     ]
     return rows(np.stack([turn(found.samples[:, 1], how) for how in TURNS]), list(TURNS), texts)

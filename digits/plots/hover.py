@@ -1,7 +1,7 @@
 """Plots that show their values where the pointer is: a PNG, and marks over it with a text each.
 
 The drawing code puts marks where the values are, in the data's own coordinates; `marks_of` finds where they came to lie
-in the PNG. The page lists the same texts below the plot, for the keyboard, for screen readers and for print.
+in the PNG. The page lists the same texts below most plots, for the keyboard and for screen readers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Reals = float | Sequence[float] | Places
 
 SEPARATOR = "\0"  # of the texts of one line of marks
 
-LISTED = 100  # marks; more are too many to read as a list
+LISTED = 300  # marks; more are too many to read as a list
 
 
 class Mark(NamedTuple):

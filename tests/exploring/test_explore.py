@@ -15,10 +15,11 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from digits import explore
 from digits.data import MNISTDataModule, RandomAffine
 from digits.data.datasets import Arrays
 from digits.explore import summary
-from digits.exploring.findings import examine
+from digits.exploring.findings import PARTS, examine, statistics
 from digits.exploring.notes import NOTES, UNKNOWN
 from digits.exploring.page import FIGURES, make_page, render_all
 from digits.plots.theme import PAPER, rgb
@@ -121,7 +122,9 @@ def test_a_set_of_ones_own_with_copies_and_without_validation() -> None:
     found = examine(data, augment)
     images = render_all(found)
     assert set(images) == set(FIGURES)  # the duplicates are shown, too
-    page = make_page(found, images, augment, Path("here"))
+    page = make_page(found, images, augment, Path("a <b>"), "explore 'a <b>'")
+    assert "Written by <code>explore &#x27;a &lt;b&gt;&#x27;</code>" in page
+    assert "<code>tensorboard --logdir &#x27;a &lt;b&gt;&#x27;</code>" in page
     assert UNKNOWN.about in page
     assert "differ from the data" in page
     assert f"data.mean={found.official[0]:.4f}" in page
@@ -129,6 +132,42 @@ def test_a_set_of_ones_own_with_copies_and_without_validation() -> None:
     assert '<th scope="row">the same image with two labels</th><td>1</td>' in page
     assert "&lt;top&gt;" in page
     assert "<top>" not in page
+
+
+class Gap(Squares):
+    """The same, with a class that no image has, between the others."""
+
+    def read(self) -> Arrays:
+        arrays = super().read()
+        train, test = (np.array([0, 2, 3])[labels] for labels in (arrays.train_labels, arrays.test_labels))
+        return arrays._replace(train_labels=train, test_labels=test, classes=("a", "gap", "b", "c"))
+
+
+def test_a_class_without_images_has_none_shown_and_no_numbers() -> None:
+    data = Gap("squares", "", None, 0.5, 0.5, 4, 12, 10, 0, None, 10, 10)
+    data.setup()
+    augment, told = RandomAffine(1.0, 1.0, 0.0, 0.0), list[str]()
+    found = examine(data, augment, None, told.append)
+    assert len(told) == PARTS
+    assert not found.samples[1].any()
+    assert found.samples[[0, 2, 3]].any(axis=(2, 3)).all()
+    assert found.augmented[:, 0].any(axis=(1, 2)).all()
+    numbers = json.loads(json.dumps(statistics(found), allow_nan=False))
+    assert (numbers["ink"][1], numbers["demonstrations"]["accuracy_by_turn"]["mirrored"][1]) == (None, None)
+    assert None not in (*numbers["ink"][2:], *numbers["demonstrations"]["accuracy_by_turn"]["mirrored"][2:])
+    page = make_page(found, render_all(found, told.append), augment, Path("here"), "explore")
+    assert told[PARTS:] == [f"plot of {name}" for name in FIGURES]
+    assert not re.search(r"\bnan\b", re.sub(r'"data:[^"]*"', "", page))
+    assert "gap: median" not in page
+    assert "b: median" in page
+
+
+def test_an_interrupted_call_says_so_by_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(explore, "explore_set", stop)
+    assert explore.main(["--data", "optdigits"]) == 130
 
 
 class Whole(Squares):
