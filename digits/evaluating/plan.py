@@ -101,7 +101,7 @@ def views_of(members: Sequence[Member]) -> int | None:
 
 
 def folder_name(data: RecordedData, asked: Question) -> str:
-    """The name of a folder for findings on a split: the data, the split, and the weights where they are not the best."""
+    """The name of a folder for findings on a split: the data, the split, and the weights if not the best."""
     return f"{data.name}-{asked.split}{'-last' if asked.checkpoint == 'last' else ''}"
 
 
