@@ -203,8 +203,8 @@ def describe(subject: Subject, out: Path) -> int:
     with tqdm(total=parts, leave=False, disable=None) as bar:
 
         def tell(part: str) -> None:
-            bar.set_description(part, refresh=False)
             bar.update()
+            bar.set_description(part)
 
         found = examine(subject.data, augment, subject.answers, tell)
         plots = render_all(found, tell)

@@ -146,6 +146,7 @@ def distorted(about: About) -> str:
         ["as it is" if kind == CLEAN else kind, *(_percent(one.accuracy.get(kind)) for one in found)] for kind in kinds
     ]
     rows.append(["mean of the distortions", *(_percent(one.mean) for one in found)])
+    rows.append(["images", *(_count(one.images) for one in found)])
     sets = [f"{one.data.name}{'' if one.views in (None, 1) else f', {one.views} views'}" for one in found]
     return (
         "In PyTorch, on the test split with each of MNIST-C's kinds of distortion (Mu and Gilmer 2019), the "

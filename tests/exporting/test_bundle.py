@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from digits import evaluate
 from digits.data import MNISTDataModule
 from digits.data.datasets import Arrays
 from digits.export import main
@@ -129,6 +131,19 @@ def test_it_tells_nothing_of_the_machine(made: Path, run: Path) -> None:
     for path in made.iterdir():
         for place in (run, run.parent, made.parent, Path.home(), Path(sys.prefix)):
             assert bytes(place) + b"/" not in path.read_bytes(), path.name
+
+
+def test_what_evaluate_measured_on_distorted_images_is_on_the_card(run: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(run, tmp_path / "copy")
+    assert evaluate.main([str(copy), "--corrupt"]) == 0
+    [file] = copy.glob("evaluation/*/corrupted.json")
+    found = json.loads(file.read_text(encoding="utf-8"))
+    assert main([str(copy), "--bundle", str(tmp_path / "bundle")]) == 0
+    card = card_of(tmp_path / "bundle")
+    for name, share in (("as it is", found["accuracy"]["none"]), ("fog", found["accuracy"]["fog"])):
+        assert re.search(rf"\| {name} +\| {share:.2%} ", card)
+    assert re.search(rf"\| mean of the distortions +\| {found['mean']:.2%} ", card)
+    assert "Not measured on distorted" not in card
 
 
 class Shapes(MNISTDataModule):

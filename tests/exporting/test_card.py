@@ -150,6 +150,7 @@ def test_corrupted_images_are_its_robustness_kind_by_kind() -> None:
     assert row(shown, "fog") == ["50.00%", "60.00%"]
     assert row(shown, "spatter") == ["90.00%", "not measured"]
     assert row(shown, "mean of the distortions") == ["70.00%", "60.00%"]
+    assert row(shown, "images") == ["10,000", "10,000"]
     assert "Not measured on distorted" not in shown
 
 
