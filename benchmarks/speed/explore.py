@@ -25,14 +25,13 @@ COLUMNS = ("", "imports, s", "describe, s", "of the processor, s")
 CHILD = """
 import json, sys, time
 from contextlib import redirect_stdout
-from pathlib import Path
 start = time.perf_counter()
 import hydra, lightning, sklearn.decomposition, sklearn.manifold, torch.utils.tensorboard.writer
 import digits.data, digits.exploring.page, digits.hydra_app.compose
-from digits.explore import explore_set
+from digits.explore import main
 imported, used = time.perf_counter(), time.process_time()
 with redirect_stdout(sys.stderr):
-    code = explore_set(sys.argv[1], None, Path(sys.argv[2]))
+    code = main(["--data", sys.argv[1], "--out", sys.argv[2]])
 print(json.dumps([imported - start, time.perf_counter() - imported, time.process_time() - used]))
 sys.exit(code)
 """
