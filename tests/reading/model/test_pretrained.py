@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 from typing import cast
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import onnx
@@ -25,6 +24,7 @@ from digits.reading.model import metadata as description
 from digits.reading.model.check import check_model
 from digits.reading.model.net import SHIPPED, SHIPPED_DETECTOR, Classifier, Detector
 from digits.reading.patch import as_mnist
+from digits.reading.pictures import from_array
 from digits.runs import init_from
 from tests.support.drawing import STROKES, draw
 
@@ -108,7 +108,7 @@ def test_the_detectors_files_find_the_same_digits() -> None:
     rebuilt = PageNet(**{key: value for key, value in record["model"].items() if key != "_target_"})
     rebuilt.load_state_dict(load_file(SHIPPED_DETECTOR.with_name("model.safetensors")))
     rebuilt.eval()
-    written = cv2.cvtColor(draw("3141592").pixels, cv2.COLOR_RGB2GRAY)
+    written = from_array(draw("3141592").pixels).grey
     whole, small = (detect(net, written) for net in (as_net(rebuilt), Detector()))
     assert text_of(small) == text_of(whole) == "3141592"
     boxes, expected = (found.boxes[found.boxes[:, 0].argsort()] for found in (small, whole))
