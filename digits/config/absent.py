@@ -31,6 +31,9 @@ OF_PAGES = (READER, "digits.data.PagesDataModule")  # their `material` was calle
 TOP_LEVEL: Tree = {"task": {"_target_": CLASSIFIER}, "test_views": 1, "init_from": None, "teachers": []}
 """Top-level keys that older records lack."""
 
+OF_TRAINER: Tree = {"find_lr": False}
+"""Keys of the trainer that older records lack."""
+
 WATCHING = (".EarlyStopping", ".ReduceLROnPlateau")
 """Classes whose `monitor: null` means the task's monitored metric; in other classes null may mean none."""
 
@@ -46,6 +49,8 @@ def completed(recorded: Tree) -> Tree:
         recorded = recorded | {"data": data}
     if isinstance(data, dict) and data.get("_target_") == READER:
         recorded = recorded | {"data": NO_PAGES | data}
+    if isinstance(trainer := recorded.get("trainer"), dict):
+        recorded = recorded | {"trainer": OF_TRAINER | trainer}
     return TOP_LEVEL | recorded
 
 
