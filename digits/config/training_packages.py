@@ -4,9 +4,10 @@ Every command but `predict` and `serve`, and `digits.load`, imports this module 
 of the extra. An install that only reads pictures doesn't have them: a command exits here with one sentence and code 2;
 an import from Python raises ModuleNotFoundError.
 
-The waiting threads of OpenMP spin by default. On a machine with other work they take the cores that the working threads
-need; asleep they cost next to nothing on a quiet one (`python -m benchmarks.speed.busy`). torch reads the setting once,
-when it is imported; processes of a sweep or a search inherit it.
+The waiting threads of OpenMP spin by default, and take cores that the working threads need where there is other work;
+here they sleep. What that brings beside other work and costs on a quiet machine differs from one processor to another:
+`python -m benchmarks.speed.busy`. torch reads the setting once, when it is imported; processes of a sweep or a search
+inherit it.
 """
 
 from __future__ import annotations
