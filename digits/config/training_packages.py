@@ -19,11 +19,8 @@ from pathlib import Path
 
 LOOKED_FOR = ("hydra", "lightning", "pydantic", "torch")  # for the whole extra; find_spec does not import them
 
-WAITING = {
-    "OMP_WAIT_POLICY",
-    "GOMP_SPINCOUNT",
-    "KMP_BLOCKTIME",
-}  # what people set themselves, of GNU's or LLVM's OpenMP
+WAITING = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"}
+"""Variables of GNU's and LLVM's OpenMP; whoever sets one has decided how threads wait."""
 
 INSTALL = 'pip install "digits[train]", in a checkout ".[train]"'
 

@@ -237,7 +237,7 @@ if __name__ == "__main__":
         except SystemExit as stop:
             leave.code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
             raise
-        except Exception:
+        except Exception:  # any that the program ends with: the exit code of an uncaught one, which is raised again
             leave.code = 1
             raise
     leave.code = 0

@@ -32,7 +32,7 @@ class Place:
             yield
         except (ConfigError, RunError):
             raise
-        except Exception as error:
+        except Exception as error:  # MLflow, SQLAlchemy and the database's driver have no common base
             if self.file is None:
                 why = f"MLflow can't be used at the address in {ADDRESS}"
                 fix = f"start the server, or change {ADDRESS}"
