@@ -82,7 +82,7 @@ class BeforeStart(Callback):
             handle_in_sweep()
             if "BasicSweeper" in config.hydra.sweeper._target_:
                 with env_override(config.hydra.job.env_set):
-                    sweep_begins(sweep, check_jobs(config, config_name))
+                    sweep_begins(check_jobs(config, config_name))
             claim(sweep, wait=patience())
             prepare_launcher(config)
 

@@ -14,9 +14,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import ListConfig, OmegaConf
 
-from digits.runs.resume import done_in, failed_since
+from digits.runs.resume import ended_since
 
-SWEEP = "DIGITS_SWEEP"  # environment variable: jobs that a sweep has to do, jobs done before, time when it began
+SWEEP = "DIGITS_SWEEP"  # environment variable: jobs that a sweep has to do, and when it began, in seconds since 1970
 
 ESCAPED = re.compile(r"\$\\\{.*?\\\}")  # ${…} in a job's overrides, as escaped by Hydra's sweeper
 
@@ -56,18 +56,19 @@ def asked_in() -> Path:
 # ---- A sweep's progress -------------------------------------------------------------------------
 
 
-def sweep_begins(sweep: Path, jobs: int) -> None:
+def sweep_begins(jobs: int) -> None:
     """Tell the processes of a sweep, which inherit the environment, how many jobs there are to do."""
-    os.environ[SWEEP] = f"{jobs} {len(done_in(sweep))} {time.time():.0f}"
+    os.environ[SWEEP] = f"{jobs} {int(time.time())}"
 
 
 def how_far(sweep: Path) -> str:
     """How many of a sweep's jobs are done, failed and left, in words; empty where that isn't known."""
     try:
-        jobs, before, begun = map(int, os.environ[SWEEP].split())
+        jobs, begun = map(int, os.environ[SWEEP].split())
     except (KeyError, ValueError):  # a launcher's worker that inherits nothing
         return ""
-    done, failed = len(done_in(sweep)) - before, len(failed_since(sweep, begun))
+    ended_as = ended_since(sweep, begun)
+    done, failed = ended_as["done"], ended_as["failed"]
     left, ended = jobs - done - failed, done + failed
     parts = [f"{done} of {jobs} jobs done", *[f"{failed} failed"] * (failed > 0)]
     if left > 0 and ended:

@@ -7,6 +7,7 @@ The configuration is then the recorded one. It comes from a file, so it may name
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,14 +131,14 @@ def done_in(sweep: Path) -> list[set[str]]:
     return done
 
 
-def failed_since(sweep: Path, moment: float) -> list[Path]:
-    """The runs in a sweep's directory that failed after a moment, in seconds since 1970."""
-    failed = []
+def ended_since(sweep: Path, moment: float) -> Counter[str]:
+    """How many runs in a sweep's directory have ended since a moment, in seconds since 1970, by their status."""
+    ended = Counter[str]()
     for run in runs_in(sweep):
-        with suppress(RunError, OSError):
-            if read_result(run).status == "failed" and (run / RESULT).stat().st_mtime >= moment:
-                failed.append(run)
-    return failed
+        with suppress(RunError, OSError):  # a damaged run, or one that is moved away meanwhile
+            if (run / RESULT).stat().st_mtime >= moment:
+                ended[str(read_result(run).status)] += 1
+    return ended
 
 
 def resumable(run: Path) -> bool:

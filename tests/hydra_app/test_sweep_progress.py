@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,10 @@ from digits.hydra_app.job import how_far, sweep_begins
 
 
 class Sweep:
-    """A clock, and how many jobs of a sweep's directory are done and failed."""
+    """A clock, and how many jobs of a sweep have ended since it began, done and failed."""
 
-    def __init__(self, done: int) -> None:
-        self.seconds, self.done, self.failed = 1_000.0, done, 0
+    def __init__(self) -> None:
+        self.seconds, self.done, self.failed = 1_000.0, 0, 0
 
     def told(self, seconds: float, done: int, failed: int = 0) -> str:
         """After so many seconds more."""
@@ -24,27 +25,26 @@ class Sweep:
 
 @pytest.fixture
 def sweep(monkeypatch: pytest.MonkeyPatch) -> Sweep:
-    """One of 12 jobs that are left, in a directory with 3 that are done."""
-    found = Sweep(done=3)
+    """One of 12 jobs that are left."""
+    found = Sweep()
     monkeypatch.setattr("time.time", lambda: found.seconds)
-    monkeypatch.setattr(job, "done_in", lambda _: [{"seed=0"}] * found.done)
-    monkeypatch.setattr(job, "failed_since", lambda *_: [Path("sweep/0")] * found.failed)
+    monkeypatch.setattr(job, "ended_since", lambda *_: Counter(done=found.done, failed=found.failed, running=2))
     monkeypatch.setenv(job.SWEEP, "")
-    sweep_begins(Path("sweep"), 12)
+    sweep_begins(12)
     return found
 
 
 def test_jobs_and_minutes_left_are_told(sweep: Sweep) -> None:
-    assert sweep.told(20, 3) == "0 of 12 jobs done"
-    assert sweep.told(100, 4) == "1 of 12 jobs done, about 22 min left"  # 11 more of 2 minutes
-    assert sweep.told(120, 7) == "4 of 12 jobs done, about 8 min left"  # 8 more of 1 minute: several at once
-    assert sweep.told(0, 14) == "11 of 12 jobs done, less than a minute left"
-    assert sweep.told(10, 15) == "12 of 12 jobs done"
+    assert sweep.told(20, 0) == "0 of 12 jobs done"
+    assert sweep.told(100, 1) == "1 of 12 jobs done, about 22 min left"  # 11 more of 2 minutes
+    assert sweep.told(120, 4) == "4 of 12 jobs done, about 8 min left"  # 8 more of 1 minute: several at once
+    assert sweep.told(0, 11) == "11 of 12 jobs done, less than a minute left"
+    assert sweep.told(10, 12) == "12 of 12 jobs done"
 
 
 def test_failed_jobs_are_no_longer_left(sweep: Sweep) -> None:
-    assert sweep.told(60, 3, failed=1) == "0 of 12 jobs done, 1 failed, about 11 min left"
-    assert sweep.told(60, 12, failed=3) == "9 of 12 jobs done, 3 failed"
+    assert sweep.told(60, 0, failed=1) == "0 of 12 jobs done, 1 failed, about 11 min left"
+    assert sweep.told(60, 9, failed=3) == "9 of 12 jobs done, 3 failed"
 
 
 @pytest.mark.parametrize("inherited", [None, "", "12 x"])
@@ -55,4 +55,4 @@ def test_a_worker_that_knows_nothing_tells_nothing(
         monkeypatch.delenv(job.SWEEP)
     else:
         monkeypatch.setenv(job.SWEEP, inherited)
-    assert sweep.told(10, 5) == ""
+    assert sweep.told(10, 2) == ""

@@ -18,7 +18,7 @@ from digits.config.faults import ConfigError
 from digits.config.types import Tree
 from digits.hydra_app.paths import conf_directory
 from digits.hydra_app.resolve import Start, experiment_of, start_of_job, start_of_run
-from digits.runs.resume import resume_command
+from digits.runs.resume import ended_since, resume_command
 
 
 def composed(*overrides: str) -> DictConfig:
@@ -281,3 +281,15 @@ def test_the_command_that_resumes_can_be_typed_as_it_is_told(tmp_path: Path) -> 
     assert shlex.split(resume_command(run, config)) == ["python", "-m", "digits.train", f"resume={run}"]
     own = config | {"model": {"_target_": "mynets.Net"}, "loss": {"_target_": "mylosses.Loss"}}
     assert shlex.split(resume_command(run, own))[-1] == "trust=[mylosses,mynets]"
+
+
+def test_runs_that_ended_since_a_moment_are_counted_by_their_status(tmp_path: Path) -> None:
+    """Those of an earlier start of the sweep are not; nor is a damaged one, which counts as nothing."""
+    for number, (status, seconds) in enumerate([("done", 50), ("done", 100), ("failed", 150), ("running", 160)]):
+        result = tmp_path / str(number) / "result.json"
+        result.parent.mkdir()
+        result.write_text(json.dumps({"format": 1, "status": status}))
+        os.utime(result, (seconds, seconds))
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "result.json").write_text("{")
+    assert ended_since(tmp_path, 100) == {"done": 1, "failed": 1, "running": 1}
