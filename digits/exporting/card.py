@@ -174,11 +174,12 @@ def training(about: About) -> str:
         command = shlex.join(["python", "-m", "digits.train", *without_places(record.overrides)])
     versions = [f"{name} {record.versions[name]}" for name in VERSIONS if name in record.versions]
     seconds = record.seconds.get("fit")
+    kept = None if record.epoch is None else record.epoch + 1  # counted from 1, as training prints it
     rows = [
         ("commit", f"{commit}, with changes of its own" if record.commit.dirty else commit),
-        ("seed", _count(record.seed)),
+        ("seed", NOT_RECORDED if record.seed is None else record.seed),
         ("parameters", _count(record.parameters)),
-        ("epochs", f"{_count(record.epochs)}; weights of epoch {_count(record.epoch)}"),
+        ("epochs", f"{_count(record.epochs)}; weights of epoch {_count(kept)}"),
         ("steps", _count(record.steps)),
         ("time", NOT_RECORDED if seconds is None else f"{seconds:,.0f} s"),
         ("device", record.device or NOT_RECORDED),

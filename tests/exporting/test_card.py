@@ -75,6 +75,11 @@ def test_metrics_are_those_of_the_file_and_of_the_record() -> None:
     assert row(shown, "loss") == ["0.0100", "not measured", "0.0625"]
 
 
+def test_epochs_are_counted_as_the_training_prints_them() -> None:
+    assert row(card_of({"epochs": 3, "epoch": 2, "seed": 1234}), "epochs") == ["3; weights of epoch 3"]
+    assert row(card_of({"epochs": 3, "epoch": 2, "seed": 1234}), "seed") == ["1234"]
+
+
 def test_without_a_record_of_it_nothing_is_said_to_be_measured_or_known() -> None:
     gone = ("overrides", "seed", "device", "epochs", "epoch", "steps", "parameters")
     bare: Tree = {**dict.fromkeys(gone), "metrics": {}, "commit": {}, "versions": {}, "data": {}, "seconds": {}}
