@@ -18,6 +18,7 @@ import numpy.typing as npt
 import torch
 from lightning.fabric import Fabric
 from lightning.pytorch.utilities.seed import isolate_rng
+from tqdm import tqdm
 
 from digits.config.faults import ConfigError, Fault
 from digits.config.schema import Trainer
@@ -79,7 +80,7 @@ def search(
         task = deepcopy(module).to(device)
         net, optimizer = fabric.setup(task.net, task.make_optimizer(task.net.parameters()))
         batches = _batches(data, fabric)
-        for rate in rates:
+        for rate in tqdm(rates, desc="learning rates", leave=False, disable=None):
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.zero_grad()
