@@ -44,7 +44,8 @@ def sections() -> Iterator[Section]:
                   ("digits/models/**", "digits/training/machine.py"), step.section())  # fmt: skip
     yield Section("Growth", "python -m benchmarks.speed.growth", TRAINING, growth.section())
     yield Section("Searches", "python -m benchmarks.speed.search PART", SEARCHING, search.section())
-    yield from _kept("serving", "explore", "reading_pictures", "reading_composed", "reading_speed", "reliability")
+    yield from _kept("serving", "explore", "reading_pictures", "reading_composed", "reading_curve", "reading_speed")
+    yield from _kept("reliability")
 
 
 def page() -> str:

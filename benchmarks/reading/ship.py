@@ -4,7 +4,7 @@
 
 Either may be `-`, to leave what is there. Leaves model.onnx, model.safetensors and model.json in the folders `detector`
 and `classifier` of digits/reading/pretrained. The detector's weights are rounded to half precision first, so that its
-safetensors are half as large; its model.onnx is the one in 8 bits, a quarter as large and nearly twice as fast.
+safetensors are half as large; its model.onnx is the one in 8 bits, a quarter as large.
 """
 
 from __future__ import annotations
