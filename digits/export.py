@@ -2,7 +2,7 @@
 
     python -m digits.export                    the latest run that is done
     python -m digits.export RUN
-    python -m digits.export RUN --int8         also a quantised model, a third of the size and half of the time
+    python -m digits.export RUN --int8         also a quantised model
     python -m digits.export RUN --out DIR
     python -m digits.export RUN --bundle DIR   a folder to give away, to be run with onnxruntime and numpy alone
 

@@ -81,7 +81,7 @@ def project(pictures: Pictures, num_classes: int, sample: int = 1200, seed: int 
 
     t-SNE keeps close neighbours close; distances between groups and the sizes of groups mean nothing. It starts from
     the first two components, so that the same seed gives the same map. Half the usual iterations, and forces summed
-    more coarsely (`angle`), take a seventh of the time on MNIST, and keep nearly as many neighbours of the same class.
+    more coarsely (`angle`), are for speed; the page says how many neighbours of the same class they keep.
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
