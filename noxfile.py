@@ -81,6 +81,12 @@ def overlay(session: nox.Session, name: str, *arguments: str) -> str:
     return python
 
 
+def packages_of(*extras: str) -> list[str]:
+    """What extras of pyproject.toml add to the shared environment."""
+    known = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]
+    return [package for extra in extras for package in known[extra] if not package.startswith("digits[")]
+
+
 @nox.session
 def environment(session: nox.Session) -> None:
     """Bring the environment up to date; the others need it, and start it themselves."""
@@ -131,9 +137,7 @@ def browser(session: nox.Session) -> None:
 @nox.session(requires=["environment"])
 def launchers(session: nox.Session) -> None:
     """The launchers that are extras, SLURM's (here, by submitit) and Ray, each for real."""
-    extras = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]
-    added = [name for name in (*extras["slurm"], *extras["ray"]) if not name.startswith("digits[")]
-    python = overlay(session, "launchers", *added)
+    python = overlay(session, "launchers", *packages_of("slurm", "ray"))
     install(session, python, "--no-deps", "--editable", ".")
     run(session, "pytest", "tests/launchers", *session.posargs, python=python)
 
@@ -141,9 +145,7 @@ def launchers(session: nox.Session) -> None:
 @nox.session(requires=["environment"])
 def extras(session: nox.Session) -> None:
     """The loggers that are extras, W&B (offline) and MLflow (an SQLite file)."""
-    found = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]
-    added = [name for name in (*found["wandb"], *found["mlflow"]) if not name.startswith("digits[")]
-    python = overlay(session, "extras", *added)
+    python = overlay(session, "extras", *packages_of("wandb", "mlflow"))
     install(session, python, "--no-deps", "--editable", ".")
     run(session, "pytest", "tests/extras", *session.posargs, python=python)
 
@@ -151,8 +153,7 @@ def extras(session: nox.Session) -> None:
 @nox.session(requires=["environment"])
 def docs(session: nox.Session) -> None:
     """The documentation as a site, strictly: a warning or a broken link fails it."""
-    extras = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]
-    python = overlay(session, "docs", *extras["docs"])
+    python = overlay(session, "docs", *packages_of("docs"))
     folder = temporary(session)
     run(session, "pytest", "tests/docs")  # pictures, and links that only the repository has
     run(session, "docs.reference", str(folder), python=python)

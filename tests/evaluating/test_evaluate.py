@@ -18,17 +18,13 @@ from digits.evaluate import main
 from digits.runs.read import read_result
 from tests.support.commands import digits
 from tests.support.evaluations import PICTURES, evaluated
-from tests.support.runs import train
+from tests.support.runs import train, train_small
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small MLP after one epoch on optdigits: it makes mistakes."""
-    return train(
-        tmp_path_factory.mktemp("outputs") / "outputs" / "runs" / "mlp",
-        "data=optdigits", "model=mlp", "model.hidden=[16]", "augment=none", "trainer=cpu", "trainer.max_epochs=1",
-        "callbacks=none",
-    )  # fmt: skip
+    return train_small(tmp_path_factory.mktemp("outputs"), epochs=1)
 
 
 # ---- The figures ----------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from digits.runs.read import read_result
 from tests.support.cards import head_of
 from tests.support.drawn_mnist import take_files
 from tests.support.plain_python import plain_python
-from tests.support.runs import train
+from tests.support.runs import train_small
 
 FILES = {
     *("model.onnx", "model.safetensors", "model.json"),
@@ -36,11 +36,7 @@ FILES = {
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small MLP after two epochs on optdigits: it makes mistakes."""
-    return train(
-        tmp_path_factory.mktemp("outputs") / "outputs" / "runs" / "mlp",
-        "data=optdigits", "model=mlp", "model.hidden=[16]", "augment=none", "trainer=cpu", "trainer.max_epochs=2",
-        "callbacks=none",
-    )  # fmt: skip
+    return train_small(tmp_path_factory.mktemp("outputs"), epochs=2)
 
 
 @pytest.fixture(scope="module")

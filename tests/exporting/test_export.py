@@ -22,17 +22,13 @@ from digits.data.datasets import Arrays, read_dataset
 from digits.export import main
 from digits.reading.model.net import Classifier, ModelError
 from digits.runs.read import read_result
-from tests.support.runs import train
+from tests.support.runs import train, train_small
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small MLP after two epochs on optdigits: it makes mistakes."""
-    return train(
-        tmp_path_factory.mktemp("outputs") / "outputs" / "runs" / "mlp",
-        "data=optdigits", "model=mlp", "model.hidden=[16]", "augment=none", "trainer=cpu", "trainer.max_epochs=2",
-        "callbacks=none",
-    )  # fmt: skip
+    return train_small(tmp_path_factory.mktemp("outputs"), epochs=2)
 
 
 @pytest.fixture(scope="module")

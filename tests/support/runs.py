@@ -37,3 +37,12 @@ def train(directory: Path, *overrides: str) -> Path:
     """A run in a directory, which it gives back."""
     run_job(experiment(*overrides), directory, list(overrides))
     return directory
+
+
+def train_small(folder: Path, epochs: int) -> Path:
+    """A small MLP on optdigits after some epochs, which makes mistakes: a run in `outputs/runs/` of a folder."""
+    return train(
+        folder / "outputs" / "runs" / "mlp",
+        "data=optdigits", "model=mlp", "model.hidden=[16]", "augment=none", "trainer=cpu",
+        f"trainer.max_epochs={epochs}", "callbacks=none",
+    )  # fmt: skip
