@@ -17,7 +17,7 @@ from digits.training.loggers.service import Picture
 from digits.training.pictures import add_graph
 
 CROPS, CROP_COLUMNS = 16, 4  # that are shown, in all and per row
-LOOKED_THROUGH = 100  # validation pages that are read for the worst ones during training; at its end all are
+LOOKED_THROUGH = 100  # pages that are read for the worst ones; all of the validation split at the end of training
 
 
 def show_input(writers: Sequence[SummaryWriter], net: nn.Module, data: L.LightningDataModule) -> dict[str, Picture]:
@@ -39,12 +39,13 @@ def show_input(writers: Sequence[SummaryWriter], net: nn.Module, data: L.Lightni
 def show(stage: str, net: nn.Module, data: L.LightningDataModule) -> dict[str, Picture]:
     """Pages of the stage's split with the digits found on them, and those with the most faults.
 
-    The split is `test` in the stage of that name, else the validation split.
+    The split is `test` in the stage of that name, else the validation split. The test has read its pages just before,
+    which takes most of a minute: some of them are read again, all by `digits.evaluate`.
     """
     if not isinstance(data, PagesDataModule):
         return {}
     split = data.test if stage == "test" else data.val
     if split is None:
         return {}
-    scores = find_on_pages(net, split.pages[: LOOKED_THROUGH if stage == "val" else None])
+    scores = find_on_pages(net, split.pages[: None if stage == "best" else LOOKED_THROUGH])
     return {f"{stage}/{name}": picture for name, picture in page_figures.pictures(scores, card=True).items()}
