@@ -31,13 +31,11 @@ import os
 import select
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from tqdm import tqdm
 
 from digits.config.files import PICTURES
 from digits.processes.streams import print_all
@@ -162,15 +160,20 @@ def predict(sources: Sequence[Source], reader: Reader, given: argparse.Namespace
         as_text = partial(output.as_row, width=width)
         header = output.table_header(width)
     failed, doubtful, unsure = 0, False, 0
-    hidden = len(sources) < 2 or sys.stdout.isatty() or not sys.stderr.isatty()  # on a terminal the table shows it
-    bar = tqdm(read_all(sources, reader), total=len(sources), unit=" pictures", leave=False, disable=hidden)
-    for source, picture, result in bar:
+    found: Iterable[tuple[Source, Picture | None, Reading | str]] = read_all(sources, reader)
+    keep_back = partial(print, flush=True, file=sys.stderr)
+    if len(sources) > 1 and sys.stderr.isatty() and not sys.stdout.isatty():  # on a terminal the table shows how far
+        from tqdm import tqdm  # only here: nobody else should wait for it
+
+        found = tqdm(found, total=len(sources), unit=" pictures", leave=False)
+        keep_back = partial(tqdm.write, file=sys.stderr)  # above the bar
+    for source, picture, result in found:
         if header:  # only with the first result: loading the model may still fail
             print(header)
             header = ""
         left_out = given.only_sure and not isinstance(result, str) and result.doubtful
         if left_out:
-            bar.write(as_text(source.name, result), file=sys.stderr)  # above the bar
+            keep_back(as_text(source.name, result))
         else:
             print(as_text(source.name, result), flush=True)
         if isinstance(result, str) or picture is None:

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import cast
@@ -348,3 +349,9 @@ def test_a_bar_is_shown_where_the_output_goes_elsewhere(
     assert main([*files, "--csv"]) == 0
     assert (f"/{pictures} [" in streams["stderr"].getvalue()) == shown
     assert len(streams["stdout"].getvalue().splitlines()) == 1 + pictures
+
+
+def test_who_sees_no_bar_does_not_wait_for_its_package(tmp_path: Path) -> None:
+    code = "import sys; from digits.predict import main; main(sys.argv[1:]); sys.exit('tqdm' in sys.modules)"
+    command = [sys.executable, "-c", code, str(save(tmp_path / "7.png")), str(save(tmp_path / "8.png", "8"))]
+    assert subprocess.run(command, check=False, capture_output=True, cwd=Path(__file__).parents[2]).returncode == 0
