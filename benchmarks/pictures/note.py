@@ -1,5 +1,7 @@
 """The README's picture of a page that was read: a note in shadow, drawn here; writes `docs/pictures/predict.jpg`.
 
+Prints what the README quotes of it.
+
 python -m benchmarks.pictures.note
 """
 
@@ -48,7 +50,7 @@ def main() -> None:
     """Draw it, read it, keep it."""
     picture = from_array(note(np.random.RandomState(4)))
     reading = Reader().read(picture)
-    print(reading.text)
+    print(f"{reading.confidence:.0%} sure\n{reading.text}")
     shown = cv2.cvtColor(annotated(picture, reading), cv2.COLOR_RGB2BGR)
     cv2.imwrite(str(PICTURES / "predict.jpg"), shown, [cv2.IMWRITE_JPEG_QUALITY, 80])
 
