@@ -21,8 +21,9 @@ from digits.runs.atomic import write_text
 HEAD = """# Results
 
 Every figure quoted in this project, as the scripts in this folder measured it. `python -m benchmarks` writes this page
-from `benchmarks/records/`; no line is edited by hand. A commit that is *older than* some code was measured before that
-code was what it is now.
+from `benchmarks/records/`; no line is edited by hand. Every measurement has its machine, its versions, its day (UTC; of
+several runs, the last one's) and its commit. One that is *older than* some code was made before that code was what it
+is now.
 """
 
 SEARCHING = (*TRAINING, "digits/tuning/*.py", "digits/processes/**")

@@ -182,8 +182,17 @@ def number(record: Tree, *keys: str) -> float:
 
 
 def described(runs: list[Tree]) -> list[str]:
-    """What runs were measured on and from which source, a line for each that is different."""
-    return list(dict.fromkeys(map(_described, runs)))
+    """What runs were measured on, the day that the last of them ended, and their source, a line for each source."""
+    return [f"{where}; {day}, {source}" for (where, source), day in sources(runs).items()]
+
+
+def sources(runs: list[Tree]) -> dict[tuple[str, str], str]:
+    """The machines that runs were measured on, each with its source: the day (UTC) that the last of them ended."""
+    days: dict[tuple[str, str], str] = {}
+    for run in runs:
+        place = _machine(run), _source(run)
+        days[place] = max(days.get(place, ""), str(run["finished"])[:10])  # of 2026-11-23T02:27:06+00:00
+    return days
 
 
 def span(values: tuple[float, ...]) -> str:
@@ -201,17 +210,20 @@ def threads(runs: list[Tree]) -> str:
     return f" ({' or '.join(map(str, counts))} {'thread' if counts == [1] else 'threads'})"
 
 
-def _described(run: Tree) -> str:
-    hardware, versions, commit = run["hardware"], run["versions"], run["commit"]
+def _machine(run: Tree) -> str:
+    hardware, versions = run["hardware"], run["versions"]
     assert isinstance(hardware, dict)
     assert isinstance(versions, dict)
-    assert isinstance(commit, dict)
     packages = ", ".join(f"{package} {versions[package]}" for package in ("torch", "lightning"))
-    source = f"commit {str(commit['id'] or 'unknown')[:7]}{' with changes' if commit['dirty'] else ''}"
     device = "" if run["device"] == "cpu" else f" and {run['device']}"
     precision = f", {run['precision']}" if "precision" in run else ""
-    where = f"{hardware['cpu']}{device}, {hardware['cores']} cores{precision}"
-    return f"{where}; Python {versions['python']}, {packages}; {source}"
+    return f"{hardware['cpu']}{device}, {hardware['cores']} cores{precision}; Python {versions['python']}, {packages}"
+
+
+def _source(run: Tree) -> str:
+    commit = run["commit"]
+    assert isinstance(commit, dict)
+    return f"commit {str(commit['id'] or 'unknown')[:7]}{' with changes' if commit['dirty'] else ''}"
 
 
 def _rounded(value: Value, digits: int) -> Value:

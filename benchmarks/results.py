@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -78,7 +79,7 @@ def changed_since(commit: str, code: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def machine() -> str:
-    """What a figure was measured on and from which source, in one line."""
+    """What a figure is measured on, the day (UTC) and the source, in one line."""
     cpu = platform.processor()
     for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("model name"):
@@ -87,7 +88,8 @@ def machine() -> str:
     commit = _git("rev-parse", "--short", "HEAD").stdout.strip() or "unknown"
     changes = " with changes" if _git("status", "--porcelain", "--", "digits", "conf", "benchmarks/*.py").stdout else ""
     versions = ", ".join(f"{package} {metadata.version(package)}" for package in ("torch", "lightning"))
-    return f"{cpu}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}; commit {commit}{changes}."
+    source = f"{datetime.now(UTC):%Y-%m-%d}, commit {commit}{changes}"
+    return f"{cpu}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}; {source}."
 
 
 def by_machine(machines: Iterable[tuple[str, str]]) -> str:

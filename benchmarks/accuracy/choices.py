@@ -16,7 +16,7 @@ from typing import cast, get_args
 
 from benchmarks.commands import make_parser, told
 from benchmarks.recipes import BY_NAME
-from benchmarks.records import RECORDS, Record, RecordError, compact, described, finished, number, read_record
+from benchmarks.records import RECORDS, Record, RecordError, compact, finished, number, read_record, sources
 from benchmarks.results import table as markdown
 from benchmarks.runs import output_of
 from digits.config.schema import Views
@@ -76,10 +76,9 @@ def table(record: Record) -> str:
         commit, kept = str(cast(Tree, run["commit"])["id"] or "unknown")[:7], f"{number(run, 'data', 'val'):,.0f}"
         rows.append([str(run["what"]), typed, commit, kept, f"{number(run, 'epochs'):.0f}", *accuracies])
     columns = ["", "overrides", "commit", "kept back", "epochs", "1 view", *(f"{n} views" for n in VIEWS[1:])]
-    lines = [text.partition("; commit ") for text in described(record.runs)]
-    where = "; ".join(
-        dict.fromkeys([machine for machine, _, _ in lines] + [f"commit {commit}" for *_, commit in lines])
-    )
+    days = sources(record.runs)
+    machines, dated = [machine for machine, _ in days], [f"{day}, {source}" for (_, source), day in days.items()]
+    where = "; ".join(dict.fromkeys(machines + dated))
     return f"### {record.path.stem.removesuffix(SUFFIX)}\n\n{where}.\n\n{markdown(columns, rows)}"
 
 

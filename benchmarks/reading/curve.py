@@ -25,6 +25,7 @@ def as_text(record: RunRecord) -> str:
     """The epochs as a table, with the command, and what it was trained on. Raises RunError for any other run."""
     if (
         record.epoch is None
+        or record.finished is None
         or not record.history
         or any(name not in epoch for epoch in record.history for name in COLUMNS)
     ):
@@ -38,7 +39,8 @@ def as_text(record: RunRecord) -> str:
         f"digits found, finds that are digits, and digits found of the right class. Epoch {record.epoch + 1} was kept; "
         f"it reads {record.metrics['test/pages']:.1%} of the test pages.\n\n"
         f"{table(('epoch', *COLUMNS), rows)}\n\n"
-        f"{cpu}, {threads} threads; Python {versions.get('python')}, {used}; commit {str(record.commit.id)[:7]}."
+        f"{cpu}, {threads} threads; Python {versions.get('python')}, {used}; "
+        f"{record.finished[:10]}, commit {str(record.commit.id)[:7]}."
     )
 
 

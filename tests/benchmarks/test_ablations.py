@@ -160,7 +160,7 @@ def test_the_table_compares_each_part_with_the_whole() -> None:
 
     former = composed((*SMALL.overrides(()), "data.batch_size=7"))
     text = table(replace(SMALL, seeds=3), Record(Path("ablations-tiny.json"), former, runs))
-    assert "; commit ccccccc. The recipe has another data.batch_size since.\n" in text
+    assert "; 2026-11-23, commit ccccccc. The recipe has another data.batch_size since.\n" in text
 
 
 def test_a_change_that_changes_nothing_is_refused() -> None:

@@ -122,7 +122,7 @@ def test_that_former_settings_were_tested_is_told(tmp_path: Path) -> None:
 def test_the_section_names_machines_and_what_is_not_recorded(tmp_path: Path) -> None:
     a_record(0.997, 0.998, path=tmp_path / "net.json").write()
     text = section([NET, Recipe("later", ())], tmp_path)
-    assert "- net: A CPU, 2 cores; Python 3.11, torch 2.15, lightning 2.6; commit ccccccc.\n" in text
+    assert "- net: A CPU, 2 cores; Python 3.11, torch 2.15, lightning 2.6; 2026-11-21, commit ccccccc.\n" in text
     assert "- Not recorded yet: later.\n" in text
     assert "speedrun" not in text
 
@@ -135,7 +135,7 @@ def test_the_head_of_an_experiment_is_written_in_place_of_the_former(tmp_path: P
         assert path.read_text() == (
             "# @package _global_\n# A net.\n"
             "# Measured: test 99.75 ± 0.07 % over 2 seeds, 100–101 s of training (1 thread)\n"
-            "# on A CPU, 2 cores; Python 3.11, torch 2.15, lightning 2.6; commit ccccccc.\n"
+            "# on A CPU, 2 cores; Python 3.11, torch 2.15, lightning 2.6; 2026-11-21, commit ccccccc.\n"
             "defaults: []\n"
         )
 

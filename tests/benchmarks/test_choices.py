@@ -11,12 +11,14 @@ import pytest
 from benchmarks.accuracy import choices
 from benchmarks.accuracy.choices import add, line, main, section, table
 from benchmarks.recipes import composed
-from benchmarks.records import RecordError, read_record
+from benchmarks.records import Record, RecordError, read_record
 from digits import evaluate
 from digits.config.check import check
+from digits.config.types import Tree
 from digits.runs.read import read_result
 from digits.training.job import run_job
 from tests.benchmarks.conftest import TINY
+from tests.support import records
 
 
 def a_run(folder: Path, *overrides: str) -> Path:
@@ -84,3 +86,12 @@ def test_views_that_were_not_measured_are_left_open(tmp_path: Path, monkeypatch:
     record = add("tiny", "one", a_run(tmp_path / "run", "test=false"), tmp_path)
     record.runs[0]["views"] = {"1": 0.9}
     assert table(record).endswith("| 90.00 | – | – |")
+
+
+def test_runs_of_one_machine_name_it_once_and_each_source_with_its_day() -> None:
+    chosen: Tree = {"overrides": [], "views": {}}
+    runs = [records.a_run(seed, 0.9) | chosen | {"what": str(seed)} for seed in (0, 1)]
+    runs[1]["commit"] = {"id": "d" * 40, "dirty": False}
+    text = table(Record(Path("tiny-choice.json"), runs=runs))
+    where = "A CPU, 2 cores; Python 3.11, torch 2.15, lightning 2.6"
+    assert f"\n{where}; 2026-11-20, commit ccccccc; 2026-11-21, commit ddddddd.\n" in text

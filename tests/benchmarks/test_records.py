@@ -106,14 +106,16 @@ def test_the_number_format_is_the_machines_where_the_recipe_leaves_it(tiny: Reci
         assert changed(config | {"trainer": trainer | {"precision": recorded}}, config) == keys
 
 
-def test_changes_commits_and_threads_are_shown(tiny: Recipe, runs: Path, tmp_path: Path) -> None:
-    spoil(runs / "seed0", commit={"id": "a" * 40, "dirty": False})
-    spoil(runs / "seed1", commit={"id": "b" * 40, "dirty": True})
+def test_changes_commits_days_and_threads_are_shown(tiny: Recipe, runs: Path, tmp_path: Path) -> None:
+    spoil(runs / "seed0", commit={"id": "a" * 40, "dirty": False}, finished="2026-01-02T23:59:59+00:00")
+    spoil(runs / "seed1", commit={"id": "b" * 40, "dirty": True}, finished="2026-01-03T00:00:01+00:00")
     lines = collect(tiny, [runs], tmp_path).runs
-    assert [text[text.index("commit") :] for text in described(lines)] == [
-        "commit aaaaaaa",
-        "commit bbbbbbb with changes",
+    assert [text[text.index("; 2026") :] for text in described(lines)] == [
+        "; 2026-01-02, commit aaaaaaa",
+        "; 2026-01-03, commit bbbbbbb with changes",
     ]
+    (line,) = described([lines[1] | {"commit": lines[0]["commit"]}, lines[0]])
+    assert line.endswith("; 2026-01-03, commit aaaaaaa"), "the day that the last run of a source ended"
     for line, count in zip(lines, (1, 2), strict=True):
         line["hardware"] = {"threads": count}
     assert threads(lines) == " (1 or 2 threads)"

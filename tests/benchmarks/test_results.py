@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,13 @@ def test_what_is_quoted_is_what_the_records_say(tmp_path: Path, monkeypatch: pyt
     assert texts[0] == texts[1], "run python -m benchmarks"
 
 
+def test_every_commit_in_the_page_has_the_day_and_the_machine_of_its_measurement() -> None:
+    for line in RESULTS.read_text(encoding="utf-8").splitlines():
+        for before, _ in re.findall(r"(.{0,20})\bcommit ([0-9a-f]{7})\b", line):
+            assert re.search(r"; 20\d\d-\d\d-\d\d, $", before), line
+            assert re.search(r" (cores|threads)\b.*; Python 3\.\d+\.\d+, torch ", line), line
+
+
 def test_every_record_of_a_section_is_in_the_page() -> None:
     page = RESULTS.read_text(encoding="utf-8")
     titles = [kept(path.stem).title for path in RECORDS.glob("*.json") if '"title":' in path.read_text()[:20]]
@@ -97,14 +105,15 @@ def test_of_an_unknown_commit_nothing_is_said() -> None:
 def test_a_source_with_changes_is_called_one(git: Git, tmp_path: Path) -> None:
     """Figures that the scripts wrote are none: RESULTS.md and the records."""
     commit = git("rev-parse", "--short", "HEAD")
+    today = datetime.now(UTC).date().isoformat()
     (tmp_path / "benchmarks" / "RESULTS.md").write_text("2\n")
-    assert machine().endswith(f"; commit {commit}.")
+    assert machine().endswith(f"; {today}, commit {commit}.")
     for name in ("digits/a.py", "benchmarks/b.py"):
         (tmp_path / name).write_text("2\n")
-        assert machine().endswith(f"; commit {commit} with changes.")
+        assert machine().endswith(f"; {today}, commit {commit} with changes.")
         git("checkout", "--quiet", "--", name)
     (tmp_path / "digits" / "new.py").touch()
-    assert machine().endswith(f"; commit {commit} with changes.")
+    assert machine().endswith(f"; {today}, commit {commit} with changes.")
 
 
 def test_tables_and_machines_by_hand() -> None:

@@ -9,6 +9,7 @@ def a_run(seed: int, test: float, val: int = 5000, device: str = "cpu") -> Tree:
     metrics: Tree = {"test/accuracy": test}
     return {
         "seed": seed,
+        "finished": f"2026-11-2{seed}T02:27:06+00:00",
         "commit": {"id": "c" * 40, "dirty": False},
         "versions": {"python": "3.11", "torch": "2.15", "lightning": "2.6"},
         "hardware": {"cpu": "A CPU", "cores": 2, "threads": 1},
