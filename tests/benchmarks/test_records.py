@@ -114,8 +114,8 @@ def test_changes_commits_days_and_threads_are_shown(tiny: Recipe, runs: Path, tm
         "; 2026-01-02, commit aaaaaaa",
         "; 2026-01-03, commit bbbbbbb with changes",
     ]
-    (line,) = described([lines[1] | {"commit": lines[0]["commit"]}, lines[0]])
-    assert line.endswith("; 2026-01-03, commit aaaaaaa"), "the day that the last run of a source ended"
+    (text,) = described([lines[1] | {"commit": lines[0]["commit"]}, lines[0]])
+    assert text.endswith("; 2026-01-03, commit aaaaaaa"), "the day that the last run of a source ended"
     for line, count in zip(lines, (1, 2), strict=True):
         line["hardware"] = {"threads": count}
     assert threads(lines) == " (1 or 2 threads)"
