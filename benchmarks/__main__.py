@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from benchmarks.accuracy import ablations, choices, ensemble, table
+from benchmarks.accuracy import ablations, ceiling, choices, ensemble, table
 from benchmarks.commands import make_parser, told
 from benchmarks.records import RECORDS
 from benchmarks.results import RESULTS, TRAINING, Section, kept
@@ -34,6 +34,9 @@ def sections() -> Iterator[Section]:
     yield Section("Accuracy", "python -m benchmarks.accuracy run NAME", TRAINING, table.section())
     yield Section("Ensembles", "python -m benchmarks.accuracy.ensemble NAME=RUN,RUN",
                   ("digits/evaluating/*.py", "digits/models/**"), ensemble.section())  # fmt: skip
+    if ceiling.RECORD.exists():
+        yield Section("The ceiling", "python -m benchmarks.accuracy.ceiling NAME=RUN,RUN",
+                      ("digits/evaluating/*.py", "digits/models/**"), ceiling.section())  # fmt: skip
     yield Section("Ablations", "python -m benchmarks.accuracy.ablations run NAME", TRAINING, ablations.section())
     yield Section("Choices", "python -m benchmarks.accuracy.choices NAME WHAT RUN", TRAINING, choices.section())
     yield Section("Robustness", "python -m benchmarks.robustness NAME=RUN,RUN --pictures DIR",
