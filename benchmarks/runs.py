@@ -10,11 +10,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
-from benchmarks.recipes import digest
+from torch import nn
+
+from benchmarks.recipes import composed, digest
 from benchmarks.results import ROOT
+from digits.config.check import check
+from digits.config.instantiate import instantiate
 from digits.config.types import Tree
 from digits.runs.read import runs_in
+from digits.training.machine import settle
 
 OUTPUTS = Path("outputs/benchmarks")
 """Where the runs go, and stay: their nets are those that the records tell of."""
@@ -79,6 +85,12 @@ def source(repository: Path) -> str:
     new = git("ls-files", "-z", "--others", "--exclude-standard", *places).split("\0")
     changes = [state, git("diff", "HEAD", *places), *(git("hash-object", "--", path) for path in new if path)]
     return f"{commit}-{hashlib.sha256(chr(0).join(changes).encode()).hexdigest()[:8]}"
+
+
+def number_format(overrides: tuple[str, ...]) -> str:
+    """What this machine trains a configuration in; raises RecipeError where the overrides have faults."""
+    config = check(composed(overrides))
+    return settle(config, cast(nn.Module, instantiate(config.model.tree()))).trainer.precision
 
 
 def output_of(*command: str, environment: Mapping[str, str] | None = None) -> str:

@@ -15,22 +15,36 @@ from pathlib import Path
 
 from benchmarks.commands import add_jobs, make_parser, told
 from benchmarks.recipes import BY_NAME, Recipe, composed
-from benchmarks.records import RECORDS, check_is_of, collect, described, read_record
-from benchmarks.runs import Job, place, side_by_side
+from benchmarks.records import RECORDS, Record, RecordError, check_is_of, collect, described, read_record
+from benchmarks.runs import Job, number_format, place, side_by_side
 
 
 def train_missing(recipe: Recipe, jobs: int, *, anew: bool, folder: Path = RECORDS) -> None:
-    """Train the seeds that have no record; each is recorded as it is done."""
+    """Train the seeds that have no record; each is recorded as it is done.
+
+    Raises RecordError, before anything is trained, where the others are of another configuration, or of a number format
+    that this machine would not choose.
+    """
     config, record = composed(recipe.overrides), read_record(recipe.name, folder)
     if record.runs and not anew:
         check_is_of(record, config)
     have = [] if anew else record.seeds
     runs = place(recipe.name, config)
     missing = [seed for seed in range(recipe.seeds) if seed not in have]
+    if missing and have:
+        check_format(record, number_format(recipe.overrides))
     print(f"{recipe.name}: {len(missing)} of {recipe.seeds} seeds to train, in {runs}", flush=True)
     for _, run in side_by_side([Job(recipe.overrides, seed, runs / f"seed{seed}") for seed in missing], jobs):
         collect(recipe, [run], folder, anew=anew)
         anew = False
+
+
+def check_format(record: Record, precision: str) -> None:
+    """Raise RecordError where a record is of another number format than this machine trains its recipe in."""
+    recorded = record.runs[0].get("precision", precision)
+    if recorded != precision:
+        raise RecordError(f"{record.path.name} is of {recorded}, and this machine trains in {precision}; train the "
+                          "missing seeds on a machine of its kind, or all here with --anew")  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> None:

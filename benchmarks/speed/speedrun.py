@@ -17,20 +17,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
-
-from torch import nn
+from typing import Any
 
 from benchmarks.commands import make_parser, positive, told
-from benchmarks.recipes import composed
 from benchmarks.records import RECORDS, RecordError, read_tree, write_lines
 from benchmarks.results import EXPERIMENTS, machine, replace_head, table
-from benchmarks.runs import output_of
+from benchmarks.runs import number_format, output_of
 from benchmarks.seeds import Sample, bound
 from benchmarks.speed.stopwatch import FILE, StopWatch
-from digits.config.check import check as check_config
-from digits.config.instantiate import instantiate
-from digits.training.machine import settle
 
 RECORD = RECORDS / "speedrun.json"
 """Of CPUs with native bfloat16."""
@@ -133,12 +127,6 @@ def measure(seeds: Sequence[int], overrides: list[str], every: int = EVERY) -> S
 def record_of(precision: str, path: Path = RECORD) -> Path:
     """The record of a number format."""
     return path if precision == "bf16-mixed" else path.with_stem(f"{path.stem}_fp32")
-
-
-def number_format(overrides: Sequence[str]) -> str:
-    """What this machine trains the recipe in; raises RecipeError where the overrides have faults."""
-    config = check_config(composed(("experiment=speedrun", "trainer=cpu", *overrides)))
-    return settle(config, cast(nn.Module, instantiate(config.model.tree()))).trainer.precision
 
 
 def run_yardstick(seed: int) -> tuple[float, float]:
@@ -269,7 +257,7 @@ def main(argv: Sequence[str] | None = None, record: Path = RECORD) -> None:
     given = parser.parse_args(argv)
     with told():
         if given.check:
-            own = record_of(number_format(given.overrides), record)
+            own = record_of(number_format(("experiment=speedrun", "trainer=cpu", *given.overrides)), record)
             sys.exit("\n".join(check(given.seeds, given.overrides, own)) or 0)
         series = measure(range(given.seeds), given.overrides)
         print(as_text(series))

@@ -20,7 +20,7 @@ from benchmarks.accuracy.ablations import (
     train_missing,
 )
 from benchmarks.recipes import BY_NAME, Recipe, RecipeError, composed
-from benchmarks.records import Record, RecordError, read_record
+from benchmarks.records import Record, RecordError, collect, read_record
 from benchmarks.runs import Job, TrainingError, only_run, side_by_side, source
 from digits.config.types import Tree
 from digits.runs.read import read_result, runs_in
@@ -70,6 +70,21 @@ def test_seeds_of_a_recipe_are_trained_and_recorded(
     assert record.seeds == [0]
     (run,) = runs_in(tmp_path / "outputs" / "benchmarks")
     assert record.runs[0]["weights"] == read_result(run).weights
+
+
+def test_seeds_in_a_number_format_that_the_record_has_not_are_refused_before_they_are_trained(
+    tiny: Recipe, tiny_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Logistic regression is trained in float32 on every CPU."""
+    monkeypatch.setattr(Job, "train", lambda *_: pytest.fail("trained"))
+    record = collect(tiny, [tiny_runs / "seed0"], tmp_path)
+    __main__.train_missing(replace(tiny, seeds=1), 1, anew=False, folder=tmp_path)
+    record.runs[0]["precision"] = "bf16-mixed"
+    record.write()
+    with pytest.raises(
+        RecordError, match=r"tiny\.json is of bf16-mixed, and this machine trains in 32-true; train the"
+    ):
+        __main__.train_missing(tiny, 1, anew=False, folder=tmp_path)
 
 
 def test_a_training_that_fails_is_told_and_the_others_are_done(
